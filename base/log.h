@@ -1,0 +1,18 @@
+#pragma once
+#include <spdlog/spdlog.h>
+
+#include <filesystem>
+#include <string>
+
+namespace troupe::log {
+
+/// Where this process logs: to stderr (level info and above, coloured on a terminal unless NO_COLOR),
+/// and to `file` when not empty. `name` goes before each line, e.g. "worker 3".
+void set_up(const std::string& name, const std::filesystem::path& file = {});
+
+using spdlog::debug;
+using spdlog::error;
+using spdlog::info;
+using spdlog::warn;
+
+}  // namespace troupe::log

@@ -1,0 +1,26 @@
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bin")
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+endif()
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1 -DNDEBUG")
+
+option(TROUPE_BUILD_TESTS "Build the tests" ON)
+option(TROUPE_WARNINGS_AS_ERRORS "Fail on compiler warnings" ON)
+set(TROUPE_SANITIZE "" CACHE STRING "Sanitizers, as for -fsanitize=")
+
+# What every Troupe target is compiled with.
+add_library(troupe_compiler INTERFACE)
+target_include_directories(troupe_compiler INTERFACE "${PROJECT_SOURCE_DIR}")
+# Contraction would make a sum's bits depend on how the compiler inlines it (docs/architecture.md,
+# "Layout invariance", rule 14).
+target_compile_options(troupe_compiler INTERFACE
+  -ffp-contract=off -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
+  $<$<BOOL:${TROUPE_WARNINGS_AS_ERRORS}>:-Werror>)
+if(TROUPE_SANITIZE)
+  target_compile_options(troupe_compiler INTERFACE -fsanitize=${TROUPE_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(troupe_compiler INTERFACE -fsanitize=${TROUPE_SANITIZE})
+endif()

@@ -1,0 +1,52 @@
+#include "base/file.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "base/error.h"
+
+namespace troupe {
+namespace {
+
+class FileTest : public ::testing::Test {
+ protected:
+  FileTest() : folder_(std::filesystem::path(::testing::TempDir()) / ("file_test_" + std::to_string(::getpid()))) {
+    std::filesystem::create_directories(folder_);
+  }
+  ~FileTest() override { std::filesystem::remove_all(folder_); }
+  std::filesystem::path folder_;
+};
+
+TEST_F(FileTest, AtomicWriteReplacesTheContentAndLeavesNothingElse) {
+  write_file_atomically(folder_ / "a", "first");
+  write_file_atomically(folder_ / "a", "second");
+  EXPECT_EQ(read_file(folder_ / "a", 100), "second");
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 1);
+}
+
+TEST_F(FileTest, AtomicWriteThatFailsKeepsTheTargetAndRemovesItsTemporary) {
+  std::filesystem::create_directories(folder_ / "a" / "inside");  // a folder cannot be replaced by a file
+  EXPECT_THROW(write_file_atomically(folder_ / "a", "x"), Error);
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "a" / "inside"));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 1);
+}
+
+TEST_F(FileTest, ReadRefusesAFileOverTheLimit) {
+  write_file_atomically(folder_ / "a", "12345");
+  EXPECT_THROW((void)read_file(folder_ / "a", 4), Error);
+}
+
+TEST_F(FileTest, OpenNamesTheMissingPath) {
+  try {
+    (void)read_file(folder_ / "missing", 4);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kIo);
+    EXPECT_NE(std::string(error.what()).find("missing"), std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace troupe
