@@ -1,0 +1,56 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/fields.h"
+
+namespace troupe::coordinator {
+
+struct RunOptions {
+  std::string name = "quickstart";
+  std::int64_t seed = 1;
+  std::int64_t steps = 240;
+  std::optional<std::int64_t> stop_after;  // save and exit 75 after this step
+  std::string dir = "runs";                // a run without --run-dir is <dir>/<name>-<n>
+};
+
+struct LaunchOptions {
+  std::optional<std::string> hostfile;   // for mpirun
+  std::optional<std::string> interface;  // network interface of MPI's TCP
+  std::vector<std::string> mpirun_args;
+};
+
+struct EvaluationOptions {
+  std::int64_t every = 50;              // steps; 0 = only at the start and the end
+  std::int64_t sequences = 64;
+  std::int64_t final_sequences = 1024;  // at step 0 and at the end
+};
+
+struct SamplingOptions {
+  std::int64_t every = 100;  // steps; 0 = never
+  std::vector<std::string> prompts{"The "};
+  std::int64_t tokens = 64;
+};
+
+struct CheckpointOptions {
+  std::int64_t every = 100;     // steps; 0 = only when stopping
+  std::int64_t keep = 3;        // newest ones kept
+  std::int64_t keep_every = 0;  // also keeps those whose step is a multiple; 0 = none
+};
+
+struct ElasticOptions {
+  std::int64_t min_workers = 1;
+  std::int64_t max_restarts = 3;
+  double backoff_seconds = 1.0;
+};
+
+void describe(Fields& fields, RunOptions& options);
+void describe(Fields& fields, LaunchOptions& options);
+void describe(Fields& fields, EvaluationOptions& options);
+void describe(Fields& fields, SamplingOptions& options);
+void describe(Fields& fields, CheckpointOptions& options);
+void describe(Fields& fields, ElasticOptions& options);
+
+}  // namespace troupe::coordinator

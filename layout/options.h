@@ -1,0 +1,39 @@
+#pragma once
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "base/fields.h"
+
+namespace troupe::layout {
+
+/// `batch`: part of the run's meaning; changing it changes bits.
+struct BatchOptions {
+  std::int64_t sequences = 16;    // global batch: turns * grad_lanes * micro_batch
+  std::int64_t micro_batch = 2;   // sequences computed at once
+  std::int64_t grad_lanes = 8;    // S: the largest number of workers
+  std::int64_t expert_lanes = 1;  // X: the largest number of replicas of an expert
+};
+
+enum class Device { kCpu };
+inline constexpr std::array<std::string_view, 1> kDeviceNames{"cpu"};
+enum class Backend { kMpi, kInproc };
+inline constexpr std::array<std::string_view, 2> kBackendNames{"mpi", "inproc"};
+enum class PlacementKind { kContiguous };
+inline constexpr std::array<std::string_view, 1> kPlacementNames{"contiguous"};
+
+/// `parallel`: where a run is computed; never changes bits.
+struct ParallelOptions {
+  std::optional<std::int64_t> workers;          // auto: most workers <= cores that the rules allow
+  std::optional<std::int64_t> expert_parallel;  // auto: workers
+  std::int64_t threads = 1;                     // per worker
+  Device device = Device::kCpu;
+  Backend backend = Backend::kMpi;
+  PlacementKind placement = PlacementKind::kContiguous;
+};
+
+void describe(Fields& fields, BatchOptions& options);
+void describe(Fields& fields, ParallelOptions& options);
+
+}  // namespace troupe::layout

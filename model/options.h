@@ -1,0 +1,71 @@
+#pragma once
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "base/fields.h"
+#include "experts/options.h"
+
+namespace troupe::model {
+
+enum class NormKind { kRmsNorm };
+inline constexpr std::array<std::string_view, 1> kNormNames{"rms_norm"};
+enum class NormPosition { kPre };
+inline constexpr std::array<std::string_view, 1> kNormPositionNames{"pre"};
+
+struct NormOptions {
+  NormKind kind = NormKind::kRmsNorm;
+  NormPosition position = NormPosition::kPre;
+  double eps = 1e-6;
+};
+
+enum class AttentionKind { kMha, kMqa, kGqa };  // mha and mqa only state what kv_heads must be
+inline constexpr std::array<std::string_view, 3> kAttentionNames{"mha", "mqa", "gqa"};
+
+struct RopeOptions {
+  double theta = 10000.0;
+  double fraction = 1.0;  // of head_dim that is rotated
+};
+
+struct AttentionOptions {
+  AttentionKind kind = AttentionKind::kGqa;
+  std::int64_t heads = 8;
+  std::int64_t kv_heads = 4;
+  std::int64_t head_dim = 32;
+  bool qk_norm = true;
+  RopeOptions rope;
+};
+
+enum class Activation { kSwiGlu };
+inline constexpr std::array<std::string_view, 1> kActivationNames{"swiglu"};
+
+struct FfnOptions {
+  Activation activation = Activation::kSwiGlu;
+  std::int64_t intermediate_size = 704;  // of the dense layers
+};
+
+struct InitOptions {
+  double std = 0.02;  // truncated normal, ±3 std
+};
+
+struct LossOptions {
+  double z_loss = 0.0;  // coefficient of log²Z over the vocabulary
+};
+
+struct ModelOptions {
+  std::optional<std::int64_t> vocab_size;  // auto: the tokenizer's, padded to a multiple of 128
+  std::int64_t hidden_size = 256;
+  std::int64_t layers = 4;
+  bool tie_embeddings = true;
+  NormOptions norm;
+  AttentionOptions attention;
+  FfnOptions ffn;
+  experts::MoeOptions moe;
+  InitOptions init;
+  LossOptions loss;
+};
+
+void describe(Fields& fields, ModelOptions& options);
+
+}  // namespace troupe::model

@@ -1,0 +1,39 @@
+#pragma once
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "base/fields.h"
+
+namespace troupe::optimizer {
+
+enum class OptimizerKind { kAdamW };
+inline constexpr std::array<std::string_view, 1> kOptimizerNames{"adamw"};
+
+struct OptimizerOptions {
+  OptimizerKind kind = OptimizerKind::kAdamW;
+  double lr = 1e-3;
+  std::vector<double> betas{0.9, 0.95};
+  double eps = 1e-8;
+  double weight_decay = 0.1;  // decoupled; none on embeddings and norms
+  double grad_clip = 1.0;     // global L2 norm; 0 = off
+};
+
+enum class ScheduleKind { kConstant, kCosine, kWsd, kMultiStep };
+inline constexpr std::array<std::string_view, 4> kScheduleNames{"constant", "cosine", "wsd", "multi_step"};
+enum class DecayShape { kLinear, kCosine, kSqrt };
+inline constexpr std::array<std::string_view, 3> kDecayShapeNames{"linear", "cosine", "sqrt"};
+
+struct ScheduleOptions {
+  ScheduleKind kind = ScheduleKind::kWsd;
+  std::int64_t warmup = 20;  // steps; step 1 uses lr / warmup
+  std::int64_t decay = 40;   // last steps of wsd
+  DecayShape decay_shape = DecayShape::kLinear;
+  double final_ratio = 0.0;  // of lr at the end
+};
+
+void describe(Fields& fields, OptimizerOptions& options);
+void describe(Fields& fields, ScheduleOptions& options);
+
+}  // namespace troupe::optimizer
