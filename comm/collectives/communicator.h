@@ -1,0 +1,76 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+namespace troupe::comm {
+
+/// A collective that was started. wait() or the destructor completes it; progress() may be called
+/// any number of times between pieces of computation, and moves bytes while they compute.
+class Pending {
+ public:
+  class Operation {
+   public:
+    virtual ~Operation() = default;
+    virtual bool progress() = 0;  // true when complete
+    virtual void wait() = 0;
+  };
+
+  Pending() = default;  // nothing to wait for
+  explicit Pending(std::unique_ptr<Operation> operation) : operation_(std::move(operation)) {}
+  Pending(Pending&&) noexcept = default;
+  Pending& operator=(Pending&&) noexcept = default;
+  ~Pending();  // completes; logs a failure
+
+  void progress() {
+    if (operation_ && operation_->progress()) operation_.reset();
+  }
+  /// Throws kPeerLost when a peer is gone.
+  void wait();
+
+ private:
+  std::unique_ptr<Operation> operation_;
+};
+
+/// Bytes for every rank, one block after another, rank ascending. Blocks may be empty.
+struct SendBlocks {
+  std::span<const std::byte> data;
+  std::span<const std::int64_t> bytes;  // [size]
+};
+struct ReceiveBlocks {
+  std::span<std::byte> data;
+  std::span<const std::int64_t> bytes;  // [size]
+};
+
+/// Collectives between the workers of one group. All ranks call the same operations in the same
+/// order, with sizes that match; the sums it offers are of integers only, since they are exact in
+/// every order (floating-point sums between workers are made by reduce_lanes.h). Used from one thread per
+/// rank, the compute thread. Errors: kPeerLost when a peer is gone, kInternal when the sizes that two
+/// ranks state do not match (inproc checks; it names ranks and sizes).
+class Communicator {
+ public:
+  virtual ~Communicator() = default;
+
+  [[nodiscard]] virtual int rank() const = 0;
+  [[nodiscard]] virtual int size() const = 0;
+  [[nodiscard]] virtual std::string_view backend() const = 0;
+
+  /// Rank r's block for this rank arrives as block r. The buffers stay untouched until it completes.
+  [[nodiscard]] virtual Pending start_all_to_all_v(SendBlocks send, ReceiveBlocks receive) = 0;
+  void all_to_all_v(SendBlocks send, ReceiveBlocks receive) { start_all_to_all_v(send, receive).wait(); }
+
+  /// Every rank's block reaches every rank, in rank order; bytes: [size], bytes[rank()] == mine.size().
+  virtual void all_gather_v(std::span<const std::byte> mine, ReceiveBlocks receive) = 0;
+
+  virtual void all_reduce_sum(std::span<std::int64_t> values) = 0;
+  virtual void all_reduce_max(std::span<std::int64_t> values) = 0;
+  virtual void broadcast(std::span<std::byte> data, int root) = 0;
+  virtual void barrier() = 0;
+
+  /// Ranks with the same color form a group, ordered by key. Collective.
+  [[nodiscard]] virtual std::unique_ptr<Communicator> split(int color, int key) = 0;
+};
+
+}  // namespace troupe::comm

@@ -1,0 +1,51 @@
+#pragma once
+#include <cstddef>
+
+#include "tensor/tensor.h"
+
+namespace troupe {
+
+/// Activation memory: address space for the worst case is reserved once, pages are committed when
+/// first touched, allocation moves a pointer. Nothing is freed one by one: take a Mark and go back
+/// to it, or reset() once per microbatch. Memory is not zeroed. Not thread-safe.
+class Arena {
+ public:
+  /// Reserves address space; throws kIo when the system refuses.
+  explicit Arena(std::size_t reserve_bytes);
+  ~Arena();
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+
+  /// Uninitialised, aligned to kTensorAlignment; throws kInternal naming the sizes when the
+  /// reservation is too small.
+  [[nodiscard]] TensorView allocate(const Shape& shape, DType dtype = DType::kF32);
+
+  struct Mark {
+    std::size_t used;
+  };
+  [[nodiscard]] Mark mark() const { return {used_}; }
+  void release_to(Mark mark) { used_ = mark.used; }
+  void reset() { used_ = 0; }
+  [[nodiscard]] std::size_t peak_bytes() const { return peak_; }
+
+ private:
+  std::byte* base_ = nullptr;
+  std::size_t reserved_ = 0;
+  std::size_t used_ = 0;
+  std::size_t peak_ = 0;
+};
+
+/// Gives back to an arena, at the end of a scope, what was allocated inside it.
+class ArenaScope {
+ public:
+  explicit ArenaScope(Arena& arena) : arena_(arena), mark_(arena.mark()) {}
+  ~ArenaScope() { arena_.release_to(mark_); }
+  ArenaScope(const ArenaScope&) = delete;
+  ArenaScope& operator=(const ArenaScope&) = delete;
+
+ private:
+  Arena& arena_;
+  Arena::Mark mark_;
+};
+
+}  // namespace troupe

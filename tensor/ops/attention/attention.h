@@ -1,0 +1,38 @@
+#pragma once
+#include <cstdint>
+
+#include "tensor/arena.h"
+#include "tensor/execution.h"
+#include "tensor/tensor.h"
+
+namespace troupe::ops {
+
+/// Sizes of one attention call. Query head h reads key/value head h / (heads / kv_heads).
+struct AttentionShape {
+  std::int64_t sequences;
+  std::int64_t length;
+  std::int64_t heads;
+  std::int64_t kv_heads;
+  std::int64_t head_dim;
+};
+
+/// Causal grouped-query attention inside documents, softmax scale 1/sqrt(head_dim), in tiles of
+/// constant size with online softmax (arXiv 2205.14135, 2307.08691): no [length, length] memory,
+/// blocks that no query of a tile may see are skipped.
+///   q: [tokens, heads * head_dim], k, v: [tokens, kv_heads * head_dim]; tokens = sequences * length,
+///   rows may be strided
+///   first_visible: [tokens] i32: the first position of the same sequence (0 ≤ · ≤ own position) that
+///   a token sees; non-decreasing along a sequence
+///   out: [tokens, heads * head_dim]; log_sum_exp: [sequences * heads, length], kept for backward
+/// Threads split (sequence, head) pairs.
+void attention_forward(const Execution& execution, const AttentionShape& shape, ConstTensorView q, ConstTensorView k,
+                       ConstTensorView v, ConstTensorView first_visible, TensorView out, TensorView log_sum_exp);
+
+/// dq, dk, dv: shapes of q, k, v, overwritten, rows may be strided. dk and dv add query heads, then
+/// query tiles, in order. Threads split (sequence, key/value head) pairs. `arena` gives scratch space.
+void attention_backward(const Execution& execution, Arena& arena, const AttentionShape& shape, ConstTensorView dout,
+                        ConstTensorView q, ConstTensorView k, ConstTensorView v, ConstTensorView out,
+                        ConstTensorView log_sum_exp, ConstTensorView first_visible, TensorView dq, TensorView dk,
+                        TensorView dv);
+
+}  // namespace troupe::ops

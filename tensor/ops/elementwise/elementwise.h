@@ -1,0 +1,41 @@
+#pragma once
+#include <span>
+
+#include "tensor/execution.h"
+#include "tensor/tensor.h"
+
+namespace troupe::ops {
+
+/// y += x, element by element.
+void add(const Execution& execution, std::span<const float> x, std::span<float> y);
+
+/// out = a + b; out may be a or b.
+void sum(const Execution& execution, std::span<const float> a, std::span<const float> b, std::span<float> out);
+
+/// y = 0.
+void zero(const Execution& execution, std::span<float> y);
+
+/// Sum of squares of x in fp64, added in element order of a fixed lane structure that depends on
+/// x.size() only: same bits on every thread and worker.
+[[nodiscard]] double sum_of_squares(std::span<const float> x);
+
+/// out[i] = x[rows[i]].  rows: [count] i32, x: [*, columns], out: [count, columns]
+void gather_rows(const Execution& execution, ConstTensorView x, ConstTensorView rows, TensorView out);
+
+/// Weighted sum of expert outputs, slots in order, then `base` (arXiv 1701.06538 eq. 1):
+///   out[t] = ((w[t,0]*y[slot(t,0)] + w[t,1]*y[slot(t,1)]) + …) + base[t]
+///   y: [routed, hidden]; slots: [tokens, top_k] i32 row of y, -1 = dropped (adds nothing);
+///   weights: [tokens, top_k]; base: [tokens, hidden], may be an empty view; out: [tokens, hidden]
+void combine_rows(const Execution& execution, ConstTensorView y, ConstTensorView slots, ConstTensorView weights,
+                  ConstTensorView base, TensorView out);
+
+/// Its gradient: dy[slot(t,j)] = w[t,j] * dout[t];  dweights[t,j] = <dout[t], y[slot(t,j)]> in a fixed
+/// order of summation. dy: [routed, hidden]; dweights: [tokens, top_k]
+void combine_rows_backward(const Execution& execution, ConstTensorView dout, ConstTensorView y, ConstTensorView slots,
+                           ConstTensorView weights, TensorView dy, TensorView dweights);
+
+/// dx[t] += (dgathered[slot(t,0)] + dgathered[slot(t,1)]) + … : the gradient of gathering a token once
+/// per slot; slots added in order.
+void scatter_slots_add(const Execution& execution, ConstTensorView dgathered, ConstTensorView slots, TensorView dx);
+
+}  // namespace troupe::ops

@@ -1,0 +1,76 @@
+#include "tensor/parameter.h"
+
+#include <algorithm>
+#include <cmath>
+#include <tuple>
+
+#include "base/random.h"
+
+namespace troupe {
+namespace {
+
+constexpr std::int64_t kAlignmentFloats = kTensorAlignment / sizeof(float);
+
+// FNV-1a: the stream number of a name. Collisions between names would only correlate initial values.
+std::uint32_t stream_of(const std::string& name) {
+  std::uint32_t hash = 2166136261U;
+  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
+  return hash;
+}
+
+auto key(const ParameterSpec& spec) { return std::tie(spec.name, spec.expert); }
+
+}  // namespace
+
+Shape ParameterSpec::global_shape() const {
+  if (kind == ParameterKind::kDense) return shape;
+  switch (shape.rank()) {
+    case 1: return Shape{experts, shape[0]};
+    case 2: return Shape{experts, shape[0], shape[1]};
+    default: return Shape{experts, shape[0], shape[1], shape[2]};
+  }
+}
+
+ParameterTable::ParameterTable(std::vector<ParameterSpec> specs) : specs_(std::move(specs)), offsets_{0} {
+  std::ranges::sort(specs_, [](const auto& a, const auto& b) { return key(a) < key(b); });
+  for (const auto& spec : specs_) {
+    const std::int64_t end = offsets_.back() + spec.elements();
+    offsets_.push_back((end + kAlignmentFloats - 1) / kAlignmentFloats * kAlignmentFloats);
+  }
+}
+
+std::int64_t ParameterTable::elements() const {
+  std::int64_t total = 0;
+  for (const auto& spec : specs_) total += spec.elements();
+  return total;
+}
+
+std::size_t ParameterTable::find(const std::string& name, std::int64_t expert) const {
+  const auto wanted = std::tie(name, expert);
+  const auto found = std::ranges::lower_bound(specs_, wanted, {}, [](const auto& spec) { return key(spec); });
+  TROUPE_CHECK(found != specs_.end() && key(*found) == wanted, "no parameter {} (expert {})", name, expert);
+  return static_cast<std::size_t>(found - specs_.begin());
+}
+
+TensorView ParameterTable::view(std::span<float> buffer, std::size_t index) const {
+  return {buffer.data() + offsets_[index], specs_[index].shape};
+}
+
+ConstTensorView ParameterTable::view(std::span<const float> buffer, std::size_t index) const {
+  return {buffer.data() + offsets_[index], specs_[index].shape};
+}
+
+void initialize(const ParameterSpec& spec, std::uint64_t seed, std::span<float> values) {
+  if (spec.init_std == 0.0) {
+    std::ranges::fill(values, spec.init_constant);
+    return;
+  }
+  const Random random(seed, RandomPurpose::kInit, stream_of(spec.name));
+  const auto begin = static_cast<std::uint64_t>(spec.global_begin());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const double normal = random.normal(begin + i);
+    values[i] = static_cast<float>(spec.init_std * std::clamp(normal, -3.0, 3.0));
+  }
+}
+
+}  // namespace troupe

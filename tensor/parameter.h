@@ -1,0 +1,61 @@
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tensor/tensor.h"
+
+namespace troupe {
+
+enum class ParameterKind : std::uint8_t {
+  kDense,   // every worker holds all of it
+  kExpert,  // only the workers that hold the expert
+};
+
+/// What a parameter is, whoever holds it.
+struct ParameterSpec {
+  std::string name;        // "layers/03/attention/qkv_proj"; an expert's is the stacked tensor's name
+  Shape shape;             // of one expert, for kExpert
+  ParameterKind kind = ParameterKind::kDense;
+  std::int64_t expert = -1;     // global expert id for kExpert
+  std::int64_t experts = 0;     // of the stacked tensor for kExpert: [experts, ...shape]
+  bool decay = true;            // weight decay applies
+  double init_std = 0.02;       // truncated normal, ±3 std; 0: constant init_constant
+  float init_constant = 0.0F;   // 1 for norm weights
+
+  [[nodiscard]] std::int64_t elements() const { return shape.elements(); }
+  /// Where this parameter starts in its global tensor, in elements.
+  [[nodiscard]] std::int64_t global_begin() const { return kind == ParameterKind::kExpert ? expert * elements() : 0; }
+  /// [experts, ...shape] for an expert's, else shape.
+  [[nodiscard]] Shape global_shape() const;
+};
+
+/// Parameters of one kind that a worker holds, in (name, expert) order in one flat buffer, each
+/// aligned to kTensorAlignment. Gradient buffers have the same offsets.
+class ParameterTable {
+ public:
+  explicit ParameterTable(std::vector<ParameterSpec> specs);  // sorts
+
+  [[nodiscard]] std::span<const ParameterSpec> specs() const { return specs_; }
+  [[nodiscard]] std::int64_t offset(std::size_t index) const { return offsets_[index]; }  // in floats
+  /// Floats of a buffer that holds all, padding included.
+  [[nodiscard]] std::int64_t buffer_elements() const { return offsets_.back(); }
+  /// Sum of the parameters' elements, padding not included.
+  [[nodiscard]] std::int64_t elements() const;
+  /// Index of (name, expert); throws kInternal when absent.
+  [[nodiscard]] std::size_t find(const std::string& name, std::int64_t expert = -1) const;
+
+  [[nodiscard]] TensorView view(std::span<float> buffer, std::size_t index) const;
+  [[nodiscard]] ConstTensorView view(std::span<const float> buffer, std::size_t index) const;
+
+ private:
+  std::vector<ParameterSpec> specs_;
+  std::vector<std::int64_t> offsets_;  // specs + 1
+};
+
+/// Initial values: truncated normal from Philox, keyed by (seed, name, global element number), so
+/// the same for every layout.
+void initialize(const ParameterSpec& spec, std::uint64_t seed, std::span<float> values);
+
+}  // namespace troupe

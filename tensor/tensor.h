@@ -1,0 +1,145 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <type_traits>
+
+#include "base/error.h"
+#include "tensor/shape.h"
+
+namespace troupe {
+
+enum class DType : std::uint8_t { kF32, kBF16, kI32 };
+enum class Device : std::uint8_t { kCpu, kCuda };
+
+[[nodiscard]] std::int64_t size_bytes(DType dtype);
+
+/// Alignment of every tensor's first element.
+inline constexpr std::size_t kTensorAlignment = 64;
+
+/// Non-owning, row-major, trivially copyable. Rows (index 0) may lie further apart than a row is
+/// long (`row_stride`, in elements), as for a range of columns of a wider matrix; ops that need
+/// contiguous data say so and check it.
+template <bool kConst>
+class BasicTensorView {
+  using Byte = std::conditional_t<kConst, const std::byte, std::byte>;
+  template <class T>
+  using Element = std::conditional_t<kConst, const T, T>;
+
+ public:
+  BasicTensorView() = default;
+  BasicTensorView(Byte* data, const Shape& shape, DType dtype, Device device, std::int64_t row_stride)
+      : data_(data), shape_(shape), dtype_(dtype), device_(device), row_stride_(row_stride) {}
+  /// A contiguous host matrix or vector over someone's floats or ints.
+  BasicTensorView(Element<float>* data, const Shape& shape)
+      : BasicTensorView(reinterpret_cast<Byte*>(data), shape, DType::kF32, Device::kCpu, contiguous_stride(shape)) {}
+  BasicTensorView(Element<std::int32_t>* data, const Shape& shape)
+      : BasicTensorView(reinterpret_cast<Byte*>(data), shape, DType::kI32, Device::kCpu, contiguous_stride(shape)) {}
+
+  operator BasicTensorView<true>() const  // NOLINT: a mutable view is a const view
+    requires(!kConst)
+  {
+    return {data_, shape_, dtype_, device_, row_stride_};
+  }
+
+  [[nodiscard]] const Shape& shape() const { return shape_; }
+  [[nodiscard]] std::int64_t rows() const { return shape_[0]; }
+  /// Elements of one row: the product of all sizes but the first.
+  [[nodiscard]] std::int64_t columns() const { return contiguous_stride(shape_); }
+  [[nodiscard]] std::int64_t row_stride() const { return row_stride_; }
+  [[nodiscard]] std::int64_t elements() const { return shape_.elements(); }
+  [[nodiscard]] DType dtype() const { return dtype_; }
+  [[nodiscard]] Device device() const { return device_; }
+  [[nodiscard]] bool contiguous() const { return row_stride_ == columns() || rows() <= 1; }
+
+  /// First element; throws kInternal when the dtype is another.
+  [[nodiscard]] Element<float>* f32() const { return typed<float>(DType::kF32); }
+  [[nodiscard]] Element<std::int32_t>* i32() const { return typed<std::int32_t>(DType::kI32); }
+  [[nodiscard]] Byte* data() const { return data_; }
+
+  /// All elements of a contiguous f32 view.
+  [[nodiscard]] std::span<Element<float>> floats() const {
+    TROUPE_CHECK(contiguous(), "floats() of a strided view {}", shape_.to_string());
+    return {f32(), static_cast<std::size_t>(elements())};
+  }
+
+  /// Rows [first, first + count).
+  [[nodiscard]] BasicTensorView rows(std::int64_t first, std::int64_t count) const {
+    TROUPE_CHECK(first >= 0 && count >= 0 && first + count <= rows(), "rows {}+{} of {}", first, count, shape_.to_string());
+    Shape shape = with_rows(count);
+    return {data_ + first * row_stride_ * size_bytes(dtype_), shape, dtype_, device_, row_stride_};
+  }
+  /// Columns [first, first + count) of a matrix: same rows, a strided view.
+  [[nodiscard]] BasicTensorView columns(std::int64_t first, std::int64_t count) const {
+    TROUPE_CHECK(shape_.rank() == 2 && first >= 0 && count >= 0 && first + count <= shape_[1], "columns {}+{} of {}",
+                 first, count, shape_.to_string());
+    return {data_ + first * size_bytes(dtype_), Shape{rows(), count}, dtype_, device_, row_stride_};
+  }
+  /// Same elements under another shape; contiguous views only.
+  [[nodiscard]] BasicTensorView reshaped(const Shape& shape) const {
+    TROUPE_CHECK(contiguous() && shape.elements() == elements(), "cannot reshape {} to {}", shape_.to_string(),
+                 shape.to_string());
+    return {data_, shape, dtype_, device_, contiguous_stride(shape)};
+  }
+
+ private:
+  static std::int64_t contiguous_stride(const Shape& shape) {
+    std::int64_t stride = 1;
+    for (int i = 1; i < shape.rank(); ++i) stride *= shape[i];
+    return stride;
+  }
+  [[nodiscard]] Shape with_rows(std::int64_t count) const {
+    switch (shape_.rank()) {
+      case 1: return Shape{count};
+      case 2: return Shape{count, shape_[1]};
+      case 3: return Shape{count, shape_[1], shape_[2]};
+      default: return Shape{count, shape_[1], shape_[2], shape_[3]};
+    }
+  }
+  template <class T>
+  [[nodiscard]] Element<T>* typed(DType expected) const {
+    TROUPE_CHECK(dtype_ == expected, "a view of another dtype, shape {}", shape_.to_string());
+    return reinterpret_cast<Element<T>*>(data_);
+  }
+
+  Byte* data_ = nullptr;
+  Shape shape_;
+  DType dtype_ = DType::kF32;
+  Device device_ = Device::kCpu;
+  std::int64_t row_stride_ = 0;
+};
+
+using TensorView = BasicTensorView<false>;
+using ConstTensorView = BasicTensorView<true>;
+
+/// Owns its memory, zero-initialised, aligned to kTensorAlignment. Move-only.
+class Tensor {
+ public:
+  Tensor() = default;
+  explicit Tensor(const Shape& shape, DType dtype = DType::kF32);
+
+  [[nodiscard]] TensorView view() { return {data_.get(), shape_, dtype_, Device::kCpu, stride_}; }
+  [[nodiscard]] ConstTensorView view() const { return {data_.get(), shape_, dtype_, Device::kCpu, stride_}; }
+  operator TensorView() { return view(); }             // NOLINT: a tensor is its view
+  operator ConstTensorView() const { return view(); }  // NOLINT
+  [[nodiscard]] const Shape& shape() const { return shape_; }
+  [[nodiscard]] float* f32() { return view().f32(); }
+  [[nodiscard]] const float* f32() const { return view().f32(); }
+  [[nodiscard]] std::int32_t* i32() { return view().i32(); }
+  [[nodiscard]] const std::int32_t* i32() const { return view().i32(); }
+  [[nodiscard]] std::int64_t elements() const { return shape_.elements(); }
+  [[nodiscard]] std::span<float> floats() { return view().floats(); }
+  [[nodiscard]] std::span<const float> floats() const { return view().floats(); }
+
+ private:
+  struct Free {
+    void operator()(std::byte* data) const;
+  };
+  std::unique_ptr<std::byte, Free> data_;
+  Shape shape_;
+  DType dtype_ = DType::kF32;
+  std::int64_t stride_ = 0;
+};
+
+}  // namespace troupe
