@@ -1,0 +1,79 @@
+#include "layout/layout.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace troupe::layout {
+
+Layout::Layout(const BatchShape& batch, int workers, int expert_parallel, int experts)
+    : batch_(batch), workers_(workers), replicas_(1), experts_(experts) {
+  if (workers < 1 || workers > batch.grad_lanes) {
+    throw Error(ErrorCode::kConfig, "{} workers: between 1 and batch.grad_lanes = {} are possible", workers,
+                batch.grad_lanes);
+  }
+  if (expert_parallel < 1 || workers % expert_parallel != 0) {
+    throw Error(ErrorCode::kConfig, "parallel.expert_parallel = {} must divide the {} workers",
+                expert_parallel, workers);
+  }
+  replicas_ = workers / expert_parallel;
+  if (batch.expert_lanes % replicas_ != 0) {
+    throw Error(ErrorCode::kConfig,
+                "{} workers with expert_parallel {} make {} replicas of each expert, which must divide "
+                "batch.expert_lanes = {}",
+                workers, expert_parallel, replicas_, batch.expert_lanes);
+  }
+}
+
+int Layout::waves() const { return (batch_.grad_lanes + workers_ - 1) / workers_; }
+
+int Layout::lane(int worker, int wave) const {
+  const int lane = wave * workers_ + worker;
+  return lane < batch_.grad_lanes ? lane : -1;
+}
+
+std::vector<int> Layout::lanes_of(int worker) const {
+  std::vector<int> lanes;
+  for (int lane = worker; lane < batch_.grad_lanes; lane += workers_) lanes.push_back(lane);
+  return lanes;
+}
+
+std::int64_t Layout::first_sequence(int turn, int lane) const {
+  return (static_cast<std::int64_t>(turn) * batch_.grad_lanes + lane) * batch_.micro_batch;
+}
+
+std::vector<int> Layout::expert_lanes_of(int group) const {
+  std::vector<int> lanes;
+  for (int lane = group; lane < batch_.expert_lanes; lane += replicas_) lanes.push_back(lane);
+  return lanes;
+}
+
+std::vector<int> Layout::expert_begin() const {
+  const int parts = expert_parallel();
+  std::vector<int> begin(static_cast<std::size_t>(parts) + 1, 0);
+  for (int p = 0; p < parts; ++p) {
+    begin[static_cast<std::size_t>(p) + 1] =
+        begin[static_cast<std::size_t>(p)] + experts_ / parts + (p < experts_ % parts ? 1 : 0);
+  }
+  return begin;
+}
+
+std::vector<std::int64_t> slice_by_chunks(const std::vector<std::int64_t>& parameter_begin, int ranks) {
+  TROUPE_CHECK(!parameter_begin.empty() && ranks >= 1, "slices of nothing");
+  std::vector<std::int64_t> borders;
+  for (std::size_t i = 0; i + 1 < parameter_begin.size(); ++i) {
+    for (std::int64_t at = parameter_begin[i]; at < parameter_begin[i + 1]; at += kChunkElements)
+      borders.push_back(at);
+  }
+  const std::int64_t end = parameter_begin.back();
+  borders.push_back(end);
+  std::vector<std::int64_t> slices{parameter_begin.front()};
+  for (int rank = 1; rank < ranks; ++rank) {
+    const std::int64_t target = end * rank / ranks;
+    slices.push_back(std::max(slices.back(), *std::ranges::lower_bound(borders, target)));
+  }
+  slices.push_back(end);
+  return slices;
+}
+
+}  // namespace troupe::layout

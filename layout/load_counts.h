@@ -1,0 +1,43 @@
+#pragma once
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace troupe::layout {
+
+/// Tokens routed to each expert of each MoE layer over a global batch, before drops: the one truth
+/// about load, read by balancer, losses, dashboard and checkpoints. Row-major [layers, experts].
+class LoadCounts {
+ public:
+  LoadCounts() = default;
+  LoadCounts(int layers, int experts)
+      : layers_(layers),
+        experts_(experts),
+        counts_(static_cast<std::size_t>(layers) * static_cast<std::size_t>(experts)) {}
+
+  [[nodiscard]] int layers() const { return layers_; }
+  [[nodiscard]] int experts() const { return experts_; }
+  [[nodiscard]] std::span<std::int64_t> layer(int index);
+  [[nodiscard]] std::span<const std::int64_t> layer(int index) const;
+  [[nodiscard]] std::span<std::int64_t> all() { return counts_; }
+  [[nodiscard]] std::span<const std::int64_t> all() const { return counts_; }
+  bool operator==(const LoadCounts&) const = default;
+
+ private:
+  int layers_ = 0;
+  int experts_ = 0;
+  std::vector<std::int64_t> counts_;
+};
+
+// Formulas on the counts of one layer (docs/observability.md). All are 0 for an empty or all-zero layer.
+
+/// max(c) / mean(c) - 1: 0 when balanced (arXiv 2408.15664).
+[[nodiscard]] double max_violation(std::span<const std::int64_t> counts);
+/// H(f) / ln N with f = c / Σc: 1 when balanced.
+[[nodiscard]] double load_entropy(std::span<const std::int64_t> counts);
+/// Experts without a token.
+[[nodiscard]] int dead_experts(std::span<const std::int64_t> counts);
+/// Quantile q of c / mean(c), by linear interpolation between order statistics.
+[[nodiscard]] double load_quantile(std::span<const std::int64_t> counts, double q);
+
+}  // namespace troupe::layout
