@@ -1,0 +1,26 @@
+#pragma once
+#include <cstdint>
+
+#include "model/options.h"
+
+namespace troupe::model {
+
+struct ParameterCounts {
+  std::int64_t total = 0;
+  /// That one token is multiplied with: top_k of the routed experts; without the embedding look-up,
+  /// a tied head counted once.
+  std::int64_t active = 0;
+};
+
+[[nodiscard]] ParameterCounts count_parameters(const ModelOptions& options, std::int64_t vocab_size);
+
+/// Floating-point operations of training (forward and backward): 6 per active parameter and token,
+/// and attention's 12 * heads * head_dim per layer and visible (query, key) pair.
+[[nodiscard]] double training_flops(const ModelOptions& options, std::int64_t vocab_size, std::int64_t tokens,
+                                    std::int64_t visible_pairs);
+
+/// The same for one token of sequences that are one document each: (sequence_length + 1) / 2 pairs.
+[[nodiscard]] double training_flops_per_token(const ModelOptions& options, std::int64_t vocab_size,
+                                              std::int64_t sequence_length);
+
+}  // namespace troupe::model

@@ -1,0 +1,46 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "model/options.h"
+#include "tensor/parameter.h"
+
+namespace troupe::model {
+
+/// Every parameter of the global model, each expert on its own; the same for every layout.
+/// Linear weights are [out, in]. Names (LL: layer, at least two digits):
+///   embedding/weight                     [vocab, hidden], also the head's when tied
+///   layers/LL/attention_norm/weight      [hidden]
+///   layers/LL/attention/qkv_proj         [(heads + 2 kv_heads) * head_dim, hidden]: q rows, k rows, v rows
+///   layers/LL/attention/{q,k}_norm       [head_dim], with qk_norm
+///   layers/LL/attention/out_proj         [hidden, heads * head_dim]
+///   layers/LL/ffn_norm/weight            [hidden]
+///   layers/LL/ffn/{gate_up,down}_proj    dense layers: [2 * intermediate, hidden] (gate rows first),
+///                                        [hidden, intermediate]
+///   layers/LL/router/weight              [experts, hidden]
+///   layers/LL/experts/{gate_up,down}_proj         one expert: [2 * expert_size, hidden], [hidden,
+///   expert_size] layers/LL/shared_experts/{gate_up,down}_proj  width shared_experts * expert_size
+///   final_norm/weight, head/weight       [hidden], [vocab, hidden] (untied)
+/// No weight decay on embeddings and norms.
+[[nodiscard]] std::vector<ParameterSpec> parameter_specs(const ModelOptions& options,
+                                                         std::int64_t vocab_size);
+
+/// The specs of one kind; for kExpert only the experts [first_expert, last_expert).
+[[nodiscard]] std::vector<ParameterSpec> dense_specs(const std::vector<ParameterSpec>& all);
+[[nodiscard]] std::vector<ParameterSpec> expert_specs(const std::vector<ParameterSpec>& all,
+                                                      std::int64_t first_expert, std::int64_t last_expert);
+
+/// "layers/03/" for layer 3; wider with 100 layers and more, so that names sort by layer.
+[[nodiscard]] std::string layer_prefix(std::int64_t layer, std::int64_t layers);
+
+/// Layers that have experts are the last ones.
+[[nodiscard]] inline bool is_moe_layer(const ModelOptions& options, std::int64_t layer) {
+  return layer >= options.moe.first_dense_layers;
+}
+[[nodiscard]] inline std::int64_t moe_layers(const ModelOptions& options) {
+  return options.layers > options.moe.first_dense_layers ? options.layers - options.moe.first_dense_layers
+                                                         : 0;
+}
+
+}  // namespace troupe::model
