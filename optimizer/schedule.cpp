@@ -1,0 +1,65 @@
+#include "optimizer/schedule.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+namespace troupe::optimizer {
+namespace {
+
+double ratio(std::int64_t part, std::int64_t whole) {
+  return static_cast<double>(part) / static_cast<double>(whole);
+}
+
+double half_cosine(double progress) { return 0.5 * (1.0 + std::cos(std::numbers::pi * progress)); }
+
+// From 1 at progress 0 to 0 at progress 1.
+double decay(DecayShape shape, double progress) {
+  switch (shape) {
+    case DecayShape::kLinear:
+      return 1.0 - progress;
+    case DecayShape::kCosine:
+      return half_cosine(progress);
+    case DecayShape::kSqrt:
+      return 1.0 - std::sqrt(progress);
+  }
+  return 1.0;
+}
+
+double cosine(const ScheduleOptions& options, std::int64_t step, std::int64_t steps) {
+  if (steps <= options.warmup) return 1.0;
+  const double progress = ratio(step - options.warmup, steps - options.warmup);
+  return options.final_ratio + (1.0 - options.final_ratio) * half_cosine(progress);
+}
+
+double wsd(const ScheduleOptions& options, std::int64_t step, std::int64_t steps) {
+  const std::int64_t begin = steps - options.decay;
+  if (step <= begin || options.decay == 0) return 1.0;
+  const double progress = ratio(step - begin, options.decay);
+  return options.final_ratio + (1.0 - options.final_ratio) * decay(options.decay_shape, progress);
+}
+
+double multi_step(std::int64_t step, std::int64_t steps) {
+  if (10 * step > 9 * steps) return 0.1;
+  if (10 * step > 8 * steps) return std::sqrt(0.1);
+  return 1.0;
+}
+
+}  // namespace
+
+double learning_rate_factor(const ScheduleOptions& options, std::int64_t step, std::int64_t steps) {
+  if (step < options.warmup) return ratio(step, options.warmup);
+  switch (options.kind) {
+    case ScheduleKind::kConstant:
+      return 1.0;
+    case ScheduleKind::kCosine:
+      return cosine(options, step, steps);
+    case ScheduleKind::kWsd:
+      return wsd(options, step, steps);
+    case ScheduleKind::kMultiStep:
+      return multi_step(step, steps);
+  }
+  return 1.0;
+}
+
+}  // namespace troupe::optimizer

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Installs the Debian packages of scripts/packages.txt that are missing, in one apt call.
+# With sudo when not root. Does nothing, and needs no network, when all are there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+missing=()
+while read -r package; do
+  status=$(dpkg-query --show --showformat='${db:Status-Abbrev}' "$package" 2>/dev/null || true)
+  [ "${status:0:2}" = ii ] || missing+=("$package")
+done < <(grep -v '^#' scripts/packages.txt)
+
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null || {
+    echo "bootstrap: missing packages: ${missing[*]}" >&2
+    echo "bootstrap: neither root nor sudo here; ask an administrator to run: apt-get install ${missing[*]}" >&2
+    exit 1
+  }
+  as_root=(sudo)
+fi
+
+echo "Installing ${#missing[@]} Debian packages: ${missing[*]}"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if ! { "${as_root[@]}" apt-get update &&
+       "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "${missing[@]}"; } \
+       >"$log" 2>&1; then
+  tail -n 30 "$log" >&2
+  echo "bootstrap: apt-get failed (its last lines are above)" >&2
+  exit 1
+fi
