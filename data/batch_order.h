@@ -1,0 +1,41 @@
+#pragma once
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "data/windows.h"
+
+namespace troupe::data {
+
+/// The order of training data: global sequence number → window, for ever. The windows are permuted
+/// anew for every epoch by random numbers of (seed, kDataOrder), so the order is the same for every
+/// layout, and any place in it is reached without walking there. Thread-safe.
+///
+/// With weights, sequences are dealt to the domains in exact proportion within every 4096 sequences,
+/// evenly interleaved; each domain walks through its own epochs. A domain without a weight is left out.
+class BatchOrder final : public SequenceOrder {
+ public:
+  /// weights: domain → weight ≥ 0; empty: every window once per epoch.
+  /// Throws kConfig for an unknown domain, a domain without windows, weights that are all zero, or a
+  /// dataset shorter than one window.
+  BatchOrder(const TokenDataset& dataset, std::int64_t length, std::uint64_t seed,
+             const std::map<std::string, double>& weights = {});
+
+  [[nodiscard]] std::int64_t window(std::int64_t number) const override;
+
+ private:
+  struct Slot {
+    std::int32_t pool;
+    std::int32_t rank;  // slots of the same pool before this one
+  };
+
+  Random random_key_;
+  std::uint64_t seed_;
+  std::vector<WindowRange> pools_;        // windows that are drawn from together
+  std::vector<std::int32_t> pool_slots_;  // [pools]: slots of the period that a pool has
+  std::vector<Slot> period_;
+};
+
+}  // namespace troupe::data

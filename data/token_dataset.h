@@ -1,0 +1,63 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+
+namespace troupe::data {
+
+/// Names of the files in a prepared corpus folder.
+inline constexpr const char* kTrainFile = "train.h5";
+inline constexpr const char* kHeldoutFile = "heldout.h5";
+inline constexpr const char* kTokenizerFile = "tokenizer.json";
+
+/// Version of the token files' layout: attribute `format_version`.
+inline constexpr std::int64_t kTokenFormatVersion = 1;
+
+/// What a token file says of itself besides the tokens.
+struct TokenFileHeader {
+  std::vector<std::string> domain_names;
+  std::string tokenizer_hash;
+  std::int64_t vocab_size = 0;
+  std::int32_t end_of_text = 0;  // id that frames documents
+  std::vector<std::int32_t>
+      token_bytes;  // [vocab]: bytes of text that an entry stands for; 0 for special ones
+  /// [documents + 1]: document d is the tokens [offsets[d], offsets[d + 1]), its two frames included.
+  std::vector<std::int64_t> document_offsets;
+  std::vector<std::int32_t> document_domains;  // [documents], index into domain_names, non-decreasing
+
+  bool operator==(const TokenFileHeader&) const = default;
+};
+
+/// A file of tokens on disk: one stream of documents, each `<eot> t1 … tn <eot>`, sorted by domain.
+/// Tokens are read by pread at any position; nothing but the header is held in memory.
+/// Reading is thread-safe. Nothing in the file is believed: what is inconsistent is kCorrupt.
+class TokenDataset {
+ public:
+  /// Throws kConfig when the file is missing (naming the command that makes it), kCorrupt when it is damaged.
+  explicit TokenDataset(const std::filesystem::path& file);
+
+  [[nodiscard]] const TokenFileHeader& header() const { return header_; }
+  [[nodiscard]] std::int64_t token_count() const { return header_.document_offsets.back(); }
+  [[nodiscard]] std::int64_t document_count() const {
+    return static_cast<std::int64_t>(header_.document_domains.size());
+  }
+  /// Document that holds token 0 ≤ `position` < token_count().
+  [[nodiscard]] std::int64_t document_at(std::int64_t position) const;
+
+  /// tokens[i] = token first + i. Checks the range (kInternal) and every id against the vocabulary
+  /// (kCorrupt).
+  void read(std::int64_t first, std::span<std::int32_t> tokens) const;
+
+ private:
+  std::filesystem::path path_;
+  TokenFileHeader header_;
+  FileDescriptor file_;
+  std::int64_t tokens_offset_ = 0;  // bytes into the file
+  std::int64_t token_width_ = 0;    // bytes: 2 or 4
+};
+
+}  // namespace troupe::data
