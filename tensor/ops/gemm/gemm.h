@@ -15,9 +15,4 @@ enum class Accumulate : bool { kNo, kYes };
 void gemm(const Execution& execution, Transpose transpose_a, Transpose transpose_b, ConstTensorView a,
           ConstTensorView b, TensorView c, Accumulate accumulate = Accumulate::kNo);
 
-namespace reference {
-void gemm(Transpose transpose_a, Transpose transpose_b, ConstTensorView a, ConstTensorView b, TensorView c,
-          Accumulate accumulate);
-}  // namespace reference
-
 }  // namespace troupe::ops

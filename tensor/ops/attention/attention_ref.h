@@ -1,0 +1,104 @@
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "tensor/ops/attention/attention.h"
+#include "tensor/ops/reference.h"
+
+namespace troupe::ops::reference {
+
+namespace detail {
+/// One query's place: its token row, its head's columns in q and in k and v, its row of log_sum_exp.
+struct Query {
+  std::int64_t position;  // in its sequence
+  std::int64_t sequence_begin;
+  std::int64_t q_begin;
+  std::int64_t kv_begin;
+  std::int64_t head_row;
+
+  [[nodiscard]] std::int64_t token() const { return sequence_begin + position; }
+};
+
+template <class Body>
+void for_each_query(const AttentionShape& shape, const Body& body) {
+  for (std::int64_t s = 0; s < shape.sequences; ++s) {
+    for (std::int64_t h = 0; h < shape.heads; ++h) {
+      const std::int64_t kv_head = h / (shape.heads / shape.kv_heads);
+      for (std::int64_t i = 0; i < shape.length; ++i) {
+        body(Query{i, s * shape.length, h * shape.head_dim, kv_head * shape.head_dim, s * shape.heads + h});
+      }
+    }
+  }
+}
+
+template <class T>
+T dot(const T* a, const T* b, std::int64_t size) {
+  T sum = 0;
+  for (std::int64_t i = 0; i < size; ++i) sum += a[i] * b[i];
+  return sum;
+}
+}  // namespace detail
+
+/// Softmax attention over the visible keys of each query, as in attention.h.
+template <class T>
+void attention_forward(const AttentionShape& shape, Input<T> q, Input<T> k, Input<T> v,
+                       std::span<const std::int32_t> first_visible, Matrix<T> out, Matrix<T> log_sum_exp) {
+  const T scale = T{1} / std::sqrt(static_cast<T>(shape.head_dim));
+  std::vector<T> scores(static_cast<std::size_t>(shape.length));
+  detail::for_each_query(shape, [&](const detail::Query& query) {
+    const std::int64_t first = first_visible[static_cast<std::size_t>(query.token())];
+    T largest = -std::numeric_limits<T>::infinity();
+    for (std::int64_t j = first; j <= query.position; ++j) {
+      T& score = scores[static_cast<std::size_t>(j)];
+      score = scale * detail::dot(&q(query.token(), query.q_begin),
+                                  &k(query.sequence_begin + j, query.kv_begin), shape.head_dim);
+      largest = std::max(largest, score);
+    }
+    T sum = 0;
+    for (std::int64_t j = first; j <= query.position; ++j)
+      sum += std::exp(scores[static_cast<std::size_t>(j)] - largest);
+    const T log_sum = largest + std::log(sum);
+    log_sum_exp(query.head_row, query.position) = log_sum;
+    for (std::int64_t c = 0; c < shape.head_dim; ++c) {
+      T value = 0;
+      for (std::int64_t j = first; j <= query.position; ++j) {
+        value += std::exp(scores[static_cast<std::size_t>(j)] - log_sum) *
+                 v(query.sequence_begin + j, query.kv_begin + c);
+      }
+      out(query.token(), query.q_begin + c) = value;
+    }
+  });
+}
+
+/// With p the attention weights and delta = <dout, out>:  dv_j = Σ p dout,
+/// ds = p * (<dout, v_j> - delta) * scale,  dq = Σ ds k_j,  dk_j = Σ ds q.
+template <class T>
+void attention_backward(const AttentionShape& shape, Input<T> dout, Input<T> q, Input<T> k, Input<T> v,
+                        Input<T> out, Input<T> log_sum_exp, std::span<const std::int32_t> first_visible,
+                        Matrix<T> dq, Matrix<T> dk, Matrix<T> dv) {
+  const T scale = T{1} / std::sqrt(static_cast<T>(shape.head_dim));
+  for (const auto& gradient : {dq, dk, dv}) {
+    for (std::int64_t t = 0; t < gradient.rows; ++t) std::fill_n(&gradient(t, 0), gradient.columns, T{0});
+  }
+  detail::for_each_query(shape, [&](const detail::Query& query) {
+    const T* dout_row = &dout(query.token(), query.q_begin);
+    const T* q_row = &q(query.token(), query.q_begin);
+    const T delta = detail::dot(dout_row, &out(query.token(), query.q_begin), shape.head_dim);
+    for (std::int64_t j = first_visible[static_cast<std::size_t>(query.token())]; j <= query.position; ++j) {
+      const std::int64_t key = query.sequence_begin + j;
+      const T* k_row = &k(key, query.kv_begin);
+      const T p = std::exp(scale * detail::dot(q_row, k_row, shape.head_dim) -
+                           log_sum_exp(query.head_row, query.position));
+      const T ds = scale * p * (detail::dot(dout_row, &v(key, query.kv_begin), shape.head_dim) - delta);
+      for (std::int64_t c = 0; c < shape.head_dim; ++c) {
+        dv(key, query.kv_begin + c) += p * dout_row[c];
+        dk(key, query.kv_begin + c) += ds * q_row[c];
+        dq(query.token(), query.q_begin + c) += ds * k_row[c];
+      }
+    }
+  });
+}
+
+}  // namespace troupe::ops::reference

@@ -1,0 +1,129 @@
+#include <dnnl.h>
+
+#include <algorithm>
+
+#include "tensor/ops/checks.h"
+#include "tensor/ops/gemm/gemm.h"
+#include "tensor/parallel.h"
+
+namespace troupe::ops {
+namespace {
+
+// Chosen by measurement: the largest tiles that still leave several for each thread.
+constexpr std::int64_t kTileRows = 256;
+constexpr std::int64_t kTileColumns = 512;
+// Multiplications of a product that is not worth cutting.
+constexpr std::int64_t kSmallProduct = std::int64_t{1} << 25;
+constexpr std::int64_t kBorderMultiple = 16;
+
+/// The library must not use threads of its own: its bits depend on their number.
+class OneLibraryThread {
+ public:
+  OneLibraryThread() : previous_(omp_get_max_threads()) {
+    if (previous_ != 1) omp_set_num_threads(1);
+  }
+  ~OneLibraryThread() {
+    if (previous_ != 1) omp_set_num_threads(previous_);
+  }
+  OneLibraryThread(const OneLibraryThread&) = delete;
+  OneLibraryThread& operator=(const OneLibraryThread&) = delete;
+
+ private:
+  int previous_;
+};
+
+/// One factor of a product as the library wants it.
+struct Factor {
+  const float* data;
+  std::int64_t stride;
+  bool transposed;
+
+  Factor(const ConstTensorView& view, Transpose transpose)
+      : data(view.f32()),
+        stride(std::max({view.row_stride(), view.columns(), std::int64_t{1}})),
+        transposed(transpose == Transpose::kYes) {}
+
+  /// Where row `row` and column `column` of op(view) is.
+  [[nodiscard]] const float* at(std::int64_t row, std::int64_t column) const {
+    return transposed ? data + column * stride + row : data + row * stride + column;
+  }
+  [[nodiscard]] char flag() const { return transposed ? 'T' : 'N'; }
+};
+
+/// Equal pieces of at most `largest`, borders on multiples of 16: a function of its arguments only.
+struct Pieces {
+  std::int64_t size;
+  std::int64_t count;
+
+  Pieces(std::int64_t total, std::int64_t largest) {
+    const std::int64_t wanted = (total + largest - 1) / largest;
+    const std::int64_t even = (total + wanted - 1) / wanted;
+    size = (even + kBorderMultiple - 1) / kBorderMultiple * kBorderMultiple;
+    count = (total + size - 1) / size;
+  }
+};
+
+struct Product {
+  Factor a;
+  Factor b;
+  float* c;
+  std::int64_t c_stride;
+  std::int64_t m, n, k;
+  float beta;
+
+  void compute(std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t columns) const {
+    const OneLibraryThread guard;
+    const dnnl_status_t status =
+        dnnl_sgemm(a.flag(), b.flag(), rows, columns, k, 1.0F, a.at(row, 0), a.stride, b.at(0, column),
+                   b.stride, beta, c + row * c_stride + column, c_stride);
+    TROUPE_CHECK(status == dnnl_success, "dnnl_sgemm failed with status {} for [{}, {}, {}]",
+                 static_cast<int>(status), rows, columns, k);
+  }
+};
+
+void compute_tiles(const Execution& execution, const Product& product) {
+  const Pieces rows(product.m, kTileRows);
+  const Pieces columns(product.n, kTileColumns);
+  parallel_for(execution, rows.count * columns.count, [&](std::int64_t tile) {
+    const std::int64_t row = tile % rows.count * rows.size;
+    const std::int64_t column = tile / rows.count * columns.size;
+    product.compute(row, std::min(rows.size, product.m - row), column,
+                    std::min(columns.size, product.n - column));
+  });
+}
+
+void clear(const TensorView& c) {
+  for (std::int64_t row = 0; row < c.rows(); ++row)
+    std::fill_n(c.f32() + row * c.row_stride(), c.columns(), 0.0F);
+}
+
+}  // namespace
+
+void gemm(const Execution& execution, Transpose transpose_a, Transpose transpose_b, ConstTensorView a,
+          ConstTensorView b, TensorView c, Accumulate accumulate) {
+  const std::int64_t m = c.rows();
+  const std::int64_t n = c.columns();
+  const std::int64_t k = transpose_a == Transpose::kYes ? a.rows() : a.columns();
+  check_matrix("gemm: a", a, transpose_a == Transpose::kYes ? k : m, transpose_a == Transpose::kYes ? m : k);
+  check_matrix("gemm: b", b, transpose_b == Transpose::kYes ? n : k, transpose_b == Transpose::kYes ? k : n);
+  if (m == 0 || n == 0) return;
+  if (k == 0) {
+    if (accumulate == Accumulate::kNo) clear(c);
+    return;
+  }
+  const Product product{Factor(a, transpose_a),
+                        Factor(b, transpose_b),
+                        c.f32(),
+                        std::max(c.row_stride(), n),
+                        m,
+                        n,
+                        k,
+                        accumulate == Accumulate::kYes ? 1.0F : 0.0F};
+  if (m * n * k <= kSmallProduct) {
+    product.compute(0, m, 0, n);
+  } else {
+    compute_tiles(execution, product);
+  }
+}
+
+}  // namespace troupe::ops

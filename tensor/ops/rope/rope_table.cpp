@@ -1,0 +1,21 @@
+#include <cmath>
+
+#include "tensor/ops/rope/rope.h"
+
+namespace troupe::ops {
+
+RopeTable::RopeTable(std::int64_t positions, std::int64_t rotary, double theta)
+    : rotary_(rotary), cosine_(Shape{positions, rotary / 2}), sine_(Shape{positions, rotary / 2}) {
+  TROUPE_CHECK(rotary % 2 == 0, "rotary position embedding of {} channels: the number must be even", rotary);
+  const std::int64_t half = rotary / 2;
+  for (std::int64_t i = 0; i < half; ++i) {
+    const double frequency = std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(rotary));
+    for (std::int64_t position = 0; position < positions; ++position) {
+      const double angle = static_cast<double>(position) * frequency;
+      cosine_.f32()[position * half + i] = static_cast<float>(std::cos(angle));
+      sine_.f32()[position * half + i] = static_cast<float>(std::sin(angle));
+    }
+  }
+}
+
+}  // namespace troupe::ops
