@@ -4,6 +4,7 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <utility>
 
 namespace troupe::comm {
 
@@ -21,12 +22,11 @@ class Pending {
   Pending() = default;  // nothing to wait for
   explicit Pending(std::unique_ptr<Operation> operation) : operation_(std::move(operation)) {}
   Pending(Pending&&) noexcept = default;
-  Pending& operator=(Pending&&) noexcept = default;
-  ~Pending();  // completes; logs a failure
+  Pending& operator=(Pending&& other) noexcept;  // completes what it held
+  ~Pending();                                    // completes; logs a failure
 
-  void progress() {
-    if (operation_ && operation_->progress()) operation_.reset();
-  }
+  /// Throws as wait() does.
+  void progress();
   /// Throws kPeerLost when a peer is gone.
   void wait();
 
@@ -48,7 +48,8 @@ struct ReceiveBlocks {
 /// order, with sizes that match; the sums it offers are of integers only, since they are exact in
 /// every order (floating-point sums between workers are made by reduce_lanes.h). Used from one thread per
 /// rank, the compute thread. Errors: kPeerLost when a peer is gone, kInternal when the sizes that two
-/// ranks state do not match (inproc checks; it names ranks and sizes).
+/// ranks state do not match (it names operation, ranks and sizes; MPI detects it for all_to_all_v and
+/// all_gather_v, on the receiving rank). After an error the communicator can only be destroyed.
 class Communicator {
  public:
   virtual ~Communicator() = default;
