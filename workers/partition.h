@@ -1,0 +1,55 @@
+#pragma once
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "experts/expert_group.h"
+#include "layout/layout.h"
+#include "model/options.h"
+#include "tensor/parameter.h"
+
+namespace troupe::workers {
+
+/// What one worker holds and owns of the model: the whole dense part and its experts in two flat
+/// buffers, of which it owns (updates, keeps the moments of) one slice each.
+struct Partition {
+  Partition(const model::ModelOptions& options, std::int64_t vocab_size, const layout::Layout& layout,
+            int worker);
+
+  std::vector<ParameterSpec> all;           // of the whole model
+  ParameterTable global;                    // of `all`: the order of the global norm
+  ParameterTable dense;                     // layout of the dense buffers
+  ParameterTable experts;                   // layout of this worker's expert buffers
+  std::vector<std::int64_t> dense_slices;   // [workers + 1], offsets in a dense buffer
+  std::vector<std::int64_t> expert_slices;  // [replicas + 1], offsets in an expert buffer
+  int worker;
+  int replica;  // this worker's rank among the replicas of its experts
+
+  struct Slice {
+    std::int64_t begin;
+    std::int64_t end;
+  };
+  [[nodiscard]] Slice dense_slice() const { return slice(dense_slices, worker); }
+  [[nodiscard]] Slice expert_slice() const { return slice(expert_slices, replica); }
+
+ private:
+  static Slice slice(const std::vector<std::int64_t>& slices, int rank) {
+    const auto index = static_cast<std::size_t>(rank);
+    return {slices[index], slices[index + 1]};
+  }
+};
+
+/// Calls body(spec, element_begin, buffer_begin, length) for every stretch of a parameter inside
+/// [slice.begin, slice.end) of a buffer laid out by `table`: `length` elements from element_begin of the
+/// global tensor lie at buffer_begin.
+template <class Body>
+void for_each_stretch(const ParameterTable& table, Partition::Slice slice, const Body& body) {
+  for (std::size_t i = 0; i < table.specs().size(); ++i) {
+    const ParameterSpec& spec = table.specs()[i];
+    const std::int64_t begin = std::max(slice.begin, table.offset(i));
+    const std::int64_t end = std::min(slice.end, table.offset(i) + spec.elements());
+    if (begin < end) body(spec, spec.global_begin() + begin - table.offset(i), begin, end - begin);
+  }
+}
+
+}  // namespace troupe::workers

@@ -1,0 +1,282 @@
+#include "workers/trainer.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "comm/collectives/reduce_lanes.h"
+#include "model/parameters.h"
+#include "optimizer/schedule.h"
+#include "tensor/ops/elementwise/elementwise.h"
+
+namespace troupe::workers {
+namespace {
+
+constexpr std::size_t kReduceScratchElements = std::size_t{1} << 20;  // 4 MiB
+
+std::vector<std::vector<float>> buffers(std::size_t count, std::int64_t elements) {
+  return std::vector<std::vector<float>>(count, std::vector<float>(static_cast<std::size_t>(elements)));
+}
+
+template <class Row>
+std::vector<std::span<const float>> views(const std::vector<Row>& rows) {
+  return {rows.begin(), rows.end()};
+}
+
+std::int64_t microbatches(const layout::BatchShape& batch) {
+  return static_cast<std::int64_t>(batch.turns) * batch.grad_lanes;
+}
+
+model::TransformerShape shape_of(const TrainingOptions& options) {
+  return {.vocab_size = options.vocab_size,
+          .sequence_length = options.data.sequence_length,
+          .max_tokens = options.batch.micro_batch * options.data.sequence_length};
+}
+
+// Adds the time of its scope to a number of seconds.
+class Stopwatch {
+ public:
+  Stopwatch(const Clock& clock, double& total) : clock_(clock), total_(total), start_(clock.now()) {}
+  ~Stopwatch() { total_ += seconds(clock_.now() - start_); }
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
+
+ private:
+  const Clock& clock_;
+  double& total_;
+  TimePoint start_;
+};
+
+}  // namespace
+
+Trainer::Trainer(const TrainingOptions& options, const layout::Layout& layout, comm::Communicator& world,
+                 const data::TokenDataset& dataset, const data::SequenceOrder& order, const Clock& clock)
+    : options_(options),
+      layout_(layout),
+      clock_(clock),
+      groups_(world, layout),
+      partition_(options.model, options.vocab_size, layout, world.rank()),
+      state_(options, partition_),
+      loader_(dataset, order, options.data.sequence_length, options.data.document_mask, options.batch),
+      model_(options.model, shape_of(options), partition_.dense, partition_.experts,
+             {*groups_.expert_group, layout.expert_begin()}, Execution{options.threads}, clock),
+      result_(model_.make_result()),
+      chunk_sums_(partition_.global),
+      exchange_(2 * std::ssize(result_.counts.all()),
+                microbatches(options.batch) * values_per_microbatch() + chunk_sums_.chunks(),
+                layout.workers()),
+      execution_{options.threads},
+      dense_lanes_(buffers(layout.lanes_of(world.rank()).size(), partition_.dense.buffer_elements())),
+      microbatch_gradient_(options.batch.turns > 1
+                               ? static_cast<std::size_t>(partition_.dense.buffer_elements())
+                               : std::size_t{0}),
+      expert_lanes_(buffers(layout.expert_lanes_of(layout.group(world.rank())).size(),
+                            partition_.experts.buffer_elements())),
+      expert_lane_views_(expert_lanes_.begin(), expert_lanes_.end()),
+      dense_total_(state_.dense_adamw.first_moment().size()),
+      expert_total_(state_.expert_adamw.first_moment().size()),
+      reduce_scratch_(kReduceScratchElements),
+      lane_of_source_(static_cast<std::size_t>(layout.expert_parallel())),
+      aux_coefficients_(options.model.moe.aux_loss.size()),
+      chunk_values_(static_cast<std::size_t>(chunk_sums_.chunks())),
+      unbiased_counts_(result_.counts) {
+  step_.counts = result_.counts;
+  step_.aux_loss.resize(options.model.moe.aux_loss.size());
+}
+
+std::int64_t Trainer::values_per_microbatch() const {
+  return 2 + std::ssize(result_.aux_loss) + std::ssize(result_.router_z_loss);
+}
+
+const StepResult& Trainer::step(const ControlWord& control) {
+  step_.seconds = {};
+  result_.seconds = {};
+  {
+    const Stopwatch total(clock_, step_.seconds.total);
+    exchange_.clear();
+    const std::int64_t target_tokens = loader_.target_tokens(state_.counters.next_sequence);
+    run_microbatches();
+    reduce_gradients();
+    exchange(control);
+    sum_losses(target_tokens);
+    step_.skipped = !finite();
+    if (!step_.skipped) update();
+    ++state_.counters.step;
+    state_.counters.next_sequence += options_.batch.sequences();
+    state_.counters.tokens += options_.batch.sequences() * options_.data.sequence_length;
+  }
+  step_.step = state_.counters.step;
+  step_.seconds.model = result_.seconds;
+  return step_;
+}
+
+model::StepContext Trainer::frozen_context() const {
+  return {.target_tokens = 1,
+          .routed_tokens = options_.batch.sequences() * options_.data.sequence_length,
+          .bias = state_.bias(),
+          .previous_counts = state_.previous_counts.all(),
+          .previous_unbiased_counts = state_.previous_unbiased_counts.all(),
+          .aux_coefficients = aux_coefficients_};
+}
+
+model::StepContext Trainer::step_context() {
+  for (std::size_t i = 0; i < aux_coefficients_.size(); ++i) {
+    aux_coefficients_[i] =
+        options_.model.moe.aux_loss[i].coefficient.at(state_.counters.step, options_.steps);
+  }
+  model::StepContext context = frozen_context();
+  context.target_tokens = loader_.target_tokens(state_.counters.next_sequence);
+  return context;
+}
+
+void Trainer::run_microbatches() {
+  for (auto& lane : expert_lanes_) ops::zero(execution_, lane);
+  const model::StepContext context = step_context();
+  for (int turn = 0; turn < options_.batch.turns; ++turn) {
+    for (int wave = 0; wave < layout_.waves(); ++wave) run_microbatch(turn, wave, context);
+  }
+}
+
+void Trainer::run_microbatch(int turn, int wave, const model::StepContext& context) {
+  const int lane = layout_.lane(groups_.world.rank(), wave);
+  set_wave(wave);
+  model::MicrobatchInput input;  // nothing, without a lane
+  std::span<float> gradient;
+  if (lane >= 0) {
+    const Stopwatch load(clock_, step_.seconds.load);
+    input = loader_.load(state_.counters.next_sequence + layout_.first_sequence(turn, lane));
+  }
+  if (lane >= 0)
+    gradient = turn == 0 ? std::span(dense_lanes_[static_cast<std::size_t>(wave)]) : microbatch_gradient_;
+  model_.forward_backward(input, context, {lane_of_source_}, weights(), {gradient, expert_lane_views_},
+                          result_);
+  if (lane < 0) return;
+  if (turn > 0) ops::add(execution_, gradient, dense_lanes_[static_cast<std::size_t>(wave)]);
+  record(turn, lane);
+}
+
+void Trainer::set_wave(int wave) {
+  const int group = layout_.group(groups_.world.rank());
+  for (int position = 0; position < layout_.expert_parallel(); ++position) {
+    const int lane = layout_.lane(layout_.worker(group, position), wave);
+    // Lanes of a group are x ≡ group (mod R): lane x is its buffer ⌊x / R⌋.
+    lane_of_source_[static_cast<std::size_t>(position)] =
+        lane < 0 ? 0 : layout_.expert_lane(lane) / layout_.replicas();
+  }
+}
+
+void Trainer::record(int turn, int lane) {
+  std::int64_t at =
+      (static_cast<std::int64_t>(turn) * options_.batch.grad_lanes + lane) * values_per_microbatch();
+  exchange_.set_value(at++, result_.nll);
+  exchange_.set_value(at++, result_.log_z_squared);
+  for (const double value : result_.aux_loss) exchange_.set_value(at++, value);
+  for (const double value : result_.router_z_loss) exchange_.set_value(at++, value);
+
+  const auto counts = exchange_.counts();
+  const std::size_t half = counts.size() / 2;
+  for (std::size_t i = 0; i < half; ++i) counts[i] += result_.counts.all()[i];
+  for (std::size_t i = 0; i < half; ++i) counts[half + i] += result_.unbiased_counts.all()[i];
+}
+
+void Trainer::reduce_gradients() {
+  const Stopwatch reduce(clock_, step_.seconds.reduce);
+  comm::reduce_lanes(execution_, groups_.world, options_.batch.grad_lanes, views(dense_lanes_),
+                     partition_.dense_slices, reduce_scratch_, dense_total_);
+  comm::reduce_lanes(execution_, *groups_.replicas, options_.batch.expert_lanes, views(expert_lanes_),
+                     partition_.expert_slices, reduce_scratch_, expert_total_);
+}
+
+void Trainer::exchange(const ControlWord& control) {
+  const Stopwatch reduce(clock_, step_.seconds.reduce);
+  std::ranges::fill(chunk_values_, 0.0);
+  const auto dense = partition_.dense_slice();
+  const auto experts = partition_.expert_slice();
+  chunk_sums_.fill(execution_, partition_.dense, dense.begin, dense.end, dense_total_, chunk_values_);
+  chunk_sums_.fill(execution_, partition_.experts, experts.begin, experts.end, expert_total_, chunk_values_);
+  const std::int64_t first = microbatches(options_.batch) * values_per_microbatch();
+  for (std::size_t i = 0; i < chunk_values_.size(); ++i) {
+    exchange_.set_value(first + static_cast<std::int64_t>(i), chunk_values_[i]);
+  }
+  exchange_.set_control(groups_.world.rank(), control);
+  exchange_.reduce(groups_.world);
+  step_.control = exchange_.control();
+  for (std::size_t i = 0; i < chunk_values_.size(); ++i) {
+    chunk_values_[i] = exchange_.value(first + static_cast<std::int64_t>(i));
+  }
+  step_.grad_norm = optimizer::ChunkSums::norm(chunk_values_);
+  const auto counts = exchange_.counts();
+  const std::size_t half = counts.size() / 2;
+  std::ranges::copy(counts.first(half), step_.counts.all().begin());
+  std::ranges::copy(counts.last(half), unbiased_counts_.all().begin());
+}
+
+void Trainer::sum_losses(std::int64_t target_tokens) {
+  const auto& moe = options_.model.moe;
+  const auto layers = static_cast<double>(std::max<std::int64_t>(1, model::moe_layers(options_.model)));
+  const auto tokens = static_cast<double>(target_tokens);
+  const auto routed = static_cast<double>(options_.batch.sequences() * options_.data.sequence_length);
+  const std::size_t losses = moe.aux_loss.size();
+  double nll = 0.0;
+  double log_z_squared = 0.0;
+  double router_z = 0.0;
+  std::ranges::fill(step_.aux_loss, 0.0);
+  for (std::int64_t microbatch = 0; microbatch < microbatches(options_.batch); ++microbatch) {
+    std::int64_t at = microbatch * values_per_microbatch();
+    nll += exchange_.value(at++);
+    log_z_squared += exchange_.value(at++);
+    for (std::size_t i = 0; i < result_.aux_loss.size(); ++i)
+      step_.aux_loss[i % losses] += exchange_.value(at++);
+    for (std::size_t i = 0; i < result_.router_z_loss.size(); ++i) router_z += exchange_.value(at++);
+  }
+  step_.loss_lm = nll / tokens;
+  step_.loss_z = log_z_squared / tokens;
+  step_.loss =
+      step_.loss_lm + options_.model.loss.z_loss * step_.loss_z + moe.router.z_loss * (router_z / routed);
+  step_.router_z_loss = router_z / routed / layers;
+  for (std::size_t i = 0; i < losses; ++i) {
+    step_.loss += aux_coefficients_[i] * (step_.aux_loss[i] / routed);
+    step_.aux_loss[i] /= routed * layers;
+  }
+}
+
+bool Trainer::finite() const { return std::isfinite(step_.loss) && std::isfinite(step_.grad_norm); }
+
+void Trainer::update() {
+  {
+    const Stopwatch update(clock_, step_.seconds.update);
+    const double clip = options_.optimizer.grad_clip;
+    const float scale =
+        clip > 0.0 && step_.grad_norm > clip ? static_cast<float>(clip / step_.grad_norm) : 1.0F;
+    const std::int64_t next = state_.counters.step + 1;
+    step_.learning_rate =
+        options_.optimizer.lr * optimizer::learning_rate_factor(options_.schedule, next, options_.steps);
+    ++state_.counters.updates;
+    state_.dense_adamw.update(execution_, state_.counters.updates, step_.learning_rate, scale,
+                              state_.dense_values, dense_total_);
+    state_.expert_adamw.update(execution_, state_.counters.updates, step_.learning_rate, scale,
+                               state_.expert_values, expert_total_);
+    state_.balance(step_.counts, unbiased_counts_,
+                   options_.model.moe.balancer.rate.at(state_.counters.step, options_.steps));
+  }
+  gather_weights();
+}
+
+void Trainer::gather_weights() {
+  const Stopwatch reduce(clock_, step_.seconds.reduce);
+  const auto gather = [](comm::Communicator& communicator, const std::vector<std::int64_t>& slices,
+                         std::span<float> values) {
+    if (communicator.size() == 1) return;
+    std::vector<std::int64_t> bytes;
+    for (std::size_t r = 0; r + 1 < slices.size(); ++r) {
+      bytes.push_back((slices[r + 1] - slices[r]) * static_cast<std::int64_t>(sizeof(float)));
+    }
+    const auto rank = static_cast<std::size_t>(communicator.rank());
+    const auto mine = values.subspan(static_cast<std::size_t>(slices[rank]),
+                                     static_cast<std::size_t>(slices[rank + 1] - slices[rank]));
+    communicator.all_gather_v(std::as_bytes(mine), {std::as_writable_bytes(values), bytes});
+  };
+  gather(groups_.world, partition_.dense_slices, state_.dense_values);
+  gather(*groups_.replicas, partition_.expert_slices, state_.expert_values);
+}
+
+}  // namespace troupe::workers

@@ -1,0 +1,107 @@
+#pragma once
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/clock.h"
+#include "data/windows.h"
+#include "layout/layout.h"
+#include "model/transformer.h"
+#include "optimizer/chunk_sums.h"
+#include "workers/batch_loader.h"
+#include "workers/partition.h"
+#include "workers/step_exchange.h"
+#include "workers/training_options.h"
+#include "workers/training_state.h"
+#include "workers/worker_groups.h"
+
+namespace troupe::workers {
+
+/// What one training step yields; the same on every worker, but for seconds.
+struct StepResult {
+  std::int64_t step = 0;
+  bool skipped = false;          // a value was not finite: the state did not change
+  double loss = 0.0;             // everything that was minimised
+  double loss_lm = 0.0;          // nats per predicted token
+  double loss_z = 0.0;           // mean log²Z, without its coefficient
+  std::vector<double> aux_loss;  // [aux losses], mean over layers, without coefficient; 1 = balanced
+  double router_z_loss = 0.0;    // mean over layers, without its coefficient
+  double grad_norm = 0.0;
+  double learning_rate = 0.0;
+  layout::LoadCounts counts;  // global
+  ControlWord control;        // of all workers
+  struct Seconds {
+    double total = 0.0;
+    double load = 0.0;
+    double reduce = 0.0;
+    double update = 0.0;
+    model::PhaseSeconds model;
+  } seconds;
+};
+
+/// One worker's part of training: a step, followed from the batch to the new weights. Orders of
+/// summation: docs/architecture.md, "Layout invariance". Used from the compute thread; every method
+/// is collective over all workers.
+class Trainer {
+ public:
+  /// The references must outlive the trainer.
+  Trainer(const TrainingOptions& options, const layout::Layout& layout, comm::Communicator& world,
+          const data::TokenDataset& dataset, const data::SequenceOrder& order, const Clock& clock);
+
+  /// One global batch: forward, backward, reduce, update, balance. Valid until the next call.
+  const StepResult& step(const ControlWord& control);
+
+  [[nodiscard]] TrainingState& state() { return state_; }
+  [[nodiscard]] const Partition& partition() const { return partition_; }
+  [[nodiscard]] const layout::Layout& layout() const { return layout_; }
+  [[nodiscard]] WorkerGroups& groups() { return groups_; }
+  [[nodiscard]] model::Transformer& model() { return model_; }
+  [[nodiscard]] const TrainingOptions& options() const { return options_; }
+  [[nodiscard]] model::Weights weights() const { return {state_.dense_values, state_.expert_values}; }
+  /// For forward passes that change no state: bias and counts as they stand.
+  [[nodiscard]] model::StepContext frozen_context() const;
+
+ private:
+  // Fp64 values of one microbatch that are summed in (turn, lane) order.
+  [[nodiscard]] std::int64_t values_per_microbatch() const;
+  [[nodiscard]] model::StepContext step_context();
+  void run_microbatches();
+  void run_microbatch(int turn, int wave, const model::StepContext& context);
+  void set_wave(int wave);
+  void record(int turn, int lane);
+  void reduce_gradients();
+  void exchange(const ControlWord& control);
+  void sum_losses(std::int64_t target_tokens);
+  [[nodiscard]] bool finite() const;
+  void update();
+  void gather_weights();
+
+  TrainingOptions options_;
+  const layout::Layout& layout_;
+  const Clock& clock_;
+  WorkerGroups groups_;
+  Partition partition_;
+  TrainingState state_;
+  BatchLoader loader_;
+  model::Transformer model_;
+  model::MicrobatchResult result_;
+  optimizer::ChunkSums chunk_sums_;
+  StepExchange exchange_;
+  StepResult step_;
+  Execution execution_;
+
+  // Gradients. A lane's buffer is complete after its last turn; with one turn it is the microbatch's.
+  std::vector<std::vector<float>> dense_lanes_;
+  std::vector<float> microbatch_gradient_;  // from the second turn on
+  std::vector<std::vector<float>> expert_lanes_;
+  std::vector<std::span<float>> expert_lane_views_;
+  std::vector<float> dense_total_;   // of the owned slice
+  std::vector<float> expert_total_;  // of the owned slice
+  std::vector<float> reduce_scratch_;
+  std::vector<int> lane_of_source_;       // [group size], of the current wave
+  std::vector<double> aux_coefficients_;  // of the current step
+  std::vector<double> chunk_values_;
+  layout::LoadCounts unbiased_counts_;
+};
+
+}  // namespace troupe::workers

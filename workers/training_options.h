@@ -1,0 +1,24 @@
+#pragma once
+#include <cstdint>
+
+#include "data/options.h"
+#include "layout/layout.h"
+#include "model/options.h"
+#include "optimizer/options.h"
+
+namespace troupe::workers {
+
+/// What a trainer needs of a run's configuration.
+struct TrainingOptions {
+  std::uint64_t seed = 1;
+  std::int64_t steps = 1;  // of the whole run: schedules refer to it
+  model::ModelOptions model;
+  std::int64_t vocab_size = 0;  // resolved, padded
+  data::DataOptions data;
+  layout::BatchShape batch;
+  optimizer::OptimizerOptions optimizer;
+  optimizer::ScheduleOptions schedule;
+  int threads = 1;
+};
+
+}  // namespace troupe::workers
