@@ -1,0 +1,90 @@
+#include "workers/evaluator.h"
+
+#include <algorithm>
+
+#include "data/sequence_reader.h"
+
+namespace troupe::workers {
+
+struct Evaluator::Run {
+  Run(Trainer& trainer, const data::TokenDataset& heldout, std::int64_t sequences, std::int64_t count_fields)
+      : order(heldout, trainer.options().data.sequence_length, sequences),
+        reader(heldout, order, trainer.options().data.sequence_length, trainer.options().data.document_mask),
+        micro_batch(trainer.options().batch.micro_batch),
+        microbatches((order.size() + micro_batch - 1) / micro_batch),
+        domains(std::ssize(heldout.header().domain_names)),
+        numbers(static_cast<std::size_t>(micro_batch)),
+        exchange(count_fields + 2 * domains, microbatches * domains, trainer.groups().world.size()) {}
+
+  data::EvaluationOrder order;
+  data::SequenceReader reader;
+  std::int64_t micro_batch;
+  std::int64_t microbatches;
+  std::int64_t domains;
+  std::vector<std::int64_t> numbers;  // sequences of the current microbatch
+  StepExchange exchange;  // counts: [moe layers * experts], tokens [domains], bytes [domains]; values: nats
+};
+
+Evaluator::Evaluator(Trainer& trainer, const data::TokenDataset& heldout)
+    : trainer_(trainer),
+      heldout_(heldout),
+      result_(trainer.model().make_result()),
+      token_nll_(static_cast<std::size_t>(trainer.options().batch.micro_batch *
+                                          trainer.options().data.sequence_length)) {}
+
+EvaluationResult Evaluator::evaluate(std::int64_t sequences) {
+  const auto loads = static_cast<std::int64_t>(result_.counts.all().size());
+  Run run(trainer_, heldout_, sequences, loads);
+  const comm::Communicator& world = trainer_.groups().world;
+  for (std::int64_t first = 0; first < run.microbatches; first += world.size()) {
+    evaluate_microbatch(run, first + world.rank());
+  }
+  run.exchange.reduce(trainer_.groups().world);
+
+  EvaluationResult evaluation{.domains = {}, .counts = result_.counts};
+  const auto counts = run.exchange.counts();
+  std::ranges::copy(counts.first(static_cast<std::size_t>(loads)), evaluation.counts.all().begin());
+  for (std::int64_t domain = 0; domain < run.domains; ++domain) {
+    DomainResult sum{.tokens = counts[static_cast<std::size_t>(loads + domain)],
+                     .bytes = counts[static_cast<std::size_t>(loads + run.domains + domain)]};
+    for (std::int64_t m = 0; m < run.microbatches; ++m)
+      sum.nats += run.exchange.value(m * run.domains + domain);
+    if (sum.tokens > 0)
+      evaluation.domains[heldout_.header().domain_names[static_cast<std::size_t>(domain)]] = sum;
+  }
+  return evaluation;
+}
+
+void Evaluator::evaluate_microbatch(Run& run, std::int64_t microbatch) {
+  if (microbatch >= run.microbatches) {  // joins the others' collectives with nothing
+    trainer_.model().evaluate({}, trainer_.frozen_context(), trainer_.weights(), {}, result_);
+    return;
+  }
+  // The last microbatch is filled up with the last sequence, which then is not counted twice.
+  for (std::int64_t i = 0; i < run.micro_batch; ++i) {
+    run.numbers[static_cast<std::size_t>(i)] =
+        std::min(microbatch * run.micro_batch + i, run.order.size() - 1);
+  }
+  const data::Sequences& sequences = run.reader.read(run.numbers);
+  trainer_.model().evaluate(as_input(sequences), trainer_.frozen_context(), trainer_.weights(), token_nll_,
+                            result_);
+
+  const auto counts = run.exchange.counts();
+  const auto loads = result_.counts.all();
+  for (std::size_t i = 0; i < loads.size(); ++i) counts[i] += loads[i];
+  const std::int64_t valid = std::min(run.micro_batch, run.order.size() - microbatch * run.micro_batch);
+  std::vector<double> nats(static_cast<std::size_t>(run.domains));
+  for (std::size_t t = 0; t < static_cast<std::size_t>(valid * sequences.length); ++t) {
+    if (sequences.targets[t] == data::kMaskedTarget) continue;
+    const auto domain = static_cast<std::size_t>(sequences.domains[t]);
+    nats[domain] += token_nll_[t];
+    ++counts[loads.size() + domain];
+    counts[loads.size() + nats.size() + domain] +=
+        heldout_.header().token_bytes[static_cast<std::size_t>(sequences.targets[t])];
+  }
+  for (std::int64_t d = 0; d < run.domains; ++d) {
+    run.exchange.set_value(microbatch * run.domains + d, nats[static_cast<std::size_t>(d)]);
+  }
+}
+
+}  // namespace troupe::workers

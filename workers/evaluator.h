@@ -1,0 +1,45 @@
+#pragma once
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "data/evaluation_order.h"
+#include "data/token_dataset.h"
+#include "layout/load_counts.h"
+#include "workers/trainer.h"
+
+namespace troupe::workers {
+
+struct DomainResult {
+  double nats = 0.0;        // sum over predicted tokens
+  std::int64_t tokens = 0;  // predicted
+  std::int64_t bytes = 0;   // UTF-8 bytes of the predicted text
+};
+
+struct EvaluationResult {
+  std::map<std::string, DomainResult> domains;
+  layout::LoadCounts counts;  // over the evaluation set
+};
+
+/// Loss on held-out text, by domain: full-shape microbatches, no training state changes, the same
+/// bits for every layout. The trainer and the dataset must outlive it. Collective over all workers.
+class Evaluator {
+ public:
+  Evaluator(Trainer& trainer, const data::TokenDataset& heldout);
+
+  /// On the first `sequences` of the evaluation set (fewer when the corpus has fewer).
+  [[nodiscard]] EvaluationResult evaluate(std::int64_t sequences);
+
+ private:
+  struct Run;  // one evaluation in progress
+
+  void evaluate_microbatch(Run& run, std::int64_t microbatch);
+
+  Trainer& trainer_;
+  const data::TokenDataset& heldout_;
+  model::MicrobatchResult result_;
+  std::vector<double> token_nll_;
+};
+
+}  // namespace troupe::workers

@@ -1,0 +1,48 @@
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "data/tokenizer/tokenizer.h"
+#include "workers/trainer.h"
+
+namespace troupe::workers {
+
+/// How the next token is chosen.
+struct SamplingRule {
+  double temperature = 0.8;  // 0: the most likely token
+  std::int64_t top_k = 40;   // of the most likely tokens; 0: all
+};
+
+/// The next token by a uniform number in [0, 1). Ties go to the lower id.
+[[nodiscard]] std::int32_t choose_token(std::span<const float> logits, const SamplingRule& rule,
+                                        double uniform);
+
+/// Lets the model write: every token is one forward pass of a full-shape microbatch; no training
+/// state changes. Random numbers are keyed by (seed, step, prompt, token), so the text is the same for
+/// every layout. Collective over all workers; only worker 0 gets the text.
+class Sampler {
+ public:
+  /// The references must outlive the sampler.
+  Sampler(Trainer& trainer, const data::Tokenizer& tokenizer);
+
+  /// What follows the prompt, at most `tokens` tokens, up to the end of the text. Empty on workers other
+  /// than 0. A context longer than the model's sequence is cut at its front.
+  [[nodiscard]] std::string sample(const std::string& prompt, std::int64_t prompt_number, std::int64_t tokens,
+                                   const SamplingRule& rule);
+
+ private:
+  [[nodiscard]] std::int32_t next_token(std::span<const std::int32_t> context, const SamplingRule& rule,
+                                        double uniform);
+
+  Trainer& trainer_;
+  const data::Tokenizer& tokenizer_;
+  std::vector<std::int32_t> tokens_;         // [micro_batch * length], this and the following
+  std::vector<std::int32_t> targets_;        // masked
+  std::vector<std::int32_t> positions_;      // in the sequence
+  std::vector<std::int32_t> first_visible_;  // 0
+  std::vector<float> logits_;                // [vocab]
+};
+
+}  // namespace troupe::workers
