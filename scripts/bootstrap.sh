@@ -4,11 +4,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-missing=()
-while read -r package; do
-  status=$(dpkg-query --show --showformat='${db:Status-Abbrev}' "$package" 2>/dev/null || true)
-  [ "${status:0:2}" = ii ] || missing+=("$package")
-done < <(grep -v '^#' scripts/packages.txt)
+mapfile -t wanted < <(grep -v '^#' scripts/packages.txt)
+installed=$(dpkg-query --show --showformat='${Package} ${db:Status-Abbrev}\n' "${wanted[@]}" 2>/dev/null |
+            awk '$2 ~ /^ii/ {print $1}')
+mapfile -t missing < <(comm -23 <(printf '%s\n' "${wanted[@]}" | sort) <(sort -u <<<"$installed"))
 
 [ ${#missing[@]} -gt 0 ] || exit 0
 

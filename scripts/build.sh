@@ -10,7 +10,7 @@ scripts/bootstrap.sh
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-cmake --preset "$preset" >"$log" 2>&1 || {
+[ -f "build/$preset/build.ninja" ] || cmake --preset "$preset" >"$log" 2>&1 || {
   tail -n 40 "$log" >&2
   echo "build: cmake could not configure the preset '$preset' (its last lines are above)" >&2
   exit 1
