@@ -23,7 +23,7 @@ struct LaunchOptions {
 };
 
 struct EvaluationOptions {
-  std::int64_t every = 50;              // steps; 0 = only at the start and the end
+  std::int64_t every = 50;  // steps; 0 = only at the start and the end
   std::int64_t sequences = 64;
   std::int64_t final_sequences = 1024;  // at step 0 and at the end
 };

@@ -1,0 +1,53 @@
+#include "coordinator/options.h"
+
+namespace troupe::coordinator {
+
+void describe(Fields& fields, RunOptions& options) {
+  fields.text("name", options.name, "Name of the run; part of its folder's name");
+  fields.integer("seed", options.seed, kNonNegative, "Seed of initial weights, data order and sampling");
+  fields.integer("steps", options.steps, kPositive, "Optimizer steps, one global batch each");
+  fields.optional_integer(
+      "stop_after", options.stop_after, "null", kPositive,
+      "Save and exit 75 after this step, for time-sliced queues; the same command goes on");
+  fields.text("dir", options.dir, "A run without --run-dir is written to <dir>/<name>-<n>");
+}
+
+void describe(Fields& fields, LaunchOptions& options) {
+  fields.optional_text("hostfile", options.hostfile,
+                       "Hosts of the workers, in mpirun's format; null: this one");
+  fields.optional_text("interface", options.interface,
+                       "Network interface, or subnet, of the traffic between workers; null: MPI chooses");
+  fields.texts("mpirun_args", options.mpirun_args, "More arguments for mpirun, before the program");
+}
+
+void describe(Fields& fields, EvaluationOptions& options) {
+  fields.integer("every", options.every, kNonNegative,
+                 "Steps between evaluations; 0: only before the first step and at the end");
+  fields.integer("sequences", options.sequences, kPositive, "Held-out sequences of an evaluation on the way");
+  fields.integer("final_sequences", options.final_sequences, kPositive,
+                 "Held-out sequences of the evaluations before the first step and at the end");
+}
+
+void describe(Fields& fields, SamplingOptions& options) {
+  fields.integer("every", options.every, kNonNegative,
+                 "Steps between texts that the model writes, and one at the end; 0: never");
+  fields.texts("prompts", options.prompts, "How the texts begin; one text for each");
+  fields.integer("tokens", options.tokens, kPositive, "Tokens of a text after its prompt");
+}
+
+void describe(Fields& fields, CheckpointOptions& options) {
+  fields.integer("every", options.every, kNonNegative,
+                 "Steps between checkpoints; 0: only when the run stops");
+  fields.integer("keep", options.keep, kPositive, "The newest checkpoints that are kept");
+  fields.integer("keep_every", options.keep_every, kNonNegative,
+                 "Also keeps the checkpoints whose step is a multiple of this; 0: none");
+}
+
+void describe(Fields& fields, ElasticOptions& options) {
+  fields.integer("min_workers", options.min_workers, kPositive, "Fewest workers that a run goes on with");
+  fields.integer("max_restarts", options.max_restarts, kNonNegative,
+                 "Restarts after failures; 0: end at the first");
+  fields.real("backoff_seconds", options.backoff_seconds, kNonNegativeReal, "Pause before a restart");
+}
+
+}  // namespace troupe::coordinator

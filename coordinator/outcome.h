@@ -1,0 +1,44 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace troupe::coordinator {
+
+/// How a run ended.
+enum class RunResult {
+  kFinished,  // run.steps reached, everything saved
+  kStopped,   // stopped early on a request, saved; the same command goes on
+  kAborted,   // ended at once on a second signal; nothing was saved
+  kFailed,
+};
+
+/// The end of a run, for the program's exit code and the summary.
+struct RunOutcome {
+  RunResult result = RunResult::kFailed;
+  std::string message;         // kFailed: what happened, where, and what to do
+  int signal = 0;              // kAborted: the signal
+  std::int64_t step = 0;       // last finished step
+  std::optional<double> loss;  // of that step
+  std::int64_t tokens = 0;     // consumed since the run's start
+  double seconds = 0.0;        // since this process began to train
+  std::string checkpoint;      // newest committed by this process, or the one it began from; may be empty
+  bool operator==(const RunOutcome&) const = default;
+};
+
+/// 0 finished, 75 saved and wants to be started again, 1 failed, 128 + n ended by signal n.
+[[nodiscard]] constexpr int exit_code(const RunOutcome& outcome) {
+  switch (outcome.result) {
+    case RunResult::kFinished:
+      return 0;
+    case RunResult::kStopped:
+      return 75;
+    case RunResult::kAborted:
+      return 128 + outcome.signal;
+    case RunResult::kFailed:
+      return 1;
+  }
+  return 1;
+}
+
+}  // namespace troupe::coordinator
