@@ -14,6 +14,7 @@ class Shape {
 
   Shape() = default;
   Shape(std::initializer_list<std::int64_t> sizes);  // throws kInternal on a negative size or rank > 4
+  explicit Shape(std::span<const std::int64_t> sizes);
 
   [[nodiscard]] int rank() const { return rank_; }
   [[nodiscard]] std::int64_t operator[](int dimension) const { return sizes_[static_cast<std::size_t>(dimension)]; }

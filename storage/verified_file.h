@@ -1,0 +1,40 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+
+#include "storage/hash.h"
+
+namespace troupe::storage {
+
+/// Size and hash of a file in a checkpoint folder.
+struct FileDescription {
+  std::string name;  // without folder
+  std::int64_t size_bytes = 0;
+  Hash128 hash;
+  bool operator==(const FileDescription&) const = default;
+};
+
+/// Reads the whole file; kIo.
+[[nodiscard]] FileDescription describe_file(const std::filesystem::path& path);
+
+/// Size of a regular file that is not a link; kCorrupt when it is missing or something else.
+[[nodiscard]] std::int64_t regular_file_bytes(const std::filesystem::path& path);
+
+/// kCorrupt, naming the file, unless `folder` holds it with exactly this size (and, second, hash).
+void require_size(const std::filesystem::path& folder, const FileDescription& expected);
+void require_content(const std::filesystem::path& folder, const FileDescription& expected);
+
+/// Puts a file of these bytes on the disk: written, fsynced, dropped from the page cache, read back
+/// and compared. kIo when any of that fails; no file remains then.
+FileDescription write_verified(const std::filesystem::path& path, std::span<const std::byte> bytes);
+
+/// Drops a file's clean pages from the page cache, so that the next read comes from the disk.
+void drop_from_cache(const std::filesystem::path& path);
+
+/// kIo "no disk space: needs X, has Y at PATH" when the folder's file system has less for this user.
+void require_free_space(const std::filesystem::path& folder, std::int64_t bytes);
+
+}  // namespace troupe::storage
