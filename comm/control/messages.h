@@ -73,7 +73,19 @@ struct ShardWritten {
   std::string folder;       // the temporary folder's name inside checkpoints/
   std::string description;  // storage's own JSON: file, size, hash, tensors; empty after a failure
   std::string error;        // empty on success
+  // Where the run stands at this step, for the manifest; the same from every worker.
+  std::int64_t updates = 0;       // steps that changed the weights
+  std::int64_t tokens_total = 0;  // consumed since the run's start
+  std::int64_t data_cursor = 0;   // global number of the next sequence
   bool operator==(const ShardWritten&) const = default;
+};
+
+/// What a worker is doing, several times a second: says where it was when it falls silent or dies.
+struct WorkerActive {
+  std::int64_t rank = 0;
+  std::int64_t step = 0;  // that it works on
+  std::string activity;   // "forward", "saving", …
+  bool operator==(const WorkerActive&) const = default;
 };
 
 /// A rank cannot go on. The process ends after this.
@@ -102,7 +114,9 @@ struct StartTraining {
 };
 
 /// What happens at step boundaries first_step..last_step: lists of steps, ascending; step 0 is before
-/// any update, step n after the n-th.
+/// any update, step n after the n-th. A run that loaded the checkpoint of step n > 0 begins with the plan of
+/// n + 1 on: the events of boundary n were done before it was saved. A worker at last_step that is not the
+/// run's waits for the next version, which comes long before in practice.
 struct StepPlan {
   std::int64_t version = 0;  // ascending; workers switch to the newest one together
   std::int64_t first_step = 0;
@@ -134,7 +148,7 @@ struct Refuse {
 
 // Heartbeats and acknowledgements belong to the link, not to this list.
 using WorkerMessage = std::variant<JoinRequested, StepFinished, EvaluationFinished, SampleFinished, ShardWritten,
-                                   WorkerFailed, TrainingEnded>;
+                                   WorkerActive, WorkerFailed, TrainingEnded>;
 using CoordinatorMessage = std::variant<StartTraining, StepPlan, StopTraining, Dismiss, Refuse>;
 
 }  // namespace troupe::comm
