@@ -1,0 +1,87 @@
+#include "data/tokenizer/bpe_trainer.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "base/error.h"
+#include "data/tokenizer/merge_learner.h"
+
+namespace troupe::data {
+namespace {
+
+constexpr int kSmallestVocabulary = 257;  // the bytes and `<|endoftext|>`
+constexpr int kLargestVocabulary = 1 << 20;
+constexpr std::size_t kLargestWordBytes = std::size_t{1} << 30;
+// Longer words (data without spaces) are counted in pieces, so that one word cannot fill the memory.
+constexpr std::size_t kLongestWord = 4096;
+
+}  // namespace
+
+BpeTrainer::BpeTrainer(const BpeTrainerOptions& options) : options_(options) {
+  if (options.vocab_size < kSmallestVocabulary || options.vocab_size > kLargestVocabulary) {
+    throw Error(ErrorCode::kConfig, "a vocabulary of {} entries cannot be trained: choose {} to {}",
+                options.vocab_size, kSmallestVocabulary, kLargestVocabulary);
+  }
+  if (options.minimum_count < 1) {
+    throw Error(ErrorCode::kConfig, "minimum count {} of a pair: choose 1 or more", options.minimum_count);
+  }
+  if (options.word_bytes < 2 * kLongestWord || options.word_bytes > kLargestWordBytes) {
+    throw Error(ErrorCode::kConfig, "{} bytes for distinct words: choose {} to {}", options.word_bytes,
+                2 * kLongestWord, kLargestWordBytes);
+  }
+}
+
+void BpeTrainer::add_document(std::string_view text) {
+  pre_tokenizer_.for_each_word(text, [this](std::string_view word) {
+    for (std::size_t begin = 0; begin < word.size(); begin += kLongestWord) {
+      count_word(word.substr(begin, kLongestWord));
+    }
+  });
+}
+
+void BpeTrainer::count_word(std::string_view word) {
+  const auto [number, inserted] = words_.find_or_insert(word, WordTable::hash(word));
+  if (inserted) counts_.push_back(0);
+  ++counts_[number];
+  if (inserted && words_.byte_count() > options_.word_bytes) forget_rarest();
+}
+
+// Keeps the words of at least the lowest count at which they fill no more than half of the room.
+void BpeTrainer::forget_rarest() {
+  forgot_words_ = true;
+  std::vector<std::pair<std::int64_t, std::size_t>> sizes;  // count, bytes
+  for (std::uint32_t number = 0; number < words_.size(); ++number) {
+    sizes.emplace_back(counts_[number], words_.word(number).size());
+  }
+  std::sort(sizes.begin(), sizes.end());
+  std::size_t remaining = words_.byte_count();
+  std::int64_t forgotten_count = 0;
+  for (const auto& [count, bytes] : sizes) {
+    if (remaining <= options_.word_bytes / 2 && count > forgotten_count) break;
+    remaining -= bytes;
+    forgotten_count = count;
+  }
+  WordTable kept;
+  std::vector<std::int64_t> kept_counts;
+  for (std::uint32_t number = 0; number < words_.size(); ++number) {
+    if (counts_[number] <= forgotten_count) continue;
+    kept.find_or_insert(words_.word(number), WordTable::hash(words_.word(number)));
+    kept_counts.push_back(counts_[number]);
+  }
+  words_ = std::move(kept);
+  counts_ = std::move(kept_counts);
+}
+
+Vocabulary BpeTrainer::train() const {
+  MergeLearner learner(words_, counts_);
+  while (learner.token_count() < options_.vocab_size - 1 &&
+         learner.merge_most_frequent(options_.minimum_count)) {
+  }
+  Vocabulary vocabulary = std::move(learner).vocabulary();
+  vocabulary.specials = {{static_cast<TokenId>(vocabulary.tokens.size()), std::string(kEndOfText)}};
+  vocabulary.tokens.emplace_back();
+  return vocabulary;
+}
+
+}  // namespace troupe::data

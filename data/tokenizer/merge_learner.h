@@ -1,0 +1,81 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <queue>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "data/tokenizer/pair_map.h"
+#include "data/tokenizer/vocabulary.h"
+#include "data/tokenizer/word_table.h"
+
+namespace troupe::data {
+
+/// The words of a corpus as sequences of tokens, where the most frequent pair merges step by step.
+/// All words lie in one array, a place per byte; a token is known by the place of its first byte.
+/// A merge touches the places where its pair stands and nothing else, so that all merges together
+/// take time in proportion to the bytes of the distinct words (and a logarithm for the heap).
+class MergeLearner {
+ public:
+  /// counts: [words.size()], how often each word was seen. Both must outlive the construction only.
+  MergeLearner(const WordTable& words, std::span<const std::int64_t> counts);
+
+  /// Merges the most frequent pair (ties: bpe_trainer.h) everywhere.
+  /// False, and nothing done, when no pair is seen `minimum_count` times.
+  bool merge_most_frequent(std::int64_t minimum_count);
+
+  [[nodiscard]] int token_count() const { return static_cast<int>(tokens_.size()); }
+
+  /// Tokens and merges; no special tokens.
+  [[nodiscard]] Vocabulary vocabulary() &&;
+
+ private:
+  using Place = std::uint32_t;
+  static constexpr Place kNoPlace = ~Place{0};
+  static constexpr TokenId kNoToken = -1;
+
+  struct Pair {
+    std::uint64_t key = 0;
+    std::int64_t count = 0;     // exact: words in which it stands, times their counts
+    std::vector<Place> places;  // where its left token begins; some are stale
+    bool grew = false;          // in the merge that is being made
+    bool merged = false;        // before; it can come back when its left token is made in two ways
+  };
+  struct Candidate {
+    std::int64_t count = 0;  // what it was when proposed; an upper bound unless the pair grew since
+    std::uint64_t key = 0;
+    bool operator<(const Candidate& other) const {
+      return count != other.count ? count < other.count : key > other.key;
+    }
+  };
+
+  void lay_out(const WordTable& words, std::span<const std::int64_t> counts);
+  void count_pairs();
+  [[nodiscard]] Place next_of(Place place) const;
+  [[nodiscard]] Place previous_of(Place place) const;
+  Pair& pair_of(TokenId left, TokenId right);
+  void add_pair(Place place, TokenId left, TokenId right, std::int64_t count);
+  TokenId result_of(TokenId left, TokenId right);
+  void merge_everywhere(std::uint64_t key);
+  void merge_at(Place place, Place right, TokenId result);
+  void propose_grown();
+
+  std::vector<std::string> tokens_;
+  std::vector<std::uint32_t> lengths_;  // bytes of each token
+  std::unordered_map<std::string, TokenId> token_of_;
+  std::vector<Merge> merges_;
+
+  std::vector<TokenId> token_at_;       // by place: the token that begins here, or kNoToken
+  std::vector<Place> begin_of_;         // by place: where the token that ends here begins, or kNoPlace
+  std::vector<std::uint32_t> word_at_;  // by place: number of the word
+  std::vector<std::int64_t> counts_;    // by number of the word
+
+  PairMap<std::uint32_t> pair_numbers_;
+  std::vector<Pair> pairs_;
+  std::vector<std::uint32_t> grown_;
+  std::priority_queue<Candidate> candidates_;
+};
+
+}  // namespace troupe::data

@@ -1,0 +1,231 @@
+#include "data/tokenizer/tokenizer_json.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "data/tokenizer/byte_alphabet.h"
+
+namespace troupe::data {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kLargestFile = std::size_t{64} << 20;
+constexpr int kDeepestNesting = 16;
+
+/// The parsed document; refuses deep nesting while parsing.
+json parse_document(std::string_view text, const std::string& name) {
+  const auto watch_depth = [&](int depth, json::parse_event_t, json&) {
+    if (depth > kDeepestNesting) {
+      throw Error(ErrorCode::kCorrupt, "{}: nested deeper than {} levels: not a tokenizer.json", name,
+                  kDeepestNesting);
+    }
+    return true;
+  };
+  try {
+    return json::parse(text, watch_depth);
+  } catch (const json::parse_error& error) {
+    throw Error(ErrorCode::kCorrupt, "{}: byte {}: not valid JSON: {}", name, error.byte, error.what());
+  } catch (const json::exception& error) {
+    throw Error(ErrorCode::kCorrupt, "{}: not valid JSON: {}", name, error.what());
+  }
+}
+
+/// Turns the document into a vocabulary, and every surprise into an Error that says where.
+class VocabularyReader {
+ public:
+  VocabularyReader(const json& document, const std::string& name) : document_(document), name_(name) {}
+
+  Vocabulary read() {
+    check_pipeline();
+    check_model(member(document_, "", "model"));
+    read_specials();
+    read_tokens();
+    read_merges();
+    return std::move(vocabulary_);
+  }
+
+ private:
+  template <class... Args>
+  [[noreturn]] void fail(const std::string& place, fmt::format_string<Args...> format, Args&&... args) const {
+    throw Error(ErrorCode::kCorrupt, "{}: {}: {}", name_, place.empty() ? "/" : place,
+                fmt::format(format, std::forward<Args>(args)...));
+  }
+
+  const json& member(const json& object, const std::string& place, const char* key) const {
+    if (!object.is_object()) fail(place, "an object is needed here, not {}", object.type_name());
+    const auto found = object.find(key);
+    if (found == object.end()) fail(place, "the key \"{}\" is missing", key);
+    return *found;
+  }
+
+  const std::string& string_of(const json& value, const std::string& place) const {
+    if (!value.is_string()) fail(place, "a string is needed here, not {}", value.type_name());
+    return value.get_ref<const std::string&>();
+  }
+
+  /// The value must be one of `allowed` when the key is there at all.
+  void require(const json& object, const std::string& place, const char* key,
+               const std::vector<json>& allowed) const {
+    const auto found = object.find(key);
+    if (found == object.end() || std::find(allowed.begin(), allowed.end(), *found) != allowed.end()) return;
+    fail(place + "/" + key, "{} is not supported, only {}", shortened(*found), json(allowed).dump());
+  }
+
+  static std::string shortened(const json& value) {
+    const std::string text = value.dump(-1, ' ', true);
+    return text.size() <= 60 ? text : text.substr(0, 60) + "…";
+  }
+
+  /// A stage of the pipeline that must be absent, null or of type ByteLevel.
+  void check_byte_level(const char* key) const {
+    const auto found = document_.find(key);
+    if (found == document_.end() || found->is_null()) return;
+    const std::string place = std::string("/") + key;
+    const std::string& type = string_of(member(*found, place, "type"), place + "/type");
+    if (type != "ByteLevel") fail(place + "/type", "\"{}\" is not supported, only \"ByteLevel\"", type);
+  }
+
+  void check_pipeline() const {
+    const json& pre_tokenizer = member(document_, "", "pre_tokenizer");
+    if (pre_tokenizer.is_null()) fail("/pre_tokenizer", "null is not supported, only \"ByteLevel\"");
+    check_byte_level("pre_tokenizer");
+    if (member(pre_tokenizer, "/pre_tokenizer", "add_prefix_space") != json(false)) {
+      fail("/pre_tokenizer/add_prefix_space", "only false is supported");
+    }
+    require(pre_tokenizer, "/pre_tokenizer", "use_regex", {true});
+    require(document_, "", "normalizer", {nullptr});
+    check_byte_level("post_processor");
+    check_byte_level("decoder");
+  }
+
+  void check_model(const json& model) const {
+    if (string_of(member(model, "/model", "type"), "/model/type") != "BPE") {
+      fail("/model/type", "{} is not supported, only \"BPE\"", shortened(model["type"]));
+    }
+    for (const char* key : {"dropout", "unk_token"}) require(model, "/model", key, {nullptr});
+    for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
+      require(model, "/model", key, {nullptr, ""});
+    }
+    for (const char* key : {"byte_fallback", "ignore_merges"}) require(model, "/model", key, {false});
+  }
+
+  TokenId id_of(const json& value, const std::string& place) const {
+    if (!value.is_number_unsigned()) fail(place, "a token id is needed here, not {}", shortened(value));
+    const auto id = value.get<std::uint64_t>();
+    constexpr std::uint64_t kLargestId = (std::uint64_t{1} << 24) - 1;
+    if (id > kLargestId) fail(place, "token id {} is above {}", id, kLargestId);
+    return static_cast<TokenId>(id);
+  }
+
+  void read_specials() {
+    const json& added = member(document_, "", "added_tokens");
+    if (!added.is_array()) fail("/added_tokens", "an array is needed here, not {}", added.type_name());
+    for (std::size_t i = 0; i < added.size(); ++i) {
+      const std::string place = fmt::format("/added_tokens/{}", i);
+      if (member(added[i], place, "special") != json(true)) {
+        fail(place, "added tokens that are not special are not supported");
+      }
+      vocabulary_.specials.push_back({id_of(member(added[i], place, "id"), place + "/id"),
+                                      string_of(member(added[i], place, "content"), place + "/content")});
+    }
+    std::sort(vocabulary_.specials.begin(), vocabulary_.specials.end(),
+              [](const SpecialToken& a, const SpecialToken& b) { return a.id < b.id; });
+  }
+
+  [[nodiscard]] const SpecialToken* special_named(const std::string& name) const {
+    for (const SpecialToken& special : vocabulary_.specials) {
+      if (special.name == name) return &special;
+    }
+    return nullptr;
+  }
+
+  /// Special tokens may stand in the vocabulary as well. All ids together must be 0..n-1.
+  void read_tokens() {
+    const json& vocab = member(document_["model"], "/model", "vocab");
+    if (!vocab.is_object()) fail("/model/vocab", "an object is needed here, not {}", vocab.type_name());
+    for (const auto& [characters, value] : vocab.items()) {
+      const std::string place = "/model/vocab/" + characters;
+      const TokenId id = id_of(value, place);
+      const SpecialToken* special = special_named(characters);
+      if (special == nullptr) {
+        id_of_token_.emplace(characters, id);
+      } else if (special->id != id) {
+        fail(place, "its id is {} here, but {} in /added_tokens", id, special->id);
+      }
+    }
+    vocabulary_.tokens.resize(id_of_token_.size() + vocabulary_.specials.size());
+    for (const auto& [characters, id] : id_of_token_) place_token(characters, id);
+  }
+
+  void place_token(const std::string& characters, TokenId id) {
+    const std::string place = "/model/vocab/" + characters;
+    const std::optional<std::string> bytes = from_alphabet(characters);
+    if (!bytes.has_value() || bytes->empty()) fail(place, "not written in the byte-level alphabet");
+    if (static_cast<std::size_t>(id) >= vocabulary_.tokens.size()) {
+      fail(place, "id {}, but there are only {} tokens: ids must be 0, 1, 2, …", id,
+           vocabulary_.tokens.size());
+    }
+    std::string& token = vocabulary_.tokens[static_cast<std::size_t>(id)];
+    if (!token.empty()) fail(place, "token '{}' has the id {} as well", to_alphabet(token), id);
+    token = *bytes;
+  }
+
+  void read_merges() {
+    const json& merges = member(document_["model"], "/model", "merges");
+    if (!merges.is_array()) fail("/model/merges", "an array is needed here, not {}", merges.type_name());
+    for (std::size_t i = 0; i < merges.size(); ++i) {
+      const std::string place = fmt::format("/model/merges/{}", i);
+      const auto [left, right] = halves_of(merges[i], place);
+      vocabulary_.merges.push_back(
+          {token_named(left, place), token_named(right, place), token_named(left + right, place)});
+    }
+  }
+
+  /// "left right" (before version 0.20 of their package), or ["left", "right"].
+  std::pair<std::string, std::string> halves_of(const json& merge, const std::string& place) const {
+    if (merge.is_array() && merge.size() == 2)
+      return {string_of(merge[0], place), string_of(merge[1], place)};
+    const std::string& both = string_of(merge, place);
+    const std::size_t space = both.find(' ');
+    if (space == std::string::npos || both.find(' ', space + 1) != std::string::npos) {
+      fail(place, "\"{}\" is not two tokens with a space between", both);
+    }
+    return {both.substr(0, space), both.substr(space + 1)};
+  }
+
+  TokenId token_named(const std::string& characters, const std::string& place) const {
+    const auto found = id_of_token_.find(characters);
+    if (found == id_of_token_.end()) fail(place, "\"{}\" is not in the vocabulary", characters);
+    return found->second;
+  }
+
+  const json& document_;
+  const std::string& name_;
+  Vocabulary vocabulary_;
+  std::unordered_map<std::string, TokenId> id_of_token_;  // ordinary tokens, in the byte-level alphabet
+};
+
+}  // namespace
+
+Tokenizer read_tokenizer_json(const std::filesystem::path& path) {
+  return parse_tokenizer_json(read_file(path, kLargestFile), path.string());
+}
+
+Tokenizer parse_tokenizer_json(std::string_view text, const std::string& name) {
+  Vocabulary vocabulary = VocabularyReader(parse_document(text, name), name).read();
+  try {
+    return Tokenizer(std::move(vocabulary));
+  } catch (const Error& error) {
+    throw Error(error.code(), "{}: {}", name, error.what());
+  }
+}
+
+}  // namespace troupe::data

@@ -1,0 +1,77 @@
+#include <fmt/format.h>
+
+#include <cstddef>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/file.h"
+#include "data/tokenizer/byte_alphabet.h"
+#include "data/tokenizer/tokenizer_json.h"
+
+namespace troupe::data {
+namespace {
+
+std::string json_string(const std::string& text) { return nlohmann::json(text).dump(); }
+
+std::string added_tokens_text(const Vocabulary& vocabulary) {
+  std::string text;
+  for (const SpecialToken& special : vocabulary.specials) {
+    text += fmt::format(
+        "{}\n    {{\"id\": {}, \"content\": {}, \"single_word\": false, \"lstrip\": false, \"rstrip\": "
+        "false, "
+        "\"normalized\": false, \"special\": true}}",
+        text.empty() ? "" : ",", special.id, json_string(special.name));
+  }
+  return text;
+}
+
+std::string vocab_text(const Vocabulary& vocabulary) {
+  std::vector<std::string> names(vocabulary.tokens.size());
+  for (std::size_t id = 0; id < names.size(); ++id) names[id] = to_alphabet(vocabulary.tokens[id]);
+  for (const SpecialToken& special : vocabulary.specials)
+    names[static_cast<std::size_t>(special.id)] = special.name;
+  std::string text;
+  for (std::size_t id = 0; id < names.size(); ++id) {
+    text += fmt::format("{}\n      {}: {}", id == 0 ? "" : ",", json_string(names[id]), id);
+  }
+  return text;
+}
+
+/// As "left right", which every version of their package reads.
+std::string merges_text(const Vocabulary& vocabulary) {
+  const auto name = [&](TokenId id) { return to_alphabet(vocabulary.tokens[static_cast<std::size_t>(id)]); };
+  std::string text;
+  for (const Merge& merge : vocabulary.merges) {
+    text += fmt::format("{}\n      {}", text.empty() ? "" : ",",
+                        json_string(name(merge.left) + " " + name(merge.right)));
+  }
+  return text;
+}
+
+constexpr std::string_view kByteLevel =
+    R"("type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true)";
+
+}  // namespace
+
+void write_tokenizer_json(const Tokenizer& tokenizer, const std::filesystem::path& path) {
+  write_file_atomically(path, to_tokenizer_json(tokenizer));
+}
+
+std::string to_tokenizer_json(const Tokenizer& tokenizer) {
+  const Vocabulary& vocabulary = tokenizer.vocabulary();
+  return fmt::format(
+      "{{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n  \"padding\": null,\n  \"added_tokens\": [{}\n "
+      " ],\n"
+      "  \"normalizer\": null,\n  \"pre_tokenizer\": {{{}}},\n  \"post_processor\": null,\n  \"decoder\": "
+      "{{{}}},\n"
+      "  \"model\": {{\n    \"type\": \"BPE\",\n    \"dropout\": null,\n    \"unk_token\": null,\n"
+      "    \"continuing_subword_prefix\": null,\n    \"end_of_word_suffix\": null,\n    \"fuse_unk\": "
+      "false,\n"
+      "    \"byte_fallback\": false,\n    \"ignore_merges\": false,\n    \"vocab\": {{{}\n    }},\n"
+      "    \"merges\": [{}\n    ]\n  }}\n}}\n",
+      added_tokens_text(vocabulary), kByteLevel, kByteLevel, vocab_text(vocabulary), merges_text(vocabulary));
+}
+
+}  // namespace troupe::data
