@@ -24,3 +24,22 @@ function(troupe_test name)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
 endfunction()
+
+# troupe_mpi_test(NAME RANKS n SOURCES a_test.cpp ... [DEPENDS modules ...] [LIBRARIES ...] [TIMEOUT 60])
+# A program that runs as n MPI ranks, one ctest entry with the label mpi. It brings its own main and
+# its own watchdog, which names the operation that a rank is stuck in.
+function(troupe_mpi_test name)
+  cmake_parse_arguments(ARG "" "RANKS;TIMEOUT" "SOURCES;DEPENDS;LIBRARIES" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 60)
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  list(TRANSFORM ARG_DEPENDS PREPEND troupe_)
+  target_link_libraries(${name} PRIVATE troupe_compiler ${ARG_DEPENDS} ${ARG_LIBRARIES} GTest::gtest GTest::gmock)
+  target_compile_definitions(${name} PRIVATE TROUPE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  add_test(NAME ${name}
+    COMMAND "${MPIEXEC_EXECUTABLE}" -n ${ARG_RANKS} --oversubscribe --bind-to none
+      --mca mpi_yield_when_idle 1 $<TARGET_FILE:${name}>)
+  set_tests_properties(${name} PROPERTIES LABELS mpi TIMEOUT ${ARG_TIMEOUT} PROCESSORS 2
+    ENVIRONMENT "OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1")
+endfunction()

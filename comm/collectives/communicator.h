@@ -70,7 +70,7 @@ class Communicator {
   virtual void broadcast(std::span<std::byte> data, int root) = 0;
   virtual void barrier() = 0;
 
-  /// Ranks with the same color form a group, ordered by key. Collective.
+  /// Ranks with the same color >= 0 form a group, ordered by key, then rank. Collective.
   [[nodiscard]] virtual std::unique_ptr<Communicator> split(int color, int key) = 0;
 };
 

@@ -206,6 +206,7 @@ void InprocCommunicator::broadcast(std::span<std::byte> data, int root) {
 }
 
 std::unique_ptr<Communicator> InprocCommunicator::split(int color, int key) {
+  TROUPE_CHECK(color >= 0, "split: color {} of rank {}", color, rank_);
   std::shared_ptr<InprocGroup> group;
   int rank = 0;
   const std::int64_t number = next_number_;

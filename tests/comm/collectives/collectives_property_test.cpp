@@ -4,6 +4,7 @@
 #include <numeric>
 #include <vector>
 
+#include "comm/collectives/broadcast_text.h"
 #include "comm/collectives/communicator.h"
 #include "tests/comm/collectives/backend.h"
 
@@ -155,6 +156,15 @@ TEST(Collectives, BroadcastCopiesFromEveryRoot) {
       group.broadcast(data, root);
       EXPECT_EQ(data, Bytes(1000, pattern(root, 1, 0)));
     }
+  });
+}
+
+TEST(Collectives, TextIsBroadcastWithItsLength) {
+  on_every_group([](Communicator& group) {
+    now_in("broadcast_text");
+    const int root = group.size() - 1;
+    EXPECT_EQ(broadcast_text(group, group.rank() == root ? "a text" : "", root), "a text");
+    EXPECT_EQ(broadcast_text(group, group.rank() == root ? "" : "ignored", root), "");
   });
 }
 
