@@ -1,6 +1,7 @@
 #pragma once
 #include <omp.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <exception>
 
@@ -29,6 +30,15 @@ void parallel_for(const Execution& execution, std::int64_t count, const Body& bo
     }
   }
   if (failure) std::rethrow_exception(failure);
+}
+
+/// Calls body(first, last) for consecutive blocks of [0, count), each of `block` but the last; as
+/// parallel_for. For work whose result does not depend on where a block ends.
+template <class Body>
+void parallel_for_blocks(const Execution& execution, std::int64_t count, std::int64_t block,
+                         const Body& body) {
+  parallel_for(execution, (count + block - 1) / block,
+               [&](std::int64_t i) { body(i * block, std::min(count, (i + 1) * block)); });
 }
 
 /// Fixes this thread's number of OpenMP threads at one, so that a library called outside a

@@ -5,8 +5,6 @@
 namespace troupe::ops {
 namespace {
 
-using reference::matrix;
-
 std::span<const std::int32_t> checked_first_visible(const AttentionShape& shape,
                                                     const ConstTensorView& first_visible) {
   const auto values = integers("attention: first_visible", first_visible, shape.sequences * shape.length);

@@ -1,26 +1,87 @@
-#include <algorithm>
-
-#include "tensor/ops/checks.h"
 #include "tensor/ops/elementwise/elementwise.h"
 
+#include <algorithm>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "tensor/ops/elementwise/elementwise_cpu.cpp"
+#include <hwy/foreach_target.h>
+
+#include "tensor/ops/vector-inl.h"
+#include "tensor/parallel.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace troupe::ops::HWY_NAMESPACE {
+namespace {
+
+void sum_elements(const float* a, const float* b, float* out, std::int64_t begin, std::int64_t end) {
+  for_each_vector(begin, end, [&](auto d, std::int64_t i) HWY_ATTR {
+    hn::StoreU(hn::Add(hn::LoadU(d, a + i), hn::LoadU(d, b + i)), d, out + i);
+  });
+}
+
+// Element i goes to lane i % 16, whatever the width of a vector; lanes are added in order. The
+// square of a float is exact in fp64, so a fused multiply-add changes nothing.
+double sum_of_squares_lanes(const float* x, std::int64_t size) {
+  constexpr std::int64_t kLanes = 16;
+  const hn::CappedTag<double, 8> d;
+  const hn::Rebind<float, decltype(d)> narrow;
+  constexpr auto kWidth = static_cast<std::int64_t>(hn::MaxLanes(d));
+  constexpr std::int64_t kParts = kLanes / kWidth;
+  hn::VFromD<decltype(d)> parts[kParts];
+  for (auto& part : parts) part = hn::Zero(d);
+  std::int64_t i = 0;
+  for (; i + kLanes <= size; i += kLanes) {
+    for (std::int64_t p = 0; p < kParts; ++p) {
+      const auto value = hn::PromoteTo(d, hn::LoadU(narrow, x + i + p * kWidth));
+      parts[p] = hn::MulAdd(value, value, parts[p]);
+    }
+  }
+  double lanes[kLanes];
+  for (std::int64_t p = 0; p < kParts; ++p) hn::StoreU(parts[p], d, lanes + p * kWidth);
+  for (; i < size; ++i) lanes[i % kLanes] += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+  double total = 0.0;
+  for (const double lane : lanes) total += lane;
+  return total;
+}
+
+}  // namespace
+}  // namespace troupe::ops::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
 namespace troupe::ops {
+
+HWY_EXPORT(sum_elements);
+HWY_EXPORT(sum_of_squares_lanes);
+
+namespace {
+constexpr std::int64_t kElementsOfATask = 1 << 15;
+}  // namespace
 
 void add(const Execution& execution, std::span<const float> x, std::span<float> y) {
   sum(execution, x, y, y);
 }
 
-void sum(const Execution&, std::span<const float> a, std::span<const float> b, std::span<float> out) {
+void sum(const Execution& execution, std::span<const float> a, std::span<const float> b,
+         std::span<float> out) {
   TROUPE_CHECK(a.size() == out.size() && b.size() == out.size(), "sum: {} and {} elements into {}", a.size(),
                b.size(), out.size());
-  for (std::size_t i = 0; i < out.size(); ++i) out[i] = a[i] + b[i];
+  const auto count = static_cast<std::int64_t>(out.size());
+  parallel_for_blocks(execution, count, kElementsOfATask, [&](std::int64_t begin, std::int64_t end) {
+    HWY_DYNAMIC_DISPATCH(sum_elements)(a.data(), b.data(), out.data(), begin, end);
+  });
 }
 
-void zero(const Execution&, std::span<float> y) { std::ranges::fill(y, 0.0F); }
+void zero(const Execution& execution, std::span<float> y) {
+  const auto count = static_cast<std::int64_t>(y.size());
+  parallel_for_blocks(execution, count, kElementsOfATask, [&](std::int64_t begin, std::int64_t end) {
+    std::fill(y.data() + begin, y.data() + end, 0.0F);
+  });
+}
 
 double sum_of_squares(std::span<const float> x) {
-  double total = 0.0;
-  for (const float value : x) total += static_cast<double>(value) * static_cast<double>(value);
-  return total;
+  return HWY_DYNAMIC_DISPATCH(sum_of_squares_lanes)(x.data(), static_cast<std::int64_t>(x.size()));
 }
 
 }  // namespace troupe::ops
+#endif

@@ -1,9 +1,44 @@
-#include "tensor/ops/checks.h"
 #include "tensor/ops/embedding/embedding.h"
-#include "tensor/ops/embedding/embedding_ref.h"
 
-namespace troupe::ops {
+#include <algorithm>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "tensor/ops/embedding/embedding_cpu.cpp"
+#include <hwy/foreach_target.h>
+
+#include "tensor/ops/checks.h"
+#include "tensor/ops/matrix.h"
+#include "tensor/ops/vector-inl.h"
+#include "tensor/parallel.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace troupe::ops::HWY_NAMESPACE {
 namespace {
+
+// Columns [first, last) of dtable, token after token.
+void embedding_backward_columns(const std::int32_t* tokens, Matrix<const float> dout, Matrix<float> dtable,
+                                std::int64_t first, std::int64_t last) {
+  for (std::int64_t t = 0; t < dout.rows; ++t) {
+    const float* source = dout.row(t);
+    float* target = dtable.row(tokens[t]);
+    for_each_vector(first, last, [&](auto d, std::int64_t j) HWY_ATTR {
+      hn::StoreU(hn::Add(hn::LoadU(d, target + j), hn::LoadU(d, source + j)), d, target + j);
+    });
+  }
+}
+
+}  // namespace
+}  // namespace troupe::ops::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace troupe::ops {
+
+HWY_EXPORT(embedding_backward_columns);
+
+namespace {
+
+constexpr std::int64_t kColumnsOfATask = 128;
 
 std::span<const std::int32_t> checked_tokens(const ConstTensorView& tokens, std::int64_t count,
                                              std::int64_t vocab) {
@@ -16,16 +51,29 @@ std::span<const std::int32_t> checked_tokens(const ConstTensorView& tokens, std:
 
 }  // namespace
 
-void embedding_forward(const Execution&, ConstTensorView tokens, ConstTensorView table, TensorView out) {
+void embedding_forward(const Execution& execution, ConstTensorView tokens, ConstTensorView table,
+                       TensorView out) {
   check_matrix("embedding: out", out, out.rows(), table.columns());
   const auto values = checked_tokens(tokens, out.rows(), table.rows());
-  reference::embedding_forward<float>(values, reference::matrix(table), reference::matrix(out));
+  const Matrix<const float> source = matrix(table);
+  const Matrix<float> target = matrix(out);
+  parallel_for_blocks(
+      execution, out.rows(), rows_of_a_task(out.columns()), [&](std::int64_t first, std::int64_t last) {
+        for (std::int64_t t = first; t < last; ++t) {
+          std::copy_n(source.row(values[static_cast<std::size_t>(t)]), source.columns, target.row(t));
+        }
+      });
 }
 
-void embedding_backward(const Execution&, ConstTensorView tokens, ConstTensorView dout, TensorView dtable) {
+void embedding_backward(const Execution& execution, ConstTensorView tokens, ConstTensorView dout,
+                        TensorView dtable) {
   check_matrix("embedding: dtable", dtable, dtable.rows(), dout.columns());
   const auto values = checked_tokens(tokens, dout.rows(), dtable.rows());
-  reference::embedding_backward<float>(values, reference::matrix(dout), reference::matrix(dtable));
+  parallel_for_blocks(execution, dout.columns(), kColumnsOfATask, [&](std::int64_t first, std::int64_t last) {
+    HWY_DYNAMIC_DISPATCH(embedding_backward_columns)
+    (values.data(), matrix(dout), matrix(dtable), first, last);
+  });
 }
 
 }  // namespace troupe::ops
+#endif
