@@ -4,7 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "base/random.h"
 #include "data/windows.h"
 
 namespace troupe::data {
@@ -31,7 +30,9 @@ class BatchOrder final : public SequenceOrder {
     std::int32_t rank;  // slots of the same pool before this one
   };
 
-  Random random_key_;
+  void weigh_domains(const TokenDataset& dataset, std::int64_t length,
+                     const std::map<std::string, double>& weights);
+
   std::uint64_t seed_;
   std::vector<WindowRange> pools_;        // windows that are drawn from together
   std::vector<std::int32_t> pool_slots_;  // [pools]: slots of the period that a pool has

@@ -45,6 +45,7 @@ class TokenDataset {
   [[nodiscard]] std::int64_t document_count() const {
     return static_cast<std::int64_t>(header_.document_domains.size());
   }
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
   /// Document that holds token 0 ≤ `position` < token_count().
   [[nodiscard]] std::int64_t document_at(std::int64_t position) const;
 
@@ -59,5 +60,8 @@ class TokenDataset {
   std::int64_t tokens_offset_ = 0;  // bytes into the file
   std::int64_t token_width_ = 0;    // bytes: 2 or 4
 };
+
+/// Throws kCorrupt unless both were made with the same tokenizer and domains: one preparation of one corpus.
+void check_same_corpus(const TokenDataset& train, const TokenDataset& heldout);
 
 }  // namespace troupe::data

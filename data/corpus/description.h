@@ -1,0 +1,51 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace troupe::data {
+
+/// How the text is taken out of a file. Compressed files (gzip) are recognised by their first bytes.
+enum class TextFormat : std::uint8_t { kText, kHtml };
+
+/// Files of one domain, from a Debian package or from a local folder.
+struct CorpusSource {
+  std::string package;         // Debian package; empty when `path` is given
+  std::filesystem::path path;  // folder; relative ones are relative to the description's folder
+  std::string domain;
+  std::string language;            // BCP 47 tag of a human language, or a programming language's name
+  std::vector<std::string> files;  // fnmatch(3) patterns of paths inside; `*` also matches `/`
+  TextFormat format = TextFormat::kText;
+  std::string separator;  // a line that separates documents inside a file; empty: none
+  int line = 0;           // in the description, for messages
+
+  bool operator==(const CorpusSource&) const = default;
+};
+
+/// What a corpus is made of: a YAML file such as configs/corpora/debian.yaml.
+struct CorpusDescription {
+  std::filesystem::path file;
+  std::string text;  // the file's
+  std::string name;
+  std::int64_t vocab_size = 8192;
+  std::int64_t domain_cap_bytes = 4'000'000;        // text per domain, held-out included
+  std::int64_t download_cap_bytes = 60'000'000;     // packages, together
+  std::int64_t document_cap_bytes = 16'384;         // longer files are split at blank lines
+  double heldout_fraction = 0.04;                   // of each domain's text; at least one document
+  std::int64_t tokenizer_sample_bytes = 8'000'000;  // training text that the tokenizer is trained on
+  std::vector<CorpusSource> sources;
+
+  /// In the order of their first source.
+  [[nodiscard]] std::vector<std::string> domain_names() const;
+};
+
+/// Reads and checks a description. Every mistake (unknown or missing key, wrong type, impossible value)
+/// is a kConfig error with file:line:column; the first one found is thrown.
+[[nodiscard]] CorpusDescription load_corpus_description(const std::filesystem::path& file);
+/// The same from text; `file` is for messages and for relative paths.
+[[nodiscard]] CorpusDescription parse_corpus_description(std::string_view yaml,
+                                                         const std::filesystem::path& file);
+
+}  // namespace troupe::data

@@ -1,0 +1,74 @@
+#include "data/corpus/stamp.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "data/corpus/collect.h"
+#include "data/corpus/document.h"
+#include "data/token_dataset.h"
+
+namespace troupe::data {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+// Raised whenever the same inputs would give another corpus.
+constexpr int kPreparationVersion = 1;
+constexpr std::size_t kMaxStampBytes = 1 << 20;
+constexpr std::size_t kMaxFileBytes = std::size_t{256} << 20;
+
+std::string hexadecimal(const ContentHash& hash) {
+  return fmt::format("{:016x}{:016x}", hash.high, hash.low);
+}
+
+std::string hash_local_files(const CorpusSource& source) {
+  std::string hashes;
+  for (const fs::path& file : matching_files(source.path, source.files)) {
+    hashes += file.lexically_relative(source.path).generic_string() + ' ';
+    hashes += hexadecimal(content_hash(read_file(file, kMaxFileBytes))) + '\n';
+  }
+  return hashes;
+}
+
+CorpusStamp from_json(const json& value) {
+  CorpusStamp stamp;
+  stamp.name = value.at("name").get<std::string>();
+  stamp.inputs = value.at("inputs").get<std::string>();
+  stamp.languages = value.at("languages").get<std::map<std::string, std::string>>();
+  stamp.packages = value.at("packages").get<std::map<std::string, std::string>>();
+  return stamp;
+}
+
+}  // namespace
+
+std::string hash_inputs(const CorpusDescription& description) {
+  std::string inputs = fmt::format("preparation {}, format {}, vocabulary {}\n", kPreparationVersion,
+                                   kTokenFormatVersion, description.vocab_size);
+  inputs += description.text;
+  for (const CorpusSource& source : description.sources) {
+    if (source.package.empty()) inputs += hash_local_files(source);
+  }
+  return hexadecimal(content_hash(inputs));
+}
+
+CorpusStamp read_stamp(const fs::path& folder) {
+  const fs::path file = folder / kStampFile;
+  if (!fs::exists(file)) return {};
+  try {
+    return from_json(json::parse(read_file(file, kMaxStampBytes)));
+  } catch (const json::exception& failure) {
+    throw Error(ErrorCode::kCorrupt, "{}: {}", file.string(), failure.what());
+  }
+}
+
+void write_stamp(const CorpusStamp& stamp, const fs::path& folder) {
+  const json value{{"name", stamp.name},
+                   {"inputs", stamp.inputs},
+                   {"languages", stamp.languages},
+                   {"packages", stamp.packages}};
+  write_file_atomically(folder / kStampFile, value.dump(2) + "\n");
+}
+
+}  // namespace troupe::data

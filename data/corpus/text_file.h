@@ -1,0 +1,23 @@
+#pragma once
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "data/corpus/description.h"
+
+namespace troupe::data {
+
+/// The text of one file: unpacked when it is gzip, taken out of its format, with Unix line ends,
+/// without a byte order mark or space at the ends of lines. Nothing when it is no text: not valid UTF-8, or
+/// with NUL bytes. Throws kCorrupt for damaged gzip data or more than 256 MiB, kIo.
+[[nodiscard]] std::optional<std::string> read_text_file(const std::filesystem::path& file, TextFormat format);
+
+namespace detail {
+/// `packed` is gzip data, one or more members (RFC 1952). More than `limit_bytes` is kCorrupt; `name` is for
+/// messages.
+[[nodiscard]] std::string gunzip(std::string_view packed, std::size_t limit_bytes, const std::string& name);
+[[nodiscard]] std::optional<std::string> normalise_text(std::string_view bytes);
+}  // namespace detail
+
+}  // namespace troupe::data

@@ -1,0 +1,202 @@
+#include "data/token_dataset.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "storage/hdf5/file.h"
+
+namespace troupe::data {
+namespace {
+
+using storage::ElementType;
+using storage::hdf5::Dataset;
+using storage::hdf5::File;
+
+constexpr std::int64_t kMaxVocabSize = 1 << 24;
+
+class HeaderReader {
+ public:
+  explicit HeaderReader(const File& file) : file_(file) {}
+
+  TokenFileHeader read() {
+    const std::int64_t version = attribute("format_version");
+    if (version != kTokenFormatVersion) {
+      fail("has format version {}, this program reads {}: prepare the corpus again", version,
+           kTokenFormatVersion);
+    }
+    header_.tokenizer_hash = file_.string_attribute("/", "tokenizer_hash");
+    read_vocabulary();
+    read_domain_names();
+    header_.document_offsets = values<std::int64_t>("document_offsets");
+    header_.document_domains = values<std::int32_t>("document_domains");
+    check_offsets();
+    check_domains();
+    return std::move(header_);
+  }
+
+ private:
+  template <class... Args>
+  [[noreturn]] void fail(fmt::format_string<Args...> format, Args&&... args) const {
+    throw Error(ErrorCode::kCorrupt, "{}: {}", file_.path(),
+                fmt::format(format, std::forward<Args>(args)...));
+  }
+
+  std::int64_t attribute(const std::string& name) const { return file_.integer_attribute("/", name); }
+
+  template <class T>
+  std::vector<T> values(std::string_view name) const {
+    const Dataset dataset = file_.open_dataset(name);
+    if (dataset.sizes().size() != 1)
+      fail("'{}' has {} dimensions instead of 1", name, dataset.sizes().size());
+    std::vector<T> result(static_cast<std::size_t>(dataset.elements()));
+    dataset.read<T>(0, result);
+    return result;
+  }
+
+  void read_vocabulary() {
+    header_.vocab_size = attribute("vocab_size");
+    if (header_.vocab_size < 1 || header_.vocab_size > kMaxVocabSize)
+      fail("vocab_size is {}", header_.vocab_size);
+    const std::int64_t end_of_text = attribute("end_of_text");
+    if (end_of_text < 0 || end_of_text >= header_.vocab_size) fail("end_of_text is {}", end_of_text);
+    header_.end_of_text = static_cast<std::int32_t>(end_of_text);
+    header_.token_bytes = values<std::int32_t>("token_bytes");
+    if (static_cast<std::int64_t>(header_.token_bytes.size()) != header_.vocab_size) {
+      fail("token_bytes has {} entries for a vocabulary of {}", header_.token_bytes.size(),
+           header_.vocab_size);
+    }
+    if (std::ranges::any_of(header_.token_bytes, [](std::int32_t bytes) { return bytes < 0; })) {
+      fail("token_bytes has a negative entry");
+    }
+  }
+
+  void read_domain_names() {
+    const auto names = nlohmann::json::parse(file_.string_attribute("/", "domain_names"), nullptr, false);
+    if (!names.is_array() || names.empty()) fail("domain_names is not a list of names");
+    for (const auto& name : names) {
+      if (!name.is_string()) fail("domain_names is not a list of names");
+      header_.domain_names.push_back(name.get<std::string>());
+    }
+  }
+
+  void check_offsets() const {
+    const auto& offsets = header_.document_offsets;
+    if (offsets.size() < 2 || offsets.front() != 0)
+      fail("document_offsets does not begin with 0 and a document");
+    for (std::size_t i = 1; i < offsets.size(); ++i) {
+      // Compared without a difference, which could overflow.
+      if (offsets[i] < 2 || offsets[i] - 2 < offsets[i - 1]) {
+        fail("document {} of [{}, {}) is shorter than its two frames", i - 1, offsets[i - 1], offsets[i]);
+      }
+    }
+  }
+
+  void check_domains() const {
+    const auto& domains = header_.document_domains;
+    if (domains.size() + 1 != header_.document_offsets.size()) {
+      fail("{} document domains for {} documents", domains.size(), header_.document_offsets.size() - 1);
+    }
+    if (!std::ranges::is_sorted(domains) || domains.front() < 0 ||
+        static_cast<std::size_t>(domains.back()) >= header_.domain_names.size()) {
+      fail("document_domains are not sorted numbers below {}", header_.domain_names.size());
+    }
+  }
+
+  const File& file_;
+  TokenFileHeader header_;
+};
+
+void require_file(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (std::filesystem::exists(path, ignored)) return;
+  throw Error(
+      ErrorCode::kConfig,
+      "no prepared corpus: {} is missing; make it with `troupe data prepare CORPUS.yaml --output {}`, or "
+      "correct data.corpus",
+      path.string(), path.parent_path().string());
+}
+
+void read_at(const FileDescriptor& file, std::span<std::byte> bytes, std::int64_t offset,
+             const std::filesystem::path& path) {
+  while (!bytes.empty()) {
+    const ssize_t got = ::pread(file.get(), bytes.data(), bytes.size(), offset);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw io_error("cannot read " + path.string());
+    if (got == 0) throw Error(ErrorCode::kCorrupt, "{}: ends inside its tokens", path.string());
+    bytes = bytes.subspan(static_cast<std::size_t>(got));
+    offset += got;
+  }
+}
+
+/// Widens u16 values that lie in the second half of `tokens`: front to back, each is read before it
+/// is overwritten.
+void widen_in_place(std::span<std::int32_t> tokens) {
+  const auto bytes = std::as_writable_bytes(tokens);
+  const std::byte* source = bytes.data() + tokens.size() * sizeof(std::uint16_t);
+  for (std::int32_t& token : tokens) {
+    std::uint16_t narrow = 0;
+    std::memcpy(&narrow, source, sizeof narrow);
+    source += sizeof narrow;
+    token = narrow;
+  }
+}
+
+}  // namespace
+
+TokenDataset::TokenDataset(const std::filesystem::path& file) : path_(file) {
+  require_file(path_);
+  const File container = File::open(path_);
+  header_ = HeaderReader(container).read();
+  const Dataset tokens = container.open_dataset("tokens");
+  if (tokens.sizes().size() != 1 || tokens.elements() != token_count()) {
+    throw Error(ErrorCode::kCorrupt, "{}: {} tokens, but the documents end at {}", path_.string(),
+                tokens.elements(), token_count());
+  }
+  if (tokens.type() != ElementType::kU16 && tokens.type() != ElementType::kI32) {
+    throw Error(ErrorCode::kCorrupt, "{}: tokens are {}, not u16 or i32", path_.string(),
+                to_string(tokens.type()));
+  }
+  token_width_ = storage::size_bytes(tokens.type());
+  tokens_offset_ = tokens.dataset_offset();
+  file_ = FileDescriptor::open(path_, O_RDONLY);
+}
+
+std::int64_t TokenDataset::document_at(std::int64_t position) const {
+  TROUPE_CHECK(0 <= position && position < token_count(), "token {} of {}", position, token_count());
+  const auto& offsets = header_.document_offsets;
+  return std::upper_bound(offsets.begin(), offsets.end(), position) - offsets.begin() - 1;
+}
+
+void TokenDataset::read(std::int64_t first, std::span<std::int32_t> tokens) const {
+  const auto count = static_cast<std::int64_t>(tokens.size());
+  TROUPE_CHECK(0 <= first && first <= token_count() && count <= token_count() - first,
+               "tokens [{}, +{}) of {}", first, count, token_count());
+  const auto bytes = std::as_writable_bytes(tokens).last(static_cast<std::size_t>(count * token_width_));
+  read_at(file_, bytes, tokens_offset_ + first * token_width_, path_);
+  if (token_width_ == sizeof(std::uint16_t)) widen_in_place(tokens);
+  for (const std::int32_t token : tokens) {
+    if (token < 0 || token >= header_.vocab_size) {
+      throw Error(ErrorCode::kCorrupt, "{}: token {} in a vocabulary of {}", path_.string(), token,
+                  header_.vocab_size);
+    }
+  }
+}
+
+void check_same_corpus(const TokenDataset& train, const TokenDataset& heldout) {
+  const TokenFileHeader& a = train.header();
+  const TokenFileHeader& b = heldout.header();
+  if (a.tokenizer_hash == b.tokenizer_hash && a.vocab_size == b.vocab_size &&
+      a.domain_names == b.domain_names)
+    return;
+  throw Error(ErrorCode::kCorrupt, "{} and {} are not of one corpus: prepare it again", train.path().string(),
+              heldout.path().string());
+}
+
+}  // namespace troupe::data
