@@ -3,6 +3,7 @@
 #include <span>
 #include <vector>
 
+#include "experts/pass.h"
 #include "layout/load_counts.h"
 #include "tensor/tensor.h"
 
@@ -50,14 +51,7 @@ struct Gradients {
   std::span<const std::span<float>> expert_lanes;
 };
 
-/// Seconds, disjoint; forward and backward are what the others leave.
-struct PhaseSeconds {
-  double forward = 0.0;
-  double dispatch = 0.0;  // tokens to experts and back in backward: sorting, waiting for bytes
-  double expert = 0.0;
-  double combine = 0.0;  // the way back, and the weighted sum
-  double backward = 0.0;
-};
+using experts::PhaseSeconds;
 
 /// What one microbatch yields. Sums are fp64 and not divided by anything; the caller adds them in
 /// (t, s) order. Made by Transformer::make_result(), overwritten by every call.

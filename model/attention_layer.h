@@ -1,0 +1,75 @@
+#pragma once
+#include <optional>
+#include <string>
+
+#include "experts/pass.h"
+#include "model/options.h"
+#include "tensor/ops/attention/attention.h"
+#include "tensor/ops/rope/rope.h"
+#include "tensor/tensor.h"
+
+namespace troupe::model {
+
+using experts::ParameterHandle;
+using experts::Pass;
+
+/// Views of one microbatch's [tokens] i32 inputs.
+struct TokenPlaces {
+  ConstTensorView positions;      // in the document, for RoPE
+  ConstTensorView first_visible;  // first position of the same sequence that a token sees
+};
+
+/// Grouped-query attention with RoPE and optional per-head norm of queries and keys before it
+/// (arXiv 2305.13245, 2302.05442).
+class AttentionLayer {
+ public:
+  struct Saved {
+    TensorView q_raw, k_raw;          // [tokens, (kv_)heads * head_dim], before norm; with qk_norm only
+    TensorView q_inv_rms, k_inv_rms;  // [tokens * (kv_)heads]; with qk_norm only
+    TensorView q, k, v;               // as attention sees them
+    TensorView out;                   // [tokens, heads * head_dim]
+    TensorView log_sum_exp;           // [sequences * heads, sequence_length]
+  };
+
+  /// prefix: "layers/03/attention/". `rope` must outlive the layer.
+  AttentionLayer(const ModelOptions& options, std::int64_t sequence_length, const ops::RopeTable& rope,
+                 const ParameterTable& table, const std::string& prefix);
+
+  /// x, y: [tokens, hidden]; y overwritten
+  void forward(const Pass& pass, ConstTensorView x, const TokenPlaces& places, Saved& saved,
+               TensorView y) const;
+  /// dx overwritten; saved.q, saved.k stay as they are.
+  void backward(const Pass& pass, ConstTensorView dy, ConstTensorView x, const TokenPlaces& places,
+                const Saved& saved, TensorView dx) const;
+
+ private:
+  /// What differs between queries, keys and values: which rows of qkv_proj.
+  struct Part {
+    std::int64_t first_row;
+    std::int64_t width;
+  };
+  void prepare(const Pass& pass, TensorView projected, const std::optional<ParameterHandle>& norm,
+               const TokenPlaces& places, TensorView inv_rms, TensorView prepared) const;
+  void prepare_backward(const Pass& pass, ConstTensorView raw, const std::optional<ParameterHandle>& norm,
+                        const TokenPlaces& places, ConstTensorView inv_rms, TensorView gradient) const;
+  void project(const Pass& pass, ConstTensorView x, const Part& part, TensorView out) const;
+  void project_backward(const Pass& pass, ConstTensorView dout, ConstTensorView x, const Part& part,
+                        TensorView dx, bool first) const;
+  [[nodiscard]] ops::AttentionShape shape(std::int64_t tokens) const;
+  [[nodiscard]] TensorView by_head(TensorView view) const;
+  [[nodiscard]] ConstTensorView by_head(ConstTensorView view) const;
+
+  AttentionOptions options_;
+  double eps_;
+  std::int64_t sequence_length_;
+  const ops::RopeTable* rope_;
+  ParameterHandle qkv_;
+  ParameterHandle out_;
+  std::optional<ParameterHandle> q_norm_;
+  std::optional<ParameterHandle> k_norm_;
+  Part query_;
+  Part key_;
+  Part value_;
+};
+
+}  // namespace troupe::model

@@ -1,0 +1,54 @@
+#pragma once
+#include <optional>
+#include <variant>
+
+#include "experts/gated_ffn.h"
+#include "experts/moe_layer.h"
+#include "model/attention_layer.h"
+#include "model/norm_layer.h"
+#include "model/options.h"
+
+namespace troupe::model {
+
+/// x = x + attention(norm(x));  x = x + ffn(norm(x)), the FFN dense or a layer of experts.
+class Block {
+ public:
+  struct Saved {
+    ConstTensorView x;  // [tokens, hidden], the block's input
+    NormLayer::Saved attention_norm;
+    AttentionLayer::Saved attention;
+    TensorView middle;  // [tokens, hidden], after attention
+    NormLayer::Saved ffn_norm;
+    experts::GatedFfn::Saved ffn;  // of a dense layer
+    std::optional<experts::MoeLayer::Saved> moe;
+  };
+
+  /// layer: index in the model. `rope` and the tables must outlive the block.
+  Block(const ModelOptions& options, std::int64_t layer, std::int64_t sequence_length,
+        const ops::RopeTable& rope, const ParameterTable& dense, const ParameterTable& experts,
+        const experts::ExpertGroup& group);
+
+  [[nodiscard]] Saved make_saved() const;
+
+  /// x: [tokens, hidden], kept by `saved`; y: overwritten. step and sums: of this layer; empty for a
+  /// dense one.
+  void forward(const Pass& pass, ConstTensorView x, const TokenPlaces& places,
+               const experts::RouterStep& step, const experts::RouterSums& sums, Saved& saved, TensorView y);
+
+  /// gradient: [tokens, hidden], of y, becomes that of x.
+  void backward(const Pass& pass, const TokenPlaces& places, const experts::RouterStep& step, Saved& saved,
+                TensorView gradient) const;
+
+ private:
+  void forward_ffn(const Pass& pass, const experts::RouterStep& step, const experts::RouterSums& sums,
+                   Saved& saved, TensorView y);
+  void backward_ffn(const Pass& pass, const experts::RouterStep& step, Saved& saved, ConstTensorView gradient,
+                    TensorView dx) const;
+
+  NormLayer attention_norm_;
+  AttentionLayer attention_;
+  NormLayer ffn_norm_;
+  std::variant<experts::GatedFfn, experts::MoeLayer> ffn_;
+};
+
+}  // namespace troupe::model

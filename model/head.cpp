@@ -1,0 +1,92 @@
+#include "model/head.h"
+
+#include <algorithm>
+
+#include "tensor/ops/cross_entropy/cross_entropy.h"
+#include "tensor/ops/elementwise/elementwise.h"
+#include "tensor/ops/gemm/gemm.h"
+
+namespace troupe::model {
+namespace {
+
+using ops::Accumulate;
+using ops::Transpose;
+
+constexpr std::int64_t kChunkRows =
+    256;  // part of the arithmetic: the weight's gradient adds chunks in order
+
+/// Calls body(first, count) for chunks of rows.
+template <class Body>
+void for_chunks(std::int64_t rows, const Body& body) {
+  for (std::int64_t first = 0; first < rows; first += kChunkRows)
+    body(first, std::min(kChunkRows, rows - first));
+}
+
+std::span<double> part(std::vector<double>& values, std::int64_t first, std::int64_t count) {
+  return std::span(values).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
+}
+
+}  // namespace
+
+Head::Head(experts::ParameterHandle weight, double z_loss, std::int64_t max_tokens)
+    : weight_(weight),
+      z_loss_(z_loss),
+      nll_(static_cast<std::size_t>(max_tokens)),
+      log_z_(static_cast<std::size_t>(max_tokens)) {}
+
+void Head::forward(const experts::Pass& pass, ConstTensorView x, ConstTensorView targets,
+                   std::span<double> token_nll, MicrobatchResult& result) {
+  const ArenaScope scope(pass.arena);
+  const ConstTensorView weight = weight_.value(pass.dense);
+  const TensorView logits = pass.arena.allocate({std::min(kChunkRows, x.rows()), weight.rows()});
+  for_chunks(x.rows(), [&](std::int64_t first, std::int64_t count) {
+    const TensorView chunk = logits.rows(0, count);
+    ops::gemm(pass.execution, Transpose::kNo, Transpose::kYes, x.rows(first, count), weight, chunk);
+    ops::cross_entropy_forward(pass.execution, chunk, targets.rows(first, count), part(nll_, first, count),
+                               part(log_z_, first, count));
+  });
+  add_sums(targets, result);
+  std::ranges::copy(part(nll_, 0, static_cast<std::int64_t>(token_nll.size())), token_nll.begin());
+}
+
+void Head::forward_backward(const experts::Pass& pass, ConstTensorView x, ConstTensorView targets,
+                            float scale, TensorView dx, MicrobatchResult& result) {
+  const ArenaScope scope(pass.arena);
+  const ConstTensorView weight = weight_.value(pass.dense);
+  const TensorView gradient = weight_.gradient(pass.dense_gradient);
+  const TensorView logits = pass.arena.allocate({std::min(kChunkRows, x.rows()), weight.rows()});
+  if (x.rows() == 0) ops::zero(pass.execution, gradient.floats());
+  for_chunks(x.rows(), [&](std::int64_t first, std::int64_t count) {
+    const TensorView chunk = logits.rows(0, count);
+    ops::gemm(pass.execution, Transpose::kNo, Transpose::kYes, x.rows(first, count), weight, chunk);
+    ops::cross_entropy_forward_backward(pass.execution, chunk, targets.rows(first, count), scale,
+                                        static_cast<float>(z_loss_), part(nll_, first, count),
+                                        part(log_z_, first, count));
+    ops::gemm(pass.execution, Transpose::kNo, Transpose::kNo, chunk, weight, dx.rows(first, count));
+    ops::gemm(pass.execution, Transpose::kYes, Transpose::kNo, chunk, x.rows(first, count), gradient,
+              first == 0 ? Accumulate::kNo : Accumulate::kYes);
+  });
+  add_sums(targets, result);
+}
+
+void Head::add_sums(ConstTensorView targets, MicrobatchResult& result) const {
+  result.nll = 0.0;
+  result.log_z_squared = 0.0;
+  result.target_tokens = 0;
+  for (std::int64_t token = 0; token < targets.rows(); ++token) {
+    const auto index = static_cast<std::size_t>(token);
+    if (targets.i32()[token] < 0) continue;
+    result.nll += nll_[index];
+    result.log_z_squared += log_z_[index] * log_z_[index];
+    ++result.target_tokens;
+  }
+}
+
+void Head::logits_of_row(const experts::Pass& pass, ConstTensorView x, std::int64_t row,
+                         std::span<float> logits) const {
+  const ConstTensorView weight = weight_.value(pass.dense);
+  const TensorView out(logits.data(), Shape{1, weight.rows()});
+  ops::gemm(pass.execution, Transpose::kNo, Transpose::kYes, x.rows(row, 1), weight, out);
+}
+
+}  // namespace troupe::model

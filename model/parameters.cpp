@@ -1,0 +1,126 @@
+#include "model/parameters.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace troupe::model {
+namespace {
+
+/// Collects the specs of a model, part by part.
+class Builder {
+ public:
+  Builder(const ModelOptions& options, std::int64_t vocab_size)
+      : options_(options), vocab_size_(vocab_size) {}
+
+  std::vector<ParameterSpec> build() && {
+    embedding("embedding/weight");
+    for (std::int64_t layer = 0; layer < options_.layers; ++layer) block(layer);
+    norm("final_norm/weight", options_.hidden_size);
+    if (!options_.tie_embeddings) matrix("head/weight", vocab_size_, options_.hidden_size, options_.init.std);
+    return std::move(specs_);
+  }
+
+ private:
+  void embedding(const std::string& name) {
+    matrix(name, vocab_size_, options_.hidden_size, options_.init.std);
+    specs_.back().decay = false;
+  }
+
+  void block(std::int64_t layer) {
+    const std::string prefix = layer_prefix(layer, options_.layers);
+    norm(prefix + "attention_norm/weight", options_.hidden_size);
+    attention(prefix + "attention/");
+    norm(prefix + "ffn_norm/weight", options_.hidden_size);
+    if (is_moe_layer(options_, layer)) {
+      moe(prefix);
+    } else {
+      ffn(prefix + "ffn/", options_.ffn.intermediate_size);
+    }
+  }
+
+  void attention(const std::string& prefix) {
+    const auto& attention = options_.attention;
+    const std::int64_t query_width = attention.heads * attention.head_dim;
+    const std::int64_t key_width = attention.kv_heads * attention.head_dim;
+    linear(prefix + "qkv_proj", query_width + 2 * key_width, options_.hidden_size);
+    linear(prefix + "out_proj", options_.hidden_size, query_width);
+    if (!attention.qk_norm) return;
+    norm(prefix + "q_norm", attention.head_dim);
+    norm(prefix + "k_norm", attention.head_dim);
+  }
+
+  void ffn(const std::string& prefix, std::int64_t size) {
+    linear(prefix + "gate_up_proj", 2 * size, options_.hidden_size);
+    linear(prefix + "down_proj", options_.hidden_size, size);
+  }
+
+  void moe(const std::string& prefix) {
+    const auto& moe = options_.moe;
+    matrix(prefix + "router/weight", moe.experts, options_.hidden_size,
+           options_.init.std * moe.router.init_scale);
+    for (std::int64_t expert = 0; expert < moe.experts; ++expert) {
+      const std::size_t first = specs_.size();
+      ffn(prefix + "experts/", moe.expert_size);
+      for (std::size_t i = first; i < specs_.size(); ++i) {
+        specs_[i].kind = ParameterKind::kExpert;
+        specs_[i].expert = expert;
+        specs_[i].experts = moe.experts;
+      }
+    }
+    if (moe.shared_experts > 0) ffn(prefix + "shared_experts/", moe.shared_experts * moe.expert_size);
+  }
+
+  void norm(const std::string& name, std::int64_t size) {
+    ParameterSpec& spec = specs_.emplace_back();
+    spec.name = name;
+    spec.shape = Shape{size};
+    spec.decay = false;
+    spec.init_std = 0.0;
+    spec.init_constant = 1.0F;
+  }
+
+  void linear(const std::string& name, std::int64_t out, std::int64_t in) {
+    matrix(name, out, in, options_.init.std);
+  }
+
+  void matrix(const std::string& name, std::int64_t rows, std::int64_t columns, double init_std) {
+    ParameterSpec& spec = specs_.emplace_back();
+    spec.name = name;
+    spec.shape = Shape{rows, columns};
+    spec.init_std = init_std;
+  }
+
+  const ModelOptions& options_;
+  std::int64_t vocab_size_;
+  std::vector<ParameterSpec> specs_;
+};
+
+}  // namespace
+
+std::string layer_prefix(std::int64_t layer, std::int64_t layers) {
+  const std::size_t width = std::max<std::size_t>(2, fmt::formatted_size("{}", layers - 1));
+  return fmt::format("layers/{:0{}}/", layer, width);
+}
+
+std::vector<ParameterSpec> parameter_specs(const ModelOptions& options, std::int64_t vocab_size) {
+  return Builder(options, vocab_size).build();
+}
+
+std::vector<ParameterSpec> dense_specs(const std::vector<ParameterSpec>& all) {
+  std::vector<ParameterSpec> chosen;
+  std::ranges::copy_if(all, std::back_inserter(chosen),
+                       [](const ParameterSpec& spec) { return spec.kind == ParameterKind::kDense; });
+  return chosen;
+}
+
+std::vector<ParameterSpec> expert_specs(const std::vector<ParameterSpec>& all, std::int64_t first_expert,
+                                        std::int64_t last_expert) {
+  std::vector<ParameterSpec> chosen;
+  std::ranges::copy_if(all, std::back_inserter(chosen), [&](const ParameterSpec& spec) {
+    return spec.kind == ParameterKind::kExpert && spec.expert >= first_expert && spec.expert < last_expert;
+  });
+  return chosen;
+}
+
+}  // namespace troupe::model

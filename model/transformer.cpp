@@ -1,0 +1,297 @@
+#include "model/transformer.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "base/error.h"
+#include "model/activation_memory.h"
+#include "model/block.h"
+#include "model/head.h"
+#include "model/parameters.h"
+#include "tensor/ops/elementwise/elementwise.h"
+#include "tensor/ops/embedding/embedding.h"
+
+namespace troupe::model {
+namespace {
+
+std::int64_t token_count(const MicrobatchInput& input) {
+  return input.tokens.shape().rank() == 0 ? 0 : input.tokens.elements();
+}
+
+/// A [count] i32 view also of what the caller left empty.
+ConstTensorView as_integers(const ConstTensorView& view, std::int64_t count, const char* what) {
+  if (count == 0) return {static_cast<const std::int32_t*>(nullptr), Shape{0}};
+  TROUPE_CHECK(view.shape().rank() == 1 && view.elements() == count && view.dtype() == DType::kI32,
+               "microbatch: {} is {}, expected {} integers", what, view.shape().to_string(), count);
+  return view;
+}
+
+template <class T>
+std::span<T> layer_of(std::span<T> all, std::int64_t index, std::int64_t size) {
+  if (all.empty()) return {};
+  return all.subspan(static_cast<std::size_t>(index * size), static_cast<std::size_t>(size));
+}
+
+std::int64_t rotary_channels(const AttentionOptions& options) {
+  return static_cast<std::int64_t>(static_cast<double>(options.head_dim) * options.rope.fraction) / 2 * 2;
+}
+
+}  // namespace
+
+class Transformer::Implementation {
+ public:
+  Implementation(const ModelOptions& options, const TransformerShape& shape, const ParameterTable& dense,
+                 const ParameterTable& expert_table, const experts::ExpertGroup& group, Execution execution,
+                 const Clock& clock)
+      : options_(options),
+        shape_(shape),
+        dense_(dense),
+        experts_(expert_table),
+        group_size_(group.size()),
+        execution_(execution),
+        clock_(clock),
+        arena_(activation_bytes_bound(options, shape.vocab_size, shape.max_tokens, group.size(),
+                                      group.local_experts())),
+        rope_(shape.sequence_length, rotary_channels(options.attention), options.attention.rope.theta),
+        embedding_(dense, "embedding/weight"),
+        final_norm_(dense, "final_norm/weight", options.norm.eps),
+        head_(options.tie_embeddings ? embedding_ : experts::ParameterHandle(dense, "head/weight"),
+              options.loss.z_loss, shape.max_tokens) {
+    blocks_.reserve(static_cast<std::size_t>(options.layers));
+    for (std::int64_t layer = 0; layer < options.layers; ++layer) {
+      blocks_.emplace_back(options, layer, shape.sequence_length, rope_, dense, expert_table, group);
+      saved_.push_back(blocks_.back().make_saved());
+    }
+  }
+
+  [[nodiscard]] MicrobatchResult make_result() const {
+    MicrobatchResult result;
+    const auto layers = static_cast<std::size_t>(moe_layers(options_));
+    result.aux_loss.resize(layers * options_.moe.aux_loss.size());
+    result.router_z_loss.resize(layers);
+    result.counts = layout::LoadCounts(static_cast<int>(layers), static_cast<int>(options_.moe.experts));
+    result.unbiased_counts = result.counts;
+    return result;
+  }
+
+  void forward_backward(const MicrobatchInput& given, const StepContext& step, const WaveContext& wave,
+                        const Weights& weights, const Gradients& gradients, MicrobatchResult& result) {
+    check_gradients(wave, gradients);
+    const MicrobatchInput input = checked(given, true);
+    Pass pass = start(weights, step, result);
+    pass.dense_gradient = gradients.dense;
+    pass.expert_gradient_lanes = gradients.expert_lanes;
+    pass.lane_of_source = wave.lane_of_source;
+    ConstTensorView x;
+    NormLayer::Saved normed;
+    {
+      const OtherTime timer(*this, result.seconds, result.seconds.forward);
+      x = forward_blocks(pass, input, step, result);
+      normed = final_norm_.forward(pass, x);
+    }
+    const OtherTime timer(*this, result.seconds, result.seconds.backward);
+    const auto scale =
+        step.target_tokens > 0 ? static_cast<float>(1.0 / static_cast<double>(step.target_tokens)) : 0.0F;
+    const TensorView dnormed = arena_.allocate(x.shape());
+    head_.forward_backward(pass, normed.y, input.targets, scale, dnormed, result);
+    backward_body(pass, input, step, x, normed, dnormed);
+  }
+
+  void evaluate(const MicrobatchInput& given, const StepContext& step, const Weights& weights,
+                std::span<double> token_nll, MicrobatchResult& result) {
+    const MicrobatchInput input = checked(given, true);
+    TROUPE_CHECK(static_cast<std::int64_t>(token_nll.size()) == token_count(input), "{} losses for {} tokens",
+                 token_nll.size(), token_count(input));
+    const Pass pass = start(weights, step, result);
+    const OtherTime timer(*this, result.seconds, result.seconds.forward);
+    const NormLayer::Saved normed = final_norm_.forward(pass, forward_only(pass, input, step, result));
+    head_.forward(pass, normed.y, input.targets, token_nll, result);
+  }
+
+  void logits_of_row(const MicrobatchInput& given, const StepContext& step, const Weights& weights,
+                     std::int64_t row, std::span<float> logits) {
+    const MicrobatchInput input = checked(given, false);
+    const std::int64_t expected = token_count(input) == 0 ? 0 : shape_.vocab_size;
+    TROUPE_CHECK(static_cast<std::int64_t>(logits.size()) == expected, "{} logits, expected {}",
+                 logits.size(), expected);
+    MicrobatchResult ignored = make_result();
+    const Pass pass = start(weights, step, ignored);
+    const NormLayer::Saved normed = final_norm_.forward(pass, forward_only(pass, input, step, ignored));
+    if (expected > 0) head_.logits_of_row(pass, normed.y, row, logits);
+  }
+
+  [[nodiscard]] std::size_t activation_peak_bytes() const { return arena_.peak_bytes(); }
+
+ private:
+  /// Adds to `total` what passes until its end, less what is counted for other phases meanwhile.
+  class OtherTime {
+   public:
+    OtherTime(const Implementation& model, const PhaseSeconds& seconds, double& total)
+        : clock_(model.clock_), seconds_(seconds), total_(total), start_(clock_.now()), others_(others()) {}
+    ~OtherTime() { total_ += troupe::seconds(clock_.now() - start_) - (others() - others_); }
+    OtherTime(const OtherTime&) = delete;
+    OtherTime& operator=(const OtherTime&) = delete;
+
+   private:
+    [[nodiscard]] double others() const { return seconds_.dispatch + seconds_.expert + seconds_.combine; }
+    const Clock& clock_;
+    const PhaseSeconds& seconds_;
+    double& total_;
+    TimePoint start_;
+    double others_;
+  };
+
+  [[nodiscard]] MicrobatchInput checked(const MicrobatchInput& input, bool with_targets) const {
+    const std::int64_t tokens = token_count(input);
+    TROUPE_CHECK(tokens <= shape_.max_tokens && tokens % shape_.sequence_length == 0,
+                 "a microbatch of {} tokens: at most {}, in sequences of {}", tokens, shape_.max_tokens,
+                 shape_.sequence_length);
+    return {as_integers(input.tokens, tokens, "tokens"),
+            with_targets ? as_integers(input.targets, tokens, "targets") : ConstTensorView(),
+            as_integers(input.positions, tokens, "positions"),
+            as_integers(input.first_visible, tokens, "first_visible")};
+  }
+
+  void check_gradients(const WaveContext& wave, const Gradients& gradients) const {
+    TROUPE_CHECK(static_cast<std::int64_t>(gradients.dense.size()) == dense_.buffer_elements(),
+                 "dense gradient of {} elements, expected {}", gradients.dense.size(),
+                 dense_.buffer_elements());
+    if (moe_layers(options_) == 0) return;
+    TROUPE_CHECK(wave.lane_of_source.size() == static_cast<std::size_t>(group_size_),
+                 "lanes of {} ranks, expected {}", wave.lane_of_source.size(), group_size_);
+    for (const auto lane : gradients.expert_lanes) {
+      TROUPE_CHECK(static_cast<std::int64_t>(lane.size()) == experts_.buffer_elements(),
+                   "an expert lane of {} elements, expected {}", lane.size(), experts_.buffer_elements());
+    }
+  }
+
+  [[nodiscard]] Pass start(const Weights& weights, const StepContext& step, MicrobatchResult& result) {
+    TROUPE_CHECK(static_cast<std::int64_t>(weights.dense.size()) == dense_.buffer_elements() &&
+                     static_cast<std::int64_t>(weights.experts.size()) == experts_.buffer_elements(),
+                 "weights of {} and {} elements, expected {} and {}", weights.dense.size(),
+                 weights.experts.size(), dense_.buffer_elements(), experts_.buffer_elements());
+    TROUPE_CHECK(static_cast<std::int64_t>(step.bias.size()) == moe_layers(options_) * options_.moe.experts,
+                 "balance bias of {} elements for {} layers of {} experts", step.bias.size(),
+                 moe_layers(options_), options_.moe.experts);
+    arena_.reset();
+    return {execution_, arena_, clock_, result.seconds, weights.dense, weights.experts, {}, {}, {}};
+  }
+
+  [[nodiscard]] experts::RouterStep router_step(const StepContext& step, std::int64_t layer) const {
+    if (!is_moe_layer(options_, layer)) return {};
+    const std::int64_t index = layer - options_.moe.first_dense_layers;
+    const std::int64_t experts = options_.moe.experts;
+    return {layer_of(step.bias, index, experts), layer_of(step.previous_counts, index, experts),
+            layer_of(step.previous_unbiased_counts, index, experts), step.aux_coefficients,
+            step.routed_tokens};
+  }
+
+  [[nodiscard]] experts::RouterSums router_sums(MicrobatchResult& result, std::int64_t layer) const {
+    if (!is_moe_layer(options_, layer)) return {};
+    const std::int64_t index = layer - options_.moe.first_dense_layers;
+    return {
+        result.counts.layer(static_cast<int>(index)), result.unbiased_counts.layer(static_cast<int>(index)),
+        layer_of(std::span(result.aux_loss), index, static_cast<std::int64_t>(options_.moe.aux_loss.size())),
+        &result.router_z_loss[static_cast<std::size_t>(index)]};
+  }
+
+  [[nodiscard]] TensorView embed(const Pass& pass, const MicrobatchInput& input) {
+    const TensorView x = arena_.allocate({token_count(input), options_.hidden_size});
+    ops::embedding_forward(execution_, input.tokens, embedding_.value(pass.dense), x);
+    return x;
+  }
+
+  /// Keeps what backward needs.
+  [[nodiscard]] ConstTensorView forward_blocks(const Pass& pass, const MicrobatchInput& input,
+                                               const StepContext& step, MicrobatchResult& result) {
+    TensorView x = embed(pass, input);
+    for (std::int64_t layer = 0; layer < options_.layers; ++layer) {
+      const TensorView y = arena_.allocate(x.shape());
+      forward_block(pass, input, step, layer, x, y, result);
+      x = y;
+    }
+    return x;
+  }
+
+  /// Keeps nothing.
+  [[nodiscard]] ConstTensorView forward_only(const Pass& pass, const MicrobatchInput& input, StepContext step,
+                                             MicrobatchResult& result) {
+    step.routed_tokens = 0;
+    TensorView x = embed(pass, input);
+    TensorView y = arena_.allocate(x.shape());
+    for (std::int64_t layer = 0; layer < options_.layers; ++layer) {
+      const ArenaScope scope(arena_);
+      forward_block(pass, input, step, layer, x, y, result);
+      std::swap(x, y);
+    }
+    return x;
+  }
+
+  void forward_block(const Pass& pass, const MicrobatchInput& input, const StepContext& step,
+                     std::int64_t layer, ConstTensorView x, TensorView y, MicrobatchResult& result) {
+    const auto index = static_cast<std::size_t>(layer);
+    blocks_[index].forward(pass, x, {input.positions, input.first_visible}, router_step(step, layer),
+                           router_sums(result, layer), saved_[index], y);
+  }
+
+  void backward_body(const Pass& pass, const MicrobatchInput& input, const StepContext& step,
+                     ConstTensorView x, const NormLayer::Saved& normed, ConstTensorView dnormed) {
+    const TensorView gradient = arena_.allocate(x.shape());
+    ops::zero(execution_, gradient.floats());
+    final_norm_.backward(pass, dnormed, x, normed, gradient);
+    for (std::int64_t layer = options_.layers - 1; layer >= 0; --layer) {
+      const auto index = static_cast<std::size_t>(layer);
+      blocks_[index].backward(pass, {input.positions, input.first_visible}, router_step(step, layer),
+                              saved_[index], gradient);
+    }
+    const TensorView table = embedding_.gradient(pass.dense_gradient);
+    if (!options_.tie_embeddings)
+      ops::zero(execution_, table.floats());  // tied: the head's gradient is there
+    ops::embedding_backward(execution_, input.tokens, gradient, table);
+  }
+
+  ModelOptions options_;
+  TransformerShape shape_;
+  const ParameterTable& dense_;
+  const ParameterTable& experts_;
+  int group_size_;
+  Execution execution_;
+  const Clock& clock_;
+  Arena arena_;
+  ops::RopeTable rope_;
+  experts::ParameterHandle embedding_;
+  NormLayer final_norm_;
+  Head head_;
+  std::vector<Block> blocks_;
+  std::vector<Block::Saved> saved_;  // of the microbatch in work
+};
+
+Transformer::Transformer(const ModelOptions& options, const TransformerShape& shape,
+                         const ParameterTable& dense, const ParameterTable& experts,
+                         experts::ExpertGroup group, Execution execution, const Clock& clock)
+    : implementation_(
+          std::make_unique<Implementation>(options, shape, dense, experts, group, execution, clock)) {}
+
+Transformer::~Transformer() = default;
+
+MicrobatchResult Transformer::make_result() const { return implementation_->make_result(); }
+
+void Transformer::forward_backward(const MicrobatchInput& input, const StepContext& step,
+                                   const WaveContext& wave, const Weights& weights,
+                                   const Gradients& gradients, MicrobatchResult& result) {
+  implementation_->forward_backward(input, step, wave, weights, gradients, result);
+}
+
+void Transformer::evaluate(const MicrobatchInput& input, const StepContext& step, const Weights& weights,
+                           std::span<double> token_nll, MicrobatchResult& result) {
+  implementation_->evaluate(input, step, weights, token_nll, result);
+}
+
+void Transformer::logits_of_row(const MicrobatchInput& input, const StepContext& step, const Weights& weights,
+                                std::int64_t row, std::span<float> logits) {
+  implementation_->logits_of_row(input, step, weights, row, logits);
+}
+
+std::size_t Transformer::activation_peak_bytes() const { return implementation_->activation_peak_bytes(); }
+
+}  // namespace troupe::model

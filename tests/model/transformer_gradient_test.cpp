@@ -1,0 +1,117 @@
+#include <gtest/gtest.h>
+
+#include "tests/model/group_run.h"
+
+namespace troupe::model {
+namespace {
+
+struct Case {
+  const char* name;
+  void (*change)(ModelOptions&);
+};
+
+class TransformerGradient : public testing::TestWithParam<Case> {};
+
+constexpr double kTolerance = 1e-4;
+
+TEST_P(TransformerGradient, EqualsCentralDifferencesOfTheReferenceModel) {
+  ModelOptions options = reference::tiny_options();
+  GetParam().change(options);
+  const std::vector<reference::Batch> lanes{reference::random_batch(1, 2, 9)};
+  const reference::Step step = reference::random_step(options, lanes);
+  const GroupRun run = run_group(options, lanes, step, 1, {});
+
+  const reference::Weights weights(options, 0, options.moe.experts);
+  const reference::Model model(options, reference::kVocab);
+  reference::Parameters parameters = weights.parameters();
+  const auto check = [&](const ParameterTable& table, std::span<const float> gradient) {
+    for (std::size_t i = 0; i < table.specs().size(); ++i) {
+      const ParameterSpec& spec = table.specs()[i];
+      const double error = reference::gradient_error(
+          reference::tensor(table, gradient, i), parameters.at({spec.name, spec.expert}),
+          [&] { return model.run(parameters, lanes[0], step).loss; }, 24);
+      EXPECT_LE(error, kTolerance) << spec.name << " expert " << spec.expert;
+    }
+  };
+  check(weights.dense, run.dense[0]);
+  check(weights.experts, run.expert_lanes[0]);
+}
+
+TEST_P(TransformerGradient, LossesCountsAndLogitsEqualTheReferenceModel) {
+  ModelOptions options = reference::tiny_options();
+  GetParam().change(options);
+  const std::vector<reference::Batch> lanes{reference::random_batch(1, 2, 9)};
+  const reference::Step step = reference::random_step(options, lanes);
+  const GroupRun run = run_group(options, lanes, step, 1, {});
+  const reference::Weights weights(options, 0, options.moe.experts);
+  const reference::Result expected =
+      reference::Model(options, reference::kVocab).run(weights.parameters(), lanes[0], step);
+
+  const MicrobatchResult& result = run.results[0];
+  EXPECT_NEAR(result.nll, expected.nll, 1e-4 * expected.nll);
+  EXPECT_NEAR(result.log_z_squared, expected.log_z_squared, 1e-4 * expected.log_z_squared);
+  EXPECT_EQ(result.target_tokens, step.target_tokens);
+  for (std::size_t t = 0; t < lanes[0].size(); ++t)
+    EXPECT_NEAR(run.token_nll[0][t], expected.token_nll[t], 1e-4);
+  for (std::size_t v = 0; v < run.last_logits[0].size(); ++v) {
+    EXPECT_NEAR(run.last_logits[0][v], expected.logits.back()[v], 1e-4);
+  }
+  const std::size_t losses = options.moe.aux_loss.size();
+  for (std::size_t layer = 0; layer < expected.routing.size(); ++layer) {
+    const auto counts = result.counts.layer(static_cast<int>(layer));
+    EXPECT_EQ(std::vector(counts.begin(), counts.end()), expected.routing[layer].counts);
+    EXPECT_NEAR(result.router_z_loss[layer], expected.routing[layer].z_loss, 1e-3);
+    for (std::size_t a = 0; a < losses; ++a) {
+      EXPECT_NEAR(result.aux_loss[layer * losses + a], expected.routing[layer].aux_loss[a], 1e-4);
+    }
+  }
+}
+
+using experts::AuxScope;
+using experts::FrequencySource;
+
+INSTANTIATE_TEST_SUITE_P(
+    Options, TransformerGradient,
+    testing::Values(Case{"plain", [](ModelOptions&) {}},
+                    Case{"untied", [](ModelOptions& o) { o.tie_embeddings = false; }},
+                    Case{"loss_z_loss", [](ModelOptions& o) { o.loss.z_loss = 0.01; }},
+                    Case{"no_qk_norm_partial_rope",
+                         [](ModelOptions& o) {
+                           o.attention.qk_norm = false;
+                           o.attention.rope.fraction = 0.7;
+                         }},
+                    Case{"dense_only", [](ModelOptions& o) { o.moe.first_dense_layers = o.layers; }},
+                    Case{"no_shared_expert", [](ModelOptions& o) { o.moe.shared_experts = 0; }},
+                    Case{"two_shared_experts", [](ModelOptions& o) { o.moe.shared_experts = 2; }},
+                    Case{"softmax", [](ModelOptions& o) { o.moe.router.score = experts::Score::kSoftmax; }},
+                    Case{"softmax_not_normalized",
+                         [](ModelOptions& o) {
+                           o.moe.router.score = experts::Score::kSoftmax;
+                           o.moe.router.normalize_weights = false;
+                         }},
+                    Case{"sigmoid_not_normalized",
+                         [](ModelOptions& o) { o.moe.router.normalize_weights = false; }},
+                    Case{"softmax_after_topk",
+                         [](ModelOptions& o) {
+                           o.moe.router.score = experts::Score::kSoftmax;
+                           o.moe.router.softmax_after_topk = true;
+                         }},
+                    Case{"router_z_loss", [](ModelOptions& o) { o.moe.router.z_loss = 0.05; }},
+                    Case{"aux_micro",
+                         [](ModelOptions& o) {
+                           o.moe.aux_loss = {{AuxScope::kMicro, 0.3, FrequencySource::kActual}};
+                         }},
+                    Case{"aux_global_unbiased",
+                         [](ModelOptions& o) {
+                           o.moe.aux_loss = {{AuxScope::kGlobal, 0.3, FrequencySource::kUnbiased}};
+                         }},
+                    Case{"two_aux_losses_softmax",
+                         [](ModelOptions& o) {
+                           o.moe.router.score = experts::Score::kSoftmax;
+                           o.moe.aux_loss = {{AuxScope::kGlobal, 0.2, FrequencySource::kActual},
+                                             {AuxScope::kMicro, 0.4, FrequencySource::kUnbiased}};
+                         }}),
+    [](const auto& instance) { return std::string(instance.param.name); });
+
+}  // namespace
+}  // namespace troupe::model

@@ -1,0 +1,273 @@
+#include "tests/reference/reference_model.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+namespace troupe::reference {
+namespace {
+
+std::size_t at(std::int64_t index) { return static_cast<std::size_t>(index); }
+
+/// x: [rows, in], w: [out, in] → [rows, out]
+Values linear(const Values& x, const Values& w, std::int64_t in) {
+  const std::int64_t rows = std::ssize(x) / in;
+  const std::int64_t out = std::ssize(w) / in;
+  Values y(at(rows * out), 0.0);
+  for (std::int64_t r = 0; r < rows; ++r) {
+    for (std::int64_t o = 0; o < out; ++o) {
+      for (std::int64_t i = 0; i < in; ++i) y[at(r * out + o)] += x[at(r * in + i)] * w[at(o * in + i)];
+    }
+  }
+  return y;
+}
+
+Values normalized(const Values& x, const Values& weight, double eps) {
+  const std::int64_t n = std::ssize(weight);
+  Values y(x.size());
+  for (std::int64_t row = 0; row < std::ssize(x) / n; ++row) {
+    double squares = 0.0;
+    for (std::int64_t i = 0; i < n; ++i) squares += x[at(row * n + i)] * x[at(row * n + i)];
+    const double rms = std::sqrt(squares / static_cast<double>(n) + eps);
+    for (std::int64_t i = 0; i < n; ++i) y[at(row * n + i)] = x[at(row * n + i)] / rms * weight[at(i)];
+  }
+  return y;
+}
+
+double log_sum_exp(const Values& z) {
+  const double largest = *std::ranges::max_element(z);
+  double sum = 0.0;
+  for (const double value : z) sum += std::exp(value - largest);
+  return largest + std::log(sum);
+}
+
+Values row_of(const Values& matrix, std::int64_t row, std::int64_t columns) {
+  return {matrix.begin() + row * columns, matrix.begin() + (row + 1) * columns};
+}
+
+void add(Values& y, const Values& x) {
+  for (std::size_t i = 0; i < y.size(); ++i) y[i] += x[i];
+}
+
+Values shares(const std::vector<std::int64_t>& counts, std::size_t experts) {
+  const double total = std::accumulate(counts.begin(), counts.end(), 0.0);
+  Values f(experts, 1.0 / static_cast<double>(experts));
+  for (std::size_t i = 0; total > 0.0 && i < experts; ++i) f[i] = static_cast<double>(counts[i]) / total;
+  return f;
+}
+
+}  // namespace
+
+std::string Model::prefix(std::int64_t layer) const {
+  return "layers/" + std::string(layer < 10 ? "0" : "") + std::to_string(layer) + "/";
+}
+
+Values Model::norm(const Values& weight, const Values& x) const {
+  return normalized(x, weight, options_.norm.eps);
+}
+
+Values Model::ffn(const Values& gate_up, const Values& down, const Values& x) const {
+  const std::int64_t hidden = options_.hidden_size;
+  const std::int64_t size = std::ssize(down) / hidden;
+  const Values projected = linear(x, gate_up, hidden);
+  Values activation;
+  for (std::int64_t t = 0; t < std::ssize(x) / hidden; ++t) {
+    for (std::int64_t i = 0; i < size; ++i) {
+      const double gate = projected[at(t * 2 * size + i)];
+      activation.push_back(gate / (1.0 + std::exp(-gate)) * projected[at(t * 2 * size + size + i)]);
+    }
+  }
+  return linear(activation, down, size);
+}
+
+void Model::rotate(Values& x, std::int64_t heads, const Batch& batch) const {
+  const std::int64_t dim = options_.attention.head_dim;
+  const auto half =
+      static_cast<std::int64_t>(static_cast<double>(dim) * options_.attention.rope.fraction) / 2;
+  for (std::int64_t t = 0; t < std::ssize(batch.tokens); ++t) {
+    for (std::int64_t h = 0; h < heads; ++h) {
+      for (std::int64_t i = 0; i < half; ++i) {
+        const double frequency =
+            std::pow(options_.attention.rope.theta, -static_cast<double>(i) / static_cast<double>(half));
+        const double angle = batch.positions[at(t)] * frequency;
+        double& a = x[at((t * heads + h) * dim + i)];
+        double& b = x[at((t * heads + h) * dim + i + half)];
+        const double rotated = a * std::cos(angle) - b * std::sin(angle);
+        b = b * std::cos(angle) + a * std::sin(angle);
+        a = rotated;
+      }
+    }
+  }
+}
+
+Values Model::attention(const Parameters& parameters, const std::string& prefix, const Batch& batch,
+                        const Values& x) const {
+  const auto& o = options_.attention;
+  const std::int64_t hidden = options_.hidden_size;
+  const Values& qkv = parameters.at({prefix + "attention/qkv_proj", -1});
+  const auto key_row = o.heads * o.head_dim * hidden;
+  const auto value_row = key_row + o.kv_heads * o.head_dim * hidden;
+  Values q = linear(x, {qkv.begin(), qkv.begin() + key_row}, hidden);
+  Values k = linear(x, {qkv.begin() + key_row, qkv.begin() + value_row}, hidden);
+  const Values v = linear(x, {qkv.begin() + value_row, qkv.end()}, hidden);
+  if (o.qk_norm) {
+    q = norm(parameters.at({prefix + "attention/q_norm", -1}), q);
+    k = norm(parameters.at({prefix + "attention/k_norm", -1}), k);
+  }
+  rotate(q, o.heads, batch);
+  rotate(k, o.kv_heads, batch);
+  Values out(q.size(), 0.0);
+  for (std::int64_t t = 0; t < std::ssize(batch.tokens); ++t) {
+    const std::int64_t start = t / batch.length * batch.length + batch.first_visible[at(t)];
+    for (std::int64_t h = 0; h < o.heads; ++h) {
+      const std::int64_t kv = h / (o.heads / o.kv_heads);
+      Values scores;
+      for (std::int64_t s = start; s <= t; ++s) {
+        double dot = 0.0;
+        for (std::int64_t i = 0; i < o.head_dim; ++i) {
+          dot += q[at((t * o.heads + h) * o.head_dim + i)] * k[at((s * o.kv_heads + kv) * o.head_dim + i)];
+        }
+        scores.push_back(dot / std::sqrt(static_cast<double>(o.head_dim)));
+      }
+      const double lse = log_sum_exp(scores);
+      for (std::int64_t s = start; s <= t; ++s) {
+        const double weight = std::exp(scores[at(s - start)] - lse);
+        for (std::int64_t i = 0; i < o.head_dim; ++i) {
+          out[at((t * o.heads + h) * o.head_dim + i)] +=
+              weight * v[at((s * o.kv_heads + kv) * o.head_dim + i)];
+        }
+      }
+    }
+  }
+  return linear(out, parameters.at({prefix + "attention/out_proj", -1}), o.heads * o.head_dim);
+}
+
+std::vector<int> Model::best(const Values& values) const {
+  std::vector<int> order(values.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::ranges::stable_sort(order, [&](int a, int b) { return values[at(a)] > values[at(b)]; });
+  order.resize(at(options_.moe.top_k));
+  return order;
+}
+
+Routing Model::route(const Values& weight, const Values& x, const Step& step, std::size_t moe_layer) const {
+  const auto& o = options_.moe;
+  const auto experts = at(o.experts);
+  const Values logits = linear(x, weight, options_.hidden_size);
+  Routing routing;
+  routing.counts.resize(experts);
+  routing.unbiased_counts.resize(experts);
+  Values probability_sums(experts, 0.0);
+  for (std::int64_t t = 0; t < std::ssize(logits) / o.experts; ++t) {
+    const Values z = row_of(logits, t, o.experts);
+    const double lse = log_sum_exp(z);
+    routing.z_loss += lse * lse;
+    Values s;
+    for (const double value : z) {
+      s.push_back(o.router.score == experts::Score::kSigmoid ? 1.0 / (1.0 + std::exp(-value))
+                                                             : std::exp(value - lse));
+    }
+    const double score_sum = std::accumulate(s.begin(), s.end(), 0.0);
+    for (std::size_t i = 0; i < experts; ++i) probability_sums[i] += s[i] / score_sum;
+
+    const Values& selected_on = o.router.softmax_after_topk ? z : s;
+    Values biased = selected_on;
+    add(biased, step.bias[moe_layer]);
+    const std::vector<int> chosen = best(biased);
+    for (const int expert : chosen) ++routing.counts[at(expert)];
+    for (const int expert : best(selected_on)) ++routing.unbiased_counts[at(expert)];
+    Values weights;
+    for (const int expert : chosen) weights.push_back(selected_on[at(expert)]);
+    const double chosen_lse = log_sum_exp(weights);
+    const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
+    for (double& w : weights) {
+      if (o.router.softmax_after_topk) {
+        w = std::exp(w - chosen_lse);
+      } else if (o.router.normalize_weights) {
+        w /= sum + (o.router.score == experts::Score::kSigmoid ? 1e-20 : 0.0);
+      }
+      w *= o.router.scale;
+    }
+    routing.chosen.push_back(chosen);
+    routing.weights.push_back(weights);
+  }
+  for (std::size_t a = 0; a < o.aux_loss.size(); ++a) {
+    const bool micro = o.aux_loss[a].scope == experts::AuxScope::kMicro;
+    const bool actual = o.aux_loss[a].f_source == experts::FrequencySource::kActual;
+    const auto& current = actual ? routing.counts : routing.unbiased_counts;
+    const auto& previous = actual ? step.previous_counts : step.previous_unbiased_counts;
+    const Values f = shares(micro ? current : previous.at(moe_layer), experts);
+    routing.aux_loss.push_back(static_cast<double>(o.experts) *
+                               std::inner_product(f.begin(), f.end(), probability_sums.begin(), 0.0));
+    routing.objective += step.aux_coefficients[a] * routing.aux_loss.back();
+  }
+  routing.objective =
+      (routing.objective + o.router.z_loss * routing.z_loss) / static_cast<double>(step.routed_tokens);
+  return routing;
+}
+
+Values Model::moe(const Parameters& parameters, const std::string& prefix, const Values& x,
+                  const Routing& routing) const {
+  const std::int64_t hidden = options_.hidden_size;
+  Values y(x.size(), 0.0);
+  for (std::size_t t = 0; t < routing.chosen.size(); ++t) {
+    const Values token = row_of(x, static_cast<std::int64_t>(t), hidden);
+    for (std::size_t j = 0; j < routing.chosen[t].size(); ++j) {
+      const int expert = routing.chosen[t][j];
+      const Values out = ffn(parameters.at({prefix + "experts/gate_up_proj", expert}),
+                             parameters.at({prefix + "experts/down_proj", expert}), token);
+      for (std::int64_t i = 0; i < hidden; ++i)
+        y[t * at(hidden) + at(i)] += routing.weights[t][j] * out[at(i)];
+    }
+  }
+  if (options_.moe.shared_experts > 0) {
+    add(y, ffn(parameters.at({prefix + "shared_experts/gate_up_proj", -1}),
+               parameters.at({prefix + "shared_experts/down_proj", -1}), x));
+  }
+  return y;
+}
+
+void Model::head(const Values& weight, const Values& x, const Batch& batch, const Step& step,
+                 Result& result) const {
+  const Values logits = linear(x, weight, options_.hidden_size);
+  for (std::int64_t t = 0; t < std::ssize(batch.tokens); ++t) {
+    const Values z = row_of(logits, t, vocab_);
+    result.logits.push_back(z);
+    result.token_nll.push_back(0.0);
+    if (batch.targets[at(t)] < 0) continue;
+    const double log_z = log_sum_exp(z);
+    result.token_nll.back() = log_z - z[at(batch.targets[at(t)])];
+    result.nll += result.token_nll.back();
+    result.log_z_squared += log_z * log_z;
+  }
+  result.loss +=
+      (result.nll + options_.loss.z_loss * result.log_z_squared) / static_cast<double>(step.target_tokens);
+}
+
+Result Model::run(const Parameters& parameters, const Batch& batch, const Step& step) const {
+  const auto dense = [&](const std::string& name) -> const Values& { return parameters.at({name, -1}); };
+  Result result;
+  Values x;
+  for (const std::int32_t token : batch.tokens) {
+    const Values row = row_of(dense("embedding/weight"), token, options_.hidden_size);
+    x.insert(x.end(), row.begin(), row.end());
+  }
+  for (std::int64_t layer = 0; layer < options_.layers; ++layer) {
+    const std::string p = prefix(layer);
+    add(x, attention(parameters, p, batch, norm(dense(p + "attention_norm/weight"), x)));
+    const Values normed = norm(dense(p + "ffn_norm/weight"), x);
+    if (layer < options_.moe.first_dense_layers) {
+      add(x, ffn(dense(p + "ffn/gate_up_proj"), dense(p + "ffn/down_proj"), normed));
+      continue;
+    }
+    result.routing.push_back(route(dense(p + "router/weight"), normed, step, result.routing.size()));
+    result.loss += result.routing.back().objective;
+    add(x, moe(parameters, p, normed, result.routing.back()));
+  }
+  head(dense(options_.tie_embeddings ? "embedding/weight" : "head/weight"),
+       norm(dense("final_norm/weight"), x), batch, step, result);
+  return result;
+}
+
+}  // namespace troupe::reference

@@ -1,0 +1,83 @@
+#pragma once
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "model/options.h"
+
+/// The whole model once more, in fp64 and plain loops, in the order of the formulas and sharing no code
+/// with the real one: the oracle of its gradients by central differences.
+namespace troupe::reference {
+
+using Values = std::vector<double>;
+
+/// Parameters by (name, expert); expert is -1 for dense ones. Row-major, linear weights [out, in].
+using Parameters = std::map<std::pair<std::string, std::int64_t>, Values>;
+
+struct Batch {
+  std::int64_t sequences = 0;
+  std::int64_t length = 0;
+  std::vector<std::int32_t> tokens, targets, positions, first_visible;  // [sequences * length]
+  [[nodiscard]] std::size_t size() const { return tokens.size(); }
+};
+
+/// Constants of a step, as model::StepContext.
+struct Step {
+  std::int64_t target_tokens = 1;
+  std::int64_t routed_tokens = 1;
+  std::vector<Values> bias;                                // [moe layers][experts]
+  std::vector<std::vector<std::int64_t>> previous_counts;  // [moe layers][experts]
+  std::vector<std::vector<std::int64_t>> previous_unbiased_counts;
+  Values aux_coefficients;
+};
+
+/// One layer's routing of a microbatch.
+struct Routing {
+  std::vector<std::vector<int>> chosen;  // [tokens][top_k]
+  std::vector<Values> weights;           // [tokens][top_k]
+  std::vector<std::int64_t> counts, unbiased_counts;
+  Values aux_loss;         // [aux losses], sums over tokens without coefficient
+  double z_loss = 0.0;     // sum over tokens without coefficient
+  double objective = 0.0;  // their part of the loss
+};
+
+struct Result {
+  double loss = 0.0;  // what is differentiated
+  double nll = 0.0;
+  double log_z_squared = 0.0;
+  Values token_nll;
+  std::vector<Values> logits;
+  std::vector<Routing> routing;  // [moe layers]
+};
+
+class Model {
+ public:
+  Model(const model::ModelOptions& options, std::int64_t vocab_size)
+      : options_(options), vocab_(vocab_size) {}
+
+  [[nodiscard]] Result run(const Parameters& parameters, const Batch& batch, const Step& step) const;
+
+  // The layers, for tests of one alone. x: [tokens, hidden]; prefix: "layers/03/".
+  [[nodiscard]] Values norm(const Values& weight, const Values& x) const;
+  [[nodiscard]] Values attention(const Parameters& parameters, const std::string& prefix, const Batch& batch,
+                                 const Values& x) const;
+  [[nodiscard]] Values ffn(const Values& gate_up, const Values& down, const Values& x) const;
+  [[nodiscard]] Routing route(const Values& weight, const Values& x, const Step& step,
+                              std::size_t moe_layer) const;
+  [[nodiscard]] Values moe(const Parameters& parameters, const std::string& prefix, const Values& x,
+                           const Routing& routing) const;
+
+ private:
+  [[nodiscard]] std::string prefix(std::int64_t layer) const;
+  void rotate(Values& x, std::int64_t heads, const Batch& batch) const;
+  void head(const Values& weight, const Values& x, const Batch& batch, const Step& step,
+            Result& result) const;
+  [[nodiscard]] std::vector<int> best(const Values& values) const;
+
+  model::ModelOptions options_;
+  std::int64_t vocab_;
+};
+
+}  // namespace troupe::reference
