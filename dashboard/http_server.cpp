@@ -1,0 +1,132 @@
+#include "dashboard/http_server.h"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <list>
+#include <thread>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "dashboard/http_session.h"
+
+namespace troupe::dashboard {
+namespace {
+
+using boost::asio::ip::tcp;
+constexpr int kConnections = 64;
+
+tcp::endpoint endpoint_of(const DashboardOptions& options) {
+  boost::system::error_code error;
+  const auto address = boost::asio::ip::make_address(options.address, error);
+  if (error || !address.is_loopback()) {
+    throw Error(
+        ErrorCode::kConfig,
+        "dashboard.address {}: only a loopback address such as 127.0.0.1 is possible, since the page has no "
+        "authentication; forward the port to watch from elsewhere",
+        options.address);
+  }
+  return {address, static_cast<std::uint16_t>(options.port)};
+}
+
+}  // namespace
+
+class HttpServer::Implementation {
+ public:
+  Implementation(const DashboardOptions& options, bool per_expert_metrics, MetricsHub& hub)
+      : hub_(hub), per_expert_metrics_(per_expert_metrics), acceptor_(context_) {
+    listen(endpoint_of(options));
+    accept();
+    hub_.set_listener([this] { boost::asio::post(context_, [this] { wake_all(); }); });
+    thread_ = std::thread([this] { run(); });
+  }
+
+  ~Implementation() {
+    hub_.set_listener({});
+    boost::asio::post(context_, [this] {
+      boost::system::error_code ignored;
+      acceptor_.close(ignored);
+      for (const auto& session : sessions_) {
+        if (const auto alive = session.lock()) alive->close();
+      }
+      context_.stop();
+    });
+    thread_.join();
+  }
+
+  [[nodiscard]] tcp::endpoint endpoint() const { return endpoint_; }
+
+ private:
+  void listen(const tcp::endpoint& endpoint) {
+    boost::system::error_code error;
+    acceptor_.open(endpoint.protocol());
+    acceptor_.set_option(tcp::acceptor::reuse_address(true));
+    acceptor_.bind(endpoint, error);
+    if (!error) acceptor_.listen(kConnections, error);
+    if (error) {
+      throw Error(
+          ErrorCode::kIo,
+          "the dashboard cannot listen on {}:{}: {}; choose another port (--set dashboard.port=0 takes any "
+          "free one) or switch it off (--set dashboard.enabled=false)",
+          endpoint.address().to_string(), endpoint.port(), error.message());
+    }
+    endpoint_ = acceptor_.local_endpoint();
+  }
+
+  void run() {
+    try {
+      context_.run();
+    } catch (const std::exception& error) {  // training goes on without a page
+      log::error("the dashboard stopped: {}", error.what());
+    }
+  }
+
+  void accept() {
+    acceptor_.async_accept([this](boost::system::error_code error, tcp::socket socket) {
+      if (error == boost::asio::error::operation_aborted) return;
+      if (!error && connections_ < kConnections) start_session(std::move(socket));
+      accept();
+    });
+  }
+
+  void start_session(tcp::socket socket) {
+    ++connections_;
+    const auto session = make_http_session(std::move(socket), {.hub = hub_,
+                                                               .port = endpoint_.port(),
+                                                               .per_expert_metrics = per_expert_metrics_,
+                                                               .on_close = [this] { --connections_; }});
+    sessions_.push_back(session);
+    session->start();
+  }
+
+  void wake_all() {
+    sessions_.remove_if([](const auto& session) { return session.expired(); });
+    for (const auto& session : sessions_) {
+      if (const auto alive = session.lock()) alive->wake();
+    }
+  }
+
+  MetricsHub& hub_;
+  bool per_expert_metrics_;
+  int connections_ = 0;
+  std::list<std::weak_ptr<HttpSession>> sessions_;
+  boost::asio::io_context context_{1};
+  tcp::acceptor acceptor_;
+  tcp::endpoint endpoint_;
+  std::thread thread_;
+};
+
+HttpServer::HttpServer(const DashboardOptions& options, bool per_expert_metrics, MetricsHub& hub)
+    : implementation_(std::make_unique<Implementation>(options, per_expert_metrics, hub)) {}
+HttpServer::~HttpServer() = default;
+
+std::uint16_t HttpServer::port() const { return implementation_->endpoint().port(); }
+
+std::string HttpServer::url() const {
+  const auto endpoint = implementation_->endpoint();
+  const std::string host = endpoint.address().is_v6() ? "[" + endpoint.address().to_string() + "]"
+                                                      : endpoint.address().to_string();
+  return "http://" + host + ":" + std::to_string(endpoint.port()) + "/";
+}
+
+}  // namespace troupe::dashboard

@@ -1,0 +1,34 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+
+#include "dashboard/metrics_hub.h"
+#include "dashboard/options.h"
+
+namespace troupe::dashboard {
+
+/// Serves the page of one run on a loopback address, on a thread of its own:
+///   /             the page and its files, from the program itself
+///   /api/state, /api/history, /api/loads    JSON (metrics_hub.h)
+///   /api/events   server-sent events, one per record
+///   /metrics      Prometheus
+/// GET only; requests whose Host is not this server's name are refused (DNS rebinding). A request has 5 s
+/// to arrive, a response 10 s to leave, an event 10 s; 64 connections; 8 KiB of request.
+class HttpServer {
+ public:
+  /// Listens at once. Throws kConfig for an address that is not loopback, kIo when the port is in use.
+  HttpServer(const DashboardOptions& options, bool per_expert_metrics, MetricsHub& hub);
+  ~HttpServer();
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+
+  [[nodiscard]] std::uint16_t port() const;
+  /// "http://127.0.0.1:8787/"
+  [[nodiscard]] std::string url() const;
+
+ private:
+  class Implementation;
+  std::unique_ptr<Implementation> implementation_;
+};
+
+}  // namespace troupe::dashboard

@@ -1,0 +1,31 @@
+#pragma once
+#include <boost/asio/ip/tcp.hpp>
+#include <functional>
+#include <memory>
+
+#include "dashboard/metrics_hub.h"
+
+namespace troupe::dashboard {
+
+/// One HTTP connection: one request, one answer or a stream of events, then it closes. Runs on the
+/// server's thread; shared, because its pending operations keep it alive.
+class HttpSession {
+ public:
+  struct Context {
+    MetricsHub& hub;
+    std::uint16_t port;
+    bool per_expert_metrics;
+    std::function<void()> on_close;
+  };
+
+  virtual ~HttpSession() = default;
+  virtual void start() = 0;
+  /// New events are there.
+  virtual void wake() = 0;
+  virtual void close() = 0;
+};
+
+[[nodiscard]] std::shared_ptr<HttpSession> make_http_session(boost::asio::ip::tcp::socket socket,
+                                                             HttpSession::Context context);
+
+}  // namespace troupe::dashboard

@@ -1,0 +1,25 @@
+#pragma once
+// Private to dashboard/*.cpp: records as JSON.
+#include <nlohmann/json.hpp>
+
+#include "dashboard/records.h"
+
+namespace troupe::dashboard {
+
+/// Text that may not be valid UTF-8 (a model wrote it) becomes valid.
+[[nodiscard]] std::string dump(const nlohmann::json& json);
+
+/// A number, or null where JSON has none (NaN, infinities).
+[[nodiscard]] nlohmann::json number(double value);
+[[nodiscard]] nlohmann::json numbers(const std::map<std::string, double>& values);
+
+[[nodiscard]] nlohmann::json to_json(const LayerRecord& layer);
+[[nodiscard]] nlohmann::json to_json(const EvaluationRecord& evaluation);
+[[nodiscard]] nlohmann::json to_json(const SampleRecord& sample);
+[[nodiscard]] nlohmann::json to_json(const CheckpointRecord& checkpoint);
+[[nodiscard]] nlohmann::json to_json(const WorkerRecord& worker);
+
+/// counts / mean(counts), rounded to three digits after the point.
+[[nodiscard]] std::vector<float> relative_load(const std::vector<std::int64_t>& counts);
+
+}  // namespace troupe::dashboard

@@ -1,0 +1,43 @@
+#include "dashboard/jsonl_sink.h"
+
+#include <fcntl.h>
+
+#include <span>
+
+#include "dashboard/json.h"
+
+namespace troupe::dashboard {
+
+using nlohmann::json;
+
+JsonlSink::JsonlSink(const std::filesystem::path& path)
+    : path_(path), file_(FileDescriptor::open(path, O_WRONLY | O_CREAT | O_APPEND)) {}
+
+void JsonlSink::write(const StepRecord& step) {
+  tokens_ = step.tokens;
+  json layers = json::array();
+  for (const LayerRecord& layer : step.layers) layers.push_back(to_json(layer));
+  append(dump({{"schema", 1},
+               {"time", step.time},
+               {"step", step.step},
+               {"tokens", step.tokens},
+               {"metrics", numbers(step.metrics)},
+               {"layers", layers}}));
+}
+
+void JsonlSink::write(const EvaluationRecord& evaluation) {
+  json record = to_json(evaluation);
+  append(dump({{"schema", 1},
+               {"time", evaluation.time},
+               {"step", evaluation.step},
+               {"tokens", tokens_},
+               {"metrics", record["total"]},
+               {"domains", record["domains"]}}));
+}
+
+void JsonlSink::append(const std::string& line) {
+  const std::string text = line + "\n";
+  write_all(file_, std::as_bytes(std::span(text)), path_);
+}
+
+}  // namespace troupe::dashboard

@@ -1,0 +1,28 @@
+#pragma once
+#include <filesystem>
+
+#include "base/file.h"
+#include "dashboard/records.h"
+
+namespace troupe::dashboard {
+
+/// metrics.jsonl of a run: one object a line,
+///   {"schema":1,"time":…,"step":…,"tokens":…,"metrics":{…},"layers":[{"layer":…,"counts":[…],…}]}
+/// per step, and one with eval_* metrics per evaluation, after the line of its step. Appends; each line is
+/// one write. Throws kIo.
+class JsonlSink {
+ public:
+  explicit JsonlSink(const std::filesystem::path& path);
+
+  void write(const StepRecord& step);
+  void write(const EvaluationRecord& evaluation);
+
+ private:
+  void append(const std::string& line);
+
+  std::filesystem::path path_;
+  FileDescriptor file_;
+  std::int64_t tokens_ = 0;  // of the last step
+};
+
+}  // namespace troupe::dashboard

@@ -1,0 +1,259 @@
+#include "dashboard/metrics_hub.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "dashboard/json.h"
+#include "dashboard/prometheus.h"
+
+namespace troupe::dashboard {
+
+using nlohmann::json;
+
+namespace {
+
+constexpr std::size_t kSamples = 50;
+constexpr std::size_t kNotes = 200;
+constexpr std::size_t kCheckpoints = 1000;
+constexpr std::size_t kEvaluations = 4096;
+
+template <class T>
+void drop_every_second(std::vector<T>& values) {
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < values.size(); i += 2) {
+    if (kept != i) values[kept] = std::move(values[i]);
+    ++kept;
+  }
+  values.resize(kept);
+}
+
+// The numbers of all layers as one curve each: the worst layer is what people watch.
+std::map<std::string, double> curve_values(const StepRecord& step) {
+  std::map<std::string, double> values = step.metrics;
+  for (const LayerRecord& layer : step.layers) {
+    for (const auto& [name, value] : layer.metrics) {
+      const bool low_is_bad = name == "load_entropy" || name == "load_p05" || name == "bias_min";
+      const auto [at, is_new] = values.emplace(name, value);
+      if (!is_new) at->second = low_is_bad ? std::min(at->second, value) : std::max(at->second, value);
+    }
+  }
+  return values;
+}
+
+json step_json(const StepRecord& step) {
+  json layers = json::array();
+  for (const LayerRecord& layer : step.layers) {
+    layers.push_back({{"layer", layer.layer},
+                      {"metrics", numbers(layer.metrics)},
+                      {"load", relative_load(layer.counts)},
+                      {"bias", layer.bias}});
+  }
+  return {{"time", step.time},
+          {"step", step.step},
+          {"tokens", step.tokens},
+          {"metrics", numbers(curve_values(step))},
+          {"layers", layers}};
+}
+
+template <class Records>
+json array_of(const Records& records) {
+  json result = json::array();
+  for (const auto& record : records) result.push_back(to_json(record));
+  return result;
+}
+
+}  // namespace
+
+MetricsHub::MetricsHub(RunInfo info) : info_(std::move(info)) {}
+
+void MetricsHub::record(const StepRecord& step) {
+  const std::string event = dump(step_json(step));
+  {
+    const std::scoped_lock lock(mutex_);
+    latest_ = step;
+    keep_curve_point(step);
+    keep_load_frame(step);
+  }
+  publish("step", event);
+}
+
+void MetricsHub::record(const EvaluationRecord& evaluation) {
+  {
+    const std::scoped_lock lock(mutex_);
+    evaluations_.push_back(evaluation);
+    if (evaluations_.size() > kEvaluations) drop_every_second(evaluations_);
+  }
+  publish("evaluation", dump(to_json(evaluation)));
+}
+
+void MetricsHub::record(const SampleRecord& sample) {
+  {
+    const std::scoped_lock lock(mutex_);
+    samples_.push_back(sample);
+    if (samples_.size() > kSamples) samples_.pop_front();
+  }
+  publish("sample", dump(to_json(sample)));
+}
+
+void MetricsHub::record(const CheckpointRecord& checkpoint) {
+  {
+    const std::scoped_lock lock(mutex_);
+    checkpoints_.push_back(checkpoint);
+    if (checkpoints_.size() > kCheckpoints) checkpoints_.erase(checkpoints_.begin());
+    if (!checkpoint.error.empty()) ++checkpoint_failures_;
+  }
+  publish("checkpoint", dump(to_json(checkpoint)));
+}
+
+void MetricsHub::record_phases(std::int64_t rank, const std::map<std::string, double>& phase_seconds) {
+  {
+    const std::scoped_lock lock(mutex_);
+    phases_[rank] = phase_seconds;
+  }
+  publish("phases", dump({{"rank", rank}, {"phase_seconds", numbers(phase_seconds)}}));
+}
+
+void MetricsHub::set_workers(std::vector<WorkerRecord> workers, std::int64_t epoch) {
+  const std::string event = dump({{"workers", array_of(workers)}, {"epoch", epoch}});
+  {
+    const std::scoped_lock lock(mutex_);
+    workers_ = std::move(workers);
+    info_.epoch = epoch;
+  }
+  publish("workers", event);
+}
+
+void MetricsHub::set_state(const std::string& state) {
+  {
+    const std::scoped_lock lock(mutex_);
+    state_ = state;
+  }
+  publish("state", dump({{"state", state}}));
+}
+
+void MetricsHub::note(const std::string& severity, const std::string& text) {
+  {
+    const std::scoped_lock lock(mutex_);
+    notes_.emplace_back(severity, text);
+    if (notes_.size() > kNotes) notes_.pop_front();
+  }
+  publish("note", dump({{"severity", severity}, {"text", text}}));
+}
+
+void MetricsHub::set_listener(std::function<void()> listener) {
+  const std::scoped_lock lock(mutex_);
+  listener_ = std::move(listener);
+}
+
+void MetricsHub::keep_curve_point(const StepRecord& step) {
+  if (!curve_thinning_.keep_next()) return;
+  if (curve_steps_.size() == kCurvePoints) {
+    drop_every_second(curve_steps_);
+    for (auto& [name, values] : curves_) drop_every_second(values);
+    curve_thinning_.stride *= 2;
+  }
+  constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
+  curve_steps_.push_back(step.step);
+  for (const auto& [name, value] : curve_values(step)) {
+    auto& values = curves_[name];
+    values.resize(curve_steps_.size() - 1, kMissing);
+    values.push_back(value);
+  }
+  for (auto& [name, values] : curves_) values.resize(curve_steps_.size(), kMissing);
+}
+
+void MetricsHub::keep_load_frame(const StepRecord& step) {
+  if (step.layers.empty() || !frame_thinning_.keep_next()) return;
+  if (frames_.size() == kLoadFrames) {
+    drop_every_second(frames_);
+    frame_thinning_.stride *= 2;
+  }
+  LoadFrame frame{.step = step.step, .load = {}};
+  for (const LayerRecord& layer : step.layers) frame.load.push_back(relative_load(layer.counts));
+  frames_.push_back(std::move(frame));
+}
+
+void MetricsHub::publish(const std::string& event, const std::string& data) {
+  std::function<void()> listener;
+  {
+    const std::scoped_lock lock(mutex_);
+    events_.push_back("event: " + event + "\ndata: " + data + "\n\n");
+    if (events_.size() > kEvents) {
+      events_.pop_front();
+      ++first_event_;
+    }
+    listener = listener_;
+  }
+  if (listener) listener();
+}
+
+std::string MetricsHub::state_json() const {
+  const std::scoped_lock lock(mutex_);
+  json phases = json::object();
+  for (const auto& [rank, seconds] : phases_) phases[std::to_string(rank)] = numbers(seconds);
+  json notes = json::array();
+  for (const auto& [severity, text] : notes_) notes.push_back({{"severity", severity}, {"text", text}});
+  return dump({{"run",
+                {{"name", info_.name},
+                 {"folder", info_.folder},
+                 {"steps", info_.steps},
+                 {"world_size", info_.workers},
+                 {"epoch", info_.epoch}}},
+               {"state", state_},
+               {"step", step_json(latest_)},
+               {"workers", array_of(workers_)},
+               {"phases", phases},
+               {"evaluations", array_of(evaluations_)},
+               {"samples", array_of(samples_)},
+               {"checkpoints", array_of(checkpoints_)},
+               {"notes", notes}});
+}
+
+std::string MetricsHub::history_json() const {
+  const std::scoped_lock lock(mutex_);
+  json metrics = json::object();
+  for (const auto& [name, values] : curves_) {
+    json column = json::array();
+    for (const double value : values) column.push_back(number(value));
+    metrics[name] = std::move(column);
+  }
+  return dump({{"steps", curve_steps_}, {"metrics", metrics}});
+}
+
+std::string MetricsHub::loads_json() const {
+  const std::scoped_lock lock(mutex_);
+  json layers = json::array();
+  for (const LayerRecord& layer : latest_.layers) layers.push_back(layer.layer);
+  json frames = json::array();
+  for (const LoadFrame& frame : frames_) frames.push_back({{"step", frame.step}, {"load", frame.load}});
+  return dump({{"layers", layers}, {"frames", frames}});
+}
+
+std::string MetricsHub::prometheus(bool per_expert) const {
+  const std::scoped_lock lock(mutex_);
+  return prometheus_text({.info = info_,
+                          .state = state_,
+                          .step = latest_,
+                          .evaluation = evaluations_.empty() ? nullptr : &evaluations_.back(),
+                          .checkpoint = checkpoints_.empty() ? nullptr : &checkpoints_.back(),
+                          .checkpoint_failures = checkpoint_failures_,
+                          .workers = workers_,
+                          .phases = phases_},
+                         per_expert);
+}
+
+MetricsHub::Events MetricsHub::events_since(std::uint64_t from) const {
+  const std::scoped_lock lock(mutex_);
+  Events result{.text = {}, .next = first_event_ + events_.size()};
+  for (std::uint64_t i = std::max(from, first_event_); i < result.next; ++i)
+    result.text += events_[i - first_event_];
+  return result;
+}
+
+std::uint64_t MetricsHub::next_event() const {
+  const std::scoped_lock lock(mutex_);
+  return first_event_ + events_.size();
+}
+
+}  // namespace troupe::dashboard

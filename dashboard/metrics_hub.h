@@ -1,0 +1,91 @@
+#pragma once
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "dashboard/records.h"
+
+namespace troupe::dashboard {
+
+/// Keeps what the page and Prometheus show of one run, in bounded memory: when a history is full,
+/// every second entry is dropped and from then on only every second step is kept. Thread-safe: the
+/// coordinator records, HTTP sessions read. Answers are JSON texts (shapes: docs/observability.md).
+class MetricsHub {
+ public:
+  static constexpr std::size_t kCurvePoints = 4096;
+  static constexpr std::size_t kLoadFrames = 256;
+  static constexpr std::size_t kEvents = 256;  // for event streams that lag
+
+  explicit MetricsHub(RunInfo info);
+
+  void record(const StepRecord& step);
+  void record(const EvaluationRecord& evaluation);
+  void record(const SampleRecord& sample);
+  void record(const CheckpointRecord& checkpoint);
+  void record_phases(std::int64_t rank, const std::map<std::string, double>& phase_seconds);
+  void set_workers(std::vector<WorkerRecord> workers, std::int64_t epoch);
+  void set_state(const std::string& state);
+  void note(const std::string& severity, const std::string& text);
+
+  /// Called, on the recording thread, after every record; must be short.
+  void set_listener(std::function<void()> listener);
+
+  /// {"run", "state", "workers", "step", "evaluations", "samples", "checkpoints", "notes"}
+  [[nodiscard]] std::string state_json() const;
+  /// {"steps": […], "metrics": {name: […]}}: the curves.
+  [[nodiscard]] std::string history_json() const;
+  /// {"layers": […], "frames": [{"step", "load": [[…]]}]}: c / mean(c) by layer and expert.
+  [[nodiscard]] std::string loads_json() const;
+  /// Prometheus' text format 0.0.4.
+  [[nodiscard]] std::string prometheus(bool per_expert) const;
+
+  struct Events {
+    std::string text;        // server-sent events, each "event: …\ndata: …\n\n"
+    std::uint64_t next = 0;  // pass to the next call
+  };
+  /// Events from number `from` on, as far as they are still kept.
+  [[nodiscard]] Events events_since(std::uint64_t from) const;
+  [[nodiscard]] std::uint64_t next_event() const;
+
+ private:
+  // A history that halves its resolution when it is full.
+  struct Thinning {
+    std::int64_t stride = 1;
+    std::int64_t seen = 0;
+    bool keep_next() { return seen++ % stride == 0; }
+  };
+  struct LoadFrame {
+    std::int64_t step;
+    std::vector<std::vector<float>> load;  // [layers][experts]
+  };
+
+  void keep_curve_point(const StepRecord& step);
+  void keep_load_frame(const StepRecord& step);
+  void publish(const std::string& event, const std::string& json);
+
+  mutable std::mutex mutex_;
+  RunInfo info_;
+  std::string state_ = "starting";
+  StepRecord latest_;
+  Thinning curve_thinning_;
+  std::vector<std::int64_t> curve_steps_;
+  std::map<std::string, std::vector<double>> curves_;  // each as long as curve_steps_; NaN where missing
+  Thinning frame_thinning_;
+  std::vector<LoadFrame> frames_;
+  std::vector<EvaluationRecord> evaluations_;
+  std::deque<SampleRecord> samples_;
+  std::vector<CheckpointRecord> checkpoints_;
+  std::vector<WorkerRecord> workers_;
+  std::map<std::int64_t, std::map<std::string, double>> phases_;
+  std::deque<std::pair<std::string, std::string>> notes_;  // severity, text
+  std::int64_t checkpoint_failures_ = 0;
+  std::deque<std::string> events_;
+  std::uint64_t first_event_ = 0;
+  std::function<void()> listener_;
+};
+
+}  // namespace troupe::dashboard

@@ -1,0 +1,68 @@
+#pragma once
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+/// What people are shown of a run. Names of metrics: docs/observability.md.
+namespace troupe::dashboard {
+
+/// One MoE layer after one step.
+struct LayerRecord {
+  std::int64_t layer = 0;                 // among all layers of the model
+  std::vector<std::int64_t> counts;       // [experts], tokens of the global batch, before drops
+  std::vector<float> bias;                // [experts]
+  std::map<std::string, double> metrics;  // "max_violation_batch", "load_entropy", …
+};
+
+struct StepRecord {
+  double time = 0.0;  // seconds since the Unix epoch
+  std::int64_t step = 0;
+  std::int64_t tokens = 0;  // consumed since the run's start
+  std::map<std::string, double> metrics;
+  std::vector<LayerRecord> layers;
+};
+
+struct DomainEvaluation {
+  double loss = 0.0;           // nats per token
+  double bits_per_byte = 0.0;  // of the predicted text
+  std::int64_t tokens = 0;
+};
+
+struct EvaluationRecord {
+  double time = 0.0;
+  std::int64_t step = 0;  // 0: before any update
+  DomainEvaluation total;
+  std::map<std::string, DomainEvaluation> domains;
+};
+
+struct WorkerRecord {
+  std::int64_t rank = 0;
+  std::string host;
+  std::int64_t process_id = 0;
+  double heartbeat_age_seconds = 0.0;
+  bool suspected = false;
+};
+
+struct SampleRecord {
+  std::int64_t step = 0;
+  std::string prompt;
+  std::string text;
+};
+
+struct CheckpointRecord {
+  std::int64_t step = 0;
+  double seconds = 0.0;
+  std::int64_t bytes = 0;
+  std::string error;  // empty on success
+};
+
+struct RunInfo {
+  std::string name;
+  std::string folder;
+  std::int64_t steps = 0;
+  std::int64_t workers = 0;
+  std::int64_t epoch = 0;
+};
+
+}  // namespace troupe::dashboard

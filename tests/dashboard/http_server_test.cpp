@@ -1,0 +1,140 @@
+#include "dashboard/http_server.h"
+
+#include <gtest/gtest.h>
+
+#include <boost/asio.hpp>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "dashboard/http_routes.h"
+
+namespace troupe::dashboard {
+namespace {
+
+using boost::asio::ip::tcp;
+
+class HttpServerTest : public ::testing::Test {
+ protected:
+  MetricsHub hub_{{.name = "test-run", .folder = "runs/test-run", .steps = 10, .workers = 2, .epoch = 1}};
+  DashboardOptions options_{.enabled = true, .address = "127.0.0.1", .port = 0};
+  HttpServer server_{options_, false, hub_};
+  boost::asio::io_context context_;
+
+  tcp::socket connect() {
+    tcp::socket socket(context_);
+    socket.connect({boost::asio::ip::make_address("127.0.0.1"), server_.port()});
+    return socket;
+  }
+  static std::string read_all(tcp::socket& socket) {
+    std::string text;
+    boost::system::error_code error;
+    boost::asio::read(socket, boost::asio::dynamic_buffer(text), error);
+    return text;
+  }
+  std::string ask(const std::string& method, const std::string& path, const std::string& host = "localhost") {
+    tcp::socket socket = connect();
+    boost::asio::write(socket,
+                       boost::asio::buffer(method + " " + path + " HTTP/1.1\r\nHost: " + host + "\r\n\r\n"));
+    return read_all(socket);
+  }
+  static std::string body(const std::string& response) {
+    return response.substr(response.find("\r\n\r\n") + 4);
+  }
+};
+
+TEST_F(HttpServerTest, ServesThePageWithItsSecurityHeaders) {
+  const std::string response = ask("GET", "/");
+  EXPECT_TRUE(response.starts_with("HTTP/1.1 200")) << response.substr(0, 80);
+  EXPECT_NE(response.find("Content-Security-Policy: default-src 'self'; frame-ancestors 'none'"),
+            std::string::npos);
+  EXPECT_NE(response.find("X-Content-Type-Options: nosniff"), std::string::npos);
+  EXPECT_NE(response.find("<title>Troupe</title>"), std::string::npos);
+}
+
+TEST_F(HttpServerTest, ServesEveryFileThatThePageAsksFor) {
+  for (const char* path : {"/page.css", "/page.js", "/heat_map.js", "/dygraph.min.js", "/dygraph.min.css"}) {
+    EXPECT_TRUE(ask("GET", path).starts_with("HTTP/1.1 200")) << path;
+  }
+}
+
+TEST_F(HttpServerTest, StateIsJson) {
+  const auto state = nlohmann::json::parse(body(ask("GET", "/api/state")));
+  EXPECT_EQ(state["run"]["name"], "test-run");
+}
+
+TEST_F(HttpServerTest, RefusesOtherHostsMethodsAndPaths) {
+  EXPECT_TRUE(ask("GET", "/", "evil.example").starts_with("HTTP/1.1 403"));
+  EXPECT_TRUE(ask("POST", "/").starts_with("HTTP/1.1 405"));
+  EXPECT_TRUE(ask("GET", "/../../etc/passwd").starts_with("HTTP/1.1 404"));
+  EXPECT_TRUE(
+      ask("GET", "/api/state", "localhost:" + std::to_string(server_.port())).starts_with("HTTP/1.1 200"));
+}
+
+TEST_F(HttpServerTest, ClosesOnARequestThatIsTooLongOrNotHttp) {
+  tcp::socket socket = connect();
+  boost::system::error_code error;
+  boost::asio::write(socket, boost::asio::buffer("GET /" + std::string(20000, 'a') + " HTTP/1.1\r\n"), error);
+  EXPECT_EQ(read_all(socket), "");
+  tcp::socket garbage = connect();
+  boost::asio::write(garbage, boost::asio::buffer(std::string("\x16\x03\x01 nonsense\r\n\r\n")), error);
+  EXPECT_EQ(read_all(garbage), "");
+  EXPECT_TRUE(ask("GET", "/").starts_with("HTTP/1.1 200")) << "the server lives";
+}
+
+TEST_F(HttpServerTest, EventsArriveAsTheyAreRecorded) {
+  tcp::socket socket = connect();
+  boost::asio::write(socket,
+                     boost::asio::buffer(std::string("GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n")));
+  std::string text;
+  boost::asio::read_until(socket, boost::asio::dynamic_buffer(text), "retry: 2000\n\n");
+  for (int step = 1; step <= 3; ++step) {
+    hub_.record(
+        StepRecord{.time = 0, .step = step, .tokens = 64 * step, .metrics = {{"loss", 2.0}}, .layers = {}});
+  }
+  boost::asio::read_until(socket, boost::asio::dynamic_buffer(text), "\"step\":3");
+  EXPECT_NE(text.find("event: step\ndata: {"), std::string::npos);
+}
+
+TEST_F(HttpServerTest, TwoServersCannotShareAPort) {
+  DashboardOptions same = options_;
+  same.port = server_.port();
+  try {
+    const HttpServer second(same, false, hub_);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kIo);
+    EXPECT_NE(std::string(error.what()).find(std::to_string(same.port)), std::string::npos);
+  }
+}
+
+TEST_F(HttpServerTest, RefusesAnAddressThatOthersCanReach) {
+  DashboardOptions open = options_;
+  open.address = "0.0.0.0";
+  EXPECT_THROW(HttpServer(open, false, hub_), Error);
+}
+
+TEST_F(HttpServerTest, ServesOnAfterManyConnectionsThatSayNothing) {
+  std::vector<tcp::socket> silent;
+  for (int i = 0; i < 200; ++i) silent.push_back(connect());
+  silent.clear();
+  std::string response;
+  for (int tries = 0; tries < 100 && response.empty(); ++tries) {
+    boost::system::error_code error;
+    tcp::socket socket = connect();
+    boost::asio::write(socket, boost::asio::buffer(std::string("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")),
+                       error);
+    response = read_all(socket);
+  }
+  EXPECT_TRUE(response.starts_with("HTTP/1.1 200"));
+}
+
+TEST(AllowedHost, IsALoopbackNameWithThisPortOrNone) {
+  EXPECT_TRUE(allowed_host("127.0.0.1:80", 80));
+  EXPECT_TRUE(allowed_host("[::1]", 80));
+  EXPECT_FALSE(allowed_host("127.0.0.1:81", 80));
+  EXPECT_FALSE(allowed_host("127.0.0.1.evil.example", 80));
+  EXPECT_FALSE(allowed_host("", 80));
+}
+
+}  // namespace
+}  // namespace troupe::dashboard
