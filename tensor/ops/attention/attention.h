@@ -25,14 +25,15 @@ struct AttentionShape {
 ///   a token sees; non-decreasing along a sequence
 ///   out: [tokens, heads * head_dim]; log_sum_exp: [sequences * heads, length], kept for backward
 /// Threads split (sequence, head) pairs.
-void attention_forward(const Execution& execution, const AttentionShape& shape, ConstTensorView q, ConstTensorView k,
-                       ConstTensorView v, ConstTensorView first_visible, TensorView out, TensorView log_sum_exp);
+void attention_forward(const Execution& execution, const AttentionShape& shape, ConstTensorView q,
+                       ConstTensorView k, ConstTensorView v, ConstTensorView first_visible, TensorView out,
+                       TensorView log_sum_exp);
 
 /// dq, dk, dv: shapes of q, k, v, overwritten, rows may be strided. dk and dv add query heads, then
 /// query tiles, in order. Threads split (sequence, key/value head) pairs. `arena` gives scratch space.
-void attention_backward(const Execution& execution, Arena& arena, const AttentionShape& shape, ConstTensorView dout,
-                        ConstTensorView q, ConstTensorView k, ConstTensorView v, ConstTensorView out,
-                        ConstTensorView log_sum_exp, ConstTensorView first_visible, TensorView dq, TensorView dk,
-                        TensorView dv);
+void attention_backward(const Execution& execution, Arena& arena, const AttentionShape& shape,
+                        ConstTensorView dout, ConstTensorView q, ConstTensorView k, ConstTensorView v,
+                        ConstTensorView out, ConstTensorView log_sum_exp, ConstTensorView first_visible,
+                        TensorView dq, TensorView dk, TensorView dv);
 
 }  // namespace troupe::ops

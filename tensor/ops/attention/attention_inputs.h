@@ -1,0 +1,44 @@
+#pragma once
+#include <cstdint>
+#include <span>
+
+#include "tensor/ops/attention/attention.h"
+#include "tensor/ops/matrix.h"
+
+namespace troupe::ops {
+
+/// Queries and keys of one tile. Part of the arithmetic: another size gives other bits.
+inline constexpr std::int64_t kAttentionTile = 64;
+/// Bound of the tiles that a thread keeps on its stack.
+inline constexpr std::int64_t kMaxHeadDim = 256;
+
+/// What forward and backward read.
+struct AttentionInputs {
+  AttentionShape shape;
+  Matrix<const float> q, k, v;
+  std::span<const std::int32_t> first_visible;
+};
+
+/// Throws kInternal naming the operand that does not fit the shape, or a mask that looks ahead or back.
+AttentionInputs checked_attention_inputs(const AttentionShape& shape, const ConstTensorView& q,
+                                         const ConstTensorView& k, const ConstTensorView& v,
+                                         const ConstTensorView& first_visible);
+
+/// Up to kAttentionTile queries of one head, and the keys that they may see.
+struct QueryTile {
+  std::int64_t begin;                 // position of the first query in its sequence
+  std::int64_t count;                 // queries
+  std::int64_t first_row;             // of q: the token of the first query
+  std::int64_t keys_row;              // of k and v: the token at position 0
+  std::int64_t keys_begin;            // position of the first key tile
+  const std::int32_t* first_visible;  // of the tile's queries
+
+  QueryTile(const AttentionInputs& inputs, std::int64_t sequence, std::int64_t position);
+  [[nodiscard]] std::int64_t keys_end() const { return begin + count; }
+  /// Keys of the tile that starts at `key`.
+  [[nodiscard]] std::int64_t keys_of_tile(std::int64_t key) const;
+  /// Some query does not see some key of the tile that starts at `key`.
+  [[nodiscard]] bool needs_mask(std::int64_t key) const;
+};
+
+}  // namespace troupe::ops
