@@ -1,6 +1,5 @@
 #include "data/tokenizer/merge_learner.h"
 
-#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -17,7 +16,6 @@ TokenId right_of(std::uint64_t key) { return static_cast<TokenId>(key & 0xFFFFFF
 MergeLearner::MergeLearner(const WordTable& words, std::span<const std::int64_t> counts)
     : counts_(counts.begin(), counts.end()) {
   for (const std::uint8_t byte : bytes_in_alphabet_order()) {
-    token_of_.emplace(std::string(1, static_cast<char>(byte)), token_count());
     tokens_.emplace_back(1, static_cast<char>(byte));
     lengths_.push_back(1);
   }
@@ -50,7 +48,7 @@ void MergeLearner::count_pairs() {
     if (token_at_[place] == kNoToken || token_at_[place + 1] == kNoToken) continue;
     add_pair(place, token_at_[place], token_at_[place + 1], counts_[word_at_[place]]);
   }
-  propose_grown();
+  propose_from(0);
 }
 
 MergeLearner::Place MergeLearner::next_of(Place place) const {
@@ -63,7 +61,7 @@ MergeLearner::Pair& MergeLearner::pair_of(TokenId left, TokenId right) {
   const std::uint64_t key = pair_key(left, right);
   const auto [number, inserted] =
       pair_numbers_.find_or_insert(key, static_cast<std::uint32_t>(pairs_.size()));
-  if (inserted) pairs_.push_back({key, 0, {}, false, false});
+  if (inserted) pairs_.push_back({key, 0, {}});
   return pairs_[number];
 }
 
@@ -71,16 +69,10 @@ void MergeLearner::add_pair(Place place, TokenId left, TokenId right, std::int64
   Pair& pair = pair_of(left, right);
   pair.count += count;
   pair.places.push_back(place);
-  if (std::exchange(pair.grew, true)) return;
-  grown_.push_back(static_cast<std::uint32_t>(&pair - pairs_.data()));
 }
 
-void MergeLearner::propose_grown() {
-  for (const std::uint32_t number : grown_) {
-    pairs_[number].grew = false;
-    candidates_.push({pairs_[number].count, pairs_[number].key});
-  }
-  grown_.clear();
+void MergeLearner::propose_from(std::size_t first_pair) {
+  for (std::size_t i = first_pair; i < pairs_.size(); ++i) candidates_.push({pairs_[i].count, pairs_[i].key});
 }
 
 bool MergeLearner::merge_most_frequent(std::int64_t minimum_count) {
@@ -93,39 +85,27 @@ bool MergeLearner::merge_most_frequent(std::int64_t minimum_count) {
       merge_everywhere(candidate.key);
       return true;
     }
-    // A pair that grew was proposed again when it did.
-    if (count < candidate.count && count > 0) candidates_.push({count, candidate.key});
+    candidates_.push({count, candidate.key});
   }
   return false;
-}
-
-// Two pairs can make the same bytes ("a"+"bc", "ab"+"c"): that is one token with two merges.
-TokenId MergeLearner::result_of(TokenId left, TokenId right) {
-  std::string bytes = tokens_[static_cast<std::size_t>(left)] + tokens_[static_cast<std::size_t>(right)];
-  const auto [entry, inserted] = token_of_.emplace(bytes, token_count());
-  if (inserted) {
-    lengths_.push_back(static_cast<std::uint32_t>(bytes.size()));
-    tokens_.push_back(std::move(bytes));
-  }
-  return entry->second;
 }
 
 // Left to right: of "aaa" the first two merge.
 void MergeLearner::merge_everywhere(std::uint64_t key) {
   const TokenId left = left_of(key);
   const TokenId right = right_of(key);
-  Pair& pair = pair_of(left, right);
-  std::vector<Place> places = std::exchange(pair.places, {});
-  const bool known = std::exchange(pair.merged, true);
-  if (!std::is_sorted(places.begin(), places.end())) std::sort(places.begin(), places.end());
-  const TokenId result = result_of(left, right);
-  if (!known) merges_.push_back({left, right, result});
-  for (const Place place : places) {
+  const TokenId result = token_count();
+  tokens_.push_back(tokens_[static_cast<std::size_t>(left)] + tokens_[static_cast<std::size_t>(right)]);
+  lengths_.push_back(static_cast<std::uint32_t>(tokens_.back().size()));
+  merges_.push_back({left, right, result});
+
+  const std::size_t first_new_pair = pairs_.size();
+  for (const Place place : std::exchange(pair_of(left, right).places, {})) {
     if (token_at_[place] != left) continue;
     const Place right_place = next_of(place);
     if (token_at_[right_place] == right) merge_at(place, right_place, result);
   }
-  propose_grown();
+  propose_from(first_new_pair);
 }
 
 void MergeLearner::merge_at(Place place, Place right_place, TokenId result) {

@@ -4,7 +4,6 @@
 #include <queue>
 #include <span>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "data/tokenizer/pair_map.h"
@@ -17,6 +16,9 @@ namespace troupe::data {
 /// All words lie in one array, a place per byte; a token is known by the place of its first byte.
 /// A merge touches the places where its pair stands and nothing else, so that all merges together
 /// take time in proportion to the bytes of the distinct words (and a logarithm for the heap).
+/// No two pairs make the same bytes ("a"+"bc", "ab"+"c"): a stretch of a word that no merge has
+/// crossed was merged like every other such stretch of the same bytes. So every merge makes a new
+/// token, and after the merge that made its younger token a pair only gets rarer.
 class MergeLearner {
  public:
   /// counts: [words.size()], how often each word was seen. Both must outlive the construction only.
@@ -38,13 +40,11 @@ class MergeLearner {
 
   struct Pair {
     std::uint64_t key = 0;
-    std::int64_t count = 0;     // exact: words in which it stands, times their counts
-    std::vector<Place> places;  // where its left token begins; some are stale
-    bool grew = false;          // in the merge that is being made
-    bool merged = false;        // before; it can come back when its left token is made in two ways
+    std::int64_t count = 0;     // exact: over the words, how often it stands there times the word's count
+    std::vector<Place> places;  // ascending: where its left token begins; some are stale
   };
   struct Candidate {
-    std::int64_t count = 0;  // what it was when proposed; an upper bound unless the pair grew since
+    std::int64_t count = 0;  // what it was when proposed, so never less than it is now
     std::uint64_t key = 0;
     bool operator<(const Candidate& other) const {
       return count != other.count ? count < other.count : key > other.key;
@@ -57,14 +57,12 @@ class MergeLearner {
   [[nodiscard]] Place previous_of(Place place) const;
   Pair& pair_of(TokenId left, TokenId right);
   void add_pair(Place place, TokenId left, TokenId right, std::int64_t count);
-  TokenId result_of(TokenId left, TokenId right);
   void merge_everywhere(std::uint64_t key);
-  void merge_at(Place place, Place right, TokenId result);
-  void propose_grown();
+  void merge_at(Place place, Place right_place, TokenId result);
+  void propose_from(std::size_t first_pair);
 
   std::vector<std::string> tokens_;
   std::vector<std::uint32_t> lengths_;  // bytes of each token
-  std::unordered_map<std::string, TokenId> token_of_;
   std::vector<Merge> merges_;
 
   std::vector<TokenId> token_at_;       // by place: the token that begins here, or kNoToken
@@ -74,7 +72,6 @@ class MergeLearner {
 
   PairMap<std::uint32_t> pair_numbers_;
   std::vector<Pair> pairs_;
-  std::vector<std::uint32_t> grown_;
   std::priority_queue<Candidate> candidates_;
 };
 

@@ -63,7 +63,7 @@ TEST(Tokenizer, PadsTheVocabularyTo128) {
 TEST(WordMerger, ScanAndHeapAgree) {
   WordMerger merger(small_tokenizer());
   const Random random(4, RandomPurpose::kTest);
-  const std::string texts = committed_texts()[5];
+  const std::string texts = committed_texts()[2] + committed_texts()[5];  // runs of spaces, and prose
   for (std::uint64_t i = 0; i < 4000; ++i) {
     const std::size_t begin = random.below(2 * i, texts.size());
     const std::string_view word = std::string_view(texts).substr(begin, random.below(2 * i + 1, 120));
