@@ -39,8 +39,8 @@ bool DeterministicRuntime::run_until(const std::function<bool()>& condition, Dur
   return true;
 }
 
-void DeterministicRuntime::call_later(Duration delay, std::function<void()> action) {
-  add(clock_.now() + delay, {nullptr, std::move(action)});
+std::uint64_t DeterministicRuntime::call_later(Duration delay, std::function<void()> action) {
+  return start_timer(clock_.now() + delay, std::move(action));
 }
 
 std::uint64_t DeterministicRuntime::random_below(std::uint64_t bound) {

@@ -34,8 +34,10 @@ class DeterministicRuntime final : public Runtime {
   /// within `limit`.
   [[nodiscard]] bool run_until(const std::function<bool()>& condition, Duration limit);
 
-  /// For simulations: calls `action` between two messages after `delay`.
-  void call_later(Duration delay, std::function<void()> action);
+  /// For simulations: calls `action` between two messages after `delay`, unless cancelled before.
+  std::uint64_t call_later(Duration delay, std::function<void()> action);
+  /// Does nothing for a call that was made already.
+  void cancel_call(std::uint64_t call) { cancel_timer(call); }
   /// A number from this run's random sequence, in [0, bound); bound > 0.
   [[nodiscard]] std::uint64_t random_below(std::uint64_t bound);
 

@@ -8,19 +8,23 @@
 
 namespace troupe::comm {
 
+namespace detail {
+class SimulatedLinks;
+}
+
+struct SimulatedNetworkOptions {
+  Duration heartbeat = std::chrono::milliseconds(250);
+  Duration max_latency = std::chrono::milliseconds(2);
+  Duration silence_limit = std::chrono::seconds(30);  // until a worker gives its coordinator up
+};
+
 /// Control links in memory and in virtual time: one coordinator and many workers in one thread, with the
 /// faults of a network at hand. Messages pass through the codec, in order, each after a random delay.
 /// Outlives its server and clients; the runtime outlives it.
 class SimulatedNetwork {
  public:
-  struct Settings {
-    Duration heartbeat = std::chrono::milliseconds(250);
-    Duration max_latency = std::chrono::milliseconds(2);
-    Duration silence_limit = std::chrono::seconds(30);  // until a worker gives its coordinator up
-  };
-
-  explicit SimulatedNetwork(actors::DeterministicRuntime& runtime) : SimulatedNetwork(runtime, Settings()) {}
-  SimulatedNetwork(actors::DeterministicRuntime& runtime, const Settings& settings);
+  explicit SimulatedNetwork(actors::DeterministicRuntime& runtime,
+                            const SimulatedNetworkOptions& options = {});
   SimulatedNetwork(const SimulatedNetwork&) = delete;
   SimulatedNetwork& operator=(const SimulatedNetwork&) = delete;
   ~SimulatedNetwork();
@@ -31,8 +35,8 @@ class SimulatedNetwork {
   /// When it is destroyed, its link breaks: that is a worker's death.
   [[nodiscard]] std::unique_ptr<ControlClient> make_client(Epoch epoch, const std::string& peer);
 
-  /// Faults, by the peer's name. They throw kInternal for a peer that has no client.
-  /// Breaks the link: both ends learn of it.
+  /// Faults, by the peer's name.
+  /// Breaks the link, and loses what is on its way: both ends learn of it.
   void break_link(const std::string& peer);
   /// The worker's machine stands still: nothing goes in or out, and it notices nothing. Until thaw().
   void freeze(const std::string& peer);
@@ -42,12 +46,7 @@ class SimulatedNetwork {
   void heal(const std::string& peer);
 
  private:
-  class Server;
-  class Client;
-  struct Link;
-  struct State;
-
-  std::unique_ptr<State> state_;
+  std::unique_ptr<detail::SimulatedLinks> links_;
 };
 
 }  // namespace troupe::comm
