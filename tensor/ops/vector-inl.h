@@ -70,21 +70,27 @@ HWY_INLINE V power_of_two(D d, V rounded, V fraction) {
   return hn::Mul(p, hn::BitCast(d, hn::ShiftLeft<23>(hn::BitCast(di, rounded))));
 }
 
-/// 2^x for x ≤ 0, to about 1 ulp; 0 below the smallest normal number.
+/// max(low, x), but NaN for NaN, which Highway's Max leaves open.
+template <class D, class V = hn::VFromD<D>>
+HWY_INLINE V at_least(D d, float low, V x) {
+  return hn::IfThenElse(hn::Lt(x, hn::Set(d, low)), hn::Set(d, low), x);
+}
+
+/// 2^x for x ≤ 0, to about 1 ulp; 0 below the smallest normal number, NaN for NaN.
 template <class D, class V = hn::VFromD<D>>
 HWY_INLINE V exp2_of_non_positive(D d, V x) {
-  const V clamped = hn::Max(hn::Set(d, -127.0F), x);  // x second: x86 then keeps a NaN
+  const V clamped = at_least(d, -127.0F, x);
   const V rounded = hn::Add(clamped, hn::Set(d, kRoundToExponent));
   const V whole = hn::Sub(rounded, hn::Set(d, kRoundToExponent));
   return power_of_two(d, rounded, hn::Sub(clamped, whole));
 }
 
-/// e^x for x ≤ 0, to about 2 ulp; 0 below the smallest normal number.
+/// e^x for x ≤ 0, to about 2 ulp; 0 below the smallest normal number, NaN for NaN.
 template <class D, class V = hn::VFromD<D>>
 HWY_INLINE V exp_of_non_positive(D d, V x) {
   constexpr float kLog2E = 1.44269504F;
-  constexpr float kLog2ERest = 1.92596299e-8F;        // log2(e) - kLog2E
-  const V clamped = hn::Max(hn::Set(d, -88.02F), x);  // its n is -127
+  constexpr float kLog2ERest = 1.92596299e-8F;  // log2(e) - kLog2E
+  const V clamped = at_least(d, -88.02F, x);    // its n is -127
   const V rounded = hn::MulAdd(clamped, hn::Set(d, kLog2E), hn::Set(d, kRoundToExponent));
   const V whole = hn::Sub(rounded, hn::Set(d, kRoundToExponent));
   const V fraction = hn::MulSub(clamped, hn::Set(d, kLog2E), whole);
