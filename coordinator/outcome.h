@@ -23,6 +23,8 @@ struct RunOutcome {
   std::int64_t tokens = 0;     // consumed since the run's start
   double seconds = 0.0;        // since this process began to train
   std::string checkpoint;      // newest committed by this process, or the one it began from; may be empty
+  std::string log_file;        // kFailed, supervised: what the worker job printed,
+  std::string log_tail;        // and the end of it
   bool operator==(const RunOutcome&) const = default;
 };
 

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "comm/control/run_files.h"
 #include "coordinator/metrics_cut.h"
 
 namespace troupe::coordinator {
@@ -114,7 +115,7 @@ RunFolder::RunFolder(fs::path path, FileDescriptor lock)
     : path_(std::move(path)), lock_(std::move(lock)), nonce_(random_hex()) {
   create_folders(checkpoints());
   create_folders(logs());
-  write_file_atomically(path_ / "nonce", nonce_);
+  write_file_atomically(path_ / comm::kNonceFile, nonce_);
 }
 
 comm::Epoch RunFolder::raise_epoch() {

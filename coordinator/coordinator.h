@@ -1,0 +1,54 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "comm/control/options.h"
+#include "coordinator/checkpoint_commits.h"
+#include "coordinator/job_command.h"
+#include "coordinator/outcome.h"
+#include "coordinator/run_folder.h"
+#include "coordinator/run_observer.h"
+#include "coordinator/step_scheduler.h"
+
+namespace troupe::coordinator {
+
+struct CoordinatorOptions {
+  std::int64_t workers = 1;  // ranks
+  ScheduleOptions schedule;
+  comm::ControlOptions control;
+  std::string checkpoint;       // folder to load, absolute; empty: initial values
+  std::int64_t first_step = 0;  // of that checkpoint
+};
+
+/// One start of workers (an epoch) from the outside: everything the coordinator does for a run. Used by the
+/// main thread; one per process at a time.
+///
+/// Construction raises the run folder's epoch, begins to listen, and writes contact.json, in that order: a
+/// worker that finds the file finds the coordinator. SIGINT, SIGTERM and SIGUSR1 are handled from then on:
+/// the first one saves and stops, a second SIGINT or SIGTERM ends at once.
+class Coordinator {
+ public:
+  /// The references must outlive it. Throws kIo when the address cannot be listened on.
+  Coordinator(const CoordinatorOptions& options, RunFolder& folder, CheckpointCommits& commits,
+              RunObserver& observer);
+  ~Coordinator();
+  Coordinator(const Coordinator&) = delete;
+  Coordinator& operator=(const Coordinator&) = delete;
+
+  [[nodiscard]] comm::Epoch epoch() const;
+  /// What a worker of classic mode needs to know.
+  [[nodiscard]] std::filesystem::path contact_file() const;
+
+  /// Starts the worker job, waits for the end of the run, and leaves no process behind.
+  [[nodiscard]] RunOutcome run_supervised(const JobOptions& job);
+  /// Waits for the end of a run whose workers someone else started. After a failure some may still run.
+  [[nodiscard]] RunOutcome run_classic();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace troupe::coordinator

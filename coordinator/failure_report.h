@@ -1,0 +1,30 @@
+#pragma once
+#include <optional>
+#include <string>
+
+namespace troupe::coordinator {
+
+/// What a failing run shows, most telling first: when one worker dies, the others lose their peer and
+/// the job ends, all within moments and in any order.
+enum class FailureKind {
+  kWorkerError,  // a worker says what went wrong with itself
+  kRefusal,      // a worker was not let in
+  kWorkerGone,   // a worker vanished without a word
+  kPeerLost,     // a worker says that it lost another
+  kJobEnded,     // the job's first process ended
+  kDeadline,     // something did not happen in time
+};
+
+/// Keeps the most telling of what is seen; among equals the first, since what comes later follows from it.
+class FailureReport {
+ public:
+  void add(FailureKind kind, std::string text);
+  [[nodiscard]] bool empty() const { return !kind_.has_value(); }
+  [[nodiscard]] const std::string& text() const { return text_; }
+
+ private:
+  std::optional<FailureKind> kind_;
+  std::string text_;
+};
+
+}  // namespace troupe::coordinator
