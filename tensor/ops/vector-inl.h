@@ -51,10 +51,14 @@ HWY_INLINE float sum_of_terms(std::int64_t size, const Add& add) {
   return hn::GetLane(hn::SumOfLanes(d, hn::Add(even, odd))) + hn::GetLane(rest);
 }
 
-/// 2^(exponent + fraction), |fraction| ≤ 1/2, -127 ≤ exponent ≤ 127; zero for -127. The polynomial
-/// is the minimax one of degree 6, relative error 2e-9 before rounding.
-template <class D, class V = hn::VFromD<D>, class VI = hn::VFromD<hn::RebindToSigned<D>>>
-HWY_INLINE V power_of_two(D d, VI exponent, V fraction) {
+/// Adding this to a float of magnitude below 2^22 rounds it to an integer n, and leaves n + 127 in
+/// the low bits of the sum: where the exponent of 2^n is made from.
+inline constexpr float kRoundToExponent = 12582912.0F + 127.0F;  // 1.5 * 2^23, and the exponent's bias
+
+/// 2^(n + fraction), |fraction| ≤ 1/2 and -127 ≤ n ≤ 127, where rounded = n + kRoundToExponent; zero
+/// for n = -127. The polynomial is the minimax one of degree 6, relative error 2e-9 before rounding.
+template <class D, class V = hn::VFromD<D>>
+HWY_INLINE V power_of_two(D d, V rounded, V fraction) {
   V p = hn::Set(d, 1.5353361395e-4F);
   p = hn::MulAdd(p, fraction, hn::Set(d, 1.3398874433e-3F));
   p = hn::MulAdd(p, fraction, hn::Set(d, 9.6184373598e-3F));
@@ -63,27 +67,34 @@ HWY_INLINE V power_of_two(D d, VI exponent, V fraction) {
   p = hn::MulAdd(p, fraction, hn::Set(d, 6.9314720286e-1F));
   p = hn::MulAdd(p, fraction, hn::Set(d, 1.0F));
   const hn::RebindToSigned<D> di;
-  return hn::Mul(p, hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(exponent, hn::Set(di, 127)))));
+  return hn::Mul(p, hn::BitCast(d, hn::ShiftLeft<23>(hn::BitCast(di, rounded))));
 }
 
-/// 2^x for x ≤ 0, to about 1 ulp; 0 below the smallest normal number.
+/// max(low, x), but NaN for NaN, which Highway's Max leaves open.
+template <class D, class V = hn::VFromD<D>>
+HWY_INLINE V at_least(D d, float low, V x) {
+  return hn::IfThenElse(hn::Lt(x, hn::Set(d, low)), hn::Set(d, low), x);
+}
+
+/// 2^x for x ≤ 0, to about 1 ulp; 0 below the smallest normal number, NaN for NaN.
 template <class D, class V = hn::VFromD<D>>
 HWY_INLINE V exp2_of_non_positive(D d, V x) {
-  const V clamped = hn::Max(hn::Set(d, -127.0F), x);  // x second: x86 then keeps a NaN
-  const auto exponent = hn::NearestInt(clamped);
-  return power_of_two(d, exponent, hn::Sub(clamped, hn::ConvertTo(d, exponent)));
+  const V clamped = at_least(d, -127.0F, x);
+  const V rounded = hn::Add(clamped, hn::Set(d, kRoundToExponent));
+  const V whole = hn::Sub(rounded, hn::Set(d, kRoundToExponent));
+  return power_of_two(d, rounded, hn::Sub(clamped, whole));
 }
 
-/// e^x for x ≤ 0, to about 2 ulp; 0 below the smallest normal number.
+/// e^x for x ≤ 0, to about 2 ulp; 0 below the smallest normal number, NaN for NaN.
 template <class D, class V = hn::VFromD<D>>
 HWY_INLINE V exp_of_non_positive(D d, V x) {
   constexpr float kLog2E = 1.44269504F;
-  constexpr float kLog2ERest = 1.92596299e-8F;        // log2(e) - kLog2E
-  const V clamped = hn::Max(hn::Set(d, -88.02F), x);  // its exponent is -127
-  const auto exponent = hn::NearestInt(hn::Mul(clamped, hn::Set(d, kLog2E)));
-  const V whole = hn::ConvertTo(d, exponent);
+  constexpr float kLog2ERest = 1.92596299e-8F;  // log2(e) - kLog2E
+  const V clamped = at_least(d, -88.02F, x);    // its n is -127
+  const V rounded = hn::MulAdd(clamped, hn::Set(d, kLog2E), hn::Set(d, kRoundToExponent));
+  const V whole = hn::Sub(rounded, hn::Set(d, kRoundToExponent));
   const V fraction = hn::MulSub(clamped, hn::Set(d, kLog2E), whole);
-  return power_of_two(d, exponent, hn::MulAdd(clamped, hn::Set(d, kLog2ERest), fraction));
+  return power_of_two(d, rounded, hn::MulAdd(clamped, hn::Set(d, kLog2ERest), fraction));
 }
 
 /// 1 / (1 + e^-x)

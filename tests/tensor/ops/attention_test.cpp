@@ -159,6 +159,18 @@ TEST(Attention, NeverLooksOutsideTheDocument) {
   }
 }
 
+TEST(Attention, DoesNotHideNotANumber) {
+  const AttentionShape shape{.sequences = 1, .length = 100, .heads = 1, .kv_heads = 1, .head_dim = 16};
+  const auto first = packed(shape, 1000);
+  const auto q = StridedMatrix::random(100, 16, 1);
+  auto k = StridedMatrix::random(100, 16, 2);
+  k.at(70, 3) = std::nanf("");
+  StridedMatrix out(100, 16);
+  Tensor log_sum_exp(Shape{1, 100});
+  attention_forward(Execution{1}, shape, q.view(), k.view(), k.view(), first.view(), out.view(), log_sum_exp);
+  for (std::int64_t i = 0; i < 100; ++i) EXPECT_EQ(std::isnan(out.at(i, 0)), i >= 70) << i;
+}
+
 TEST(Attention, RefusesAMaskThatLooksAhead) {
   const AttentionShape shape{.sequences = 1, .length = 2, .heads = 1, .kv_heads = 1, .head_dim = 4};
   StridedMatrix x(2, 4);

@@ -78,5 +78,14 @@ TEST(Swiglu, StaysFiniteForLargeGates) {
   EXPECT_EQ(y.at(0, 2), 0.0F);
 }
 
+TEST(Swiglu, DoesNotHideNotANumber) {
+  auto gate_up = StridedMatrix::random(1, 4, 1);
+  gate_up.at(0, 1) = std::nanf("");
+  StridedMatrix y(1, 2);
+  swiglu_forward(Execution{1}, gate_up.view(), y.view());
+  EXPECT_TRUE(std::isnan(y.at(0, 1)));
+  EXPECT_FALSE(std::isnan(y.at(0, 0)));
+}
+
 }  // namespace
 }  // namespace troupe::ops

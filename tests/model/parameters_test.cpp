@@ -1,0 +1,110 @@
+#include "model/parameters.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "model/cost.h"
+
+namespace troupe::model {
+namespace {
+
+ModelOptions quickstart() { return {}; }
+
+std::map<std::string, ParameterSpec> by_name(const ModelOptions& options) {
+  std::map<std::string, ParameterSpec> named;
+  for (const auto& spec : parameter_specs(options, 8192)) named[spec.name] = spec;
+  return named;
+}
+
+TEST(ParameterSpecs, NameEveryParameterOnceWithItsShape) {
+  const auto named = by_name(quickstart());
+  EXPECT_EQ(named.at("embedding/weight").shape, (Shape{8192, 256}));
+  EXPECT_EQ(named.at("layers/00/attention/qkv_proj").shape, (Shape{(8 + 2 * 4) * 32, 256}));
+  EXPECT_EQ(named.at("layers/00/attention/out_proj").shape, (Shape{256, 256}));
+  EXPECT_EQ(named.at("layers/00/attention/q_norm").shape, (Shape{32}));
+  EXPECT_EQ(named.at("layers/00/ffn/gate_up_proj").shape, (Shape{2 * 704, 256}));
+  EXPECT_EQ(named.at("layers/03/router/weight").shape, (Shape{16, 256}));
+  EXPECT_EQ(named.at("layers/03/experts/down_proj").global_shape(), (Shape{16, 256, 256}));
+  EXPECT_EQ(named.at("layers/03/shared_experts/gate_up_proj").shape, (Shape{512, 256}));
+  EXPECT_FALSE(named.contains("head/weight"));
+  EXPECT_FALSE(named.contains("layers/00/router/weight"));
+  EXPECT_FALSE(named.contains("layers/03/ffn/down_proj"));
+}
+
+TEST(ParameterSpecs, UntiedModelHasAHeadThatDecays) {
+  ModelOptions options = quickstart();
+  options.tie_embeddings = false;
+  EXPECT_TRUE(by_name(options).at("head/weight").decay);
+}
+
+TEST(ParameterSpecs, EmbeddingsAndNormsDoNotDecay) {
+  for (const auto& [name, spec] : by_name(quickstart())) {
+    const bool excluded = name.find("norm") != std::string::npos || name == "embedding/weight";
+    EXPECT_EQ(spec.decay, !excluded) << name;
+  }
+}
+
+TEST(ParameterSpecs, RouterStartsWithItsOwnScale) {
+  ModelOptions options = quickstart();
+  options.moe.router.init_scale = 0.5;
+  EXPECT_DOUBLE_EQ(by_name(options).at("layers/01/router/weight").init_std, 0.01);
+  EXPECT_DOUBLE_EQ(by_name(options).at("layers/01/attention/out_proj").init_std, 0.02);
+}
+
+TEST(ParameterSpecs, RangesOfExpertsMakeUpTheWhole) {
+  const auto all = parameter_specs(quickstart(), 8192);
+  EXPECT_EQ(expert_specs(all, 0, 7).size() + expert_specs(all, 7, 16).size() + dense_specs(all).size(),
+            all.size());
+  for (const auto& spec : expert_specs(all, 7, 16)) EXPECT_GE(spec.expert, 7);
+}
+
+TEST(ParameterSpecs, LayerNumbersSortByLayer) {
+  EXPECT_EQ(layer_prefix(3, 4), "layers/03/");
+  EXPECT_EQ(layer_prefix(3, 100), "layers/03/");
+  EXPECT_EQ(layer_prefix(3, 101), "layers/003/");
+}
+
+TEST(ParameterCounts, CountTheChosenExpertsAndATiedHeadOnce) {
+  // By hand: attention 512*256 + 256*256 + 2*32, two norms of 256 a layer.
+  constexpr std::int64_t kAttention = 512 * 256 + 256 * 256 + 64 + 512;
+  constexpr std::int64_t kExpert = 3 * 256 * 256;
+  constexpr std::int64_t kRest = 8192 * 256 + 256 + 4 * kAttention + 3 * 704 * 256 + 3 * (16 * 256 + kExpert);
+  const ParameterCounts tied = count_parameters(quickstart(), 8192);
+  EXPECT_EQ(tied.total, kRest + 3 * 16 * kExpert);
+  EXPECT_EQ(tied.active, kRest + 3 * 2 * kExpert);
+
+  ModelOptions options = quickstart();
+  options.tie_embeddings = false;
+  const ParameterCounts untied = count_parameters(options, 8192);
+  EXPECT_EQ(untied.total, tied.total + 8192 * 256);
+  EXPECT_EQ(untied.active, tied.active);
+}
+
+TEST(ParameterCounts, EqualThePublishedOnesOfDots1) {
+  // rednote-hilab/dots.llm1: 142B parameters, 14B active (with its embedding).
+  ModelOptions options;
+  options.hidden_size = 4096;
+  options.layers = 62;
+  options.tie_embeddings = false;
+  options.attention = {.heads = 32, .kv_heads = 32, .head_dim = 128, .qk_norm = true, .rope = {}};
+  options.ffn.intermediate_size = 10944;
+  options.moe.first_dense_layers = 1;
+  options.moe.experts = 128;
+  options.moe.top_k = 6;
+  options.moe.expert_size = 1408;
+  options.moe.shared_experts = 2;
+  const ParameterCounts counts = count_parameters(options, 152064);
+  EXPECT_NEAR(static_cast<double>(counts.total), 142e9, 1e9);
+  EXPECT_NEAR(static_cast<double>(counts.active + 152064LL * 4096), 14e9, 0.5e9);
+}
+
+TEST(TrainingFlops, AreSixPerActiveParameterAndTwelvePerVisiblePair) {
+  const auto active = static_cast<double>(count_parameters(quickstart(), 8192).active);
+  EXPECT_DOUBLE_EQ(training_flops(quickstart(), 8192, 10, 0), 60.0 * active);
+  EXPECT_DOUBLE_EQ(training_flops(quickstart(), 8192, 0, 7), 12.0 * 256 * 4 * 7);
+  EXPECT_DOUBLE_EQ(training_flops_per_token(quickstart(), 8192, 255), 6.0 * active + 12.0 * 256 * 4 * 128);
+}
+
+}  // namespace
+}  // namespace troupe::model
