@@ -1,0 +1,96 @@
+#include "tests/end_to_end/inproc_training.h"
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <mutex>
+#include <thread>
+
+#include "base/clock.h"
+#include "comm/collectives/inproc/inproc.h"
+#include "data/batch_order.h"
+#include "tensor/parallel.h"
+#include "workers/trainer.h"
+
+namespace troupe::test {
+namespace {
+
+void keep_weights(const ParameterTable& table, std::span<const float> values, TrainingRecord& record) {
+  for (std::size_t i = 0; i < table.specs().size(); ++i) {
+    const auto& spec = table.specs()[i];
+    const auto view = table.view(values, i).floats();
+    const std::vector<float> copy(view.begin(), view.end());
+    const auto [kept, is_new] = record.weights.emplace(std::pair(spec.name, spec.expert), copy);
+    EXPECT_TRUE(is_new || kept->second == copy) << "two workers hold different values of " << spec.name;
+  }
+}
+
+TrainingRecord::Step record_step(const workers::StepResult& step, std::span<const float> bias) {
+  const auto counts = step.counts.all();
+  return {.loss_bits = std::bit_cast<std::uint64_t>(step.loss),
+          .grad_norm_bits = std::bit_cast<std::uint64_t>(step.grad_norm),
+          .counts = {counts.begin(), counts.end()},
+          .bias = {bias.begin(), bias.end()}};
+}
+
+}  // namespace
+
+data::TokenDataset tiny_dataset() {
+  return data::TokenDataset(TROUPE_SOURCE_DIR "/tests/data/tiny/train.h5");
+}
+
+workers::TrainingOptions tiny_options(const data::TokenDataset& dataset) {
+  workers::TrainingOptions options;
+  options.seed = 1;
+  options.steps = 20;
+  options.vocab_size = (dataset.header().vocab_size + 127) / 128 * 128;
+  options.data.sequence_length = 32;
+  options.batch = {.turns = 2, .grad_lanes = 24, .expert_lanes = 24, .micro_batch = 1};
+  options.model.hidden_size = 32;
+  options.model.layers = 3;
+  options.model.attention = {.heads = 4, .kv_heads = 2, .head_dim = 8};
+  options.model.ffn.intermediate_size = 64;
+  options.model.loss.z_loss = 1e-4;
+  options.model.moe.experts = 24;
+  options.model.moe.expert_size = 16;
+  options.model.moe.router.z_loss = 1e-3;
+  options.model.moe.aux_loss = {{.scope = experts::AuxScope::kGlobal, .coefficient = 0.01}};
+  options.schedule.warmup = 4;
+  options.schedule.decay = 8;
+  return options;
+}
+
+TrainingRecord train_inproc(workers::TrainingOptions options, const data::TokenDataset& dataset,
+                            const WorkerLayout& shape, int steps) {
+  options.threads = shape.threads;
+  const layout::Layout layout(options.batch, shape.workers, shape.expert_parallel,
+                              static_cast<int>(options.model.moe.experts));
+  const data::BatchOrder order(dataset, options.data.sequence_length, options.seed);
+  auto group = comm::make_inproc_group(shape.workers);
+  TrainingRecord record;
+  std::mutex mutex;
+  const SystemClock clock;
+  {
+    std::vector<std::jthread> threads;
+    for (auto& communicator : group) {
+      threads.emplace_back([&, world = std::move(communicator)]() mutable {
+        use_one_library_thread();
+        try {
+          workers::Trainer trainer(options, layout, *world, dataset, order, clock);
+          for (int step = 0; step < steps; ++step) {
+            const auto& result = trainer.step({});
+            if (world->rank() == 0) record.steps.push_back(record_step(result, trainer.state().bias()));
+          }
+          const std::scoped_lock lock(mutex);
+          keep_weights(trainer.partition().dense, trainer.state().dense_values, record);
+          keep_weights(trainer.partition().experts, trainer.state().expert_values, record);
+        } catch (const std::exception& error) {
+          ADD_FAILURE() << "worker: " << error.what();
+        }
+      });
+    }
+  }
+  return record;
+}
+
+}  // namespace troupe::test

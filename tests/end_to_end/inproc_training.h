@@ -1,0 +1,42 @@
+#pragma once
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "data/token_dataset.h"
+#include "workers/training_options.h"
+
+namespace troupe::test {
+
+/// Options like configs/tiny.yaml's, on the committed test corpus: every part that crosses workers is on.
+workers::TrainingOptions tiny_options(const data::TokenDataset& dataset);
+
+data::TokenDataset tiny_dataset();
+
+struct WorkerLayout {
+  int workers = 1;
+  int expert_parallel = 1;
+  int threads = 1;
+};
+
+/// All that must not depend on the layout.
+struct TrainingRecord {
+  struct Step {
+    std::uint64_t loss_bits;
+    std::uint64_t grad_norm_bits;
+    std::vector<std::int64_t> counts;
+    std::vector<float> bias;
+    bool operator==(const Step&) const = default;
+  };
+  std::vector<Step> steps;
+  std::map<std::pair<std::string, std::int64_t>, std::vector<float>> weights;  // by (name, expert)
+  bool operator==(const TrainingRecord&) const = default;
+};
+
+/// Trains `steps` steps with worker threads in this process.
+TrainingRecord train_inproc(workers::TrainingOptions options, const data::TokenDataset& dataset,
+                            const WorkerLayout& layout, int steps);
+
+}  // namespace troupe::test
