@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "base/clock.h"
-#include "comm/collectives/inproc/inproc.h"
+#include "comm/collectives/inproc/inproc_communicator.h"
 #include "data/batch_order.h"
 #include "tensor/parallel.h"
 #include "workers/trainer.h"

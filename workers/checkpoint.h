@@ -1,0 +1,30 @@
+#pragma once
+#include <filesystem>
+
+#include "storage/checkpoint_reader.h"
+#include "storage/shard.h"
+#include "workers/partition.h"
+#include "workers/training_state.h"
+
+namespace troupe::workers {
+
+/// Names of a checkpoint's tensors: a parameter's value has the parameter's name, its moments are
+///   optimizer/first_moment/<name>, optimizer/second_moment/<name>
+/// and what all workers hold alike is
+///   layers/LL/router/bias               the balancer's state, [experts]
+///   balancer/previous_counts            [moe layers, experts] int64, of the last global batch
+///   balancer/previous_unbiased_counts   the same, by selection without bias
+///   training/counters                   step, updates, next sequence, tokens
+
+/// Writes this worker's file: the slices it owns, and on worker 0 what all hold alike.
+/// On the storage thread.
+[[nodiscard]] storage::ShardDescription save_shards(const std::filesystem::path& folder,
+                                                    const TrainingOptions& options,
+                                                    const Partition& partition, TrainingState& state);
+
+/// Reads a state that any layout wrote. Throws kConfig, naming the tensor and both shapes, when
+/// the checkpoint is of another model. On the storage thread.
+void load_state(storage::CheckpointReader& reader, const TrainingOptions& options, const Partition& partition,
+                TrainingState& state);
+
+}  // namespace troupe::workers

@@ -1,0 +1,184 @@
+#include "workers/training_loop.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "data/tokenizer/tokenizer_json.h"
+#include "storage/checkpoint_store.h"
+#include "workers/checkpoint.h"
+#include "workers/memory.h"
+
+namespace troupe::workers {
+namespace {
+
+bool contains(const std::vector<std::int64_t>& steps, std::int64_t step) {
+  return std::ranges::binary_search(steps, step);
+}
+
+std::map<std::string, double> metrics_of(const StepResult& result, const TrainingCounters& counters,
+                                         std::int64_t batch_tokens, std::int64_t skipped_steps) {
+  std::map<std::string, double> metrics{
+      {"loss", result.loss},
+      {"loss_lm", result.loss_lm},
+      {"grad_norm", result.grad_norm},
+      {"learning_rate", result.learning_rate},
+      {"router_z_loss", result.router_z_loss},
+      {"tokens_total", static_cast<double>(counters.tokens)},
+      {"step_seconds", result.seconds.total},
+      {"tokens_per_second", static_cast<double>(batch_tokens) / result.seconds.total},
+      {"memory_bytes", static_cast<double>(resident_bytes())},
+      {"skipped_steps_total", static_cast<double>(skipped_steps)},
+  };
+  double aux = 0.0;
+  for (const double value : result.aux_loss) aux += value;
+  if (!result.aux_loss.empty()) metrics["aux_loss"] = aux / static_cast<double>(result.aux_loss.size());
+  return metrics;
+}
+
+std::map<std::string, double> phases_of(const StepResult::Seconds& seconds) {
+  return {{"load", seconds.load},
+          {"forward", seconds.model.forward},
+          {"dispatch", seconds.model.dispatch},
+          {"expert", seconds.model.expert},
+          {"combine", seconds.model.combine},
+          {"backward", seconds.model.backward},
+          {"reduce", seconds.reduce},
+          {"update", seconds.update}};
+}
+
+}  // namespace
+
+TrainingData::TrainingData(const std::filesystem::path& corpus, const TrainingOptions& options)
+    : train(corpus / data::kTrainFile),
+      heldout(corpus / data::kHeldoutFile),
+      tokenizer(data::load_tokenizer(corpus / data::kTokenizerFile)),
+      order(train, options.data.sequence_length, options.seed, options.data.domains) {
+  for (const auto* dataset : {&train, &heldout}) {
+    if (dataset->header().tokenizer_hash == tokenizer.hash()) continue;
+    throw Error(ErrorCode::kCorrupt,
+                "{}: its token files were made by another tokenizer than {}; prepare it again",
+                corpus.string(), data::kTokenizerFile);
+  }
+}
+
+TrainingLoop::TrainingLoop(const TrainingOptions& options, const EventOptions& events,
+                           const LoopStorage& storage, const TrainingData& data, const layout::Layout& layout,
+                           comm::Communicator& world, StorageThread& storage_thread, RunControl& control,
+                           const Clock& clock)
+    : events_(events),
+      storage_(storage),
+      data_(data),
+      storage_thread_(storage_thread),
+      control_(control),
+      rank_(world.rank()),
+      trainer_(options, layout, world, data.train, data.order, clock),
+      evaluator_(trainer_, data.heldout),
+      sampler_(trainer_, data.tokenizer) {
+  if (storage_.load.empty()) return;
+  storage_thread_.run([&] {
+    storage::CheckpointReader reader(storage_.load);
+    load_state(reader, trainer_.options(), trainer_.partition(), trainer_.state());
+  });
+}
+
+comm::TrainingEnded TrainingLoop::run() {
+  plan_ = control_.plan(1);
+  std::int64_t step = trainer_.state().counters.step;
+  if (step == 0) border(0);  // a resumed run did the events of its first border before it saved
+  bool stop = false;
+  while (!stop && step < plan_.last_step) {
+    const ControlWord mine{.stop = control_.stop_requested() ? 1 : 0,
+                           .plan_version = control_.newest_plan_version()};
+    const StepResult& result = trainer_.step(mine);
+    step = result.step;
+    report(result);
+    if (result.control.plan_version > plan_.version) plan_ = control_.plan(result.control.plan_version);
+    stop = result.control.stop != 0 || step == plan_.stop_after;
+    border(step);
+    if (stop) save(step);
+  }
+  return {.rank = rank_, .step = step, .finished = step >= plan_.last_step};
+}
+
+void TrainingLoop::border(std::int64_t step) {
+  if (contains(plan_.evaluate_fully, step)) {
+    evaluate(step, events_.final_evaluation_sequences);
+  } else if (contains(plan_.evaluate, step)) {
+    evaluate(step, events_.evaluation_sequences);
+  }
+  if (contains(plan_.sample, step)) sample(step);
+  if (contains(plan_.save, step)) save(step);
+}
+
+void TrainingLoop::evaluate(std::int64_t step, std::int64_t sequences) {
+  const EvaluationResult result = evaluator_.evaluate(sequences);
+  if (rank_ != 0) return;
+  comm::EvaluationFinished message{.step = step, .domains = {}, .loads = loads(result.counts)};
+  for (const auto& [domain, sum] : result.domains) {
+    message.domains[domain] = {.nats = sum.nats, .tokens = sum.tokens, .bytes = sum.bytes};
+  }
+  control_.report(std::move(message));
+}
+
+void TrainingLoop::sample(std::int64_t step) {
+  for (std::size_t i = 0; i < events_.prompts.size(); ++i) {
+    const std::string& prompt = events_.prompts[i];
+    std::string text = sampler_.sample(prompt, static_cast<std::int64_t>(i), events_.sample_tokens, {});
+    if (rank_ == 0)
+      control_.report(comm::SampleFinished{.step = step, .prompt = prompt, .text = std::move(text)});
+  }
+}
+
+void TrainingLoop::save(std::int64_t step) {
+  if (saved_step_ == step) return;
+  saved_step_ = step;
+  const TrainingCounters& counters = trainer_.state().counters;
+  const std::string folder = storage::CheckpointStore::temporary_name(step, storage_.epoch);
+  comm::ShardWritten message{.rank = rank_,
+                             .step = step,
+                             .folder = folder,
+                             .description = {},
+                             .error = {},
+                             .updates = counters.updates,
+                             .data_cursor = counters.next_sequence,
+                             .tokens_total = counters.tokens};
+  try {
+    storage_thread_.run([&] {
+      message.description = storage::to_json(save_shards(storage_.checkpoints / folder, trainer_.options(),
+                                                         trainer_.partition(), trainer_.state()));
+    });
+  } catch (const Error& error) {  // the run goes on without this checkpoint; the coordinator tells the user
+    log::error("saving step {} failed: {}", step, error.what());
+    message.error = error.what();
+  }
+  control_.report(std::move(message));
+}
+
+void TrainingLoop::report(const StepResult& result) {
+  if (result.skipped) ++skipped_steps_;
+  const auto& options = trainer_.options();
+  comm::StepFinished message{.rank = rank_, .step = result.step, .phase_seconds = phases_of(result.seconds)};
+  if (rank_ == 0) {
+    const std::int64_t batch_tokens = options.batch.sequences() * options.data.sequence_length;
+    message.tokens_total = trainer_.state().counters.tokens;
+    message.metrics = metrics_of(result, trainer_.state().counters, batch_tokens, skipped_steps_);
+    message.loads = loads(result.counts);
+  }
+  control_.report(std::move(message));
+}
+
+std::vector<comm::LayerLoad> TrainingLoop::loads(const layout::LoadCounts& counts) const {
+  std::vector<comm::LayerLoad> result;
+  const auto bias = trainer_.state().bias();
+  const auto experts = static_cast<std::size_t>(counts.experts());
+  for (int layer = 0; layer < counts.layers(); ++layer) {
+    const auto row = counts.layer(layer);
+    const auto layer_bias = bias.subspan(static_cast<std::size_t>(layer) * experts, experts);
+    result.push_back({.layer = trainer_.options().model.moe.first_dense_layers + layer,
+                      .counts = {row.begin(), row.end()},
+                      .bias = {layer_bias.begin(), layer_bias.end()}});
+  }
+  return result;
+}
+
+}  // namespace troupe::workers

@@ -1,0 +1,79 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "comm/control/messages.h"
+#include "data/batch_order.h"
+#include "data/tokenizer/tokenizer.h"
+#include "workers/evaluator.h"
+#include "workers/run_control.h"
+#include "workers/sampler.h"
+#include "workers/storage_thread.h"
+#include "workers/trainer.h"
+
+namespace troupe::workers {
+
+/// What happens at step borders, and how.
+struct EventOptions {
+  std::int64_t evaluation_sequences = 64;
+  std::int64_t final_evaluation_sequences = 1024;
+  std::vector<std::string> prompts;
+  std::int64_t sample_tokens = 64;
+};
+
+/// Where a loop saves to and resumes from.
+struct LoopStorage {
+  std::filesystem::path checkpoints;  // folder of the run
+  std::string load;                   // checkpoint folder to resume from; empty: initial values
+  comm::Epoch epoch = 0;
+};
+
+/// What is opened once per process and shared, read-only, by the loops of its ranks.
+struct TrainingData {
+  /// On the storage thread. Errors name the command that prepares a corpus.
+  TrainingData(const std::filesystem::path& corpus, const TrainingOptions& options);
+
+  data::TokenDataset train;
+  data::TokenDataset heldout;
+  data::Tokenizer tokenizer;
+  data::BatchOrder order;
+};
+
+/// One rank's way through a run: steps, and the plan's evaluations, samples and saves at the borders
+/// between them; every rank acts at the same borders. Used from the compute thread.
+class TrainingLoop {
+ public:
+  /// The references must outlive the loop. Collective over `world`.
+  TrainingLoop(const TrainingOptions& options, const EventOptions& events, const LoopStorage& storage,
+               const TrainingData& data, const layout::Layout& layout, comm::Communicator& world,
+               StorageThread& storage_thread, RunControl& control, const Clock& clock);
+
+  /// Until the plan's last step, or until someone asks to stop. A stop saves first.
+  comm::TrainingEnded run();
+
+ private:
+  void border(std::int64_t step);
+  void evaluate(std::int64_t step, std::int64_t sequences);
+  void sample(std::int64_t step);
+  void save(std::int64_t step);
+  void report(const StepResult& result);
+  [[nodiscard]] std::vector<comm::LayerLoad> loads(const layout::LoadCounts& counts) const;
+
+  EventOptions events_;
+  LoopStorage storage_;
+  const TrainingData& data_;
+  StorageThread& storage_thread_;
+  RunControl& control_;
+  int rank_;
+  Trainer trainer_;
+  Evaluator evaluator_;
+  Sampler sampler_;
+  comm::StepPlan plan_;
+  std::int64_t saved_step_ = -1;
+  std::int64_t skipped_steps_ = 0;
+};
+
+}  // namespace troupe::workers
