@@ -86,7 +86,8 @@ comm::TrainingEnded TrainingLoop::run() {
   std::int64_t step = trainer_.state().counters.step;
   if (step == 0) border(0);  // a resumed run did the events of its first border before it saved
   bool stop = false;
-  while (!stop && step < plan_.last_step) {
+  while (!stop && step < trainer_.options().steps) {
+    if (step == plan_.last_step) plan_ = control_.plan(plan_.version + 1);
     const ControlWord mine{.stop = control_.stop_requested() ? 1 : 0,
                            .plan_version = control_.newest_plan_version()};
     const StepResult& result = trainer_.step(mine);
@@ -97,7 +98,7 @@ comm::TrainingEnded TrainingLoop::run() {
     border(step);
     if (stop) save(step);
   }
-  return {.rank = rank_, .step = step, .finished = step >= plan_.last_step};
+  return {.rank = rank_, .step = step, .finished = step >= trainer_.options().steps};
 }
 
 void TrainingLoop::border(std::int64_t step) {
@@ -140,8 +141,8 @@ void TrainingLoop::save(std::int64_t step) {
                              .description = {},
                              .error = {},
                              .updates = counters.updates,
-                             .data_cursor = counters.next_sequence,
-                             .tokens_total = counters.tokens};
+                             .tokens_total = counters.tokens,
+                             .data_cursor = counters.next_sequence};
   try {
     storage_thread_.run([&] {
       message.description = storage::to_json(save_shards(storage_.checkpoints / folder, trainer_.options(),

@@ -51,7 +51,7 @@ class TrainingLoop {
                const TrainingData& data, const layout::Layout& layout, comm::Communicator& world,
                StorageThread& storage_thread, RunControl& control, const Clock& clock);
 
-  /// Until the plan's last step, or until someone asks to stop. A stop saves first.
+  /// Until the run's last step, or until someone asks to stop. A stop saves first.
   comm::TrainingEnded run();
 
  private:
