@@ -52,6 +52,7 @@ class Trainer {
   const StepResult& step(const ControlWord& control);
 
   [[nodiscard]] TrainingState& state() { return state_; }
+  [[nodiscard]] const TrainingState& state() const { return state_; }
   [[nodiscard]] const Partition& partition() const { return partition_; }
   [[nodiscard]] const layout::Layout& layout() const { return layout_; }
   [[nodiscard]] WorkerGroups& groups() { return groups_; }

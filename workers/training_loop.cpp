@@ -51,7 +51,7 @@ std::map<std::string, double> phases_of(const StepResult::Seconds& seconds) {
 TrainingData::TrainingData(const std::filesystem::path& corpus, const TrainingOptions& options)
     : train(corpus / data::kTrainFile),
       heldout(corpus / data::kHeldoutFile),
-      tokenizer(data::load_tokenizer(corpus / data::kTokenizerFile)),
+      tokenizer(data::read_tokenizer_json(corpus / data::kTokenizerFile)),
       order(train, options.data.sequence_length, options.seed, options.data.domains) {
   for (const auto* dataset : {&train, &heldout}) {
     if (dataset->header().tokenizer_hash == tokenizer.hash()) continue;
@@ -158,7 +158,10 @@ void TrainingLoop::save(std::int64_t step) {
 void TrainingLoop::report(const StepResult& result) {
   if (result.skipped) ++skipped_steps_;
   const auto& options = trainer_.options();
-  comm::StepFinished message{.rank = rank_, .step = result.step, .phase_seconds = phases_of(result.seconds)};
+  comm::StepFinished message;
+  message.rank = rank_;
+  message.step = result.step;
+  message.phase_seconds = phases_of(result.seconds);
   if (rank_ == 0) {
     const std::int64_t batch_tokens = options.batch.sequences() * options.data.sequence_length;
     message.tokens_total = trainer_.state().counters.tokens;
