@@ -32,6 +32,14 @@ model::TransformerShape shape_of(const TrainingOptions& options) {
           .max_tokens = options.batch.micro_batch * options.data.sequence_length};
 }
 
+// Later turns need room for a microbatch's gradient beside the lane's, and so do collectives that a
+// worker joins without a lane.
+std::size_t scratch_elements(const TrainingOptions& options, const layout::Layout& layout, int worker,
+                             const ParameterTable& dense) {
+  const bool needed = options.batch.turns > 1 || layout.lane(worker, layout.waves() - 1) < 0;
+  return needed ? static_cast<std::size_t>(dense.buffer_elements()) : 0;
+}
+
 // Adds the time of its scope to a number of seconds.
 class Stopwatch {
  public:
@@ -66,9 +74,7 @@ Trainer::Trainer(const TrainingOptions& options, const layout::Layout& layout, c
                 layout.workers()),
       execution_{options.threads},
       dense_lanes_(buffers(layout.lanes_of(world.rank()).size(), partition_.dense.buffer_elements())),
-      microbatch_gradient_(options.batch.turns > 1
-                               ? static_cast<std::size_t>(partition_.dense.buffer_elements())
-                               : std::size_t{0}),
+      microbatch_gradient_(scratch_elements(options, layout, world.rank(), partition_.dense)),
       expert_lanes_(buffers(layout.expert_lanes_of(layout.group(world.rank())).size(),
                             partition_.experts.buffer_elements())),
       expert_lane_views_(expert_lanes_.begin(), expert_lanes_.end()),
@@ -140,13 +146,13 @@ void Trainer::run_microbatch(int turn, int wave, const model::StepContext& conte
   const int lane = layout_.lane(groups_.world.rank(), wave);
   set_wave(wave);
   model::MicrobatchInput input;  // nothing, without a lane
-  std::span<float> gradient;
   if (lane >= 0) {
     const Stopwatch load(clock_, step_.seconds.load);
     input = loader_.load(state_.counters.next_sequence + layout_.first_sequence(turn, lane));
   }
-  if (lane >= 0)
-    gradient = turn == 0 ? std::span(dense_lanes_[static_cast<std::size_t>(wave)]) : microbatch_gradient_;
+  const bool into_lane = lane >= 0 && turn == 0;
+  const std::span<float> gradient =
+      into_lane ? dense_lanes_[static_cast<std::size_t>(wave)] : microbatch_gradient_;
   model_.forward_backward(input, context, {lane_of_source_}, weights(), {gradient, expert_lane_views_},
                           result_);
   if (lane < 0) return;

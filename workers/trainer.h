@@ -93,7 +93,7 @@ class Trainer {
 
   // Gradients. A lane's buffer is complete after its last turn; with one turn it is the microbatch's.
   std::vector<std::vector<float>> dense_lanes_;
-  std::vector<float> microbatch_gradient_;  // from the second turn on
+  std::vector<float> microbatch_gradient_;  // where it is not a lane's; may be empty
   std::vector<std::vector<float>> expert_lanes_;
   std::vector<std::span<float>> expert_lane_views_;
   std::vector<float> dense_total_;   // of the owned slice

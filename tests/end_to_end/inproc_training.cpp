@@ -48,7 +48,9 @@ workers::TrainingOptions tiny_options(const data::TokenDataset& dataset) {
   options.batch = {.turns = 2, .grad_lanes = 24, .expert_lanes = 24, .micro_batch = 1};
   options.model.hidden_size = 32;
   options.model.layers = 3;
-  options.model.attention = {.heads = 4, .kv_heads = 2, .head_dim = 8};
+  options.model.attention.heads = 4;
+  options.model.attention.kv_heads = 2;
+  options.model.attention.head_dim = 8;
   options.model.ffn.intermediate_size = 64;
   options.model.loss.z_loss = 1e-4;
   options.model.moe.experts = 24;

@@ -42,10 +42,10 @@ INSTANTIATE_TEST_SUITE_P(Layouts, LayoutInvariance,
                                            WorkerLayout{4, 2, 2}, WorkerLayout{4, 1, 1},
                                            WorkerLayout{5, 5, 1}, WorkerLayout{8, 8, 2},
                                            WorkerLayout{8, 4, 1}, WorkerLayout{8, 2, 1}),
-                         [](const auto& info) {
-                           return std::to_string(info.param.workers) + "workers" +
-                                  std::to_string(info.param.expert_parallel) + "expert_parallel" +
-                                  std::to_string(info.param.threads) + "threads";
+                         [](const auto& instance) {
+                           return std::to_string(instance.param.workers) + "workers" +
+                                  std::to_string(instance.param.expert_parallel) + "expert_parallel" +
+                                  std::to_string(instance.param.threads) + "threads";
                          });
 
 // The comparison above means something only if the record notices a change.
