@@ -40,17 +40,23 @@ std::vector<fs::path> matching_files(const fs::path& root, const std::vector<std
   return files;
 }
 
-std::vector<Document> collect_documents(const CorpusDescription& description, const CorpusSource& source,
-                                        const fs::path& root, std::int32_t domain) {
+std::vector<fs::path> source_files(const CorpusDescription& description, const CorpusSource& source,
+                                   const fs::path& root) {
   if (!fs::is_directory(root)) {
     throw source_error(description, source, fmt::format("there is no folder {}", root.string()));
   }
-  const auto files = matching_files(root, source.files);
+  auto files = matching_files(root, source.files);
   if (files.empty()) {
     throw source_error(
         description, source,
         fmt::format("no file of domain '{}' matches its patterns in {}", source.domain, root.string()));
   }
+  return files;
+}
+
+std::vector<Document> collect_documents(const CorpusDescription& description, const CorpusSource& source,
+                                        const fs::path& root, std::int32_t domain) {
+  const auto files = source_files(description, source, root);
   std::vector<Document> documents;
   std::size_t dropped = 0;
   for (const fs::path& file : files) {

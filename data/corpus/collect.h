@@ -13,8 +13,13 @@ namespace troupe::data {
 [[nodiscard]] std::vector<std::filesystem::path> matching_files(const std::filesystem::path& root,
                                                                 const std::vector<std::string>& patterns);
 
+/// The source's files under `root`, at least one: kConfig with the source's line otherwise.
+[[nodiscard]] std::vector<std::filesystem::path> source_files(const CorpusDescription& description,
+                                                              const CorpusSource& source,
+                                                              const std::filesystem::path& root);
+
 /// All documents of a source's files under `root`, in path order, and files that were no text (in the log).
-/// Throws kConfig with the source's line when no file matches.
+/// Throws as source_files.
 [[nodiscard]] std::vector<Document> collect_documents(const CorpusDescription& description,
                                                       const CorpusSource& source,
                                                       const std::filesystem::path& root, std::int32_t domain);

@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <utility>
 
 #include "data/corpus/html_entities.h"
 
 namespace troupe::data {
 namespace {
 
-constexpr std::array<std::string_view, 5> kSkipped{"head", "script", "style", "template", "noscript"};
+constexpr std::array<std::string_view, 5> kSkipped{"title", "script", "style", "template", "noscript"};
 constexpr std::array<std::string_view, 31> kParagraphs{
     "address", "article", "aside", "blockquote", "body", "dl",     "fieldset", "figure",
     "footer",  "form",    "h1",    "h2",         "h3",   "h4",     "h5",       "h6",
@@ -94,7 +95,10 @@ class TextBuilder {
   }
 
   void apply(const Tag& tag) {
-    if (tag.name == "pre") preformatted_ = std::max(preformatted_ + (tag.closing ? -1 : 1), 0);
+    if (tag.name == "pre") {
+      preformatted_ = std::max(preformatted_ + (tag.closing ? -1 : 1), 0);
+      at_pre_start_ = !tag.closing;
+    }
     if (contains(kParagraphs, tag.name)) break_line(2);
     if (contains(kLines, tag.name) && !(tag.closing && tag.name != "tr")) break_line(1);
     if ((tag.name == "td" || tag.name == "th") && !tag.closing) space_ = true;
@@ -118,6 +122,9 @@ class TextBuilder {
   }
 
   void add_preformatted(std::string_view text) {
+    // A line end right after <pre> is none.
+    if (std::exchange(at_pre_start_, at_pre_start_ && text.empty()) && text.starts_with('\n'))
+      text.remove_prefix(1);
     for (const char c : text) {
       if (c == '\n') {
         ++lines_;
@@ -154,9 +161,10 @@ class TextBuilder {
 
   std::string out_;
   int preformatted_ = 0;  // open <pre>
-  int lines_ = 0;         // owed line ends
-  bool space_ = false;    // owed space, if no line end is
-  std::string indent_;    // owed preformatted space
+  bool at_pre_start_ = false;
+  int lines_ = 0;       // owed line ends
+  bool space_ = false;  // owed space, if no line end is
+  std::string indent_;  // owed preformatted space
 };
 
 }  // namespace

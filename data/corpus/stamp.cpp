@@ -23,9 +23,9 @@ std::string hexadecimal(const ContentHash& hash) {
   return fmt::format("{:016x}{:016x}", hash.high, hash.low);
 }
 
-std::string hash_local_files(const CorpusSource& source) {
+std::string hash_local_files(const CorpusDescription& description, const CorpusSource& source) {
   std::string hashes;
-  for (const fs::path& file : matching_files(source.path, source.files)) {
+  for (const fs::path& file : source_files(description, source, source.path)) {
     hashes += file.lexically_relative(source.path).generic_string() + ' ';
     hashes += hexadecimal(content_hash(read_file(file, kMaxFileBytes))) + '\n';
   }
@@ -48,7 +48,7 @@ std::string hash_inputs(const CorpusDescription& description) {
                                    kTokenFormatVersion, description.vocab_size);
   inputs += description.text;
   for (const CorpusSource& source : description.sources) {
-    if (source.package.empty()) inputs += hash_local_files(source);
+    if (source.package.empty()) inputs += hash_local_files(description, source);
   }
   return hexadecimal(content_hash(inputs));
 }
