@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "storage/checkpoint_reader.h"
@@ -28,6 +29,14 @@ struct CheckpointSummary {
   std::string problem;          // empty: complete, as far as names and sizes tell
   [[nodiscard]] bool usable() const { return problem.empty(); }
 };
+
+/// Name of a store's folder inside its run's.
+inline constexpr std::string_view kCheckpointsFolder = "checkpoints";
+
+/// 100 of "step-00000100"; empty for other names.
+[[nodiscard]] std::optional<std::int64_t> checkpoint_step(std::string_view name);
+/// Reads the manifest and looks at the files' sizes; a problem does not throw.
+[[nodiscard]] CheckpointSummary summarize_checkpoint(const std::filesystem::path& folder);
 
 /// The `checkpoints` folder of a run: `step-00000100` and so on, each complete or damaged, never a mix
 /// of two. Workers write their files into temporary_folder(step, epoch), the coordinator commits or

@@ -13,6 +13,7 @@
 
 namespace troupe::storage {
 
+/// Version of the format, raised when an older program could misread it.
 inline constexpr std::int64_t kManifestVersion = 1;
 inline constexpr std::string_view kManifestFile = "manifest.json";
 /// The virtual-dataset file that shows whole global tensors.

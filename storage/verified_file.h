@@ -34,6 +34,16 @@ FileDescription write_verified(const std::filesystem::path& path, std::span<cons
 /// Drops a file's clean pages from the page cache, so that the next read comes from the disk.
 void drop_from_cache(const std::filesystem::path& path);
 
+/// std::filesystem's functions with kIo for a failure; it is none when the path exists (or is gone) already.
+void make_folders(const std::filesystem::path& folder);
+void remove_tree(const std::filesystem::path& path);
+[[nodiscard]] bool path_exists(const std::filesystem::path& path);
+/// Atomically gives `from` the name `to`; kIo.
+void rename_path(const std::filesystem::path& from, const std::filesystem::path& to);
+
+/// "12.3 MiB"
+[[nodiscard]] std::string readable_bytes(std::int64_t bytes);
+
 /// kIo "no disk space: needs X, has Y at PATH" when the folder's file system has less for this user.
 void require_free_space(const std::filesystem::path& folder, std::int64_t bytes);
 

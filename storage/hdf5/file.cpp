@@ -106,20 +106,33 @@ File File::open(const std::filesystem::path& path) {
   return {checked_handle(H5Fopen(name.c_str(), H5F_ACC_RDONLY, access.id()), H5Fclose, action), name, false};
 }
 
-Dataset File::create_dataset(std::string_view name, ElementType type, std::span<const std::int64_t> sizes) {
+File File::create_in_memory(const std::string& name) {
+  silence_error_printing();
+  const Action action{name, "", "create"};
+  const Handle access = file_access(action);
+  check(H5Pset_fapl_core(access.id(), std::size_t{1} << 16, false), action);
+  return {checked_handle(H5Fcreate(name.c_str(), H5F_ACC_EXCL, H5P_DEFAULT, access.id()), H5Fclose, action),
+          name, false};
+}
+
+Handle File::make_dataset(const std::string& name, ElementType type, std::span<const std::int64_t> sizes,
+                          const Handle& creation) {
   const Action action{path_, name, "create"};
   require_object_name(name, action);
   const std::vector<hsize_t> extent(sizes.begin(), sizes.end());
   const Handle space = checked_handle(
       H5Screate_simple(static_cast<int>(extent.size()), extent.data(), nullptr), H5Sclose, action);
-  const Handle creation = dataset_creation(action);
   const Handle links = checked_handle(H5Pcreate(H5P_LINK_CREATE), H5Pclose, action);
   check(H5Pset_create_intermediate_group(links.id(), 1), action);
+  return checked_handle(H5Dcreate2(handle_.id(), name.c_str(), file_type(type), space.id(), links.id(),
+                                   creation.id(), H5P_DEFAULT),
+                        H5Dclose, action);
+}
+
+Dataset File::create_dataset(std::string_view name, ElementType type, std::span<const std::int64_t> sizes) {
   const std::string path(name);
-  Handle dataset = checked_handle(H5Dcreate2(handle_.id(), path.c_str(), file_type(type), space.id(),
-                                             links.id(), creation.id(), H5P_DEFAULT),
-                                  H5Dclose, action);
-  return {std::move(dataset), path_, path, type, {sizes.begin(), sizes.end()}};
+  const Handle creation = dataset_creation({path_, name, "create"});
+  return {make_dataset(path, type, sizes, creation), path_, path, type, {sizes.begin(), sizes.end()}};
 }
 
 Dataset File::open_dataset(std::string_view name) const {
@@ -144,6 +157,15 @@ void File::close() {
   check(H5Fflush(handle_.id(), H5F_SCOPE_LOCAL), action);
   if (!handle_.close()) throw stack_error(action);
   if (created_) sync_file(path_);
+}
+
+std::vector<std::byte> File::image() const {
+  const Action action{path_, "", "copy"};
+  check(H5Fflush(handle_.id(), H5F_SCOPE_LOCAL), action);
+  std::vector<std::byte> bytes(
+      static_cast<std::size_t>(check(H5Fget_file_image(handle_.id(), nullptr, 0), action)));
+  check(H5Fget_file_image(handle_.id(), bytes.data(), bytes.size()), action);
+  return bytes;
 }
 
 }  // namespace troupe::storage::hdf5

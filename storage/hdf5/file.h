@@ -1,4 +1,5 @@
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <span>
@@ -9,6 +10,14 @@
 #include "storage/hdf5/dataset.h"
 
 namespace troupe::storage::hdf5 {
+
+/// A flat element range of a virtual dataset: all elements of a 1-D dataset of another file.
+struct VirtualSource {
+  std::string file;     // relative to the folder of the virtual file; no '%'
+  std::string dataset;  // no '%'
+  std::int64_t begin = 0;
+  std::int64_t count = 0;
+};
 
 /// An HDF5 file. Move-only. HDF5 is used from one thread of a process: the storage thread, or a
 /// program's only thread.
@@ -26,6 +35,9 @@ class File {
   /// Read-only; kIo when the operating system refuses, kCorrupt when it is not a whole HDF5 file.
   static File open(const std::filesystem::path& path);
 
+  /// A new file in memory only; `name` is for messages. Its bytes are image().
+  static File create_in_memory(const std::string& name);
+
   [[nodiscard]] const std::string& path() const { return path_; }
 
   /// A new contiguous dataset with its whole space allocated; every element is to be written.
@@ -37,6 +49,10 @@ class File {
     const std::int64_t size = static_cast<std::int64_t>(values.size());
     create_dataset(name, element_type_of<T>(), {&size, 1}).write(0, values);
   }
+  /// A dataset whose elements lie in other files; the sources together cover it. Readable by everyone
+  /// else's HDF5, but not by open_dataset.
+  void create_virtual_dataset(std::string_view name, ElementType type, std::span<const std::int64_t> sizes,
+                              std::span<const VirtualSource> sources);
   [[nodiscard]] Dataset open_dataset(std::string_view name) const;
   [[nodiscard]] bool contains(std::string_view name) const;
 
@@ -49,9 +65,13 @@ class File {
   /// Writes everything out, closes, and makes a created file durable (fsync). All its datasets are
   /// gone by then. To be called after writing: a destructor cannot report a failure.
   void close();
+  /// All bytes of the file as it stands.
+  [[nodiscard]] std::vector<std::byte> image() const;
 
  private:
   File(Handle handle, std::string path, bool created);
+  [[nodiscard]] Handle make_dataset(const std::string& name, ElementType type,
+                                    std::span<const std::int64_t> sizes, const Handle& creation);
   [[nodiscard]] Handle open_object(std::string_view name, std::string_view verb) const;
 
   Handle handle_;

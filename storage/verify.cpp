@@ -1,0 +1,97 @@
+#include "storage/verify.h"
+
+#include <algorithm>
+#include <span>
+
+#include "base/error.h"
+#include "storage/checkpoint_reader.h"
+#include "storage/dataset_pieces.h"
+#include "storage/sha256.h"
+
+namespace troupe::storage {
+namespace {
+
+/// Runs a check; its complaint becomes a problem of the report.
+template <class Check>
+bool holds(VerifyReport& report, Check check) {
+  try {
+    check();
+    return true;
+  } catch (const Error& error) {
+    report.problems.emplace_back(error.what());
+    return false;
+  }
+}
+
+void require_range(const hdf5::File& file, const TensorEntry& tensor, const TensorSlice& slice) {
+  if (hash_dataset(file.open_dataset(range_dataset(tensor.name, slice.begin))) == slice.hash) return;
+  throw Error(ErrorCode::kCorrupt, "{}: elements of '{}' from {} on are not what the worker had in memory",
+              file.path(), tensor.name, slice.begin);
+}
+
+/// Each range of the tensors that lies in this file, against its hash.
+void verify_ranges(VerifyReport& report, const Manifest& manifest, const hdf5::File& file,
+                   const std::string& name) {
+  for (const TensorEntry& tensor : manifest.tensors) {
+    for (const TensorSlice& slice : tensor.slices) {
+      if (slice.file == name) holds(report, [&] { require_range(file, tensor, slice); });
+    }
+  }
+}
+
+void verify_file(VerifyReport& report, const std::filesystem::path& folder, const Manifest& manifest,
+                 const FileDescription& file) {
+  if (!holds(report, [&] { require_content(folder, file); })) return;
+  holds(report, [&] { verify_ranges(report, manifest, hdf5::File::open(folder / file.name), file.name); });
+}
+
+void update(Sha256& sum, std::int64_t number) { sum.update(std::as_bytes(std::span(&number, 1))); }
+
+void update(Sha256& sum, std::string_view text) {
+  update(sum, static_cast<std::int64_t>(text.size()));
+  sum.update(std::as_bytes(std::span(text)));
+}
+
+void update(Sha256& sum, CheckpointReader& reader, const TensorEntry& tensor) {
+  update(sum, tensor.name);
+  update(sum, to_string(tensor.type));
+  update(sum, std::int64_t{tensor.shape.rank()});
+  for (const std::int64_t size : tensor.shape.sizes()) update(sum, size);
+  constexpr std::int64_t kPieceElements = std::int64_t{1} << 19;
+  std::vector<std::byte> piece;
+  for (std::int64_t begin = 0; begin < tensor.shape.elements(); begin += kPieceElements) {
+    const std::int64_t count = std::min(kPieceElements, tensor.shape.elements() - begin);
+    piece.resize(static_cast<std::size_t>(count * size_bytes(tensor.type)));
+    reader.read_bytes(tensor, begin, piece);
+    sum.update(piece);
+  }
+}
+
+}  // namespace
+
+VerifyReport verify(const std::filesystem::path& checkpoint) {
+  VerifyReport report;
+  Manifest manifest;
+  if (!holds(report, [&] { manifest = load_manifest(checkpoint); })) return report;
+  report.tensors = static_cast<std::int64_t>(manifest.tensors.size());
+  for (const FileDescription& file : manifest.files) {
+    report.files += 1;
+    report.size_bytes += file.size_bytes;
+    verify_file(report, checkpoint, manifest, file);
+  }
+  return report;
+}
+
+bool independent_of_layout(const TensorEntry& tensor) { return !tensor.name.starts_with("layout/"); }
+
+std::string digest(const std::filesystem::path& checkpoint,
+                   const std::function<bool(const TensorEntry&)>& select) {
+  CheckpointReader reader(checkpoint);
+  Sha256 sum;
+  for (const TensorEntry& tensor : reader.tensors()) {
+    if (select(tensor)) update(sum, reader, tensor);
+  }
+  return sum.finish();
+}
+
+}  // namespace troupe::storage
