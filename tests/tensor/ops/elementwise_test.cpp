@@ -34,8 +34,9 @@ TEST(Elementwise, SumMayOverwriteAnOperand) {
 }
 
 TEST(SumOfSquares, AddsInItsDocumentedOrder) {
-  for (const std::int64_t size : {0, 1, 15, 16, 17, 1000, 65536}) {
-    const auto x = random_values<float>(size, 3);
+  const auto values = random_values<float>(1000, 3);
+  for (std::size_t size = 0; size <= values.size(); ++size) {
+    const auto x = std::span(values).first(size);
     double lanes[16] = {};
     for (std::size_t i = 0; i < x.size(); ++i)
       lanes[i % 16] += static_cast<double>(x[i]) * static_cast<double>(x[i]);
