@@ -1,16 +1,17 @@
+#include "tensor/ops/attention/attention.h"
+
 #include <algorithm>
 #include <cmath>
 #include <numbers>
-
-#include "tensor/ops/attention/attention.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "tensor/ops/attention/attention_backward_cpu.cpp"
 #include <hwy/foreach_target.h>
 
 #include "tensor/ops/attention/attention_inputs.h"
-#include "tensor/ops/attention/tiles-inl.h"
+#include "tensor/ops/attention/mask-inl.h"
 #include "tensor/ops/checks.h"
+#include "tensor/ops/tile_product/tile_product.h"
 #include "tensor/parallel.h"
 
 #ifndef TROUPE_TENSOR_OPS_ATTENTION_BACKWARD_OPERANDS
@@ -100,19 +101,19 @@ void add_key_tile(const AttentionBackwardOperands& operands, const QueryTile& qu
   const std::int64_t row = query.keys_row + key;
   const std::int64_t column = kv_head * head_dim;
   copy_tile(inputs.k.row(row) + column, inputs.k.stride, keys, head_dim, 1.0F, tile.keys);
-  tile_product<Start::kZero>({tile.keys, head_dim, 1, tile.queries, kAttentionTile, head_dim}, nullptr, keys,
-                             kAttentionTile, tile.weights, kAttentionTile);
+  tile_product(Start::kZero, {tile.keys, head_dim, 1, tile.queries, kAttentionTile, head_dim}, nullptr, keys,
+               kAttentionTile, tile.weights, kAttentionTile);
   if (query.needs_mask(key)) mask_scores(query, key, tile.weights);
-  tile_product<Start::kZero>(
-      {inputs.v.row(row) + column, inputs.v.stride, 1, tile.dout, kAttentionTile, head_dim}, nullptr, keys,
-      kAttentionTile, tile.dscores, kAttentionTile);
+  tile_product(Start::kZero,
+               {inputs.v.row(row) + column, inputs.v.stride, 1, tile.dout, kAttentionTile, head_dim}, nullptr,
+               keys, kAttentionTile, tile.dscores, kAttentionTile);
   softmax_gradient(keys, tile);
-  tile_product<Start::kSum>({tile.weights, kAttentionTile, 1, tile.dout_rows, head_dim, query.count}, nullptr,
-                            keys, head_dim, operands.dv.row(row) + column, operands.dv.stride);
-  tile_product<Start::kSum>({tile.dscores, kAttentionTile, 1, tile.query_rows, head_dim, query.count},
-                            nullptr, keys, head_dim, operands.dk.row(row) + column, operands.dk.stride);
-  tile_product<Start::kSum>({tile.keys, 1, head_dim, tile.dscores, kAttentionTile, keys}, nullptr, head_dim,
-                            kAttentionTile, tile.dqueries, kAttentionTile);
+  tile_product(Start::kSum, {tile.weights, kAttentionTile, 1, tile.dout_rows, head_dim, query.count}, nullptr,
+               keys, head_dim, operands.dv.row(row) + column, operands.dv.stride);
+  tile_product(Start::kSum, {tile.dscores, kAttentionTile, 1, tile.query_rows, head_dim, query.count},
+               nullptr, keys, head_dim, operands.dk.row(row) + column, operands.dk.stride);
+  tile_product(Start::kSum, {tile.keys, 1, head_dim, tile.dscores, kAttentionTile, keys}, nullptr, head_dim,
+               kAttentionTile, tile.dqueries, kAttentionTile);
 }
 
 void clear_head(Matrix<float> gradient, std::int64_t first_row, std::int64_t rows, std::int64_t column,

@@ -10,8 +10,9 @@
 #include <hwy/contrib/math/math-inl.h>
 
 #include "tensor/ops/attention/attention_inputs.h"
-#include "tensor/ops/attention/tiles-inl.h"
+#include "tensor/ops/attention/mask-inl.h"
 #include "tensor/ops/checks.h"
+#include "tensor/ops/tile_product/tile_product.h"
 #include "tensor/parallel.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -73,13 +74,13 @@ void add_key_tile(const AttentionInputs& inputs, const QueryTile& query, std::in
   const std::int64_t keys = query.keys_of_tile(key);
   const float* k = inputs.k.row(query.keys_row + key) + kv_head * head_dim;
   const float* v = inputs.v.row(query.keys_row + key) + kv_head * head_dim;
-  tile_product<Start::kZero>({k, inputs.k.stride, 1, tile.queries, kAttentionTile, head_dim}, nullptr, keys,
-                             kAttentionTile, tile.scores, kAttentionTile);
+  tile_product(Start::kZero, {k, inputs.k.stride, 1, tile.queries, kAttentionTile, head_dim}, nullptr, keys,
+               kAttentionTile, tile.scores, kAttentionTile);
   if (query.needs_mask(key)) mask_scores(query, key, tile.scores);
   online_softmax(keys, tile);
   copy_tile(v, inputs.v.stride, keys, head_dim, 1.0F, tile.values);
-  tile_product<Start::kScaledSum>({tile.values, 1, head_dim, tile.scores, kAttentionTile, keys}, tile.rescale,
-                                  head_dim, kAttentionTile, tile.out, kAttentionTile);
+  tile_product(Start::kScaledSum, {tile.values, 1, head_dim, tile.scores, kAttentionTile, keys}, tile.rescale,
+               head_dim, kAttentionTile, tile.out, kAttentionTile);
 }
 
 // out = out / sum, log_sum_exp = ln 2 * (largest + log2 sum).

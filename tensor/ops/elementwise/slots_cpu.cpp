@@ -1,6 +1,6 @@
-#include <algorithm>
-
 #include "tensor/ops/elementwise/elementwise.h"
+
+#include <algorithm>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "tensor/ops/elementwise/slots_cpu.cpp"

@@ -1,9 +1,11 @@
+#include "tensor/ops/gemm/gemm.h"
+
 #include <dnnl.h>
 
 #include <algorithm>
 
 #include "tensor/ops/checks.h"
-#include "tensor/ops/gemm/gemm.h"
+#include "tensor/ops/gemm/narrow_gemm.h"
 #include "tensor/parallel.h"
 
 namespace troupe::ops {
@@ -111,6 +113,13 @@ void gemm(const Execution& execution, Transpose transpose_a, Transpose transpose
     if (accumulate == Accumulate::kNo) clear(c);
     return;
   }
+  const bool small = m * n * k <= kSmallProduct;
+  const bool narrow = transpose_a == Transpose::kNo && transpose_b == Transpose::kYes &&
+                      accumulate == Accumulate::kNo && suits_narrow_gemm(m, k);
+  if (small && narrow) {
+    narrow_gemm(matrix(a), matrix(b), matrix(c));
+    return;
+  }
   const Product product{Factor(a, transpose_a),
                         Factor(b, transpose_b),
                         c.f32(),
@@ -119,7 +128,7 @@ void gemm(const Execution& execution, Transpose transpose_a, Transpose transpose
                         n,
                         k,
                         accumulate == Accumulate::kYes ? 1.0F : 0.0F};
-  if (m * n * k <= kSmallProduct) {
+  if (small) {
     product.compute(0, m, 0, n);
   } else {
     compute_tiles(execution, product);

@@ -1,6 +1,6 @@
-#include <cmath>
-
 #include "tensor/ops/rope/rope.h"
+
+#include <cmath>
 
 namespace troupe::ops {
 

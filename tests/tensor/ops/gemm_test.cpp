@@ -38,7 +38,9 @@ INSTANTIATE_TEST_SUITE_P(Shapes, GemmTest,
                                             ::testing::Values(Transpose::kNo, Transpose::kYes),
                                             ::testing::Values(Accumulate::kNo, Accumulate::kYes),
                                             ::testing::Values(Case{1, 1, 1}, Case{7, 5, 3}, Case{33, 65, 17},
-                                                              Case{1, 40, 9}, Case{40, 1, 9})));
+                                                              Case{1, 40, 9}, Case{40, 1, 9},
+                                                              Case{12, 50, 31}, Case{128, 97, 70},
+                                                              Case{81, 49, 33})));
 
 // Larger than the limit under which a product stays whole, and no multiple of a tile.
 constexpr Case kManyTiles{530, 1050, 70};
