@@ -41,6 +41,8 @@ void describe(Fields& fields, CheckpointOptions& options) {
   fields.integer("keep", options.keep, kPositive, "The newest checkpoints that are kept");
   fields.integer("keep_every", options.keep_every, kNonNegative,
                  "Also keeps the checkpoints whose step is a multiple of this; 0: none");
+  fields.integer("snapshot_every", options.snapshot_every, {0, 0},
+                 "Steps between copies of the state in memory; 0: none");
 }
 
 void describe(Fields& fields, ElasticOptions& options) {

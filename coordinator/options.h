@@ -35,9 +35,10 @@ struct SamplingOptions {
 };
 
 struct CheckpointOptions {
-  std::int64_t every = 100;     // steps; 0 = only when stopping
-  std::int64_t keep = 3;        // newest ones kept
-  std::int64_t keep_every = 0;  // also keeps those whose step is a multiple; 0 = none
+  std::int64_t every = 100;         // steps; 0 = only when stopping
+  std::int64_t keep = 3;            // newest ones kept
+  std::int64_t keep_every = 0;      // also keeps those whose step is a multiple; 0 = none
+  std::int64_t snapshot_every = 0;  // 0 = no copies in memory, the only choice
 };
 
 struct ElasticOptions {

@@ -54,10 +54,10 @@ struct CapacityOptions {
 /// `model.moe`. A model without experts has first_dense_layers = layers.
 struct MoeOptions {
   std::int64_t first_dense_layers = 1;
-  std::int64_t experts = 16;         // N, routed, per layer
-  std::int64_t top_k = 2;            // k, chosen per token
-  std::int64_t expert_size = 256;    // width of one expert's FFN
-  std::int64_t shared_experts = 1;   // Ns: one FFN of width Ns * expert_size, always on
+  std::int64_t experts = 16;        // N, routed, per layer
+  std::int64_t top_k = 2;           // k, chosen per token
+  std::int64_t expert_size = 256;   // width of one expert's FFN
+  std::int64_t shared_experts = 1;  // Ns: one FFN of width Ns * expert_size, always on
   RouterOptions router;
   BalancerOptions balancer;
   std::vector<AuxLossOptions> aux_loss;

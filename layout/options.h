@@ -23,6 +23,18 @@ inline constexpr std::array<std::string_view, 2> kBackendNames{"mpi", "inproc"};
 enum class PlacementKind { kContiguous };
 inline constexpr std::array<std::string_view, 1> kPlacementNames{"contiguous"};
 
+enum class Recompute { kNone };
+inline constexpr std::array<std::string_view, 1> kRecomputeNames{"none"};
+enum class DispatchType { kF32 };
+inline constexpr std::array<std::string_view, 1> kDispatchTypeNames{"f32"};
+
+/// `parallel.dispatch`: names that files may say already; each has one value that works.
+struct DispatchOptions {
+  std::int64_t max_bytes = 0;
+  bool hierarchical = false;
+  DispatchType dtype = DispatchType::kF32;
+};
+
 /// `parallel`: where a run is computed; never changes bits.
 struct ParallelOptions {
   std::optional<std::int64_t> workers;          // auto: most workers <= cores that the rules allow
@@ -30,10 +42,13 @@ struct ParallelOptions {
   std::int64_t threads = 1;                     // per worker
   Device device = Device::kCpu;
   Backend backend = Backend::kMpi;
+  Recompute recompute = Recompute::kNone;
+  DispatchOptions dispatch;
   PlacementKind placement = PlacementKind::kContiguous;
 };
 
 void describe(Fields& fields, BatchOptions& options);
+void describe(Fields& fields, DispatchOptions& options);
 void describe(Fields& fields, ParallelOptions& options);
 
 }  // namespace troupe::layout

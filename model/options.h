@@ -40,6 +40,9 @@ struct AttentionOptions {
 enum class Activation { kSwiGlu };
 inline constexpr std::array<std::string_view, 1> kActivationNames{"swiglu"};
 
+/// `model.layer_pattern`: mixers, spans and positions that differ by layer; every layer is alike so far.
+struct LayerPatternOptions {};
+
 struct FfnOptions {
   Activation activation = Activation::kSwiGlu;
   std::int64_t intermediate_size = 704;  // of the dense layers
@@ -60,12 +63,20 @@ struct ModelOptions {
   bool tie_embeddings = true;
   NormOptions norm;
   AttentionOptions attention;
+  LayerPatternOptions layer_pattern;
   FfnOptions ffn;
   experts::MoeOptions moe;
   InitOptions init;
   LossOptions loss;
 };
 
+void describe(Fields& fields, NormOptions& options);
+void describe(Fields& fields, RopeOptions& options);
+void describe(Fields& fields, AttentionOptions& options);
+void describe(Fields& fields, LayerPatternOptions& options);
+void describe(Fields& fields, FfnOptions& options);
+void describe(Fields& fields, InitOptions& options);
+void describe(Fields& fields, LossOptions& options);
 void describe(Fields& fields, ModelOptions& options);
 
 }  // namespace troupe::model

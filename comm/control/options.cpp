@@ -1,0 +1,12 @@
+#include "comm/control/options.h"
+
+namespace troupe::comm {
+
+void describe(Fields& fields, ControlOptions& options) {
+  fields.text("address", options.address,
+              "Where the coordinator listens for its workers: an address of this host that they can reach");
+  fields.integer("port", options.port, {0, 65535}, "Port of the coordinator; 0: any free one");
+  fields.real("heartbeat_seconds", options.heartbeat_seconds, {0.01, 60.0}, "Time between signs of life");
+}
+
+}  // namespace troupe::comm

@@ -1,0 +1,141 @@
+#include "configs/load.h"
+
+#include <algorithm>
+#include <tuple>
+#include <vector>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "configs/option_list.h"
+#include "configs/option_reader.h"
+#include "configs/rules.h"
+#include "configs/yaml_tree.h"
+
+namespace troupe::configs {
+namespace {
+
+/// The parts of "a.b.c"; none when a part is empty.
+std::vector<std::string> split_key(std::string_view key) {
+  std::vector<std::string> parts;
+  while (true) {
+    const std::size_t dot = key.find('.');
+    parts.emplace_back(key.substr(0, dot));
+    if (parts.back().empty()) return {};
+    if (dot == std::string_view::npos) return parts;
+    key.remove_prefix(dot + 1);
+  }
+}
+
+/// The value under `name` of a map, made when absent. What is no map becomes one.
+Node& child(Node& node, const std::string& name, const Place& place) {
+  if (node.kind != Node::Kind::kMap) {
+    node = Node{};
+    node.kind = Node::Kind::kMap;
+    node.place = place;
+  }
+  if (Node* known = node.find(name)) return *known;
+  node.entries.push_back({name, place, Node{}});
+  node.entries.back().value.place = place;
+  return node.entries.back().value;
+}
+
+void apply_override(Node& root, const std::string& setting) {
+  const Place place{"--set " + setting};
+  const std::size_t equals = setting.find('=');
+  const auto parts =
+      equals == std::string::npos ? std::vector<std::string>{} : split_key(setting.substr(0, equals));
+  if (parts.empty()) throw YamlError(place, "expected KEY=VALUE, for example model.moe.experts=32");
+  if (parts.size() > static_cast<std::size_t>(kMaximumYamlDepth))
+    throw YamlError(place, "a key of too many parts");
+  Node value = parse_yaml_value(setting.substr(equals + 1), place);
+  Node* node = &root;
+  for (const std::string& part : parts) node = &child(*node, part, place);
+  *node = std::move(value);
+}
+
+/// Where the file says `key`, or the group it belongs to, or the file itself.
+Place place_of(const Node& root, const std::string& key, const std::string& source) {
+  Place place{source};
+  const Node* node = &root;
+  for (const std::string& part : split_key(key)) {
+    node = node->find(part);
+    if (node == nullptr) break;
+    place = node->place;
+  }
+  return place;
+}
+
+bool before(const Problem& a, const Problem& b) {
+  const bool a_is_override = a.place.source.starts_with("--set");
+  const bool b_is_override = b.place.source.starts_with("--set");
+  if (a_is_override != b_is_override) return b_is_override;
+  return std::tie(a.place.line, a.place.column) < std::tie(b.place.line, b.place.column);
+}
+
+[[noreturn]] void throw_problems(std::vector<Problem> problems) {
+  std::ranges::stable_sort(problems, before);
+  std::string lines;
+  for (const Problem& problem : problems) {
+    if (!lines.empty()) lines += '\n';
+    lines += problem.place.to_string() + ": " + problem.message;
+  }
+  throw Error(ErrorCode::kConfig, lines);
+}
+
+std::vector<std::string> all_keys() {
+  RunConfig config;
+  std::vector<std::string> keys;
+  for (OptionInfo& option : list_options([&](Fields& fields) { describe(fields, config); }))
+    keys.push_back(std::move(option.key));
+  return keys;
+}
+
+std::string read_text(const std::filesystem::path& path) {
+  try {
+    return read_file(path, kMaximumYamlBytes);
+  } catch (const Error& error) {
+    throw Error(ErrorCode::kConfig, error.what());  // the user named it
+  }
+}
+
+}  // namespace
+
+RunConfig parse_config(std::string_view text, const std::string& source,
+                       std::span<const std::string> overrides) {
+  Node root = parse_yaml(text, source);
+  for (const std::string& setting : overrides) apply_override(root, setting);
+  RunConfig config;
+  OptionReader reader(root, all_keys());
+  describe(reader, config);
+  const bool values_usable = !reader.has_wrong_values();
+  std::vector<Problem> problems = reader.take_problems();
+  if (values_usable) {  // else the rules would speak of values that nobody wrote
+    for (const RuleProblem& problem : validate(config))
+      problems.push_back({place_of(root, problem.key, source), problem.message});
+  }
+  if (!problems.empty()) throw_problems(std::move(problems));
+  return config;
+}
+
+RunConfig load_config(const std::filesystem::path& path, std::span<const std::string> overrides) {
+  return parse_config(read_text(path), path.string(), overrides);
+}
+
+std::string dump(const RunConfig& config) {
+  RunConfig copy = config;
+  std::string yaml;
+  const auto options = list_options([&](Fields& fields) { describe(fields, copy); });
+  for (std::size_t i = 0; i < options.size(); ++i) {
+    const OptionInfo& option = options[i];
+    if (option.kind == OptionInfo::Kind::kElement) continue;
+    const auto depth = static_cast<std::size_t>(std::ranges::count(option.key, '.'));
+    const bool is_group = option.kind == OptionInfo::Kind::kGroup;
+    const bool is_empty =
+        is_group && (i + 1 == options.size() || !options[i + 1].key.starts_with(option.key + "."));
+    yaml += fmt::format("{}{}:{}{}\n", std::string(2 * depth, ' '), option.name,
+                        is_group && !is_empty ? "" : " ", is_empty ? "{}" : option.value);
+  }
+  return yaml;
+}
+
+}  // namespace troupe::configs

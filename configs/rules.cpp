@@ -1,0 +1,168 @@
+#include "configs/rules.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+
+#include "base/error.h"
+#include "configs/layout_choice.h"
+
+namespace troupe::configs {
+namespace {
+
+class Rules {
+ public:
+  explicit Rules(const RunConfig& config) : config_(config) {}
+
+  std::vector<RuleProblem> check() {
+    check_run();
+    check_data();
+    check_attention();
+    check_experts();
+    check_batch();
+    check_layout();
+    check_optimizer();
+    check_sampling();
+    check_addresses();
+    return std::move(problems_);
+  }
+
+ private:
+  template <class... Args>
+  void require(bool holds, std::string_view key, fmt::format_string<Args...> format, Args&&... args) {
+    if (!holds) problems_.push_back({std::string(key), fmt::format(format, std::forward<Args>(args)...)});
+  }
+
+  void check_run() {
+    const auto& run = config_.run;
+    const bool plain = std::ranges::all_of(run.name, [](char c) {
+      return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.';
+    });
+    require(plain && !run.name.empty() && run.name.front() != '.' && run.name.front() != '-', "run.name",
+            "run.name is part of a folder's name: letters, digits, '-', '_' and '.', beginning with a letter "
+            "or digit");
+    require(!run.dir.empty(), "run.dir", "run.dir must name a folder");
+    if (run.stop_after) {
+      require(*run.stop_after <= run.steps, "run.stop_after",
+              "run.stop_after = {} comes after the last step, {}", *run.stop_after, run.steps);
+    }
+  }
+
+  void check_data() {
+    const auto& data = config_.data;
+    require(!data.corpus.empty(), "data.corpus",
+            "data.corpus must name a folder made by `troupe data prepare`");
+    const bool some =
+        std::ranges::any_of(data.domains, [](const auto& domain) { return domain.second > 0.0; });
+    require(data.domains.empty() || some, "data.domains", "data.domains gives every domain the weight 0");
+  }
+
+  void check_attention() {
+    const auto& attention = config_.model.attention;
+    const std::int64_t heads = attention.heads;
+    const std::int64_t kv_heads = attention.kv_heads;
+    require(heads % kv_heads == 0, "model.attention.kv_heads",
+            "model.attention.kv_heads = {} must divide model.attention.heads = {}", kv_heads, heads);
+    require(attention.kind != model::AttentionKind::kMha || kv_heads == heads, "model.attention.kv_heads",
+            "kind: mha has as many kv_heads as heads, {}; {} are asked for", heads, kv_heads);
+    require(attention.kind != model::AttentionKind::kMqa || kv_heads == 1, "model.attention.kv_heads",
+            "kind: mqa has 1 kv_head; {} are asked for", kv_heads);
+    const double rotated = static_cast<double>(attention.head_dim) * attention.rope.fraction;
+    require(std::fmod(rotated, 2.0) == 0.0, "model.attention.rope.fraction",
+            "head_dim * rope.fraction = {} must be an even whole number: rotations turn pairs", rotated);
+    require(config_.model.norm.eps > 0.0, "model.norm.eps", "model.norm.eps must be above 0");
+  }
+
+  void check_experts() {
+    const auto& moe = config_.model.moe;
+    const auto& router = moe.router;
+    require(moe.first_dense_layers <= config_.model.layers, "model.moe.first_dense_layers",
+            "model.moe.first_dense_layers = {} exceeds model.layers = {}", moe.first_dense_layers,
+            config_.model.layers);
+    require(moe.top_k <= moe.experts, "model.moe.top_k",
+            "model.moe.top_k = {} exceeds model.moe.experts = {}", moe.top_k, moe.experts);
+    require(moe.top_k > 1 || !router.normalize_weights, "model.moe.router.normalize_weights",
+            "with top_k: 1 a normalised weight is always 1 and the router gets no gradient: set it to false");
+    require(moe.top_k > 1 || !router.softmax_after_topk, "model.moe.router.softmax_after_topk",
+            "with top_k: 1 a softmax over the chosen expert is always 1 and the router gets no gradient");
+    require(!router.softmax_after_topk || router.score == experts::Score::kSoftmax,
+            "model.moe.router.softmax_after_topk", "softmax_after_topk needs score: softmax");
+  }
+
+  void check_batch() {
+    const auto& batch = config_.batch;
+    const std::int64_t at_once = batch.grad_lanes * batch.micro_batch;
+    require(batch.sequences % at_once == 0, "batch.sequences",
+            "batch.sequences = {} must be a multiple of grad_lanes * micro_batch = {} * {} = {}",
+            batch.sequences, batch.grad_lanes, batch.micro_batch, at_once);
+    require(batch.expert_lanes <= batch.grad_lanes, "batch.expert_lanes",
+            "batch.expert_lanes = {} exceeds batch.grad_lanes = {}", batch.expert_lanes, batch.grad_lanes);
+  }
+
+  void check_layout() {
+    const auto& parallel = config_.parallel;
+    require(!parallel.dispatch.hierarchical, "parallel.dispatch.hierarchical",
+            "parallel.dispatch.hierarchical can only be false so far");
+    require(parallel.backend == layout::Backend::kMpi || !config_.launch.hostfile, "launch.hostfile",
+            "backend: inproc computes in one process; launch.hostfile goes with backend: mpi");
+    if (parallel.workers) {
+      const LayoutChoice layout{*parallel.workers, parallel.expert_parallel.value_or(*parallel.workers)};
+      if (const auto refusal = refuse_layout(config_, layout))
+        problems_.push_back({refusal->key, refusal->message});
+      return;
+    }
+    try {
+      static_cast<void>(choose_layout(config_, 1));
+    } catch (const Error& error) {
+      problems_.push_back({"parallel.expert_parallel", error.what()});
+    }
+  }
+
+  void check_optimizer() {
+    const auto& betas = config_.optimizer.betas;
+    require(std::ranges::all_of(betas, [](double beta) { return beta > 0.0 && beta < 1.0; }),
+            "optimizer.betas", "optimizer.betas must lie between 0 and 1, both excluded");
+    require(config_.optimizer.eps > 0.0, "optimizer.eps", "optimizer.eps must be above 0");
+    const auto& schedule = config_.schedule;
+    const bool decays = schedule.kind == optimizer::ScheduleKind::kWsd;
+    const std::int64_t used = decays ? schedule.decay : 0;
+    require(schedule.warmup <= config_.run.steps - used, decays ? "schedule.decay" : "schedule.warmup",
+            "schedule.warmup + decay = {} + {} steps exceed run.steps = {}", schedule.warmup, used,
+            config_.run.steps);
+  }
+
+  void check_sampling() {
+    const auto& sampling = config_.sampling;
+    require(sampling.every == 0 || !sampling.prompts.empty(), "sampling.prompts",
+            "sampling.prompts is empty: give a text to begin with, or set sampling.every: 0");
+  }
+
+  void check_addresses() {
+    const std::string& address = config_.dashboard.address;
+    const bool loopback = address == "::1" || address == "localhost" || is_loopback_v4(address);
+    require(
+        loopback, "dashboard.address",
+        "the page has no password: dashboard.address must be a loopback address such as 127.0.0.1, not {}",
+        address);
+    require(!config_.control.address.empty(), "control.address",
+            "control.address must name an address of this host");
+  }
+
+  /// 127.x.y.z
+  static bool is_loopback_v4(const std::string& address) {
+    in_addr parsed{};
+    return ::inet_pton(AF_INET, address.c_str(), &parsed) == 1 && (ntohl(parsed.s_addr) >> 24) == 127;
+  }
+
+  const RunConfig& config_;
+  std::vector<RuleProblem> problems_;
+};
+
+}  // namespace
+
+std::vector<RuleProblem> validate(const RunConfig& config) { return Rules(config).check(); }
+
+}  // namespace troupe::configs

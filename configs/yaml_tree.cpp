@@ -1,0 +1,223 @@
+#include "configs/yaml_tree.h"
+
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/mark.h>
+#include <yaml-cpp/parser.h>
+
+#include <istream>
+#include <map>
+#include <streambuf>
+
+namespace troupe::configs {
+
+std::string Place::to_string() const {
+  return line == 0 ? source : fmt::format("{}:{}:{}", source, line, column);
+}
+
+bool Node::is_null() const {
+  return kind == Kind::kScalar && !quoted && (text.empty() || text == "~" || text == "null");
+}
+
+std::string Node::to_string() const {
+  constexpr std::size_t kShown = 40;
+  if (kind == Kind::kMap) return "a group";
+  if (kind == Kind::kList) return "a list";
+  if (is_null()) return "nothing";
+  return text.size() <= kShown ? fmt::format("'{}'", text) : fmt::format("'{}…'", text.substr(0, kShown));
+}
+
+const Node* Node::find(std::string_view name) const {
+  for (const Entry& entry : entries)
+    if (entry.name == name) return &entry.value;
+  return nullptr;
+}
+
+Node* Node::find(std::string_view name) { return const_cast<Node*>(std::as_const(*this).find(name)); }
+
+namespace {
+
+/// Reads from someone's text without a copy.
+class TextStream final : public std::streambuf {
+ public:
+  explicit TextStream(std::string_view text) {
+    char* begin = const_cast<char*>(text.data());
+    setg(begin, begin, begin + text.size());
+  }
+};
+
+/// Builds the tree while the parser walks through the text, so that limits hold before memory is used.
+class TreeBuilder final : public YAML::EventHandler {
+ public:
+  explicit TreeBuilder(const std::string& source) : source_(source) {}
+
+  [[nodiscard]] Node take_root() { return std::move(root_); }
+  [[nodiscard]] bool has_root() const { return has_root_; }
+
+  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override { leaf(mark, anchor, "", false); }
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    const auto known = anchors_.find(anchor);
+    if (known == anchors_.end()) fail(mark, "an alias inside the value that it stands for");
+    count(mark, known->second.nodes);
+    add(mark, Node(known->second.value));
+  }
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& value) override {
+    leaf(mark, anchor, value, tag == "!");
+  }
+  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
+    open(mark, anchor, Node::Kind::kList);
+  }
+  void OnSequenceEnd() override { close(); }
+  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
+    open(mark, anchor, Node::Kind::kMap);
+  }
+  void OnMapEnd() override { close(); }
+
+ private:
+  struct Open {
+    Node node;
+    YAML::anchor_t anchor;
+    std::size_t nodes_before;
+    bool has_key = false;  // of a map, waiting for its value
+  };
+  struct Anchored {
+    Node value;
+    std::size_t nodes;
+  };
+
+  [[nodiscard]] Place place(const YAML::Mark& mark) const {
+    return mark.is_null() ? Place{source_} : Place{source_, mark.line + 1, mark.column + 1};
+  }
+  [[noreturn]] void fail(const YAML::Mark& mark, const std::string& message) const {
+    throw YamlError(place(mark), message);
+  }
+
+  void count(const YAML::Mark& mark, std::size_t nodes) {
+    nodes_ += nodes;
+    if (nodes_ > kMaximumYamlNodes) fail(mark, fmt::format("more than {} values", kMaximumYamlNodes));
+  }
+
+  void leaf(const YAML::Mark& mark, YAML::anchor_t anchor, const std::string& text, bool quoted) {
+    count(mark, 1);
+    Node node;
+    node.place = place(mark);
+    node.text = text;
+    node.quoted = quoted;
+    if (anchor != YAML::NullAnchor) anchors_.insert_or_assign(anchor, Anchored{node, 1});
+    add(mark, std::move(node));
+  }
+
+  void open(const YAML::Mark& mark, YAML::anchor_t anchor, Node::Kind kind) {
+    if (open_.size() >= static_cast<std::size_t>(kMaximumYamlDepth)) {
+      fail(mark, fmt::format("nested deeper than {} levels", kMaximumYamlDepth));
+    }
+    if (awaits_key()) fail(mark, "a key must be a plain name");
+    count(mark, 1);
+    Node node;
+    node.kind = kind;
+    node.place = place(mark);
+    open_.push_back({std::move(node), anchor, nodes_ - 1});
+  }
+
+  void close() {
+    Open done = std::move(open_.back());
+    open_.pop_back();
+    if (done.anchor != YAML::NullAnchor) {
+      anchors_.insert_or_assign(done.anchor, Anchored{done.node, nodes_ - done.nodes_before});
+    }
+    add(YAML::Mark::null_mark(), std::move(done.node));
+  }
+
+  [[nodiscard]] bool awaits_key() const {
+    return !open_.empty() && open_.back().node.kind == Node::Kind::kMap && !open_.back().has_key;
+  }
+
+  void add(const YAML::Mark& mark, Node node) {
+    if (open_.empty()) {
+      root_ = std::move(node);
+      has_root_ = true;
+    } else if (open_.back().node.kind == Node::Kind::kList) {
+      open_.back().node.items.push_back(std::move(node));
+    } else if (awaits_key()) {
+      add_key(mark, node);
+    } else {
+      open_.back().node.entries.back().value = std::move(node);
+      open_.back().has_key = false;
+    }
+  }
+
+  void add_key(const YAML::Mark& mark, const Node& node) {
+    if (node.kind != Node::Kind::kScalar || node.is_null()) fail(mark, "a key must be a plain name");
+    Node& map = open_.back().node;
+    if (map.find(node.text) != nullptr) fail(mark, fmt::format("key '{}' appears twice", node.text));
+    map.entries.push_back({node.text, place(mark), Node{}});
+    map.entries.back().value.place = place(mark);
+    open_.back().has_key = true;
+  }
+
+  std::string source_;
+  Node root_;
+  bool has_root_ = false;
+  std::vector<Open> open_;
+  std::map<YAML::anchor_t, Anchored> anchors_;
+  std::size_t nodes_ = 0;
+};
+
+/// The only document; `absent` when there is none.
+Node parse_document(std::istream& stream, const std::string& source, Node absent) {
+  YAML::Parser parser(stream);
+  TreeBuilder builder(source);
+  parser.HandleNextDocument(builder);
+  if (!builder.has_root()) return absent;
+  Node root = builder.take_root();
+  TreeBuilder second(source);
+  parser.HandleNextDocument(second);
+  if (second.has_root()) throw YamlError(second.take_root().place, "a second document; one is expected");
+  return root;
+}
+
+void set_place(Node& node, const Place& place) {
+  node.place = place;
+  for (Node::Entry& entry : node.entries) {
+    entry.place = place;
+    set_place(entry.value, place);
+  }
+  for (Node& item : node.items) set_place(item, place);
+}
+
+Node parse(std::string_view text, const std::string& source, Node absent) {
+  if (text.size() > kMaximumYamlBytes) {
+    throw YamlError({source}, fmt::format("{} bytes; at most {} are read", text.size(), kMaximumYamlBytes));
+  }
+  TextStream buffer(text);
+  std::istream stream(&buffer);
+  try {
+    return parse_document(stream, source, std::move(absent));
+  } catch (const YAML::Exception& error) {
+    const bool known = !error.mark.is_null();
+    throw YamlError(known ? Place{source, error.mark.line + 1, error.mark.column + 1} : Place{source},
+                    error.msg);
+  }
+}
+
+}  // namespace
+
+Node parse_yaml(std::string_view text, const std::string& source) {
+  Node nothing;
+  nothing.kind = Node::Kind::kMap;
+  nothing.place.source = source;
+  return parse(text, source, std::move(nothing));
+}
+
+Node parse_yaml_value(std::string_view text, const Place& place) {
+  Node value = parse(text, place.to_string(), Node{});
+  set_place(value, place);
+  return value;
+}
+
+}  // namespace troupe::configs

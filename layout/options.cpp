@@ -1,0 +1,37 @@
+#include "layout/options.h"
+
+namespace troupe::layout {
+
+void describe(Fields& fields, BatchOptions& options) {
+  fields.integer("sequences", options.sequences, {1, 1 << 30},
+                 "Sequences of a global batch: turns x grad_lanes x micro_batch");
+  fields.integer("micro_batch", options.micro_batch, {1, 1 << 16},
+                 "Sequences computed at once; part of the run's meaning");
+  fields.integer("grad_lanes", options.grad_lanes, {1, 1 << 16},
+                 "Lanes that gradients are added in: the largest number of workers");
+  fields.integer("expert_lanes", options.expert_lanes, {1, 1 << 16},
+                 "Lanes of the experts' gradients: the largest number of replicas of an expert");
+}
+
+void describe(Fields& fields, DispatchOptions& options) {
+  fields.integer("max_bytes", options.max_bytes, {0, 0}, "Largest exchange at once; 0: no limit");
+  fields.flag("hierarchical", options.hierarchical, "Exchange inside a host first, then between hosts");
+  fields.choice("dtype", options.dtype, kDispatchTypeNames, "What tokens travel as");
+}
+
+void describe(Fields& fields, ParallelOptions& options) {
+  fields.optional_integer("workers", options.workers, "auto", {1, 1 << 16},
+                          "Worker processes; auto: the most that the cores and the layout rules allow");
+  fields.optional_integer("expert_parallel", options.expert_parallel, "auto", {1, 1 << 16},
+                          "Workers that hold all experts between them; auto: all workers");
+  fields.integer("threads", options.threads, {1, 1024}, "Threads of a worker");
+  fields.choice("device", options.device, kDeviceNames, "What computes");
+  fields.choice("backend", options.backend, kBackendNames,
+                "How workers talk: mpi between processes, inproc between threads of one process");
+  fields.choice("recompute", options.recompute, kRecomputeNames, "Activations computed again in backward");
+  fields.group("dispatch", options.dispatch, "How tokens travel to their experts");
+  fields.choice("placement", options.placement, kPlacementNames,
+                "Which worker of a group holds which expert");
+}
+
+}  // namespace troupe::layout

@@ -1,0 +1,127 @@
+#include "configs/rules.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "configs/layout_choice.h"
+#include "tests/configs/config_text.h"
+
+namespace troupe::configs::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+struct Refused {
+  const char* setting;  // more than one: separated by a space
+  const char* key;
+};
+
+class RuleTest : public ::testing::TestWithParam<Refused> {};
+
+std::vector<std::string> split_words(const std::string& text) {
+  std::vector<std::string> words;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(' ', begin), text.size());
+    words.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return words;
+}
+
+TEST_P(RuleTest, RefusesAndNamesTheKey) {
+  const std::string found = mistakes("", split_words(GetParam().setting));
+  EXPECT_NE(found, "") << GetParam().setting;
+  EXPECT_THAT(found, HasSubstr(GetParam().key)) << GetParam().setting;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Rules, RuleTest,
+    ::testing::Values(
+        Refused{"run.name=a/b", "run.name"}, Refused{"run.name=..", "run.name"},
+        Refused{"run.name=''", "run.name"}, Refused{"run.dir=''", "run.dir"},
+        Refused{"run.stop_after=241", "after the last step"}, Refused{"data.corpus=''", "data.corpus"},
+        Refused{"data.domains.code=0", "data.domains"}, Refused{"model.attention.kv_heads=3", "must divide"},
+        Refused{"model.attention.kv_heads=16", "must divide"},
+        Refused{"model.attention.kind=mha", "kind: mha"}, Refused{"model.attention.kind=mqa", "kind: mqa"},
+        Refused{"model.attention.rope.fraction=0.1", "even whole number"},
+        Refused{"model.attention.head_dim=33", "even whole number"},
+        Refused{"model.norm.eps=0", "model.norm.eps"},
+        Refused{"model.moe.first_dense_layers=5", "exceeds model.layers"},
+        Refused{"model.moe.top_k=17", "exceeds model.moe.experts"},
+        Refused{"model.moe.top_k=1", "no gradient"},
+        Refused{"model.moe.top_k=1 model.moe.router.normalize_weights=false model.moe.router.score=softmax "
+                "model.moe.router.softmax_after_topk=true",
+                "no gradient"},
+        Refused{"model.moe.router.softmax_after_topk=true", "needs score: softmax"},
+        Refused{"batch.sequences=20", "multiple of grad_lanes * micro_batch"},
+        Refused{"batch.expert_lanes=9", "exceeds batch.grad_lanes"},
+        Refused{"parallel.workers=9", "grad_lanes = 8"},
+        Refused{"parallel.workers=4 parallel.expert_parallel=3", "must divide the number of workers"},
+        Refused{"parallel.workers=4 parallel.expert_parallel=2", "replicas"},
+        Refused{"parallel.expert_parallel=9", "no number of workers"},
+        Refused{"model.moe.experts=4 parallel.workers=8", "exceeds model.moe.experts"},
+        Refused{"parallel.backend=inproc launch.hostfile=hosts", "launch.hostfile"},
+        Refused{"optimizer.betas=[0,0.9]", "both excluded"},
+        Refused{"optimizer.betas=[0.9,1]", "both excluded"}, Refused{"optimizer.eps=0", "optimizer.eps"},
+        Refused{"run.steps=59", "exceed run.steps = 59"},
+        Refused{"schedule.kind=cosine run.steps=19", "exceed run.steps = 19"},
+        Refused{"sampling.prompts=[]", "sampling.prompts"}, Refused{"dashboard.address=0.0.0.0", "loopback"},
+        Refused{"dashboard.address=127.0.0.1.example.org", "loopback"},
+        Refused{"control.address=''", "control.address"}));
+
+TEST(Rules, WhatIsAllowedIsNotRefused) {
+  for (const char* settings :
+       {"model.moe.top_k=1 model.moe.router.normalize_weights=false",
+        "model.attention.kind=mha model.attention.kv_heads=8", "model.attention.rope.fraction=0.5",
+        "model.moe.first_dense_layers=4", "run.steps=60", "schedule.kind=cosine run.steps=20",
+        "sampling.prompts=[] sampling.every=0", "dashboard.address=127.3.2.1", "dashboard.address=::1",
+        "batch.expert_lanes=2 parallel.workers=4 parallel.expert_parallel=2",
+        "model.moe.router.score=softmax model.moe.router.softmax_after_topk=true", "run.stop_after=240"}) {
+    EXPECT_EQ(mistakes("", split_words(settings)), "") << settings;
+  }
+}
+
+RunConfig layout_config(std::int64_t grad_lanes, std::int64_t expert_lanes) {
+  RunConfig config;
+  config.batch.grad_lanes = grad_lanes;
+  config.batch.expert_lanes = expert_lanes;
+  return config;
+}
+
+TEST(ChooseLayout, AutomaticWorkersFollowCoresAndLanes) {
+  const RunConfig config = layout_config(8, 1);
+  EXPECT_EQ(choose_layout(config, 1), (LayoutChoice{1, 1}));
+  EXPECT_EQ(choose_layout(config, 5), (LayoutChoice{5, 5}));
+  EXPECT_EQ(choose_layout(config, 64), (LayoutChoice{8, 8}));
+}
+
+TEST(ChooseLayout, ThreadsShareTheCores) {
+  RunConfig config = layout_config(8, 1);
+  config.parallel.threads = 3;
+  EXPECT_EQ(choose_layout(config, 8), (LayoutChoice{2, 2}));
+  EXPECT_EQ(choose_layout(config, 2), (LayoutChoice{1, 1}));
+}
+
+TEST(ChooseLayout, AWorkerHasAtLeastOneExpert) {
+  RunConfig config = layout_config(8, 1);
+  config.model.moe.experts = 3;
+  EXPECT_EQ(choose_layout(config, 8), (LayoutChoice{3, 3}));
+}
+
+TEST(ChooseLayout, AGivenExpertParallelLimitsTheWorkers) {
+  RunConfig config = layout_config(12, 4);
+  config.parallel.expert_parallel = 3;
+  EXPECT_EQ(choose_layout(config, 11), (LayoutChoice{6, 3}));  // 9 would make 3 replicas, of 4 lanes
+  EXPECT_EQ(choose_layout(config, 12), (LayoutChoice{12, 3}));
+  EXPECT_EQ(choose_layout(config, 2), (LayoutChoice{3, 3}));  // more workers than cores is slow, not wrong
+}
+
+TEST(ChooseLayout, GivenWorkersAreKept) {
+  RunConfig config = layout_config(8, 8);
+  config.parallel.workers = 4;
+  config.parallel.expert_parallel = 2;
+  EXPECT_EQ(choose_layout(config, 1), (LayoutChoice{4, 2}));
+}
+
+}  // namespace
+}  // namespace troupe::configs::testing
