@@ -162,8 +162,8 @@ TEST(LoadConfig, OverridesGoThroughTheSameChecks) {
 TEST(LoadConfig, MistakesOfOverridesNameTheOverride) {
   EXPECT_EQ(mistakes("run: {steps: x}", {"model.moe.expert=32", "run.seed=x"}),
             "run.yaml:1:14: run.steps must be an integer of at least 1, found 'x'\n"
-            "--set model.moe.expert=32: unknown key model.moe.expert; did you mean model.moe.experts?\n"
-            "--set run.seed=x: run.seed must be an integer of at least 0, found 'x'");
+            "--set run.seed=x: run.seed must be an integer of at least 0, found 'x'\n"
+            "--set model.moe.expert=32: unknown key model.moe.expert; did you mean model.moe.experts?");
   EXPECT_THAT(mistakes("", {"model.moe.top_k=99"}),
               StartsWith("--set model.moe.top_k=99: model.moe.top_k = 99 exceeds"));
   EXPECT_THAT(mistakes("", {"run.steps"}), HasSubstr("expected KEY=VALUE"));

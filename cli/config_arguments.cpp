@@ -1,0 +1,28 @@
+#include "cli/config_arguments.h"
+
+#include <sched.h>
+
+#include <CLI/CLI.hpp>
+#include <thread>
+
+#include "configs/load.h"
+
+namespace troupe::cli {
+
+void ConfigArguments::add_to(CLI::App& subcommand) {
+  subcommand.add_option("CONFIG", path, "Configuration file, for example configs/quickstart.yaml")
+      ->required();
+  subcommand.add_option("--set", overrides, "KEY=VALUE: another value for an option; may be repeated")
+      ->allow_extra_args(false);
+}
+
+configs::RunConfig ConfigArguments::load() const { return configs::load_config(path, overrides); }
+
+int available_cores() {
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  if (::sched_getaffinity(0, sizeof(cores), &cores) == 0) return CPU_COUNT(&cores);
+  return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));  // a machine of > 1024 cores
+}
+
+}  // namespace troupe::cli

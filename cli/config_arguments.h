@@ -1,0 +1,26 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "configs/run_config.h"
+
+namespace CLI {
+class App;
+}
+
+namespace troupe::cli {
+
+/// `CONFIG [--set KEY=VALUE ...]`, as subcommands that read a configuration share it.
+struct ConfigArguments {
+  std::string path;
+  std::vector<std::string> overrides;
+
+  void add_to(CLI::App& subcommand);
+  /// Throws kConfig with every mistake.
+  [[nodiscard]] configs::RunConfig load() const;
+};
+
+/// Cores that this process may run on.
+[[nodiscard]] int available_cores();
+
+}  // namespace troupe::cli

@@ -1,0 +1,50 @@
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+
+#include "cli/config_arguments.h"
+#include "cli/exit_codes.h"
+#include "cli/run_description.h"
+#include "cli/subcommands.h"
+#include "data/token_dataset.h"
+#include "data/tokenizer/tokenizer_json.h"
+
+namespace troupe::cli {
+namespace {
+
+constexpr std::int64_t kUsualVocabSize = 8192;
+
+/// Rows of the embedding; of a corpus that is not prepared yet, those of the usual tokenizer.
+std::int64_t resolve_vocab_size(const configs::RunConfig& config) {
+  if (config.model.vocab_size) return *config.model.vocab_size;
+  const auto tokenizer = std::filesystem::path(config.data.corpus) / data::kTokenizerFile;
+  if (std::filesystem::exists(tokenizer)) return data::read_tokenizer_json(tokenizer).padded_vocab_size();
+  std::fprintf(stderr, "%s is missing: assuming a vocabulary of %lld\n", tokenizer.c_str(),
+               static_cast<long long>(kUsualVocabSize));
+  return kUsualVocabSize;
+}
+
+}  // namespace
+
+void add_describe(CLI::App& program, Action& action) {
+  struct Arguments {
+    ConfigArguments config;
+    bool json = false;
+  };
+  const auto arguments = std::make_shared<Arguments>();
+  auto* subcommand = program.add_subcommand("describe", "A run's parameters, compute, layout and memory");
+  arguments->config.add_to(*subcommand);
+  subcommand->add_flag("--json", arguments->json, "For programs");
+  subcommand->footer("Example:\n  troupe describe configs/quickstart.yaml --json");
+  subcommand->callback([arguments, &action] {
+    action = [arguments] {
+      const configs::RunConfig config = arguments->config.load();
+      const RunDescription description = describe_run(config, resolve_vocab_size(config), available_cores());
+      std::fputs((arguments->json ? to_json(description) : to_text(description)).c_str(), stdout);
+      return kSuccess;
+    };
+  });
+}
+
+}  // namespace troupe::cli

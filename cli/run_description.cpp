@@ -1,0 +1,140 @@
+#include "cli/run_description.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "layout/layout.h"
+#include "model/parameters.h"
+
+namespace troupe::cli {
+namespace {
+
+constexpr std::int64_t kFloatBytes = 4;
+
+void count_parameters(const model::ModelOptions& model, RunDescription& description) {
+  description.parameters = model::count_parameters(model, description.vocab_size);
+  for (const ParameterSpec& spec : model::parameter_specs(model, description.vocab_size)) {
+    if (spec.kind == ParameterKind::kDense) description.dense_parameters += spec.elements();
+    if (spec.kind == ParameterKind::kExpert && spec.expert == 0)
+      description.parameters_per_expert += spec.elements();
+  }
+}
+
+/// Floats that backward needs of one token, and the logits of the loss.
+std::int64_t activation_floats(const model::ModelOptions& model, std::int64_t vocab_size) {
+  const auto& attention = model.attention;
+  const auto& moe = model.moe;
+  const std::int64_t moe_layers = model::moe_layers(model);
+  const std::int64_t projected = (2 * attention.heads + 2 * attention.kv_heads) * attention.head_dim;
+  const std::int64_t block = 4 * model.hidden_size + 2 * projected;
+  const std::int64_t dense_ffn = 3 * model.ffn.intermediate_size;
+  const std::int64_t routed = moe.top_k * (2 * model.hidden_size + 3 * moe.expert_size);
+  const std::int64_t shared = 3 * moe.shared_experts * moe.expert_size + moe.experts;
+  return model.layers * block + (model.layers - moe_layers) * dense_ffn + moe_layers * (routed + shared) +
+         vocab_size;
+}
+
+RunDescription::Bytes count_bytes(const configs::RunConfig& config, const RunDescription& description,
+                                  const layout::Layout& layout) {
+  const std::int64_t workers = layout.workers();
+  const std::int64_t replicas = layout.replicas();
+  const auto begin = layout.expert_begin();
+  const std::int64_t experts = begin[1] - begin[0];  // the first holds the most
+  const std::int64_t local = experts * description.parameters_per_expert;
+  const auto lanes = static_cast<std::int64_t>(layout.lanes_of(0).size());
+  const auto expert_lanes = static_cast<std::int64_t>(layout.expert_lanes_of(0).size());
+  const std::int64_t dense = description.dense_parameters;
+  const std::int64_t tokens = config.batch.micro_batch * config.data.sequence_length;
+  return {.parameters = kFloatBytes * (dense + local),
+          .gradient_lanes = kFloatBytes * (lanes * dense + expert_lanes * local),
+          .optimizer_state =
+              2 * kFloatBytes * ((dense + workers - 1) / workers + (local + replicas - 1) / replicas),
+          .activations = kFloatBytes * tokens * activation_floats(config.model, description.vocab_size)};
+}
+
+std::string mebibytes(std::int64_t bytes) {
+  return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20));
+}
+
+}  // namespace
+
+RunDescription describe_run(const configs::RunConfig& config, std::int64_t vocab_size, std::int64_t cores) {
+  RunDescription description;
+  description.vocab_size = vocab_size;
+  count_parameters(config.model, description);
+  const auto& moe = config.model.moe;
+  if (description.parameters_per_expert > 0) {
+    description.sparsity = static_cast<double>(moe.experts + moe.shared_experts) /
+                           static_cast<double>(moe.top_k + moe.shared_experts);
+    description.granularity =
+        2.0 * static_cast<double>(config.model.hidden_size) / static_cast<double>(moe.expert_size);
+  }
+  description.tokens_per_step = config.batch.sequences * config.data.sequence_length;
+  description.visible_keys = static_cast<double>(config.data.sequence_length + 1) / 2.0;
+  description.flops_per_token =
+      model::training_flops_per_token(config.model, vocab_size, config.data.sequence_length);
+  description.layout = configs::choose_layout(config, cores);
+  description.turns = config.batch.sequences / (config.batch.grad_lanes * config.batch.micro_batch);
+  const layout::BatchShape batch{.turns = static_cast<int>(description.turns),
+                                 .grad_lanes = static_cast<int>(config.batch.grad_lanes),
+                                 .expert_lanes = static_cast<int>(config.batch.expert_lanes),
+                                 .micro_batch = static_cast<int>(config.batch.micro_batch)};
+  const layout::Layout layout(batch, static_cast<int>(description.layout.workers),
+                              static_cast<int>(description.layout.expert_parallel),
+                              static_cast<int>(moe.experts));
+  description.waves = layout.waves();
+  description.bytes_per_worker = count_bytes(config, description, layout);
+  return description;
+}
+
+std::string to_text(const RunDescription& d) {
+  const auto& bytes = d.bytes_per_worker;
+  const auto million = [](std::int64_t count) {
+    return fmt::format("{:.2f} M", static_cast<double>(count) / 1e6);
+  };
+  std::string text;
+  text += fmt::format("parameters       {} total, {} active per token (vocabulary {})\n",
+                      million(d.parameters.total), million(d.parameters.active), d.vocab_size);
+  text += fmt::format("experts          sparsity {:.2f}, granularity {:.2f}\n", d.sparsity, d.granularity);
+  text += fmt::format(
+      "compute          {:.2f} MFLOP per token, forward and backward, with {:.1f} visible keys per query\n"
+      "                 on average (sequences of one document); {:.2f} GFLOP per step of {} tokens\n",
+      d.flops_per_token / 1e6, d.visible_keys,
+      d.flops_per_token * static_cast<double>(d.tokens_per_step) / 1e9, d.tokens_per_step);
+  text += fmt::format("layout           {} workers, expert_parallel {}, {} turns of {} waves\n",
+                      d.layout.workers, d.layout.expert_parallel, d.turns, d.waves);
+  text += fmt::format(
+      "memory           {} per worker: parameters {}, gradient lanes {}, optimizer {},\n"
+      "                 activations about {}\n",
+      mebibytes(bytes.total()), mebibytes(bytes.parameters), mebibytes(bytes.gradient_lanes),
+      mebibytes(bytes.optimizer_state), mebibytes(bytes.activations));
+  return text;
+}
+
+std::string to_json(const RunDescription& d) {
+  const auto& bytes = d.bytes_per_worker;
+  const nlohmann::ordered_json json{
+      {"vocab_size", d.vocab_size},
+      {"parameters", {{"total", d.parameters.total}, {"active", d.parameters.active}}},
+      {"sparsity", d.sparsity},
+      {"granularity", d.granularity},
+      {"tokens_per_step", d.tokens_per_step},
+      {"visible_keys_per_query", d.visible_keys},
+      {"flops_per_token", d.flops_per_token},
+      {"layout",
+       {{"workers", d.layout.workers},
+        {"expert_parallel", d.layout.expert_parallel},
+        {"turns", d.turns},
+        {"waves", d.waves}}},
+      {"bytes_per_worker",
+       {{"parameters", bytes.parameters},
+        {"gradient_lanes", bytes.gradient_lanes},
+        {"optimizer_state", bytes.optimizer_state},
+        {"activations", bytes.activations},
+        {"total", bytes.total()}}}};
+  return json.dump(2) + "\n";
+}
+
+}  // namespace troupe::cli

@@ -1,0 +1,47 @@
+#pragma once
+#include <cstdint>
+#include <string>
+
+#include "configs/layout_choice.h"
+#include "configs/run_config.h"
+#include "model/cost.h"
+
+namespace troupe::cli {
+
+/// What a run is and what it takes.
+struct RunDescription {
+  std::int64_t vocab_size = 0;
+  model::ParameterCounts parameters;
+  std::int64_t dense_parameters = 0;       // held by every worker
+  std::int64_t parameters_per_expert = 0;  // over all layers with experts
+  double sparsity = 1.0;                   // (experts + shared) / (top_k + shared)
+  double granularity = 0.0;                // 2 * hidden / expert_size
+
+  std::int64_t tokens_per_step = 0;
+  double visible_keys = 0.0;  // average per query: (sequence_length + 1) / 2, sequences of one document
+  double flops_per_token = 0.0;
+
+  configs::LayoutChoice layout;
+  std::int64_t turns = 0;  // microbatches of a lane in a step
+  std::int64_t waves = 0;  // of a turn
+
+  // Of the worker that holds the most.
+  struct Bytes {
+    std::int64_t parameters = 0;
+    std::int64_t gradient_lanes = 0;
+    std::int64_t optimizer_state = 0;
+    std::int64_t activations = 0;  // estimate of one microbatch, experts evenly used
+    [[nodiscard]] std::int64_t total() const {
+      return parameters + gradient_lanes + optimizer_state + activations;
+    }
+  } bytes_per_worker;
+};
+
+/// Pure. cores: for `workers: auto`.
+[[nodiscard]] RunDescription describe_run(const configs::RunConfig& config, std::int64_t vocab_size,
+                                          std::int64_t cores);
+
+[[nodiscard]] std::string to_text(const RunDescription& description);
+[[nodiscard]] std::string to_json(const RunDescription& description);
+
+}  // namespace troupe::cli

@@ -1,0 +1,18 @@
+#include "cli/subcommands.h"
+
+namespace troupe::cli {
+
+void add_config(CLI::App& program, Action& action);
+void add_validate(CLI::App& program, Action& action);
+void add_describe(CLI::App& program, Action& action);
+
+const std::vector<AddSubcommand>& subcommands() {
+  static const std::vector<AddSubcommand> kAll{
+      add_config,
+      add_validate,
+      add_describe,
+  };
+  return kAll;
+}
+
+}  // namespace troupe::cli

@@ -1,0 +1,76 @@
+#include "cli/run_description.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/configs/config_text.h"
+
+namespace troupe::configs::testing {
+namespace {
+
+using cli::describe_run;
+using cli::RunDescription;
+
+// One layer without experts, one with: small enough to count by hand.
+constexpr const char* kSmall = R"(
+data: {sequence_length: 10}
+model:
+  hidden_size: 8
+  layers: 2
+  attention: {heads: 4, kv_heads: 2, head_dim: 4}
+  ffn: {intermediate_size: 12}
+  moe: {experts: 5, top_k: 2, expert_size: 3, shared_experts: 1}
+batch: {sequences: 12, micro_batch: 1, grad_lanes: 4, expert_lanes: 2}
+)";
+constexpr std::int64_t kAttention = (4 + 2 + 2) * 4 * 8 + 8 * 16 + 2 * 4;  // qkv, out, two norms of heads
+constexpr std::int64_t kExpert = 3 * 3 * 8;
+constexpr std::int64_t kDense = 128 * 8 + 2 * (kAttention + 2 * 8) + 3 * 12 * 8 + (5 * 8 + kExpert) + 8;
+
+TEST(DescribeRun, CountsParametersAsByHand) {
+  const RunDescription description = describe_run(parse(kSmall), 128, 1);
+  EXPECT_EQ(description.dense_parameters, kDense);
+  EXPECT_EQ(description.parameters.total, kDense + 5 * kExpert);
+  EXPECT_EQ(description.parameters.active, kDense + 2 * kExpert);  // tied: the head counts, once
+  EXPECT_DOUBLE_EQ(description.sparsity, 2.0);
+  EXPECT_DOUBLE_EQ(description.granularity, 16.0 / 3.0);
+}
+
+TEST(DescribeRun, ComputeIsSixPerActiveParameterPlusAttention) {
+  const RunDescription description = describe_run(parse(kSmall), 128, 1);
+  EXPECT_DOUBLE_EQ(description.flops_per_token, 6.0 * (kDense + 2 * kExpert) + 12.0 * 16 * 2 * 5.5);
+  EXPECT_EQ(description.tokens_per_step, 120);
+}
+
+TEST(DescribeRun, MemoryIsThatOfTheWorkerWhichHoldsTheMost) {
+  const RunDescription two = describe_run(parse(kSmall, {"parallel.workers=2"}), 128, 1);
+  EXPECT_EQ(two.layout, (LayoutChoice{2, 2}));
+  EXPECT_EQ(two.turns, 3);
+  EXPECT_EQ(two.waves, 2);
+  EXPECT_EQ(two.bytes_per_worker.parameters, 4 * (kDense + 3 * kExpert));
+  EXPECT_EQ(two.bytes_per_worker.gradient_lanes, 4 * (2 * kDense + 2 * 3 * kExpert));
+  EXPECT_EQ(two.bytes_per_worker.optimizer_state, 8 * (kDense / 2 + 3 * kExpert));
+  const RunDescription replicas =
+      describe_run(parse(kSmall, {"parallel.workers=2", "parallel.expert_parallel=1"}), 128, 1);
+  EXPECT_EQ(replicas.bytes_per_worker.parameters, 4 * (kDense + 5 * kExpert));
+  EXPECT_EQ(replicas.bytes_per_worker.gradient_lanes, 4 * (2 * kDense + 5 * kExpert));
+  EXPECT_EQ(replicas.bytes_per_worker.optimizer_state, 8 * (kDense / 2 + 5 * kExpert / 2));
+}
+
+TEST(DescribeRun, ADenseModelHasNoExperts) {
+  const RunDescription description = describe_run(parse(kSmall, {"model.moe.first_dense_layers=2"}), 128, 1);
+  EXPECT_EQ(description.parameters.total, description.parameters.active);
+  EXPECT_DOUBLE_EQ(description.sparsity, 1.0);
+}
+
+TEST(DescribeRun, JsonHoldsTheNumbers) {
+  const RunDescription description = describe_run(parse(kSmall), 128, 1);
+  const auto json = nlohmann::json::parse(to_json(description));
+  EXPECT_EQ(json["parameters"]["total"], description.parameters.total);
+  EXPECT_EQ(json["parameters"]["active"], description.parameters.active);
+  EXPECT_EQ(json["flops_per_token"], description.flops_per_token);
+  EXPECT_EQ(json["bytes_per_worker"]["total"], description.bytes_per_worker.total());
+}
+
+}  // namespace
+}  // namespace troupe::configs::testing
