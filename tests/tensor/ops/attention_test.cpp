@@ -159,6 +159,34 @@ TEST(Attention, NeverLooksOutsideTheDocument) {
   }
 }
 
+TEST(Attention, DoesNotDependOnStridesAndAlignment) {
+  const AttentionShape shape{.sequences = 1, .length = 90, .heads = 2, .kv_heads = 1, .head_dim = 24};
+  const auto first = packed(shape, 40);
+  const auto run = [&](std::int64_t gap) {
+    const auto q = StridedMatrix::random(90, 48, 1, gap);
+    const auto k = StridedMatrix::random(90, 24, 2, gap);
+    StridedMatrix out(90, 48, gap);
+    StridedMatrix dq(90, 48, gap);
+    StridedMatrix dk(90, 24, gap);
+    StridedMatrix dv(90, 24, gap);
+    Tensor log_sum_exp(Shape{2, 90});
+    Arena arena(std::size_t{1} << 20);
+    attention_forward(Execution{1}, shape, q.view(), k.view(), k.view(), first.view(), out.view(),
+                      log_sum_exp);
+    attention_backward(Execution{1}, arena, shape, q.view(), q.view(), k.view(), k.view(), out.view(),
+                       log_sum_exp, first.view(), dq.view(), dk.view(), dv.view());
+    std::vector<float> values;
+    for (const auto& matrix : {out.matrix(), dq.matrix(), dk.matrix(), dv.matrix()}) {
+      for (std::int64_t t = 0; t < 90; ++t)
+        values.insert(values.end(), matrix.row(t), matrix.row(t) + matrix.columns);
+    }
+    return values;
+  };
+  const auto contiguous = run(0);
+  EXPECT_EQ(run(1), contiguous);
+  EXPECT_EQ(run(16), contiguous);
+}
+
 TEST(Attention, DoesNotHideNotANumber) {
   const AttentionShape shape{.sequences = 1, .length = 100, .heads = 1, .kv_heads = 1, .head_dim = 16};
   const auto first = packed(shape, 1000);

@@ -69,6 +69,24 @@ TEST(Gemm, GivesTheSameBitsForEveryNumberOfThreads) {
   }
 }
 
+TEST(Gemm, DoesNotDependOnStridesAndAlignment) {
+  for (const Transpose transpose : {Transpose::kNo, Transpose::kYes}) {
+    const auto run = [&](std::int64_t gap) {
+      const auto a = StridedMatrix::random(37, 61, 1, gap);
+      const auto b = StridedMatrix::random(61, 61, 2, gap);
+      StridedMatrix c(37, 61, gap);
+      gemm(Execution{1}, Transpose::kNo, transpose, a.view(), b.view(), c.view());
+      std::vector<float> values;
+      for (std::int64_t i = 0; i < 37; ++i)
+        values.insert(values.end(), c.matrix().row(i), c.matrix().row(i) + 61);
+      return values;
+    };
+    const auto contiguous = run(0);
+    EXPECT_EQ(run(1), contiguous);
+    EXPECT_EQ(run(3), contiguous);
+  }
+}
+
 TEST(Gemm, KeepsTheCallersNumberOfOpenMpThreads) {
   const int before = omp_get_max_threads();
   omp_set_num_threads(3);
