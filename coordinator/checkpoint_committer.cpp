@@ -28,7 +28,8 @@ std::string first_disagreement(const std::map<std::int64_t, comm::ShardWritten>&
 
 }  // namespace
 
-CheckpointCommitter::CheckpointCommitter(comm::Epoch epoch, std::int64_t world_size, CheckpointCommits& commits,
+CheckpointCommitter::CheckpointCommitter(comm::Epoch epoch, std::int64_t world_size,
+                                         CheckpointCommits& commits,
                                          actors::Address<CheckpointListenerApi> listener)
     : epoch_(epoch), world_size_(world_size), commits_(commits), listener_(std::move(listener)) {}
 
@@ -38,7 +39,9 @@ void CheckpointCommitter::tell(Message message) const {
   TROUPE_CHECK(delivery != actors::Delivery::kFull, "the mailbox of {} is full", listener_.name());
 }
 
-void CheckpointCommitter::on(const BeginCommits& begin) { numerics_fingerprint_ = begin.numerics_fingerprint; }
+void CheckpointCommitter::on(const BeginCommits& begin) {
+  numerics_fingerprint_ = begin.numerics_fingerprint;
+}
 
 void CheckpointCommitter::on(const comm::ShardWritten& shard) {
   auto [found, is_new] = attempts_.try_emplace(shard.step);

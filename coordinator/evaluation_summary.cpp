@@ -12,7 +12,8 @@ LossSummary summarize_loss(const comm::DomainLoss& loss) {
   LossSummary summary;
   summary.tokens = loss.tokens;
   if (loss.tokens > 0) summary.nats_per_token = loss.nats / static_cast<double>(loss.tokens);
-  if (loss.bytes > 0) summary.bits_per_byte = loss.nats / (std::numbers::ln2 * static_cast<double>(loss.bytes));
+  if (loss.bytes > 0)
+    summary.bits_per_byte = loss.nats / (std::numbers::ln2 * static_cast<double>(loss.bytes));
   summary.perplexity = std::exp(summary.nats_per_token);
   return summary;
 }

@@ -91,10 +91,14 @@ void Membership::forward(const comm::WorkerMessageArrived& arrived) {
   if (member == nullptr) return;  // it was given up, or never joined: what it says counts no more
   const std::int64_t rank = rank_of(arrived.message);
   if (!speaks_for(member->identity, rank)) {
-    tell(Remark{Severity::kWarning, fmt::format("{} spoke for rank {}: ignored", name_of(member->identity), rank)});
+    tell(Remark{Severity::kWarning,
+                fmt::format("{} spoke for rank {}: ignored", name_of(member->identity), rank)});
   } else if (const auto* failure = std::get_if<comm::WorkerFailed>(&arrived.message)) {
     tell(WorkerBroke{name_of(member->identity), member->activity, *failure});
   } else {
+    if (const auto* step = std::get_if<comm::StepFinished>(&arrived.message)) {
+      roster_.remember_activity(arrived.connection, {step->rank, step->step + 1, "training"});
+    }
     tell(WorkerReported{arrived.message});
   }
 }
@@ -104,7 +108,8 @@ void Membership::listen() {
     const auto silence = roster_.heard(heard.connection, heard.time);
     if (!silence) continue;
     const std::string worker = name_of(roster_.find(heard.connection)->identity);
-    tell(Remark{Severity::kInfo, fmt::format("{} is back after {:.1f} s of silence", worker, seconds(*silence))});
+    tell(Remark{Severity::kInfo,
+                fmt::format("{} is back after {:.1f} s of silence", worker, seconds(*silence))});
     view_is_stale_ = true;
   }
 }
@@ -131,9 +136,10 @@ void Membership::on(const CheckHeartbeats&) {
   const TimePoint before = std::exchange(last_check_, now());
   if (last_check_ - before > options_.standstill) {
     roster_.forgive(last_check_);
-    tell(Remark{Severity::kWarning,
-                fmt::format("the coordinator stood still for {:.1f} s: no worker is blamed for silence in that time",
-                            seconds(last_check_ - before))});
+    tell(Remark{
+        Severity::kWarning,
+        fmt::format("the coordinator stood still for {:.1f} s: no worker is blamed for silence in that time",
+                    seconds(last_check_ - before))});
   }
   listen();
   suspect_silent_workers();
@@ -146,9 +152,9 @@ void Membership::suspect_silent_workers() {
   const auto suspects = roster_.suspect(now());
   for (const ConnectionId connection : suspects) {
     const WorkerRoster::Member& member = *roster_.find(connection);
-    tell(Remark{Severity::kWarning,
-                fmt::format("{} has been silent for {:.1f} s, {}: frozen, or cut off", name_of(member.identity),
-                            seconds(now() - member.last_heard), text_of(member.activity))});
+    tell(Remark{Severity::kWarning, fmt::format("{} has been silent for {:.1f} s, {}: frozen, or cut off",
+                                                name_of(member.identity), seconds(now() - member.last_heard),
+                                                text_of(member.activity))});
   }
   view_is_stale_ = view_is_stale_ || !suspects.empty();
 }

@@ -9,10 +9,14 @@ namespace troupe::coordinator {
 
 std::string_view to_string(RunState state) {
   switch (state) {
-    case RunState::kWaitingForWorkers: return "waiting for workers";
-    case RunState::kTraining: return "training";
-    case RunState::kStopping: return "stopping";
-    case RunState::kEnded: return "ended";
+    case RunState::kWaitingForWorkers:
+      return "waiting for workers";
+    case RunState::kTraining:
+      return "training";
+    case RunState::kStopping:
+      return "stopping";
+    case RunState::kEnded:
+      return "ended";
   }
   return "unknown";
 }
@@ -22,7 +26,8 @@ RunController::RunController(RunControllerOptions options, RunObserver& observer
       observer_(observer),
       on_ended_(std::move(on_ended)),
       scheduler_(options_.schedule),
-      progress_(options_.epoch, options_.world_size, options_.first_step, options_.schedule.run.steps, observer),
+      progress_(options_.epoch, options_.world_size, options_.first_step, options_.schedule.run.steps,
+                observer),
       newest_checkpoint_(options_.checkpoint) {}
 
 // ---- workers come --------------------------------------------------------------------------------
@@ -46,8 +51,9 @@ void RunController::on(const AllJoined& joined) {
 
 void RunController::on(const JoinLimitReached&) {
   if (state_ != RunState::kWaitingForWorkers) return;
-  fail(FailureKind::kDeadline, fmt::format("after {:.0f} s these workers had not joined: {} of {}; see the job's log",
-                                           seconds(options_.join_limit), missing_ranks(view_), view_.world_size));
+  fail(FailureKind::kDeadline,
+       fmt::format("after {:.0f} s these workers had not joined: {} of {}; see the job's log",
+                   seconds(options_.join_limit), missing_ranks(view_), view_.world_size));
 }
 
 void RunController::publish_plan(std::int64_t first_step) {
@@ -131,7 +137,8 @@ void RunController::on(const StopRequested& stop) {
     end(RunResult::kStopped, fmt::format("{} before training began", stop.reason));
     return;
   }
-  observer_.note(Severity::kInfo, fmt::format("{}: the workers finish their step, save and end", stop.reason));
+  observer_.note(Severity::kInfo,
+                 fmt::format("{}: the workers finish their step, save and end", stop.reason));
   broadcast(comm::StopTraining{stop.reason});
   set_state(RunState::kStopping);
 }
@@ -152,8 +159,8 @@ void RunController::on(const LeaveLimitReached&) {
 
 void RunController::end_dismissed() {
   if (failed_checkpoint_ && failed_checkpoint_->step == ended_step_) {
-    end(RunResult::kFailed, fmt::format("step {} is done, but its checkpoint could not be written: {}", ended_step_,
-                                        failed_checkpoint_->error));
+    end(RunResult::kFailed, fmt::format("step {} is done, but its checkpoint could not be written: {}",
+                                        ended_step_, failed_checkpoint_->error));
   } else {
     end(finished_ ? RunResult::kFinished : RunResult::kStopped, {});
   }
@@ -186,8 +193,8 @@ void RunController::on(const JobEnded& job) {
   if (dismissed_) {
     end_dismissed();
   } else if (state_ == RunState::kWaitingForWorkers) {
-    fail(FailureKind::kJobEnded, fmt::format("the worker job {} before these workers had joined: {} of {}", job.status,
-                                             missing_ranks(view_), view_.world_size));
+    fail(FailureKind::kJobEnded, fmt::format("the worker job {} before these workers had joined: {} of {}",
+                                             job.status, missing_ranks(view_), view_.world_size));
   } else {
     fail(FailureKind::kJobEnded, fmt::format("the worker job {} during training", job.status));
   }

@@ -2,8 +2,8 @@
 
 namespace troupe::coordinator {
 
-RunProgress::RunProgress(comm::Epoch epoch, std::int64_t world_size, std::int64_t first_step, std::int64_t last_step,
-                         RunObserver& observer)
+RunProgress::RunProgress(comm::Epoch epoch, std::int64_t world_size, std::int64_t first_step,
+                         std::int64_t last_step, RunObserver& observer)
     : epoch_(epoch),
       last_step_(last_step),
       observer_(observer),

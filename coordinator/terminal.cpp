@@ -27,16 +27,20 @@ std::optional<double> find(const std::map<std::string, double>& metrics, const s
 }
 
 std::string loss_text(const LossSummary& loss) {
-  return fmt::format("{:.4f} nats/token, {:.4f} bits/byte, perplexity {}", loss.nats_per_token, loss.bits_per_byte,
-                     count_text(loss.perplexity));
+  return fmt::format("{:.4f} nats/token, {:.4f} bits/byte, perplexity {}", loss.nats_per_token,
+                     loss.bits_per_byte, count_text(loss.perplexity));
 }
 
 std::string headline(const RunOutcome& outcome) {
   switch (outcome.result) {
-    case RunResult::kFinished: return "finished";
-    case RunResult::kStopped: return "stopped";
-    case RunResult::kAborted: return "ended at once";
-    case RunResult::kFailed: return "failed";
+    case RunResult::kFinished:
+      return "finished";
+    case RunResult::kStopped:
+      return "stopped";
+    case RunResult::kAborted:
+      return "ended at once";
+    case RunResult::kFailed:
+      return "failed";
   }
   return "ended";
 }
@@ -51,7 +55,8 @@ TerminalOptions TerminalOptions::detect(std::FILE* stream) {
   options.is_interactive = fd >= 0 && ::isatty(fd) == 1 && !is_dumb;
   options.has_colour = options.is_interactive && !environment_has("NO_COLOR");
   winsize size{};
-  if (options.is_interactive && ::ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) options.columns = size.ws_col;
+  if (options.is_interactive && ::ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+    options.columns = size.ws_col;
   return options;
 }
 
@@ -65,11 +70,13 @@ void Terminal::print_start(const std::string& title, const SummaryLines& lines) 
   print_lines(lines);
 }
 
-void Terminal::print_end(const RunOutcome& outcome, const SummaryLines& lines, const std::string& next_command) {
+void Terminal::print_end(const RunOutcome& outcome, const SummaryLines& lines,
+                         const std::string& next_command) {
   show_status({});
   std::string summary = fmt::format("{} at step {}", headline(outcome), outcome.step);
   if (outcome.loss) summary += fmt::format(", loss {:.4f}", *outcome.loss);
-  if (outcome.tokens > 0) summary += fmt::format(", {} tokens", count_text(static_cast<double>(outcome.tokens)));
+  if (outcome.tokens > 0)
+    summary += fmt::format(", {} tokens", count_text(static_cast<double>(outcome.tokens)));
   if (outcome.seconds > 0.0) summary += fmt::format(", {} of training", duration_text(outcome.seconds));
   const bool failed = outcome.result == RunResult::kFailed;
   print(painted(summary, failed ? Colour::kRed : Colour::kBold));
@@ -159,7 +166,8 @@ void Terminal::evaluation_finished(const EvaluationSummary& evaluation) {
 
 void Terminal::print_domains(const EvaluationSummary& evaluation) {
   SummaryLines lines;
-  for (const auto& [domain, loss] : evaluation.domains) lines.emplace_back(printable(domain), loss_text(loss));
+  for (const auto& [domain, loss] : evaluation.domains)
+    lines.emplace_back(printable(domain), loss_text(loss));
   print_lines(lines);
 }
 
@@ -173,17 +181,21 @@ void Terminal::checkpoint_settled(const CheckpointView& checkpoint) {
     print(fmt::format("step {}: checkpoint {} ({} in {:.1f} s)", checkpoint.step, checkpoint.path,
                       bytes_text(checkpoint.bytes), checkpoint.seconds));
   } else {
-    note(Severity::kWarning, fmt::format("the checkpoint of step {} could not be written: {}; training goes on",
-                                         checkpoint.step, checkpoint.error));
+    note(Severity::kWarning,
+         fmt::format("the checkpoint of step {} could not be written: {}; training goes on", checkpoint.step,
+                     checkpoint.error));
   }
 }
 
 void Terminal::note(Severity severity, const std::string& text) {
   const std::string line = printable(text);
   switch (severity) {
-    case Severity::kInfo: return print(line);
-    case Severity::kWarning: return print(painted("warning: " + line, Colour::kYellow));
-    case Severity::kError: return print(painted("error: " + line, Colour::kRed));
+    case Severity::kInfo:
+      return print(line);
+    case Severity::kWarning:
+      return print(painted("warning: " + line, Colour::kYellow));
+    case Severity::kError:
+      return print(painted("error: " + line, Colour::kRed));
   }
 }
 

@@ -49,7 +49,8 @@ std::string printable(std::string_view text) {
     const auto byte = static_cast<unsigned char>(result[i]);
     const bool is_c0 = (byte < 0x20 && byte != '\n' && byte != '\t') || byte == 0x7F;
     // U+0080 to U+009F are control characters too: 0xC2 0x80 to 0xC2 0x9F.
-    const bool is_c1 = byte == 0xC2 && i + 1 < result.size() && static_cast<unsigned char>(result[i + 1]) < 0xA0;
+    const bool is_c1 =
+        byte == 0xC2 && i + 1 < result.size() && static_cast<unsigned char>(result[i + 1]) < 0xA0;
     if (is_c1) result.erase(i, 1);
     if (is_c0 || is_c1) result[i] = '?';
   }

@@ -57,12 +57,13 @@ std::optional<std::string> WorkerRoster::refuse_ranks(const comm::JoinRequested&
   const bool possible = identity.ranks >= 1 && identity.first_rank >= 0 && identity.ranks <= world_size_ &&
                         identity.first_rank <= world_size_ - identity.ranks;
   if (!possible) {
-    return fmt::format("there are no {} ranks from {} on among {} workers", identity.ranks, identity.first_rank,
-                       world_size_);
+    return fmt::format("there are no {} ranks from {} on among {} workers", identity.ranks,
+                       identity.first_rank, world_size_);
   }
   auto next = by_first_rank_.upper_bound(identity.first_rank);
   if (next != by_first_rank_.end() && next->first < identity.first_rank + identity.ranks) {
-    return fmt::format("its rank {} is taken by {}", next->first, name_of(members_.at(next->second).identity));
+    return fmt::format("its rank {} is taken by {}", next->first,
+                       name_of(members_.at(next->second).identity));
   }
   if (next == by_first_rank_.begin()) return std::nullopt;
   const comm::JoinRequested& before = members_.at(std::prev(next)->second).identity;
@@ -73,7 +74,8 @@ std::optional<std::string> WorkerRoster::refuse_ranks(const comm::JoinRequested&
 std::optional<std::string> WorkerRoster::refuse_difference(const comm::JoinRequested& identity) const {
   if (identity.run_folder_nonce != nonce_) {
     return fmt::format(
-        "it does not see the coordinator's run folder: the nonce there is {}, it read {}; the folder must be on a "
+        "it does not see the coordinator's run folder: the nonce there is {}, it read {}; the folder must be "
+        "on a "
         "file system that all hosts share",
         nonce_, identity.run_folder_nonce.empty() ? "none" : identity.run_folder_nonce);
   }
@@ -81,7 +83,8 @@ std::optional<std::string> WorkerRoster::refuse_difference(const comm::JoinReque
   const comm::JoinRequested& first = members_.at(by_first_rank_.begin()->second).identity;
   if (identity.numerics_fingerprint == first.numerics_fingerprint) return std::nullopt;
   return fmt::format(
-      "it computes other numbers: its numerics fingerprint is {:016x}, that of {} is {:016x}; all hosts need the same "
+      "it computes other numbers: its numerics fingerprint is {:016x}, that of {} is {:016x}; all hosts need "
+      "the same "
       "build and the same kind of processor",
       identity.numerics_fingerprint, name_of(first), first.numerics_fingerprint);
 }

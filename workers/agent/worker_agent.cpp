@@ -33,8 +33,9 @@ std::string host_name() {
 
 }  // namespace
 
-comm::JoinRequested identify(const std::filesystem::path& run_folder, std::int64_t first_rank, std::int64_t ranks,
-                             std::int64_t world_size, std::uint64_t numerics_fingerprint) {
+comm::JoinRequested identify(const std::filesystem::path& run_folder, std::int64_t first_rank,
+                             std::int64_t ranks, std::int64_t world_size,
+                             std::uint64_t numerics_fingerprint) {
   comm::JoinRequested identity;
   identity.first_rank = first_rank;
   identity.ranks = ranks;
@@ -73,8 +74,8 @@ struct ReportActivity {};
 
 namespace {
 
-using ListenerApi = actors::Accepts<comm::CoordinatorConnected, comm::CoordinatorMessageArrived, comm::CoordinatorLost,
-                                    comm::LinkFinished, ReportActivity>;
+using ListenerApi = actors::Accepts<comm::CoordinatorConnected, comm::CoordinatorMessageArrived,
+                                    comm::CoordinatorLost, comm::LinkFinished, ReportActivity>;
 
 }  // namespace
 
@@ -135,8 +136,8 @@ WorkerAgent::WorkerAgent(comm::ControlClient& client, AgentOptions options)
       options_(std::move(options)),
       state_(std::make_unique<State>()),
       runtime_(1, [this](const Error& error) { state_->lose(error.what()); }) {
-  listener_ =
-      runtime_.spawn("control listener", [this] { return std::make_unique<Listener>(*state_, client_, options_); });
+  listener_ = runtime_.spawn("control listener",
+                             [this] { return std::make_unique<Listener>(*state_, client_, options_); });
 }
 
 WorkerAgent::~WorkerAgent() = default;
@@ -146,7 +147,8 @@ bool WorkerAgent::wait(std::unique_lock<std::mutex>& lock, Condition condition, 
   const bool settled =
       state_->changed.wait_for(lock, limit, [&] { return condition() || state_->lost || state_->refusal; });
   if (condition()) return true;
-  if (state_->refusal) throw Error(ErrorCode::kConfig, "the coordinator refused this worker: {}", *state_->refusal);
+  if (state_->refusal)
+    throw Error(ErrorCode::kConfig, "the coordinator refused this worker: {}", *state_->refusal);
   if (state_->lost) throw Error(ErrorCode::kPeerLost, "the coordinator is lost: {}", *state_->lost);
   return settled;
 }
@@ -159,7 +161,8 @@ comm::StartTraining WorkerAgent::join(const comm::JoinRequested& identity) {
   client_.start(listener_);
   report(identity);
   std::unique_lock lock(state_->mutex);
-  if (!wait(lock, [&] { return state_->start.has_value(); }, options_.join_limit)) {
+  if (!wait(
+          lock, [&] { return state_->start.has_value(); }, options_.join_limit)) {
     throw Error(ErrorCode::kTimeout, "not all workers joined within {:.0f} s", seconds(options_.join_limit));
   }
   return *state_->start;
@@ -172,7 +175,8 @@ std::int64_t WorkerAgent::newest_plan_version() {
 
 comm::StepPlan WorkerAgent::plan(std::int64_t version) {
   std::unique_lock lock(state_->mutex);
-  wait(lock, [&] { return state_->plan.version >= version; }, kForever);
+  wait(
+      lock, [&] { return state_->plan.version >= version; }, kForever);
   return state_->plan;
 }
 
@@ -190,11 +194,15 @@ void WorkerAgent::report(comm::WorkerMessage message) {
   if (const auto* step = std::get_if<comm::StepFinished>(&message)) set_activity(step->step + 1, "training");
   for (;;) {
     switch (client_.send(message)) {
-      case actors::Delivery::kDelivered: return;
-      case actors::Delivery::kFull: (void)client_.wait_until_acknowledged(kQueueWait); break;
+      case actors::Delivery::kDelivered:
+        return;
+      case actors::Delivery::kFull:
+        (void)client_.wait_until_acknowledged(kQueueWait);
+        break;
       case actors::Delivery::kDead: {
         const std::lock_guard lock(state_->mutex);
-        throw Error(ErrorCode::kPeerLost, "the coordinator is lost: {}", state_->lost.value_or("the link is closed"));
+        throw Error(ErrorCode::kPeerLost, "the coordinator is lost: {}",
+                    state_->lost.value_or("the link is closed"));
       }
     }
   }
@@ -207,14 +215,16 @@ void WorkerAgent::finish(std::span<const comm::TrainingEnded> ended) {
   }
   {
     std::unique_lock lock(state_->mutex);
-    wait(lock, [&] { return state_->dismissed; }, kForever);
+    wait(
+        lock, [&] { return state_->dismissed; }, kForever);
   }
   client_.finish();
   std::unique_lock lock(state_->mutex);
   state_->changed.wait(lock, [&] { return state_->link_finished || state_->lost; });
 }
 
-void WorkerAgent::fail(std::int64_t rank, const std::string& error_code, const std::string& message) noexcept {
+void WorkerAgent::fail(std::int64_t rank, const std::string& error_code,
+                       const std::string& message) noexcept {
   try {
     if (client_.send(comm::WorkerFailed{rank, error_code, message}) == actors::Delivery::kDelivered) {
       (void)client_.wait_until_acknowledged(kFailureWait);

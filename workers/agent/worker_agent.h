@@ -29,10 +29,10 @@ struct AgentOptions {
   std::function<void(const std::string& reason)> on_coordinator_lost;
 };
 
-/// A worker process' view of its coordinator. Thread-safe: with the inproc backend all compute threads use one.
-/// Nothing here holds up a step: plans and requests are there before they are asked for, and reports queue
-/// while the coordinator stands still. Methods that can throw throw Error{kPeerLost} once the coordinator is
-/// lost: its connection closed, or it was silent for too long.
+/// A worker process' view of its coordinator. Thread-safe: with the inproc backend all compute threads use
+/// one. Nothing here holds up a step: plans and requests are there before they are asked for, and reports
+/// queue while the coordinator stands still. Methods that can throw throw Error{kPeerLost} once the
+/// coordinator is lost: its connection closed, or it was silent for too long.
 class WorkerAgent final : public RunControl {
  public:
   /// `client` is not started yet, and must outlive the agent.
@@ -52,16 +52,17 @@ class WorkerAgent final : public RunControl {
   /// As if the coordinator had asked. Async-signal-safe.
   void request_stop() noexcept;
 
-  /// What this process is doing, for the coordinator's messages when it falls silent. Every finished step that
-  /// is reported says so by itself.
+  /// What this process is doing, for the coordinator's messages when it falls silent. Every finished step
+  /// that is reported says so by itself.
   void set_activity(std::int64_t step, const std::string& activity);
   /// Queues a report. Waits only when the coordinator has acknowledged nothing for thousands of them.
   void report(comm::WorkerMessage message) override;
 
-  /// The end of a run that went well: reports the end of this process's ranks, and waits until the coordinator
-  /// has everything and dismisses the worker. The last call.
+  /// The end of a run that went well: reports the end of this process's ranks, and waits until the
+  /// coordinator has everything and dismisses the worker. The last call.
   void finish(std::span<const comm::TrainingEnded> ended);
-  /// The end of one that did not: tells the coordinator why, and waits a moment for it to arrive. Never throws.
+  /// The end of one that did not: tells the coordinator why, and waits a moment for it to arrive. Never
+  /// throws.
   void fail(std::int64_t rank, const std::string& error_code, const std::string& message) noexcept;
 
  private:

@@ -1,0 +1,222 @@
+#include "coordinator/coordinator.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <csignal>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "actors/asio_runtime.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "comm/control/contact.h"
+#include "comm/control/run_files.h"
+#include "comm/control/tcp_server.h"
+#include "coordinator/checkpoint_committer.h"
+#include "coordinator/job_launcher.h"
+#include "coordinator/membership.h"
+#include "coordinator/run_controller.h"
+#include "coordinator/signal_watch.h"
+
+namespace troupe::coordinator {
+namespace {
+
+using Milliseconds = std::chrono::milliseconds;
+
+constexpr int kActorThreads = 3;  // one may be held up by the disk
+constexpr std::size_t kMailbox = 1 << 20;
+constexpr Milliseconds kWatchInterval{1000};
+constexpr Milliseconds kExitLimit{30000};  // for a job whose workers were dismissed
+constexpr Milliseconds kEndGrace{5000};
+constexpr std::size_t kTailLines = 20;
+
+std::string signal_name(int signal) {
+  switch (signal) {
+    case SIGINT:
+      return "SIGINT";
+    case SIGTERM:
+      return "SIGTERM";
+    case SIGUSR1:
+      return "SIGUSR1";
+    default:
+      return fmt::format("signal {}", signal);
+  }
+}
+
+}  // namespace
+
+class Coordinator::Impl {
+ public:
+  Impl(const CoordinatorOptions& options, RunFolder& folder, CheckpointCommits& commits,
+       RunObserver& observer)
+      : options_(options), folder_(folder), epoch_(folder.raise_epoch()) {
+    listen();
+    spawn_actors(commits, observer);
+  }
+
+  [[nodiscard]] comm::Epoch epoch() const { return epoch_; }
+  [[nodiscard]] std::filesystem::path contact_file() const { return folder_.path() / comm::kContactFile; }
+
+  RunOutcome run_supervised(const JobOptions& options) {
+    const JobCommand command = build_job_command(options);
+    log::debug("starting {}", fmt::join(command.arguments, " "));
+    JobLauncher job(command, folder_.logs() / fmt::format("workers-{}.log", epoch_));
+    begin();
+    RunOutcome outcome = wait(&job);
+    const bool dismissed = outcome.result == RunResult::kFinished || outcome.result == RunResult::kStopped;
+    if (dismissed) let_exit(job);
+    job.end(kEndGrace);
+    finish();
+    if (outcome.result == RunResult::kFailed) add_log(outcome, job);
+    return outcome;
+  }
+
+  RunOutcome run_classic() {
+    begin();
+    RunOutcome outcome = wait(nullptr);
+    finish();
+    return outcome;
+  }
+
+ private:
+  void listen() {
+    server_ = std::make_unique<comm::TcpControlServer>(options_.control, comm::make_secret(), clock_);
+    server_->begin_epoch(epoch_);
+    comm::write_contact(contact_file(), server_->contact(epoch_));
+  }
+
+  void spawn_actors(CheckpointCommits& commits, RunObserver& observer) {
+    runtime_ =
+        std::make_unique<actors::AsioRuntime>(kActorThreads, [this](const Error& error) { fail(error); });
+    const actors::SpawnOptions mailbox{.mailbox_capacity = kMailbox};
+    controller_ = runtime_->spawn(
+        "run controller",
+        [this, &observer] {
+          RunControllerOptions options;
+          options.epoch = epoch_;
+          options.world_size = options_.workers;
+          options.checkpoint = options_.checkpoint;
+          options.first_step = options_.first_step;
+          options.schedule = options_.schedule;
+          return std::make_unique<RunController>(options, observer,
+                                                 [this](const RunOutcome& end) { settle(end); });
+        },
+        mailbox);
+    committer_ = runtime_->spawn(
+        "checkpoint committer",
+        [this, &commits, listener = controller_] {
+          return std::make_unique<CheckpointCommitter>(epoch_, options_.workers, commits, listener);
+        },
+        mailbox);
+    membership_ = runtime_->spawn(
+        "membership",
+        [this, listener = controller_] {
+          MembershipOptions options;
+          options.epoch = epoch_;
+          options.world_size = options_.workers;
+          options.nonce = folder_.nonce();
+          return std::make_unique<Membership>(options, *server_, listener);
+        },
+        mailbox);
+  }
+
+  void begin() {
+    (void)controller_.send(BeginRun{membership_, committer_});
+    server_->start(membership_);
+  }
+
+  /// The actors are gone after this: no observer is called any more, and the links are closed.
+  void finish() {
+    runtime_.reset();
+    server_.reset();
+  }
+
+  void settle(const RunOutcome& outcome) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!outcome_) outcome_ = outcome;
+    }
+    signals_.wake();
+  }
+
+  void fail(const Error& error) {
+    RunOutcome outcome;
+    outcome.message = fmt::format("the coordinator failed: {}", error.what());
+    settle(outcome);
+  }
+
+  RunOutcome wait(JobLauncher* job) {
+    for (;;) {
+      if (auto outcome = take_outcome()) return *outcome;
+      if (const auto signal = signals_.wait(kWatchInterval)) handle(*signal);
+      if (job != nullptr) watch(*job);
+    }
+  }
+
+  std::optional<RunOutcome> take_outcome() {
+    const std::lock_guard lock(mutex_);
+    return outcome_;
+  }
+
+  void handle(int signal) {
+    if (signal == SIGCHLD) return;
+    const bool again = std::exchange(stop_requested_, true);
+    if (again && signal == SIGUSR1) return;
+    (void)controller_.send(StopRequested{signal_name(signal), again ? signal : 0});
+  }
+
+  void watch(JobLauncher& job) {
+    const auto& status = job.poll();
+    if (!status || std::exchange(job_end_reported_, true)) return;
+    (void)controller_.send(JobEnded{status->text()});
+  }
+
+  void let_exit(JobLauncher& job) {
+    const TimePoint deadline = clock_.now() + kExitLimit;
+    while (!job.poll() && clock_.now() < deadline) (void)signals_.wait(kWatchInterval);
+    if (!job.poll()) {
+      log::warn("the worker job did not end by itself within {} s", seconds(kExitLimit));
+    } else if (!job.poll()->succeeded()) {
+      log::warn("the run is complete, but the worker job {}; see {}", job.poll()->text(),
+                job.log_file().string());
+    }
+  }
+
+  static void add_log(RunOutcome& outcome, const JobLauncher& job) {
+    outcome.log_file = job.log_file().string();
+    outcome.log_tail = job.log_tail(kTailLines);
+  }
+
+  CoordinatorOptions options_;
+  RunFolder& folder_;
+  comm::Epoch epoch_;
+  SystemClock clock_;
+  SignalWatch signals_;
+  bool stop_requested_ = false;
+  bool job_end_reported_ = false;
+  std::mutex mutex_;
+  std::optional<RunOutcome> outcome_;
+  std::unique_ptr<comm::TcpControlServer> server_;  // outlives the actors
+  std::unique_ptr<actors::AsioRuntime> runtime_;
+  actors::Address<RunControllerApi> controller_;
+  actors::Address<CheckpointCommitterApi> committer_;
+  actors::Address<MembershipApi> membership_;
+};
+
+Coordinator::Coordinator(const CoordinatorOptions& options, RunFolder& folder, CheckpointCommits& commits,
+                         RunObserver& observer)
+    : impl_(std::make_unique<Impl>(options, folder, commits, observer)) {}
+
+Coordinator::~Coordinator() = default;
+
+comm::Epoch Coordinator::epoch() const { return impl_->epoch(); }
+
+std::filesystem::path Coordinator::contact_file() const { return impl_->contact_file(); }
+
+RunOutcome Coordinator::run_supervised(const JobOptions& job) { return impl_->run_supervised(job); }
+
+RunOutcome Coordinator::run_classic() { return impl_->run_classic(); }
+
+}  // namespace troupe::coordinator
