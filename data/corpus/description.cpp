@@ -13,7 +13,7 @@ namespace {
 using detail::YamlMap;
 
 constexpr std::size_t kMaxDescriptionBytes = 1 << 20;
-constexpr IntegerRange kVocabRange{300, 1 << 20};
+constexpr IntegerRange kVocabRange{kSmallestVocab, kLargestVocab};
 
 /// Names that go into file names, JSON and metrics.
 std::string checked_name(const YamlMap& map, std::string_view key) {

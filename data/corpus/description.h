@@ -7,6 +7,10 @@
 
 namespace troupe::data {
 
+/// The smallest vocabulary has all bytes and room for some more.
+inline constexpr std::int64_t kSmallestVocab = 300;
+inline constexpr std::int64_t kLargestVocab = 1 << 20;
+
 /// How the text is taken out of a file. Compressed files (gzip) are recognised by their first bytes.
 enum class TextFormat : std::uint8_t { kText, kHtml };
 
