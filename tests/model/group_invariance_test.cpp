@@ -118,8 +118,8 @@ TEST(ExpertLanes, LaneOfALaneIsItsNumberModuloTheExpertLanes) {
   EXPECT_TRUE(std::ranges::all_of(result.expert_lanes[1], [](float value) { return value == 0.0F; }));
 }
 
-TEST(ExpertLanes, ALaneAddsItsMicrobatchesInOrder) {
-  // Each microbatch alone, then added in lane order by hand.
+TEST(ExpertLanes, ALaneIsTheSumOfItsMicrobatches) {
+  // Each microbatch alone, added by hand; GroupInvariance checks the bits of the order.
   const ModelOptions with_losses = options();
   const auto lanes = batches();
   const reference::Step step = reference::random_step(with_losses, lanes);
