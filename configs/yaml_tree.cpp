@@ -190,10 +190,22 @@ void set_place(Node& node, const Place& place) {
   for (Node& item : node.items) set_place(item, place);
 }
 
+/// yaml-cpp looks through all of an open bracket before it says a word, and needs 250 bytes for each.
+void refuse_open_brackets(std::string_view text, const std::string& source) {
+  constexpr int kMostOpen = 1000;
+  int open = 0;
+  for (const char c : text) {
+    if (c == '[' || c == '{') ++open;
+    if ((c == ']' || c == '}') && open > 0) --open;
+    if (open > kMostOpen) throw YamlError({source}, fmt::format("more than {} open brackets", kMostOpen));
+  }
+}
+
 Node parse(std::string_view text, const std::string& source, Node absent) {
   if (text.size() > kMaximumYamlBytes) {
     throw YamlError({source}, fmt::format("{} bytes; at most {} are read", text.size(), kMaximumYamlBytes));
   }
+  refuse_open_brackets(text, source);
   TextStream buffer(text);
   std::istream stream(&buffer);
   try {
