@@ -75,6 +75,7 @@ void add_inspect(CLI::App& data, Action& action) {
 void add_data(CLI::App& program, Action& action) {
   auto* subcommand = program.add_subcommand("data", "Prepare text for training, and look at it");
   subcommand->require_subcommand(1);
+  subcommand->footer("Example:\n  troupe data inspect data/debian");
   add_prepare(*subcommand, action);
   add_inspect(*subcommand, action);
 }

@@ -5,6 +5,7 @@ namespace troupe::cli {
 void add_config(CLI::App& program, Action& action);
 void add_validate(CLI::App& program, Action& action);
 void add_describe(CLI::App& program, Action& action);
+void add_data(CLI::App& program, Action& action);
 void add_tokenizer(CLI::App& program, Action& action);
 
 const std::vector<AddSubcommand>& subcommands() {
@@ -12,6 +13,7 @@ const std::vector<AddSubcommand>& subcommands() {
       add_config,
       add_validate,
       add_describe,
+      add_data,
       add_tokenizer,
   };
   return kAll;
