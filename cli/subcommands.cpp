@@ -7,6 +7,7 @@ void add_validate(CLI::App& program, Action& action);
 void add_describe(CLI::App& program, Action& action);
 void add_data(CLI::App& program, Action& action);
 void add_tokenizer(CLI::App& program, Action& action);
+void add_checkpoint(CLI::App& program, Action& action);
 
 const std::vector<AddSubcommand>& subcommands() {
   static const std::vector<AddSubcommand> kAll{
@@ -15,6 +16,7 @@ const std::vector<AddSubcommand>& subcommands() {
       add_describe,
       add_data,
       add_tokenizer,
+      add_checkpoint,
   };
   return kAll;
 }
