@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <string>
 
 #include "comm/control/messages.h"
 
@@ -20,6 +21,8 @@ class RunControl {
   [[nodiscard]] virtual bool stop_requested() = 0;
   /// Never waits for the coordinator.
   virtual void report(comm::WorkerMessage message) = 0;
+  /// What this worker is doing from now on: named when it falls silent or dies. Cheap.
+  virtual void set_activity(std::int64_t step, const std::string& activity) = 0;
 };
 
 }  // namespace troupe::workers

@@ -90,6 +90,7 @@ comm::TrainingEnded TrainingLoop::run() {
     if (step == plan_.last_step) plan_ = control_.plan(plan_.version + 1);
     const ControlWord mine{.stop = control_.stop_requested() ? 1 : 0,
                            .plan_version = control_.newest_plan_version()};
+    control_.set_activity(step + 1, "training");
     const StepResult& result = trainer_.step(mine);
     step = result.step;
     report(result);
@@ -112,6 +113,7 @@ void TrainingLoop::border(std::int64_t step) {
 }
 
 void TrainingLoop::evaluate(std::int64_t step, std::int64_t sequences) {
+  control_.set_activity(step, "evaluating");
   const EvaluationResult result = evaluator_.evaluate(sequences);
   if (rank_ != 0) return;
   comm::EvaluationFinished message{.step = step, .domains = {}, .loads = loads(result.counts)};
@@ -122,6 +124,7 @@ void TrainingLoop::evaluate(std::int64_t step, std::int64_t sequences) {
 }
 
 void TrainingLoop::sample(std::int64_t step) {
+  control_.set_activity(step, "sampling");
   for (std::size_t i = 0; i < events_.prompts.size(); ++i) {
     const std::string& prompt = events_.prompts[i];
     std::string text = sampler_.sample(prompt, static_cast<std::int64_t>(i), events_.sample_tokens, {});
@@ -133,6 +136,7 @@ void TrainingLoop::sample(std::int64_t step) {
 void TrainingLoop::save(std::int64_t step) {
   if (saved_step_ == step) return;
   saved_step_ = step;
+  control_.set_activity(step, "saving");
   const TrainingCounters& counters = trainer_.state().counters;
   const std::string folder = storage::CheckpointStore::temporary_name(step, storage_.epoch);
   comm::ShardWritten message{.rank = rank_,

@@ -191,7 +191,6 @@ void WorkerAgent::set_activity(std::int64_t step, const std::string& activity) {
 }
 
 void WorkerAgent::report(comm::WorkerMessage message) {
-  if (const auto* step = std::get_if<comm::StepFinished>(&message)) set_activity(step->step + 1, "training");
   for (;;) {
     switch (client_.send(message)) {
       case actors::Delivery::kDelivered:

@@ -52,9 +52,7 @@ class WorkerAgent final : public RunControl {
   /// As if the coordinator had asked. Async-signal-safe.
   void request_stop() noexcept;
 
-  /// What this process is doing, for the coordinator's messages when it falls silent. Every finished step
-  /// that is reported says so by itself.
-  void set_activity(std::int64_t step, const std::string& activity);
+  void set_activity(std::int64_t step, const std::string& activity) override;
   /// Queues a report. Waits only when the coordinator has acknowledged nothing for thousands of them.
   void report(comm::WorkerMessage message) override;
 

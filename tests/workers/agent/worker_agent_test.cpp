@@ -186,10 +186,9 @@ TEST_F(WorkerAgentTest, AReportWaitsOnlyWhileTheQueueIsFull) {
 
 TEST_F(WorkerAgentTest, TheCoordinatorLearnsWhatTheWorkerDoes) {
   WorkerAgent agent(client_, quick());
-  comm::StepFinished step;
-  step.step = 4;
-  agent.report(step);
-  EXPECT_EQ(client_.sent<comm::WorkerActive>(), (comm::WorkerActive{0, 5, "training"}));
+  join(agent);
+  agent.set_activity(5, "saving");
+  EXPECT_EQ(client_.sent<comm::WorkerActive>(), (comm::WorkerActive{0, 5, "saving"}));
 }
 
 TEST_F(WorkerAgentTest, ALostCoordinatorEndsEveryWaitAndIsToldOnce) {
