@@ -124,6 +124,11 @@ void MetricsHub::set_workers(std::vector<WorkerRecord> workers, std::int64_t epo
   publish("workers", event);
 }
 
+void MetricsHub::set_folder(const std::string& folder) {
+  const std::scoped_lock lock(mutex_);
+  info_.folder = folder;
+}
+
 void MetricsHub::set_state(const std::string& state) {
   {
     const std::scoped_lock lock(mutex_);

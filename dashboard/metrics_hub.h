@@ -28,6 +28,7 @@ class MetricsHub {
   void record(const CheckpointRecord& checkpoint);
   void record_phases(std::int64_t rank, const std::map<std::string, double>& phase_seconds);
   void set_workers(std::vector<WorkerRecord> workers, std::int64_t epoch);
+  void set_folder(const std::string& folder);
   void set_state(const std::string& state);
   void note(const std::string& severity, const std::string& text);
 

@@ -1,0 +1,100 @@
+#include "cli/metrics_observer.h"
+
+namespace troupe::cli {
+namespace {
+
+dashboard::LayerRecord layer_record(const comm::LayerLoad& load,
+                                    const coordinator::LayerLoadStatistics& statistics) {
+  return {.layer = load.layer,
+          .counts = load.counts,
+          .bias = load.bias,
+          .metrics = {{"max_violation_batch", statistics.max_violation_batch},
+                      {"max_violation_window", statistics.max_violation_window},
+                      {"load_entropy", statistics.load_entropy},
+                      {"dead_experts", static_cast<double>(statistics.dead_experts)},
+                      {"load_p05", statistics.load_p05},
+                      {"load_p50", statistics.load_p50},
+                      {"load_p95", statistics.load_p95},
+                      {"bias_min", statistics.bias_min},
+                      {"bias_max", statistics.bias_max}}};
+}
+
+dashboard::DomainEvaluation domain_evaluation(const coordinator::LossSummary& loss) {
+  return {.loss = loss.nats_per_token, .bits_per_byte = loss.bits_per_byte, .tokens = loss.tokens};
+}
+
+std::string severity_name(coordinator::Severity severity) {
+  switch (severity) {
+    case coordinator::Severity::kInfo:
+      return "info";
+    case coordinator::Severity::kWarning:
+      return "warning";
+    case coordinator::Severity::kError:
+      return "error";
+  }
+  return "info";
+}
+
+}  // namespace
+
+void MetricsObserver::state_changed(coordinator::RunState state) {
+  hub_.set_state(std::string(coordinator::to_string(state)));
+}
+
+void MetricsObserver::step_finished(const coordinator::StepView& step) {
+  dashboard::StepRecord record{.time = step.time,
+                               .step = step.report.step,
+                               .tokens = step.report.tokens_total,
+                               .metrics = step.report.metrics,
+                               .layers = {}};
+  for (std::size_t i = 0; i < step.layers.size(); ++i) {
+    record.layers.push_back(layer_record(step.report.loads[i], step.layers[i]));
+  }
+  file_.write(record);
+  hub_.record(record);
+}
+
+void MetricsObserver::worker_step_finished(const comm::StepFinished& report) {
+  hub_.record_phases(report.rank, report.phase_seconds);
+}
+
+void MetricsObserver::evaluation_finished(const coordinator::EvaluationSummary& evaluation) {
+  dashboard::EvaluationRecord record{.time = clock_.wall_seconds(),
+                                     .step = evaluation.step,
+                                     .total = domain_evaluation(evaluation.overall),
+                                     .domains = {}};
+  for (const auto& [domain, loss] : evaluation.domains) record.domains[domain] = domain_evaluation(loss);
+  file_.write(record);
+  hub_.record(record);
+}
+
+void MetricsObserver::sample_finished(const comm::SampleFinished& sample) {
+  hub_.record(dashboard::SampleRecord{.step = sample.step, .prompt = sample.prompt, .text = sample.text});
+}
+
+void MetricsObserver::checkpoint_settled(const coordinator::CheckpointView& checkpoint) {
+  hub_.record(dashboard::CheckpointRecord{.step = checkpoint.step,
+                                          .seconds = checkpoint.seconds,
+                                          .bytes = checkpoint.bytes,
+                                          .error = checkpoint.error});
+}
+
+void MetricsObserver::membership_changed(const coordinator::MembershipView& membership) {
+  std::vector<dashboard::WorkerRecord> workers;
+  for (const auto& worker : membership.workers) {
+    for (std::int64_t rank = worker.first_rank; rank < worker.first_rank + worker.ranks; ++rank) {
+      workers.push_back({.rank = rank,
+                         .host = worker.host,
+                         .process_id = worker.process_id,
+                         .heartbeat_age_seconds = worker.heartbeat_age_seconds,
+                         .suspected = worker.suspected});
+    }
+  }
+  hub_.set_workers(std::move(workers), membership.epoch);
+}
+
+void MetricsObserver::note(coordinator::Severity severity, const std::string& text) {
+  hub_.note(severity_name(severity), text);
+}
+
+}  // namespace troupe::cli

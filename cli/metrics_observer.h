@@ -1,0 +1,33 @@
+#pragma once
+#include <map>
+
+#include "base/clock.h"
+#include "coordinator/run_observer.h"
+#include "dashboard/jsonl_sink.h"
+#include "dashboard/metrics_hub.h"
+
+namespace troupe::cli {
+
+/// Hands what the coordinator sees of a run to the dashboard and to metrics.jsonl. The references must
+/// outlive it.
+class MetricsObserver final : public coordinator::RunObserver {
+ public:
+  MetricsObserver(dashboard::MetricsHub& hub, dashboard::JsonlSink& file, const Clock& clock)
+      : hub_(hub), file_(file), clock_(clock) {}
+
+  void state_changed(coordinator::RunState state) override;
+  void step_finished(const coordinator::StepView& step) override;
+  void worker_step_finished(const comm::StepFinished& report) override;
+  void evaluation_finished(const coordinator::EvaluationSummary& evaluation) override;
+  void sample_finished(const comm::SampleFinished& sample) override;
+  void checkpoint_settled(const coordinator::CheckpointView& checkpoint) override;
+  void membership_changed(const coordinator::MembershipView& membership) override;
+  void note(coordinator::Severity severity, const std::string& text) override;
+
+ private:
+  dashboard::MetricsHub& hub_;
+  dashboard::JsonlSink& file_;
+  const Clock& clock_;
+};
+
+}  // namespace troupe::cli

@@ -1,0 +1,139 @@
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "cli/config_arguments.h"
+#include "cli/exit_codes.h"
+#include "cli/subcommands.h"
+#include "cli/training_run.h"
+#include "cli/worker_process.h"
+#include "comm/collectives/broadcast_text.h"
+#include "comm/collectives/mpi/mpi_environment.h"
+#include "configs/layout_choice.h"
+#include "configs/load.h"
+
+namespace troupe::cli {
+namespace {
+
+struct TrainArguments {
+  ConfigArguments config;
+  std::optional<std::int64_t> workers;
+  std::string run_folder;
+  std::string resume = "auto";
+};
+
+configs::RunConfig load(const TrainArguments& arguments) {
+  ConfigArguments with_workers = arguments.config;
+  if (arguments.workers)
+    with_workers.overrides.push_back("parallel.workers=" + std::to_string(*arguments.workers));
+  return with_workers.load();
+}
+
+RunRequest request_of(const TrainArguments& arguments, configs::RunConfig config,
+                      const configs::LayoutChoice& layout) {
+  config.parallel.workers = layout.workers;
+  config.parallel.expert_parallel = layout.expert_parallel;
+  return {.config = std::move(config),
+          .config_path = arguments.config.path,
+          .run_folder = arguments.run_folder,
+          .resume = parse_resume(arguments.resume)};
+}
+
+int train_supervised(const TrainArguments& arguments) {
+  const configs::RunConfig config = load(arguments);
+  const configs::LayoutChoice layout = configs::choose_layout(config, available_cores());
+  TrainingRun run(request_of(arguments, config, layout));
+  return run.run_supervised();
+}
+
+// ---- classic mode: one MPI job, rank 0 is the coordinator, the others are the workers ------------
+
+constexpr char kRunFolderFollows = '+';  // then the path; anything else: rank 0 could not start
+
+int classic_worker(comm::Communicator& job, std::unique_ptr<comm::Communicator> workers) {
+  const std::string text = comm::broadcast_text(job, "", 0);
+  if (text.empty() || text[0] != kRunFolderFollows) return kFailure;  // rank 0 said why
+  const std::filesystem::path run_folder = text.substr(1);
+  const configs::RunConfig config = configs::load_config(run_folder / "config.yaml", {});
+  std::vector<std::unique_ptr<comm::Communicator>> ranks;
+  ranks.push_back(std::move(workers));
+  const int code = run_worker_process(run_folder, config, std::move(ranks));
+  if (code != kSuccess) comm::MpiEnvironment::abort(code);
+  return code;
+}
+
+configs::RunConfig load_classic(const TrainArguments& arguments, std::int64_t workers) {
+  TrainArguments with_workers = arguments;
+  if (arguments.workers && *arguments.workers != workers) {
+    throw Error(ErrorCode::kConfig,
+                "--workers {}: mpirun started {} processes, one coordinator and {} workers",
+                *arguments.workers, workers + 1, workers);
+  }
+  with_workers.workers = workers;
+  return load(with_workers);
+}
+
+int classic_coordinator(comm::Communicator& job, const TrainArguments& arguments) {
+  std::optional<TrainingRun> run;
+  try {
+    const configs::RunConfig config = load_classic(arguments, job.size() - 1);
+    run.emplace(request_of(arguments, config, configs::choose_layout(config, available_cores())));
+  } catch (...) {
+    static_cast<void>(comm::broadcast_text(job, "failed", 0));
+    throw;
+  }
+  static_cast<void>(comm::broadcast_text(job, kRunFolderFollows + run->folder().string(), 0));
+  const int code = run->run_classic();
+  if (code != kSuccess && code != kStartAgain) comm::MpiEnvironment::abort(code);  // workers may still run
+  return code;
+}
+
+int train_classic(const TrainArguments& arguments) {
+  const comm::MpiEnvironment environment;
+  if (environment.size() < 2) {
+    throw Error(
+        ErrorCode::kConfig,
+        "under mpirun, rank 0 is the coordinator and the others are workers: start at least 2 processes, or "
+        "run `troupe train` without mpirun");
+  }
+  const auto job = comm::make_mpi_communicator(environment);
+  const bool coordinates = environment.rank() == 0;
+  log::set_up(coordinates ? "coordinator" : "worker " + std::to_string(environment.rank() - 1));
+  auto workers = job->split(coordinates ? 0 : 1, environment.rank());
+  try {
+    return coordinates ? classic_coordinator(*job, arguments) : classic_worker(*job, std::move(workers));
+  } catch (const Error& error) {  // caught here, so that MPI ends properly
+    if (coordinates) log::error("{}", error.what());
+    return error.code() == ErrorCode::kConfig ? kUsage : kFailure;
+  }
+}
+
+}  // namespace
+
+void add_train(CLI::App& program, Action& action) {
+  const auto arguments = std::make_shared<TrainArguments>();
+  auto* subcommand = program.add_subcommand("train", "Train a model, or go on with a run that was stopped");
+  arguments->config.add_to(*subcommand);
+  subcommand->add_option("--workers", arguments->workers, "Workers; never changes a bit of the result");
+  subcommand->add_option("--run-dir", arguments->run_folder,
+                         "Folder of the run; without it a new numbered one in run.dir");
+  subcommand->add_option("--resume", arguments->resume,
+                         "auto: from the newest checkpoint of the run, if any; never; or a step");
+  subcommand->footer(
+      "Examples:\n"
+      "  troupe train configs/quickstart.yaml\n"
+      "  troupe train configs/quickstart.yaml --workers 4 --set run.steps=500 --run-dir runs/longer\n"
+      "  mpirun -n 9 --hostfile hosts troupe train configs/quickstart.yaml    one coordinator, 8 workers\n"
+      "Exit codes: 0 finished, 75 saved and can be started again, 1 failed, 2 wrong usage or configuration");
+  subcommand->callback([arguments, &action] {
+    action = [arguments] {
+      return comm::MpiEnvironment::launched_by_mpi() ? train_classic(*arguments)
+                                                     : train_supervised(*arguments);
+    };
+  });
+}
+
+}  // namespace troupe::cli

@@ -1,0 +1,51 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <variant>
+
+#include "configs/run_config.h"
+
+namespace troupe::cli {
+
+/// Where a run begins: the newest checkpoint if there is one, initial values, or the checkpoint of a step.
+struct ResumeAuto {};
+struct ResumeNever {};
+struct ResumeStep {
+  std::int64_t step;
+};
+using Resume = std::variant<ResumeAuto, ResumeNever, ResumeStep>;
+
+/// "auto", "never" or a step; throws kConfig.
+[[nodiscard]] Resume parse_resume(const std::string& text);
+
+struct RunRequest {
+  configs::RunConfig config;  // workers and expert_parallel resolved
+  std::string config_path;    // for messages
+  std::string run_folder;     // empty: a new numbered one
+  Resume resume;
+};
+
+/// The coordinator's side of a run: its folder, checkpoint to start from, dashboard, terminal. Everything
+/// that can be refused is refused by the constructor, before anything of a new run is left behind.
+class TrainingRun {
+ public:
+  explicit TrainingRun(RunRequest request);
+  ~TrainingRun();
+  TrainingRun(const TrainingRun&) = delete;
+  TrainingRun& operator=(const TrainingRun&) = delete;
+
+  /// Absolute.
+  [[nodiscard]] const std::filesystem::path& folder() const;
+  /// Starts the worker job and returns the exit code of the run.
+  [[nodiscard]] int run_supervised();
+  /// The workers were started by someone else.
+  [[nodiscard]] int run_classic();
+
+ private:
+  class Implementation;
+  std::unique_ptr<Implementation> implementation_;
+};
+
+}  // namespace troupe::cli

@@ -1,0 +1,48 @@
+#include "cli/training_setup.h"
+
+#include "base/error.h"
+
+namespace troupe::cli {
+
+layout::BatchShape batch_shape(const configs::RunConfig& config) {
+  const auto& batch = config.batch;
+  return {.turns = static_cast<int>(batch.sequences / (batch.grad_lanes * batch.micro_batch)),
+          .grad_lanes = static_cast<int>(batch.grad_lanes),
+          .expert_lanes = static_cast<int>(batch.expert_lanes),
+          .micro_batch = static_cast<int>(batch.micro_batch)};
+}
+
+workers::TrainingOptions training_options(const configs::RunConfig& config, std::int64_t vocab_size) {
+  return {.seed = static_cast<std::uint64_t>(config.run.seed),
+          .steps = config.run.steps,
+          .model = config.model,
+          .vocab_size = vocab_size,
+          .data = config.data,
+          .batch = batch_shape(config),
+          .optimizer = config.optimizer,
+          .schedule = config.schedule,
+          .threads = static_cast<int>(config.parallel.threads)};
+}
+
+workers::EventOptions event_options(const configs::RunConfig& config) {
+  return {.evaluation_sequences = config.evaluation.sequences,
+          .final_evaluation_sequences = config.evaluation.final_sequences,
+          .prompts = config.sampling.prompts,
+          .sample_tokens = config.sampling.tokens};
+}
+
+CorpusFacts read_corpus_facts(const configs::RunConfig& config) {
+  const data::TokenDataset train(std::filesystem::path(config.data.corpus) / data::kTrainFile);
+  const std::int64_t tokens = train.header().vocab_size;
+  CorpusFacts facts{.vocab_size = (tokens + 127) / 128 * 128,
+                    .tokenizer_hash = train.header().tokenizer_hash};
+  if (!config.model.vocab_size) return facts;
+  if (*config.model.vocab_size < tokens) {
+    throw Error(ErrorCode::kConfig, "model.vocab_size: {} is less than the {} tokens of the corpus {}",
+                *config.model.vocab_size, tokens, config.data.corpus);
+  }
+  facts.vocab_size = *config.model.vocab_size;
+  return facts;
+}
+
+}  // namespace troupe::cli
