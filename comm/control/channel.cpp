@@ -8,7 +8,7 @@ namespace troupe::comm {
 
 actors::Delivery Channel::send(std::string payload) {
   const std::size_t bytes = payload.size();
-  if (total_unacknowledged_bytes_ + bytes > kMaxUnacknowledgedBytes) return actors::Delivery::kFull;
+  if (total_unacknowledged_bytes_ + bytes > max_unacknowledged_bytes_) return actors::Delivery::kFull;
   output_ += encode_frame({FrameKind::kMessage, epoch_, last_sent_ + 1, std::move(payload)});
   ++last_sent_;
   unacknowledged_bytes_.push_back(bytes);

@@ -19,7 +19,8 @@ class Channel {
   /// Messages on their way, or not taken in by the other end, at most.
   static constexpr std::size_t kMaxUnacknowledgedBytes = std::size_t{128} << 20;
 
-  explicit Channel(Epoch epoch) : epoch_(epoch) {}
+  explicit Channel(Epoch epoch, std::size_t max_unacknowledged_bytes = kMaxUnacknowledgedBytes)
+      : epoch_(epoch), max_unacknowledged_bytes_(max_unacknowledged_bytes) {}
 
   [[nodiscard]] Epoch epoch() const { return epoch_; }
 
@@ -49,6 +50,7 @@ class Channel {
   void check_acknowledgement(std::uint64_t sequence);
 
   Epoch epoch_;
+  std::size_t max_unacknowledged_bytes_;
   FrameDecoder decoder_;
   std::string output_;
   std::uint64_t last_sent_ = 0;

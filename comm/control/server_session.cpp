@@ -51,7 +51,7 @@ void ServerSession::authenticate(std::string_view bytes) {
 void ServerSession::open(Epoch epoch) {
   phase_ = Phase::kOpen;
   last_heard_ = state_.clock.now();
-  channel_.emplace(epoch);
+  channel_.emplace(epoch, state_.unacknowledged_bytes);
   events_.push(WorkerConnected{id_, epoch, peer_});
   take_messages();
 }

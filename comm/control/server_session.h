@@ -16,6 +16,7 @@ struct ServerState {
   Secret secret{};
   const Clock& clock;
   Duration farewell{};
+  std::size_t unacknowledged_bytes = 0;  // at most, on one connection
   Epoch epoch = 0;
   actors::Address<ServerEvents> events;
   std::int64_t stale_messages = 0;

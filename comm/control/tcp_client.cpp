@@ -1,36 +1,30 @@
 #include "comm/control/tcp_client.h"
 
 #include <algorithm>
-#include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
 #include <utility>
-#include <vector>
 
 #include "base/error.h"
 #include "comm/control/channel.h"
 #include "comm/control/codec.h"
 #include "comm/control/event_queue.h"
-#include "comm/control/handshake.h"
 #include "comm/control/silence.h"
-#include "comm/control/tcp_stream.h"
+#include "comm/control/tcp_connector.h"
 
 namespace troupe::comm {
 
 namespace asio = boost::asio;
 using actors::Delivery;
-using asio::ip::tcp;
 using boost::system::error_code;
 using namespace std::chrono_literals;
 
 namespace {
 
-constexpr Duration kConnectAgain = 100ms;
 constexpr Duration kRetry = 10ms;         // while a mailbox is full
 constexpr Duration kLongestBeat = 500ms;  // deadlines are looked at once per beat
 constexpr std::size_t kReadBytes = 64 << 10;
@@ -48,11 +42,11 @@ class TcpControlClient::Implementation final : public detail::TcpStreamOwner {
  public:
   Implementation(const Contact& contact, const ControlOptions& options, const Clock& clock,
                  const TcpClientLimits& limits)
-      : contact_(contact),
-        clock_(clock),
+      : clock_(clock),
         limits_(limits),
         beat_interval_(beat_interval(options)),
         silence_(limits.silence, beat_interval_),
+        connector_(context_, contact, clock, limits.connect, limits.handshake),
         channel_(contact.epoch) {}
 
   ~Implementation() override {
@@ -64,7 +58,6 @@ class TcpControlClient::Implementation final : public detail::TcpStreamOwner {
     const std::lock_guard lock(mutex_);
     TROUPE_CHECK(!thread_.joinable(), "the control client was started before");
     mailbox_ = std::move(events);
-    give_up_at_ = clock_.now() + limits_.connect;
     asio::post(context_, [this] { connect(); });
     beat_later();
     thread_ = std::thread([this] { context_.run(); });
@@ -98,64 +91,34 @@ class TcpControlClient::Implementation final : public detail::TcpStreamOwner {
   }
 
  private:
-  enum class Phase { kConnecting, kChallenge, kVerdict, kOpen, kLeaving, kOver };
+  enum class Phase { kConnecting, kOpen, kLeaving, kOver };
 
-  // ---- finding the coordinator -----------------------------------------------------------------
+  // ---- what connector and stream report ------------------------------------------------------
 
   void connect() {
-    const std::lock_guard lock(mutex_);
-    if (phase_ == Phase::kOver) return;
-    phase_ = Phase::kConnecting;
-    attempt_until_ = clock_.now() + limits_.handshake;
-    error_code not_numeric;
-    const auto address = asio::ip::make_address(contact_.address, not_numeric);
-    if (!not_numeric) return open_socket({tcp::endpoint(address, contact_.port)});
-    resolver_.async_resolve(contact_.address, std::to_string(contact_.port),
-                            [this](const error_code& error, const tcp::resolver::results_type& endpoints) {
-                              const std::lock_guard lock_again(mutex_);
-                              if (error) return connect_again_later(error.message());
-                              open_socket({endpoints.begin(), endpoints.end()});
-                            });
+    connector_.start(
+        [this](std::unique_ptr<detail::TcpStream> stream) {
+          const std::lock_guard lock(mutex_);
+          open(std::move(stream));
+        },
+        [this](const std::string& reason) {
+          const std::lock_guard lock(mutex_);
+          lose(reason);
+        });
   }
 
-  void open_socket(std::vector<tcp::endpoint> endpoints) {
-    candidates_ = std::move(endpoints);
-    socket_ = tcp::socket(context_);
-    asio::async_connect(socket_, candidates_, [this](const error_code& error, const tcp::endpoint&) {
-      const std::lock_guard lock(mutex_);
-      if (error) return connect_again_later(error.message());
-      begin_handshake();
-    });
+  void open(std::unique_ptr<detail::TcpStream> stream) {
+    stream_ = std::move(stream);
+    stream_->set_owner(*this);
+    phase_ = Phase::kOpen;
+    silence_.heard(clock_.now());
+    events_.push(CoordinatorConnected{});
+    take_messages();
   }
-
-  void begin_handshake() {
-    if (phase_ == Phase::kOver) return;
-    if (stream_ && !stream_->is_idle()) return connect_again_later("the last attempt is not over");
-    phase_ = Phase::kChallenge;
-    handshake_.clear();
-    attempt_until_ = clock_.now() + limits_.handshake;
-    stream_ = std::make_unique<detail::TcpStream>(std::move(socket_), *this);
-    stream_->read(kChallengeBytes);
-  }
-
-  void connect_again_later(const std::string& reason) {
-    if (phase_ == Phase::kOver) return;
-    if (clock_.now() >= give_up_at_) {
-      return lose(fmt::format("no coordinator lets this worker in at {}:{}: {}", contact_.address,
-                              contact_.port, reason));
-    }
-    phase_ = Phase::kConnecting;
-    attempt_until_ = TimePoint::max();
-    connect_timer_.expires_after(kConnectAgain);
-    connect_timer_.async_wait([this](const error_code&) { connect(); });
-  }
-
-  // ---- what the stream reports -----------------------------------------------------------------
 
   void on_bytes(std::string_view bytes) override {
     const std::lock_guard lock(mutex_);
     try {
-      if (phase_ == Phase::kChallenge || phase_ == Phase::kVerdict) return shake_hands(bytes);
       silence_.heard(clock_.now());
       channel_.feed(bytes);
       take_messages();
@@ -166,36 +129,9 @@ class TcpControlClient::Implementation final : public detail::TcpStreamOwner {
 
   void on_end(const std::string& reason) override {
     const std::lock_guard lock(mutex_);
-    if (phase_ == Phase::kChallenge || phase_ == Phase::kVerdict) {
-      return connect_again_later(reason +
-                                 " during the handshake; another run's secret, or a busy coordinator");
-    }
     if (phase_ == Phase::kLeaving) return end(LinkFinished{});
     take_the_rest();
     lose(channel_.in_frame() ? reason + " in the middle of a message" : reason);
-  }
-
-  void shake_hands(std::string_view bytes) {
-    handshake_ += bytes;
-    const std::size_t wanted = phase_ == Phase::kChallenge ? kChallengeBytes : kVerdictBytes;
-    if (handshake_.size() < wanted) return stream_->read(wanted - handshake_.size());
-    const std::string frame = std::exchange(handshake_, {});
-    if (phase_ == Phase::kChallenge) {
-      nonces_ = {read_challenge(frame), make_secret()};
-      phase_ = Phase::kVerdict;
-      stream_->write(make_answer(contact_.secret, nonces_, contact_.epoch));
-      return stream_->read(kVerdictBytes);
-    }
-    const Verdict verdict = check_verdict(contact_.secret, nonces_, frame);
-    if (!verdict.welcome) {
-      return lose(
-          fmt::format("this worker's epoch {} is over; the run is at {}", contact_.epoch, verdict.epoch));
-    }
-    phase_ = Phase::kOpen;
-    silence_.heard(clock_.now());
-    events_.push(CoordinatorConnected{});
-    take_messages();
-    flush();
   }
 
   // ---- messages --------------------------------------------------------------------------------
@@ -293,40 +229,22 @@ class TcpControlClient::Implementation final : public detail::TcpStreamOwner {
     if (phase_ == Phase::kOpen && silent) {
       return lose(fmt::format("the coordinator is silent for {} s", seconds(limits_.silence)));
     }
-    const bool trying =
-        phase_ == Phase::kConnecting || phase_ == Phase::kChallenge || phase_ == Phase::kVerdict;
-    if (trying && now > attempt_until_) give_up_attempt();
     if (phase_ != Phase::kOpen || stream_->is_writing()) return;
     channel_.acknowledge();
     flush();
-  }
-
-  /// The pending operation fails, and with it the attempt; a handshake is closed, which reports nothing.
-  void give_up_attempt() {
-    attempt_until_ = TimePoint::max();
-    error_code ignored;  // there may be nothing to cancel
-    resolver_.cancel();
-    socket_.close(ignored);
-    if (phase_ == Phase::kConnecting) return;
-    stream_->close();
-    connect_again_later("the coordinator does not answer");
   }
 
   void lose(const std::string& reason) { end(CoordinatorLost{reason}); }
 
   void end(detail::ClientEvent last_event) {
     if (std::exchange(phase_, Phase::kOver) == Phase::kOver) return;
-    error_code ignored;  // there may be nothing to cancel
-    resolver_.cancel();
-    connect_timer_.cancel(ignored);
-    socket_.close(ignored);
+    connector_.cancel();
     if (stream_) stream_->close();
     events_.push(std::move(last_event));
     (void)flush_events();
     acknowledged_.notify_all();
   }
 
-  const Contact contact_;
   const Clock& clock_;
   const TcpClientLimits limits_;
   const Duration beat_interval_;
@@ -334,10 +252,6 @@ class TcpControlClient::Implementation final : public detail::TcpStreamOwner {
   mutable std::mutex mutex_;
   std::condition_variable acknowledged_;
   asio::io_context context_{1};
-  tcp::resolver resolver_{context_};
-  std::vector<tcp::endpoint> candidates_;
-  tcp::socket socket_{context_};  // while connecting
-  asio::steady_timer connect_timer_{context_};
   asio::steady_timer beat_timer_{context_};
   asio::steady_timer retry_timer_{context_};
   bool retrying_ = false;
@@ -345,12 +259,9 @@ class TcpControlClient::Implementation final : public detail::TcpStreamOwner {
 
   Phase phase_ = Phase::kConnecting;
   bool finishing_ = false;
-  TimePoint give_up_at_;
-  TimePoint attempt_until_ = TimePoint::max();
   TimePoint leave_until_;
   SilenceDetector silence_;
-  std::string handshake_;  // the expected frame, as far as it came
-  Nonces nonces_;
+  detail::TcpConnector connector_;
   Channel channel_;
   detail::EventQueue<ClientEvents> events_;
   actors::Address<ClientEvents> mailbox_;

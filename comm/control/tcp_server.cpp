@@ -78,7 +78,11 @@ class TcpControlServer::Implementation {
         accept_timer_(context_),
         beat_timer_(context_),
         retry_timer_(context_),
-        state_{.secret = secret, .clock = clock, .farewell = limits.farewell, .events = {}} {}
+        state_{.secret = secret,
+               .clock = clock,
+               .farewell = limits.farewell,
+               .unacknowledged_bytes = limits.unacknowledged_bytes,
+               .events = {}} {}
 
   ~Implementation() {
     context_.stop();

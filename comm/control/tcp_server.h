@@ -5,17 +5,19 @@
 #include <string>
 
 #include "base/clock.h"
+#include "comm/control/channel.h"
 #include "comm/control/contact.h"
 #include "comm/control/options.h"
 #include "comm/control/server.h"
 
 namespace troupe::comm {
 
-/// What strangers may cost the server.
+/// What one connection may cost the server.
 struct TcpServerLimits {
   Duration handshake = std::chrono::seconds(5);  // until a connection is authenticated, or closed
   Duration farewell = std::chrono::seconds(2);   // after close(), until the worker has closed its end, too
   std::size_t pending_connections = 64;          // not authenticated; one more closes the oldest
+  std::size_t unacknowledged_bytes = Channel::kMaxUnacknowledgedBytes;
 };
 
 /// The server over TCP, with a thread of its own: heartbeats go out also when every actor is busy.

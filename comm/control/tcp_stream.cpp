@@ -16,7 +16,7 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 
 TcpStream::TcpStream(asio::ip::tcp::socket socket, TcpStreamOwner& owner)
-    : socket_(std::move(socket)), owner_(owner) {
+    : socket_(std::move(socket)), owner_(&owner) {
   error_code ignored;  // small messages are delayed without it, nothing more
   socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
   if (::fcntl(socket_.native_handle(), F_SETFD, FD_CLOEXEC) != 0)
@@ -29,7 +29,7 @@ void TcpStream::read(std::size_t max_bytes) {
                           [this](const error_code& error, std::size_t bytes) {
                             reading_ = false;
                             if (error) return fail(error);
-                            if (is_open()) owner_.on_bytes({buffer_.data(), bytes});
+                            if (is_open()) owner_->on_bytes({buffer_.data(), bytes});
                           });
 }
 
@@ -48,7 +48,6 @@ void TcpStream::write_next() {
     if (!is_open()) return;
     if (!queued_bytes_.empty()) return write_next();
     if (finishing_) finish_writing();
-    owner_.on_written();
   });
 }
 
@@ -67,7 +66,7 @@ void TcpStream::close() {
 void TcpStream::fail(const error_code& error) {
   if (!is_open()) return;
   close();
-  owner_.on_end(error == asio::error::eof ? "closed by the other end" : error.message());
+  owner_->on_end(error == asio::error::eof ? "closed by the other end" : error.message());
 }
 
 }  // namespace troupe::comm::detail

@@ -13,8 +13,6 @@ class TcpStreamOwner {
   virtual ~TcpStreamOwner() = default;
   /// Answers one read().
   virtual void on_bytes(std::string_view bytes) = 0;
-  /// Everything written is in the kernel's hands.
-  virtual void on_written() {}
   /// The other end closed, or something failed; the stream is closed. Once; not after close().
   virtual void on_end(const std::string& reason) = 0;
 };
@@ -26,6 +24,9 @@ class TcpStream {
   TcpStream(boost::asio::ip::tcp::socket socket, TcpStreamOwner& owner);
   TcpStream(const TcpStream&) = delete;
   TcpStream& operator=(const TcpStream&) = delete;
+
+  /// Who hears the news from now on.
+  void set_owner(TcpStreamOwner& owner) { owner_ = &owner; }
 
   /// Reads what comes, `max_bytes` at most; the owner asks again when it wants more.
   void read(std::size_t max_bytes);
@@ -46,7 +47,7 @@ class TcpStream {
   static constexpr std::size_t kBufferBytes = 64 << 10;
 
   boost::asio::ip::tcp::socket socket_;
-  TcpStreamOwner& owner_;
+  TcpStreamOwner* owner_;
   std::array<char, kBufferBytes> buffer_;
   std::string writing_bytes_;
   std::string queued_bytes_;

@@ -36,8 +36,8 @@ TEST(Channel, KeepsMessagesUntilTheyAreTakenInAndAcknowledged) {
 }
 
 TEST(Channel, BoundsWhatIsUnacknowledged) {
-  Channel here(1), there(1);
-  const std::string large(kMaxPayloadBytes, 'x');
+  Channel here(1, 200), there(1);
+  const std::string large(100, 'x');
   EXPECT_EQ(here.send(large), Delivery::kDelivered);
   EXPECT_EQ(here.send(large), Delivery::kDelivered);
   EXPECT_EQ(here.send("x"), Delivery::kFull);

@@ -227,11 +227,11 @@ TEST_F(TcpControlTest, DropsSingleMessagesOfAnotherEpoch) {
 }
 
 TEST_F(TcpControlTest, BoundsWhatWaitsForAWorkerThatDoesNotRead) {
-  start_server();
+  start_server({.unacknowledged_bytes = 1 << 20});
   RawPeer worker(contact_);
   worker.authenticate(contact_);
   const ConnectionId id = expect<WorkerConnected>(inbox_).connection;
-  const CoordinatorMessage large = StopTraining{std::string(16 << 20, 'x')};
+  const CoordinatorMessage large = StopTraining{std::string(100 << 10, 'x')};
   int sent = 0;
   while (sent < 100 && server_->send(id, large) == Delivery::kDelivered) ++sent;
   EXPECT_LT(sent, 100);
