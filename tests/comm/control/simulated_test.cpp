@@ -71,8 +71,11 @@ TEST_F(SimulatedNetworkTest, WorkerGivesUpBehindAPartition) {
 TEST_F(SimulatedNetworkTest, AShortPartitionOnlyDelays) {
   network_.partition("worker 0");
   EXPECT_EQ(client_->send(WorkerActive{}), Delivery::kDelivered);
+  EXPECT_EQ(server_->send(1, StopTraining{"enough"}), Delivery::kDelivered);
   EXPECT_FALSE(next(server_inbox_, 20s).has_value());
+  EXPECT_FALSE(client_inbox_.try_receive().has_value()) << "a message passed a partition";
   network_.heal("worker 0");
+  EXPECT_TRUE(is<CoordinatorMessageArrived>(next(client_inbox_)));
   EXPECT_TRUE(is<WorkerMessageArrived>(next(server_inbox_)));
   EXPECT_FALSE(next(client_inbox_, 60s).has_value());
 }
