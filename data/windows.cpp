@@ -1,5 +1,7 @@
 #include "data/windows.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace troupe::data {

@@ -12,7 +12,7 @@ namespace {
 
 using detail::YamlMap;
 
-constexpr std::size_t kMaxDescriptionBytes = 1 << 20;
+constexpr std::size_t kMaxDescriptionBytes = 1 << 16;  // also bounds what nested brackets cost yaml-cpp
 constexpr IntegerRange kVocabRange{kSmallestVocab, kLargestVocab};
 
 /// Names that go into file names, JSON and metrics.
@@ -107,6 +107,10 @@ std::vector<std::string> CorpusDescription::domain_names() const {
 }
 
 CorpusDescription parse_corpus_description(std::string_view yaml, const std::filesystem::path& file) {
+  if (yaml.size() > kMaxDescriptionBytes) {
+    throw Error(ErrorCode::kConfig, "{}: {} bytes; at most {} are read", file.string(), yaml.size(),
+                kMaxDescriptionBytes);
+  }
   try {
     const YAML::Node root = YAML::Load(std::string(yaml));
     CorpusDescription result = parse_description(YamlMap(root, file, "a corpus description"), file);

@@ -95,6 +95,12 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"empty_file", kGood, "", "is not a map"}),
     [](const auto& parameter) { return parameter.param.name; });
 
+TEST(CorpusDescription, RefusesTextsThatWouldCostMemory) {
+  expect_error(ErrorCode::kConfig, "at most 65536 are read", [] { (void)parse(std::string(100'000, ' ')); });
+  expect_error(ErrorCode::kConfig, "corpus.yaml:", [] { (void)parse(std::string(65'000, '[')); });
+  expect_error(ErrorCode::kConfig, "corpus.yaml:", [] { (void)parse("name: &a [*a]\nsources: *a\n"); });
+}
+
 TEST(CorpusDescription, NamesAMissingFile) {
   expect_error(ErrorCode::kConfig, "no such corpus description",
                [] { (void)load_corpus_description("/nonexistent.yaml"); });
