@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 
+#include <cerrno>
+
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -27,9 +29,18 @@ void TemporaryFolder::publish(const fs::path& target) {
   // Exchanged, the old content lies in this folder, which the destructor removes.
   const unsigned how = fs::exists(target) ? RENAME_EXCHANGE : 0;
   if (::renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, target.c_str(), how) != 0) {
-    throw io_error("cannot move the new content to " + target.string());
+    if (errno != EINVAL) throw io_error("cannot move the new content to " + target.string());
+    detail::replace_in_two_steps(path_, target);  // the file system cannot exchange
   }
   sync_folder(target.parent_path());
 }
+
+namespace detail {
+void replace_in_two_steps(const fs::path& source, const fs::path& target) {
+  TemporaryFolder old(source.string() + ".old");
+  fs::rename(target, old.path());
+  fs::rename(source, target);
+}
+}  // namespace detail
 
 }  // namespace troupe::data
