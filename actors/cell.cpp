@@ -53,14 +53,12 @@ Delivery Cell::push(std::unique_ptr<Envelope> envelope) { return enqueue(std::mo
 void Cell::push_past_bound(std::unique_ptr<Envelope> envelope) { enqueue(std::move(envelope), false); }
 
 Delivery Cell::enqueue(std::unique_ptr<Envelope> envelope, bool bounded) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (dead_) return Delivery::kDead;
-    if (bounded && mailbox_.size() >= options_.mailbox_capacity) return Delivery::kFull;
-    mailbox_.push_back(std::move(envelope));
-    if (std::exchange(scheduled_, true)) return Delivery::kDelivered;
-  }
-  runtime_.schedule(shared_from_this());
+  const std::lock_guard lock(mutex_);
+  if (dead_) return Delivery::kDead;
+  if (bounded && mailbox_.size() >= options_.mailbox_capacity) return Delivery::kFull;
+  mailbox_.push_back(std::move(envelope));
+  // Under the lock: once the mailbox is closed, no sender is inside the runtime any more, which may go then.
+  if (!std::exchange(scheduled_, true)) runtime_.schedule(shared_from_this());
   return Delivery::kDelivered;
 }
 
