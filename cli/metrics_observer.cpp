@@ -1,5 +1,10 @@
 #include "cli/metrics_observer.h"
 
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include <span>
+
 namespace troupe::cli {
 namespace {
 
@@ -37,6 +42,14 @@ std::string severity_name(coordinator::Severity severity) {
 
 }  // namespace
 
+MetricsObserver::MetricsObserver(dashboard::MetricsHub& hub, dashboard::JsonlSink& file,
+                                 const std::filesystem::path& samples, const Clock& clock)
+    : hub_(hub),
+      file_(file),
+      samples_path_(samples),
+      samples_(FileDescriptor::open(samples, O_WRONLY | O_CREAT | O_APPEND)),
+      clock_(clock) {}
+
 void MetricsObserver::state_changed(coordinator::RunState state) {
   hub_.set_state(std::string(coordinator::to_string(state)));
 }
@@ -69,6 +82,8 @@ void MetricsObserver::evaluation_finished(const coordinator::EvaluationSummary& 
 }
 
 void MetricsObserver::sample_finished(const comm::SampleFinished& sample) {
+  const std::string text = fmt::format("== step {}\n{}{}\n\n", sample.step, sample.prompt, sample.text);
+  write_all(samples_, std::as_bytes(std::span(text)), samples_path_);
   hub_.record(dashboard::SampleRecord{.step = sample.step, .prompt = sample.prompt, .text = sample.text});
 }
 

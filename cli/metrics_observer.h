@@ -1,19 +1,22 @@
 #pragma once
+#include <filesystem>
 #include <map>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "coordinator/run_observer.h"
 #include "dashboard/jsonl_sink.h"
 #include "dashboard/metrics_hub.h"
 
 namespace troupe::cli {
 
-/// Hands what the coordinator sees of a run to the dashboard and to metrics.jsonl. The references must
-/// outlive it.
+/// Hands what the coordinator sees of a run to the dashboard, to metrics.jsonl, and texts to samples.txt. The
+/// references must outlive it.
 class MetricsObserver final : public coordinator::RunObserver {
  public:
-  MetricsObserver(dashboard::MetricsHub& hub, dashboard::JsonlSink& file, const Clock& clock)
-      : hub_(hub), file_(file), clock_(clock) {}
+  /// samples: file that texts are appended to. Throws kIo.
+  MetricsObserver(dashboard::MetricsHub& hub, dashboard::JsonlSink& file,
+                  const std::filesystem::path& samples, const Clock& clock);
 
   void state_changed(coordinator::RunState state) override;
   void step_finished(const coordinator::StepView& step) override;
@@ -27,6 +30,8 @@ class MetricsObserver final : public coordinator::RunObserver {
  private:
   dashboard::MetricsHub& hub_;
   dashboard::JsonlSink& file_;
+  std::filesystem::path samples_path_;
+  FileDescriptor samples_;
   const Clock& clock_;
 };
 

@@ -20,6 +20,7 @@
 #include "coordinator/terminal.h"
 #include "dashboard/http_server.h"
 #include "storage/checkpoint_store.h"
+#include "tensor/ops/numerics_fingerprint.h"
 
 namespace troupe::cli {
 namespace {
@@ -72,6 +73,11 @@ StartPoint choose_start(const storage::CheckpointStore& store, const Resume& res
     throw Error(ErrorCode::kConfig,
                 "{}: the corpus {} has another tokenizer than the one this run was trained with",
                 reader->folder().string(), config.data.corpus);
+  }
+  if (metadata.numerics_fingerprint != ops::numerics_fingerprint()) {
+    log::warn(
+        "{} was written by another build or kind of machine: the run goes on, but not bit for bit as there",
+        reader->folder().string());
   }
   const bool rolls_back = !all.empty() && all.front().step > metadata.step;
   return {.checkpoint = std::filesystem::absolute(reader->folder()).string(),
@@ -168,7 +174,7 @@ class TrainingRun::Implementation {
     folder_->write_config(configs::dump(request_.config));
     folder_->cut_metrics(start_.checkpoint.empty() ? -1 : start_.step);
     metrics_file_.emplace(folder_->metrics_file());
-    metrics_.emplace(hub_, *metrics_file_, clock_);
+    metrics_.emplace(hub_, *metrics_file_, folder_->path() / "samples.txt", clock_);
     observers_.emplace(std::vector<coordinator::RunObserver*>{&terminal_, &*metrics_});
     hub_.set_folder(folder_->path().string());
     coordinator_.emplace(coordinator_options(), *folder_, *commits_, *observers_);

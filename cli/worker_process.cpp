@@ -13,6 +13,7 @@
 #include "cli/exit_codes.h"
 #include "cli/training_setup.h"
 #include "comm/control/contact.h"
+#include "comm/control/run_files.h"
 #include "comm/control/tcp_client.h"
 #include "tensor/ops/numerics_fingerprint.h"
 #include "tensor/parallel.h"
@@ -152,7 +153,7 @@ int train(const std::filesystem::path& run_folder, const configs::RunConfig& con
 int run_worker_process(const std::filesystem::path& run_folder, const configs::RunConfig& config,
                        std::vector<std::unique_ptr<comm::Communicator>> ranks) {
   const SystemClock clock;
-  const comm::Contact contact = comm::read_contact(run_folder / "contact.json");
+  const comm::Contact contact = comm::read_contact(run_folder / comm::kContactFile);
   comm::TcpControlClient client(contact, config.control, clock);
   workers::AgentOptions agent_options;
   agent_options.on_coordinator_lost = end_without_coordinator;
