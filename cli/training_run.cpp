@@ -100,8 +100,8 @@ storage::CheckpointMetadata metadata_of(const configs::RunConfig& config, const 
 /// Removes a folder that was made for this run, unless the run came to begin.
 class NewFolderGuard {
  public:
-  NewFolderGuard(const RunRequest& request, std::filesystem::path folder)
-      : folder_(request.run_folder.empty() ? std::move(folder) : std::filesystem::path()) {}
+  NewFolderGuard(bool is_new, std::filesystem::path folder)
+      : folder_(is_new ? std::move(folder) : std::filesystem::path()) {}
   ~NewFolderGuard() {
     std::error_code ignored;  // leaving an empty folder behind is no failure
     if (!folder_.empty()) std::filesystem::remove_all(folder_, ignored);
@@ -142,8 +142,9 @@ class TrainingRun::Implementation {
     if (request_.config.dashboard.enabled) {
       server_.emplace(request_.config.dashboard, request_.config.metrics.per_expert, hub_);
     }
+    const bool is_new = request_.run_folder.empty() || !std::filesystem::exists(request_.run_folder);
     folder_.emplace(open_folder(request_));
-    NewFolderGuard guard(request_, folder_->path());
+    NewFolderGuard guard(is_new, folder_->path());
     prepare_folder();
     guard.keep();
   }

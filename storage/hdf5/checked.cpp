@@ -1,5 +1,7 @@
 #include "storage/hdf5/checked.h"
 
+#include <charconv>
+#include <system_error>
 #include <type_traits>
 #include <utility>
 
@@ -17,13 +19,22 @@ struct StackSummary {
   bool by_system = false;
 };
 
+// The operating system's words in place of HDF5's account of a failed call: "… errno = 28, …".
+std::string system_message(std::string_view text) {
+  constexpr std::string_view kMark = "errno = ";
+  int number = 0;
+  const std::string_view digits = text.substr(text.find(kMark) + kMark.size());
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  return error == std::errc{} ? std::generic_category().message(number) : std::string(text);
+}
+
 herr_t visit(unsigned depth, const H5E_error2_t* entry, void* data) {
   auto& summary = *static_cast<StackSummary*>(data);
   const std::string_view text = entry->desc == nullptr ? "" : entry->desc;
   if (depth == 0) summary.cause = text;
   if (text.find("errno = ") != std::string_view::npos) {
     summary.by_system = true;
-    summary.cause = text;
+    summary.cause = system_message(text);
   }
   return 0;
 }
