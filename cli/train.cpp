@@ -39,7 +39,8 @@ RunRequest request_of(const TrainArguments& arguments, configs::RunConfig config
   return {.config = std::move(config),
           .config_path = arguments.config.path,
           .run_folder = arguments.run_folder,
-          .resume = parse_resume(arguments.resume)};
+          .resume = parse_resume(arguments.resume),
+          .under_mpi = comm::MpiEnvironment::launched_by_mpi()};
 }
 
 int train_supervised(const TrainArguments& arguments) {

@@ -138,7 +138,10 @@ class TrainingRun::Implementation {
               .folder = {},
               .steps = request_.config.run.steps,
               .workers = *request_.config.parallel.workers}),
-        terminal_(std::cout, coordinator::TerminalOptions::detect(stdout), clock_) {
+        terminal_(std::cout,
+                  request_.under_mpi ? coordinator::TerminalOptions()
+                                     : coordinator::TerminalOptions::detect(stdout),
+                  clock_) {
     if (request_.config.dashboard.enabled) {
       server_.emplace(request_.config.dashboard, request_.config.metrics.per_expert, hub_);
     }

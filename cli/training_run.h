@@ -25,6 +25,7 @@ struct RunRequest {
   std::string config_path;    // for messages
   std::string run_folder;     // empty: a new numbered one
   Resume resume;
+  bool under_mpi = false;  // the output goes through mpirun, which pretends to be a terminal
 };
 
 /// The coordinator's side of a run: its folder, checkpoint to start from, dashboard, terminal. Everything

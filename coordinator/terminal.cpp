@@ -107,7 +107,10 @@ void Terminal::print_lines(const SummaryLines& lines) {
 // ---- while it runs -------------------------------------------------------------------------------
 
 void Terminal::state_changed(RunState state) {
-  if (state == RunState::kTraining) print(fmt::format("{} workers joined, training begins", joined_workers_));
+  if (state == RunState::kTraining) {
+    show_status({});
+    print(fmt::format("{} workers joined, training begins", joined_workers_));
+  }
   if (state == RunState::kWaitingForWorkers) show_status("waiting for workers");
 }
 
