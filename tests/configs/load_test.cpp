@@ -38,7 +38,8 @@ TEST(LoadConfig, TheQuickstartPresetSpellsOutTheDefaults) {
                                           "batch.grad_lanes=8",   "optimizer.lr=1.0e-3",
                                           "schedule.warmup=20",   "schedule.decay=40",
                                           "evaluation.every=50",  "sampling.every=100",
-                                          "checkpoint.every=100", "evaluation.final_sequences=1024"};
+                                          "checkpoint.every=100", "evaluation.final_sequences=1024",
+                                          "model.init.std=0.02"};
   EXPECT_EQ(dump(load_config(kPresets / "quickstart.yaml", defaults)), dump(RunConfig{}));
 }
 
