@@ -5,8 +5,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 mapfile -t wanted < <(grep -v '^#' scripts/packages.txt)
-installed=$(dpkg-query --show --showformat='${Package} ${db:Status-Abbrev}\n' "${wanted[@]}" 2>/dev/null |
-            awk '$2 ~ /^ii/ {print $1}')
+# dpkg-query fails when it does not know one of them, and still lists the others.
+known=$(dpkg-query --show --showformat='${Package} ${db:Status-Abbrev}\n' "${wanted[@]}" 2>/dev/null || true)
+installed=$(awk '$2 ~ /^ii/ {print $1}' <<<"$known")
 mapfile -t missing < <(comm -23 <(printf '%s\n' "${wanted[@]}" | sort) <(sort -u <<<"$installed"))
 
 [ ${#missing[@]} -gt 0 ] || exit 0
