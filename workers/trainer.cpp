@@ -99,11 +99,11 @@ const StepResult& Trainer::step(const ControlWord& control) {
   {
     const Stopwatch total(clock_, step_.seconds.total);
     exchange_.clear();
-    const std::int64_t target_tokens = loader_.target_tokens(state_.counters.next_sequence);
-    run_microbatches();
+    const model::StepContext context = step_context();
+    run_microbatches(context);
     reduce_gradients();
     exchange(control);
-    sum_losses(target_tokens);
+    sum_losses(context.target_tokens);
     step_.skipped = !finite();
     if (!step_.skipped) update();
     ++state_.counters.step;
@@ -134,9 +134,8 @@ model::StepContext Trainer::step_context() {
   return context;
 }
 
-void Trainer::run_microbatches() {
+void Trainer::run_microbatches(const model::StepContext& context) {
   for (auto& lane : expert_lanes_) ops::zero(execution_, lane);
-  const model::StepContext context = step_context();
   for (int turn = 0; turn < options_.batch.turns; ++turn) {
     for (int wave = 0; wave < layout_.waves(); ++wave) run_microbatch(turn, wave, context);
   }

@@ -66,7 +66,7 @@ class Trainer {
   // Fp64 values of one microbatch that are summed in (turn, lane) order.
   [[nodiscard]] std::int64_t values_per_microbatch() const;
   [[nodiscard]] model::StepContext step_context();
-  void run_microbatches();
+  void run_microbatches(const model::StepContext& context);
   void run_microbatch(int turn, int wave, const model::StepContext& context);
   void set_wave(int wave);
   void record(int turn, int lane);
