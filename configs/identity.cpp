@@ -36,7 +36,9 @@ bool is_meaning(std::string_view key) {
   constexpr std::array<std::string_view, 9> kGroups{"parallel",  "control",  "launch",
                                                     "dashboard", "metrics",  "checkpoint",
                                                     "elastic",   "sampling", "evaluation"};
-  constexpr std::array<std::string_view, 3> kOptions{"run.stop_after", "run.dir", "run.name"};
+  constexpr std::array<std::string_view, 4> kOptions{"run.stop_after", "run.dir", "run.name",
+                                                     "run.record_routing"};
+  if (key == "parallel.dispatch.dtype") return true;  // bf16 rounds
   const std::string_view group = key.substr(0, key.find('.'));
   return std::ranges::find(kGroups, group) == kGroups.end() &&
          std::ranges::find(kOptions, key) == kOptions.end();

@@ -104,8 +104,6 @@ class Rules {
 
   void check_layout() {
     const auto& parallel = config_.parallel;
-    require(!parallel.dispatch.hierarchical, "parallel.dispatch.hierarchical",
-            "parallel.dispatch.hierarchical can only be false so far");
     require(parallel.backend == layout::Backend::kMpi || !config_.launch.hostfile, "launch.hostfile",
             "backend: inproc computes in one process; launch.hostfile goes with backend: mpi");
     if (parallel.workers) {

@@ -12,8 +12,10 @@ struct RunOptions {
   std::string name = "quickstart";
   std::int64_t seed = 1;
   std::int64_t steps = 240;
-  std::optional<std::int64_t> stop_after;  // save and exit 75 after this step
-  std::string dir = "runs";                // a run without --run-dir is <dir>/<name>-<n>
+  bool record_routing = false;                // keep every step's routing in <run folder>/routing
+  std::optional<std::string> replay_routing;  // route as a recording says
+  std::optional<std::int64_t> stop_after;     // save and exit 75 after this step
+  std::string dir = "runs";                   // a run without --run-dir is <dir>/<name>-<n>
 };
 
 struct LaunchOptions {

@@ -12,11 +12,12 @@ void wait(const Pass& pass, comm::Pending& exchange, double& seconds) {
 
 }  // namespace
 
-MoeLayer::MoeLayer(const MoeOptions& options, std::int64_t layer, const std::string& prefix,
-                   const ParameterTable& dense, const ParameterTable& experts, const ExpertGroup& group)
+MoeLayer::MoeLayer(const MoeOptions& options, const FfnForm& /*form*/, std::int64_t layer,
+                   const std::string& prefix, const ParameterTable& dense, const ParameterTable& experts,
+                   const ExpertGroup& group)
     : group_(group),
       layer_(layer),
-      router_(options, dense, prefix),
+      router_(options, layer, dense, prefix),
       experts_(experts, prefix + "experts/", options.expert_size, group.first_expert(),
                group.local_experts()) {
   if (options.shared_experts > 0) {
@@ -33,7 +34,7 @@ void MoeLayer::forward(const Pass& pass, ConstTensorView x, const RouterStep& st
   saved.routing = router_.forward(pass, x, step, sums);
   {
     const PhaseTimer timer(pass.clock, pass.seconds.dispatch);
-    saved.plan.exchange_counts(pass.arena, saved.routing.chosen, sums.counts);
+    saved.plan.exchange_counts(pass.arena, saved.routing.dispatched, sums.load.counts);
   }
   allocate_saved(pass, x, saved);
   const ArenaScope scope(pass.arena);
@@ -76,7 +77,7 @@ void MoeLayer::compute_outputs(const Pass& pass, ConstTensorView x, Saved& saved
 }
 
 void MoeLayer::backward(const Pass& pass, ConstTensorView dy, ConstTensorView x, const RouterStep& step,
-                        Saved& saved, TensorView dx) const {
+                        const layout::LayerStatistics& load, Saved& saved, TensorView dx) const {
   const ArenaScope scope(pass.arena);
   const TensorView drouted = pass.arena.allocate(saved.returned.shape());
   const TensorView dweights = pass.arena.allocate(saved.routing.weights.shape());
@@ -86,7 +87,7 @@ void MoeLayer::backward(const Pass& pass, ConstTensorView dy, ConstTensorView x,
                                drouted, dweights);
   }
   backward_experts(pass, dy, x, saved, drouted, dx);
-  router_.backward(pass, x, step, saved.routing, dweights, dx);
+  router_.backward(pass, x, step, saved.routing, load, dweights, dx);
 }
 
 /// dx = shared experts' part + the slots' parts. drouted: [rows_sent, hidden], gradient of the outputs

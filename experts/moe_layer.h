@@ -2,11 +2,11 @@
 #include <optional>
 #include <string>
 
-#include "experts/dispatch.h"
-#include "experts/expert_ffn.h"
+#include "experts/dispatch/dispatch_plan.h"
 #include "experts/expert_group.h"
-#include "experts/gated_ffn.h"
-#include "experts/router.h"
+#include "experts/ffn/expert_ffn.h"
+#include "experts/ffn/gated_ffn.h"
+#include "experts/router/router.h"
 
 namespace troupe::experts {
 
@@ -25,7 +25,7 @@ class MoeLayer {
   };
 
   /// layer: index among all layers of the model; prefix: "layers/03/".
-  MoeLayer(const MoeOptions& options, std::int64_t layer, const std::string& prefix,
+  MoeLayer(const MoeOptions& options, const FfnForm& form, std::int64_t layer, const std::string& prefix,
            const ParameterTable& dense, const ParameterTable& experts, const ExpertGroup& group);
 
   [[nodiscard]] Saved make_saved() const { return Saved(DispatchPlan(group_, layer_)); }
@@ -34,10 +34,10 @@ class MoeLayer {
   void forward(const Pass& pass, ConstTensorView x, const RouterStep& step, const RouterSums& sums,
                Saved& saved, TensorView y);
 
-  /// dx = shared experts + slots in order + router, added in this order. dy, x, dx: [tokens, hidden],
-  /// dx overwritten
-  void backward(const Pass& pass, ConstTensorView dy, ConstTensorView x, const RouterStep& step, Saved& saved,
-                TensorView dx) const;
+  /// dx = shared experts + slots in order + router, added in this order; `load` is what forward counted.
+  /// dy, x, dx: [tokens, hidden], dx overwritten
+  void backward(const Pass& pass, ConstTensorView dy, ConstTensorView x, const RouterStep& step,
+                const layout::LayerStatistics& load, Saved& saved, TensorView dx) const;
 
  private:
   void allocate_saved(const Pass& pass, ConstTensorView x, Saved& saved) const;

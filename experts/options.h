@@ -8,11 +8,18 @@
 
 namespace troupe::experts {
 
-enum class Score { kSoftmax, kSigmoid };
-inline constexpr std::array<std::string_view, 2> kScoreNames{"softmax", "sigmoid"};
+enum class Score { kSoftmax, kSigmoid, kSqrtSoftplus };
+inline constexpr std::array<std::string_view, 3> kScoreNames{"softmax", "sigmoid", "sqrt_softplus"};
 
-enum class Selection { kTopK };
-inline constexpr std::array<std::string_view, 1> kSelectionNames{"top_k"};
+enum class Selection { kTopK, kNoisyTopK, kGshardSecond, kGroupLimited, kExpertChoice, kSinkhorn };
+inline constexpr std::array<std::string_view, 6> kSelectionNames{
+    "top_k", "noisy_top_k", "gshard_second", "group_limited", "expert_choice", "sinkhorn"};
+
+enum class GroupScore { kMax, kTop2Sum };
+inline constexpr std::array<std::string_view, 2> kGroupScoreNames{"max", "top2_sum"};
+
+enum class WeightOn { kOutput, kInput };
+inline constexpr std::array<std::string_view, 2> kWeightOnNames{"output", "input"};
 
 struct RouterOptions {
   Score score = Score::kSigmoid;
@@ -20,48 +27,89 @@ struct RouterOptions {
   bool softmax_after_topk = false;  // select on logits, softmax over the chosen ones only
   bool normalize_weights = true;    // chosen weights divided by their sum
   double scale = 1.0;               // on the chosen weights (routed_scaling_factor)
-  double z_loss = 0.0;              // coefficient of mean logsumexp(z)^2 (arXiv 2202.08906)
-  double init_scale = 1.0;          // factor on the router's initial standard deviation
+  WeightOn weight_on = WeightOn::kOutput;
+  bool linear_bias = false;       // learned, added to the logits (gpt-oss)
+  double jitter = 0.0;            // ε: the router's input times U(1-ε, 1+ε), training only (2101.03961)
+  std::int64_t zero_experts = 0;  // identity experts without compute that join the router
+  std::int64_t groups = 1;        // of experts, for group_limited
+  std::int64_t top_groups = 1;    // kept per token
+  GroupScore group_score = GroupScore::kTop2Sum;
+  std::int64_t sinkhorn_iterations = 8;
+  double z_loss = 0.0;      // coefficient of mean logsumexp(z)^2 (arXiv 2202.08906)
+  double init_scale = 1.0;  // factor on the router's initial standard deviation
 };
 
-enum class BalancerKind { kNone, kSign };
-inline constexpr std::array<std::string_view, 2> kBalancerNames{"none", "sign"};
+enum class BalancerKind { kNone, kSign, kSignCentered, kProportional, kPid, kQuantile };
+inline constexpr std::array<std::string_view, 6> kBalancerNames{"none",         "sign", "sign_centered",
+                                                                "proportional", "pid",  "quantile"};
 
 struct BalancerOptions {
   BalancerKind kind = BalancerKind::kSign;
   Schedule rate{0.01, 0.001};
+  double kp = 0.01;  // pid: gains of the load error, of its bounded sum and of its change
+  double ki = 0.001;
+  double kd = 0.0;
+  double integral_limit = 10.0;   // I_max
+  double routed_per_token = 0.0;  // k_target of `proportional` with zero experts; 0: top_k * N / (N + n)
 };
 
-enum class AuxScope { kMicro, kGlobal };
-inline constexpr std::array<std::string_view, 2> kAuxScopeNames{"micro", "global"};
+enum class AuxLossKind { kLoadBalance, kImportance, kLoad, kOrthogonal };
+inline constexpr std::array<std::string_view, 4> kAuxLossKindNames{"load_balance", "importance", "load",
+                                                                   "orthogonal"};
+
+enum class AuxScope { kMicro, kSequence, kGlobal, kGlobalRunning };
+inline constexpr std::array<std::string_view, 4> kAuxScopeNames{"micro", "sequence", "global",
+                                                                "global_running"};
 
 enum class FrequencySource { kActual, kUnbiased };
 inline constexpr std::array<std::string_view, 2> kFrequencySourceNames{"actual", "unbiased"};
 
 struct AuxLossOptions {
-  AuxScope scope = AuxScope::kGlobal;
+  AuxLossKind kind = AuxLossKind::kLoadBalance;
+  AuxScope scope = AuxScope::kGlobal;  // of load_balance
   Schedule coefficient{0.01};
-  FrequencySource f_source = FrequencySource::kActual;
+  FrequencySource f_source = FrequencySource::kActual;  // of load_balance
 };
 
-enum class CapacityKind { kDropless };
-inline constexpr std::array<std::string_view, 1> kCapacityNames{"dropless"};
+enum class CapacityKind { kDropless, kFactor };
+inline constexpr std::array<std::string_view, 2> kCapacityNames{"dropless", "factor"};
+
+enum class DropPolicy { kPosition, kScore };
+inline constexpr std::array<std::string_view, 2> kDropPolicyNames{"position", "score"};
 
 struct CapacityOptions {
   CapacityKind kind = CapacityKind::kDropless;
+  double factor = 1.25;  // an expert takes ceil(k * tokens / N * factor) of a microbatch
+  DropPolicy drop_policy = DropPolicy::kScore;
 };
 
 /// `model.moe`. A model without experts has first_dense_layers = layers.
 struct MoeOptions {
   std::int64_t first_dense_layers = 1;
+  std::int64_t every = 1;           // of the layers after them, each `every`-th has experts
   std::int64_t experts = 16;        // N, routed, per layer
   std::int64_t top_k = 2;           // k, chosen per token
   std::int64_t expert_size = 256;   // width of one expert's FFN
   std::int64_t shared_experts = 1;  // Ns: one FFN of width Ns * expert_size, always on
+  bool shared_gate = false;         // its output times sigmoid(gate · x) (Qwen2-MoE)
+  bool co_activation = false;       // count which experts are chosen together
   RouterOptions router;
   BalancerOptions balancer;
   std::vector<AuxLossOptions> aux_loss;
   CapacityOptions capacity;
+
+  /// Columns of logits, scores and counts: the routed experts, then the zero-compute ones.
+  [[nodiscard]] std::int64_t choices() const { return experts + router.zero_experts; }
+};
+
+enum class Activation { kSwiGlu, kGeGlu, kReGlu, kRelu2, kGelu, kClampedSwiGlu };
+inline constexpr std::array<std::string_view, 6> kActivationNames{"swiglu", "geglu", "reglu",
+                                                                  "relu2",  "gelu",  "clamped_swiglu"};
+
+/// What every feed-forward of a model is made of, dense or expert.
+struct FfnForm {
+  Activation activation = Activation::kSwiGlu;
+  bool bias = false;
 };
 
 void describe(Fields& fields, RouterOptions& options);

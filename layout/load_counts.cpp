@@ -12,13 +12,13 @@ std::int64_t total(std::span<const std::int64_t> counts) {
 }  // namespace
 
 std::span<std::int64_t> LoadCounts::layer(int index) {
-  const auto experts = static_cast<std::size_t>(experts_);
-  return std::span(counts_).subspan(static_cast<std::size_t>(index) * experts, experts);
+  const auto columns = static_cast<std::size_t>(columns_);
+  return std::span(counts_).subspan(static_cast<std::size_t>(index) * columns, columns);
 }
 
 std::span<const std::int64_t> LoadCounts::layer(int index) const {
-  const auto experts = static_cast<std::size_t>(experts_);
-  return std::span(counts_).subspan(static_cast<std::size_t>(index) * experts, experts);
+  const auto columns = static_cast<std::size_t>(columns_);
+  return std::span(counts_).subspan(static_cast<std::size_t>(index) * columns, columns);
 }
 
 double max_violation(std::span<const std::int64_t> counts) {

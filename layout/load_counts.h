@@ -6,17 +6,18 @@
 namespace troupe::layout {
 
 /// Tokens routed to each expert of each MoE layer over a global batch, before drops: the one truth
-/// about load, read by balancer, losses, dashboard and checkpoints. Row-major [layers, experts].
+/// about load, read by balancer, losses, dashboard and checkpoints. Row-major [layers, columns]; a column
+/// is a routed expert, then come the zero-compute experts.
 class LoadCounts {
  public:
   LoadCounts() = default;
-  LoadCounts(int layers, int experts)
+  LoadCounts(int layers, int columns)
       : layers_(layers),
-        experts_(experts),
-        counts_(static_cast<std::size_t>(layers) * static_cast<std::size_t>(experts)) {}
+        columns_(columns),
+        counts_(static_cast<std::size_t>(layers) * static_cast<std::size_t>(columns)) {}
 
   [[nodiscard]] int layers() const { return layers_; }
-  [[nodiscard]] int experts() const { return experts_; }
+  [[nodiscard]] int columns() const { return columns_; }
   [[nodiscard]] std::span<std::int64_t> layer(int index);
   [[nodiscard]] std::span<const std::int64_t> layer(int index) const;
   [[nodiscard]] std::span<std::int64_t> all() { return counts_; }
@@ -25,7 +26,7 @@ class LoadCounts {
 
  private:
   int layers_ = 0;
-  int experts_ = 0;
+  int columns_ = 0;
   std::vector<std::int64_t> counts_;
 };
 

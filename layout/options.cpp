@@ -14,9 +14,16 @@ void describe(Fields& fields, BatchOptions& options) {
 }
 
 void describe(Fields& fields, DispatchOptions& options) {
-  fields.integer("max_bytes", options.max_bytes, {0, 0}, "Largest exchange at once; 0: no limit");
+  fields.integer(
+      "max_bytes", options.max_bytes, kNonNegative,
+      "Bytes of tokens that a worker receives at once in a layer; more come in chunks of whole segments; 0: "
+      "no limit");
   fields.flag("hierarchical", options.hierarchical, "Exchange inside a host first, then between hosts");
-  fields.choice("dtype", options.dtype, kDispatchTypeNames, "What tokens travel as");
+  fields.integer("workers_per_node", options.workers_per_node, kNonNegative,
+                 "Workers that the hierarchical exchange takes as one host; 0: as the machines are");
+  fields.choice(
+      "dtype", options.dtype, kDispatchTypeNames,
+      "What tokens travel as; bf16 halves the bytes and rounds, so it is part of the run's meaning");
 }
 
 void describe(Fields& fields, ParallelOptions& options) {
@@ -30,8 +37,11 @@ void describe(Fields& fields, ParallelOptions& options) {
                 "How workers talk: mpi between processes, inproc between threads of one process");
   fields.choice("recompute", options.recompute, kRecomputeNames, "Activations computed again in backward");
   fields.group("dispatch", options.dispatch, "How tokens travel to their experts");
-  fields.choice("placement", options.placement, kPlacementNames,
-                "Which worker of a group holds which expert");
+  fields.choice(
+      "placement", options.placement, kPlacementNames,
+      "Which worker of a group holds which expert: contiguous numbers, or balanced by measured load");
+  fields.integer("placement_every", options.placement_every, kPositive,
+                 "Steps between moves of experts with placement: balanced");
 }
 
 }  // namespace troupe::layout

@@ -20,22 +20,23 @@ enum class Device { kCpu };
 inline constexpr std::array<std::string_view, 1> kDeviceNames{"cpu"};
 enum class Backend { kMpi, kInproc };
 inline constexpr std::array<std::string_view, 2> kBackendNames{"mpi", "inproc"};
-enum class PlacementKind { kContiguous };
-inline constexpr std::array<std::string_view, 1> kPlacementNames{"contiguous"};
+enum class PlacementKind { kContiguous, kBalanced };
+inline constexpr std::array<std::string_view, 2> kPlacementNames{"contiguous", "balanced"};
 
 enum class Recompute { kNone };
 inline constexpr std::array<std::string_view, 1> kRecomputeNames{"none"};
-enum class DispatchType { kF32 };
-inline constexpr std::array<std::string_view, 1> kDispatchTypeNames{"f32"};
+enum class DispatchType { kF32, kBf16 };
+inline constexpr std::array<std::string_view, 2> kDispatchTypeNames{"f32", "bf16"};
 
-/// `parallel.dispatch`: names that files may say already; each has one value that works.
+/// `parallel.dispatch`: how tokens travel. Only dtype changes bits.
 struct DispatchOptions {
-  std::int64_t max_bytes = 0;
-  bool hierarchical = false;
+  std::int64_t max_bytes = 0;         // received at once by a worker in one layer; 0: everything
+  bool hierarchical = false;          // inside a node first, then between nodes
+  std::int64_t workers_per_node = 0;  // of the hierarchical exchange; 0: as the machines are
   DispatchType dtype = DispatchType::kF32;
 };
 
-/// `parallel`: where a run is computed; never changes bits.
+/// `parallel`: where a run is computed; never changes bits, but for dispatch.dtype.
 struct ParallelOptions {
   std::optional<std::int64_t> workers;          // auto: most workers <= cores that the rules allow
   std::optional<std::int64_t> expert_parallel;  // auto: workers
@@ -45,6 +46,7 @@ struct ParallelOptions {
   Recompute recompute = Recompute::kNone;
   DispatchOptions dispatch;
   PlacementKind placement = PlacementKind::kContiguous;
+  std::int64_t placement_every = 100;  // steps between moves of `balanced`
 };
 
 void describe(Fields& fields, BatchOptions& options);

@@ -13,7 +13,8 @@ std::variant<GatedFfn, MoeLayer> make_ffn(const ModelOptions& options, std::int6
                                           const std::string& prefix, const ParameterTable& dense,
                                           const ParameterTable& expert_table,
                                           const experts::ExpertGroup& group) {
-  if (is_moe_layer(options, layer)) return MoeLayer(options.moe, layer, prefix, dense, expert_table, group);
+  if (is_moe_layer(options, layer))
+    return MoeLayer(options.moe, options.ffn.form, layer, prefix, dense, expert_table, group);
   return GatedFfn(dense, prefix + "ffn/", options.ffn.intermediate_size);
 }
 
@@ -60,19 +61,20 @@ void Block::forward_ffn(const Pass& pass, const experts::RouterStep& step, const
 }
 
 void Block::backward(const Pass& pass, const TokenPlaces& places, const experts::RouterStep& step,
-                     Saved& saved, TensorView gradient) const {
+                     const layout::LayerStatistics& load, Saved& saved, TensorView gradient) const {
   const ArenaScope scope(pass.arena);
   const TensorView dnormed = pass.arena.allocate(gradient.shape());
-  backward_ffn(pass, step, saved, gradient, dnormed);
+  backward_ffn(pass, step, load, saved, gradient, dnormed);
   ffn_norm_.backward(pass, dnormed, saved.middle, saved.ffn_norm, gradient);
   attention_.backward(pass, gradient, saved.attention_norm.y, places, saved.attention, dnormed);
   attention_norm_.backward(pass, dnormed, saved.x, saved.attention_norm, gradient);
 }
 
-void Block::backward_ffn(const Pass& pass, const experts::RouterStep& step, Saved& saved,
-                         ConstTensorView gradient, TensorView dx) const {
+void Block::backward_ffn(const Pass& pass, const experts::RouterStep& step,
+                         const layout::LayerStatistics& load, Saved& saved, ConstTensorView gradient,
+                         TensorView dx) const {
   if (const auto* moe = std::get_if<MoeLayer>(&ffn_)) {
-    moe->backward(pass, gradient, saved.ffn_norm.y, step, *saved.moe, dx);
+    moe->backward(pass, gradient, saved.ffn_norm.y, step, load, *saved.moe, dx);
     return;
   }
   const auto& ffn = std::get<GatedFfn>(ffn_);

@@ -2,7 +2,7 @@
 #include <optional>
 #include <variant>
 
-#include "experts/gated_ffn.h"
+#include "experts/ffn/gated_ffn.h"
 #include "experts/moe_layer.h"
 #include "model/attention_layer.h"
 #include "model/norm_layer.h"
@@ -35,15 +35,15 @@ class Block {
   void forward(const Pass& pass, ConstTensorView x, const TokenPlaces& places,
                const experts::RouterStep& step, const experts::RouterSums& sums, Saved& saved, TensorView y);
 
-  /// gradient: [tokens, hidden], of y, becomes that of x.
-  void backward(const Pass& pass, const TokenPlaces& places, const experts::RouterStep& step, Saved& saved,
-                TensorView gradient) const;
+  /// gradient: [tokens, hidden], of y, becomes that of x. load: what forward counted.
+  void backward(const Pass& pass, const TokenPlaces& places, const experts::RouterStep& step,
+                const layout::LayerStatistics& load, Saved& saved, TensorView gradient) const;
 
  private:
   void forward_ffn(const Pass& pass, const experts::RouterStep& step, const experts::RouterSums& sums,
                    Saved& saved, TensorView y);
-  void backward_ffn(const Pass& pass, const experts::RouterStep& step, Saved& saved, ConstTensorView gradient,
-                    TensorView dx) const;
+  void backward_ffn(const Pass& pass, const experts::RouterStep& step, const layout::LayerStatistics& load,
+                    Saved& saved, ConstTensorView gradient, TensorView dx) const;
 
   NormLayer attention_norm_;
   AttentionLayer attention_;

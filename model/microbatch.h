@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "experts/pass.h"
-#include "layout/load_counts.h"
+#include "layout/load_statistics.h"
 #include "tensor/tensor.h"
 
 namespace troupe::model {
@@ -16,6 +16,8 @@ struct MicrobatchInput {
   ConstTensorView targets;        // next token's id; -1: masked, no loss
   ConstTensorView positions;      // position in the document, for RoPE
   ConstTensorView first_visible;  // first position of the same sequence that a token sees
+  ConstTensorView domains = {};   // of each token; may be empty
+  std::int64_t first_token = 0;   // number in the run of the first token; the others follow
 };
 
 /// What is equal for all microbatches of a step, on all workers. Rows of the MoE layers, in order.
@@ -23,13 +25,14 @@ struct StepContext {
   std::int64_t target_tokens = 0;  // M: unmasked targets of the global batch; the loss is divided by it
   std::int64_t routed_tokens =
       0;                        // tokens of the global batch; auxiliary and router z-losses are divided by it
-  std::span<const float> bias;  // [moe layers, experts], balance bias
-  /// [moe layers, experts], counts of the previous global batch; all zero: uniform (first step).
+  std::span<const float> bias;  // [moe layers, choices], balance bias
+  /// [moe layers, choices], counts of the previous global batch; all zero: uniform (first step).
   /// Read by auxiliary losses of scope `global`, with f_source actual and unbiased; may be empty
   /// where no such loss is configured.
   std::span<const std::int64_t> previous_counts;
   std::span<const std::int64_t> previous_unbiased_counts;
   std::span<const double> aux_coefficients;  // [aux losses], this step's values
+  std::uint64_t seed = 0;                    // of the run
 };
 
 /// Where the expert gradients of one wave go: source rank p's segments are added to
@@ -56,15 +59,13 @@ using experts::PhaseSeconds;
 /// What one microbatch yields. Sums are fp64 and not divided by anything; the caller adds them in
 /// (t, s) order. Made by Transformer::make_result(), overwritten by every call.
 struct MicrobatchResult {
-  double nll = 0.0;                // Σ -log p(target), nats
-  double log_z_squared = 0.0;      // Σ log²Z over unmasked targets, without the coefficient
-  std::int64_t target_tokens = 0;  // unmasked
-  std::vector<double>
-      aux_loss;  // [moe layers, aux losses]: Σ over tokens of N Σ_i f_i p_i, without coefficient
-  std::vector<double> router_z_loss;   // [moe layers]: Σ over tokens of logsumexp(z)², without coefficient
-  layout::LoadCounts counts;           // [moe layers, experts], before drops
-  layout::LoadCounts unbiased_counts;  // the same by top-k without bias; zero unless an aux loss asks for it
-  PhaseSeconds seconds;                // added to, not overwritten
+  double nll = 0.0;                   // Σ -log p(target), nats
+  double log_z_squared = 0.0;         // Σ log²Z over unmasked targets, without the coefficient
+  std::int64_t target_tokens = 0;     // unmasked
+  std::vector<double> aux_loss;       // [moe layers, aux losses]: sums over tokens, without coefficient
+  std::vector<double> router_z_loss;  // [moe layers]: Σ over tokens of logsumexp(z)², without coefficient
+  layout::LoadStatistics load;        // of the MoE layers
+  PhaseSeconds seconds;               // added to, not overwritten
 };
 
 }  // namespace troupe::model

@@ -37,14 +37,11 @@ struct AttentionOptions {
   RopeOptions rope;
 };
 
-enum class Activation { kSwiGlu };
-inline constexpr std::array<std::string_view, 1> kActivationNames{"swiglu"};
-
 /// `model.layer_pattern`: mixers, spans and positions that differ by layer; every layer is alike so far.
 struct LayerPatternOptions {};
 
 struct FfnOptions {
-  Activation activation = Activation::kSwiGlu;
+  experts::FfnForm form;                 // of dense layers and experts
   std::int64_t intermediate_size = 704;  // of the dense layers
 };
 

@@ -57,7 +57,7 @@ class Builder {
 
   void moe(const std::string& prefix) {
     const auto& moe = options_.moe;
-    matrix(prefix + "router/weight", moe.experts, options_.hidden_size,
+    matrix(prefix + "router/weight", moe.choices(), options_.hidden_size,
            options_.init.std * moe.router.init_scale);
     for (std::int64_t expert = 0; expert < moe.experts; ++expert) {
       const std::size_t first = specs_.size();

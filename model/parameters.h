@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -18,7 +19,7 @@ namespace troupe::model {
 ///   layers/LL/ffn_norm/weight            [hidden]
 ///   layers/LL/ffn/{gate_up,down}_proj    dense layers: [2 * intermediate, hidden] (gate rows first),
 ///                                        [hidden, intermediate]
-///   layers/LL/router/weight              [experts, hidden]
+///   layers/LL/router/weight              [choices, hidden]
 ///   layers/LL/experts/{gate_up,down}_proj         one expert: [2 * expert_size, hidden], [hidden,
 ///   expert_size] layers/LL/shared_experts/{gate_up,down}_proj  width shared_experts * expert_size
 ///   final_norm/weight, head/weight       [hidden], [vocab, hidden] (untied)
@@ -34,13 +35,20 @@ namespace troupe::model {
 /// "layers/03/" for layer 3; wider with 100 layers and more, so that names sort by layer.
 [[nodiscard]] std::string layer_prefix(std::int64_t layer, std::int64_t layers);
 
-/// Layers that have experts are the last ones.
+/// After first_dense_layers, every `every`-th layer has experts: the last one of each such run.
 [[nodiscard]] inline bool is_moe_layer(const ModelOptions& options, std::int64_t layer) {
-  return layer >= options.moe.first_dense_layers;
+  const std::int64_t after = layer - options.moe.first_dense_layers;
+  return after >= 0 && (after + 1) % options.moe.every == 0;
 }
 [[nodiscard]] inline std::int64_t moe_layers(const ModelOptions& options) {
-  return options.layers > options.moe.first_dense_layers ? options.layers - options.moe.first_dense_layers
-                                                         : 0;
+  return std::max<std::int64_t>(0, options.layers - options.moe.first_dense_layers) / options.moe.every;
+}
+/// The layer with experts number `index`, and back.
+[[nodiscard]] inline std::int64_t layer_of_moe(const ModelOptions& options, std::int64_t index) {
+  return options.moe.first_dense_layers + (index + 1) * options.moe.every - 1;
+}
+[[nodiscard]] inline std::int64_t moe_index(const ModelOptions& options, std::int64_t layer) {
+  return (layer - options.moe.first_dense_layers) / options.moe.every;
 }
 
 }  // namespace troupe::model

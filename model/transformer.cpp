@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "experts/balancer/balancer.h"
 #include "model/activation_memory.h"
 #include "model/block.h"
 #include "model/head.h"
@@ -69,8 +70,14 @@ class Transformer::Implementation {
     const auto layers = static_cast<std::size_t>(moe_layers(options_));
     result.aux_loss.resize(layers * options_.moe.aux_loss.size());
     result.router_z_loss.resize(layers);
-    result.counts = layout::LoadCounts(static_cast<int>(layers), static_cast<int>(options_.moe.experts));
-    result.unbiased_counts = result.counts;
+    result.load =
+        layout::LoadStatistics({.layers = static_cast<int>(layers),
+                                .choices = static_cast<int>(options_.moe.choices()),
+                                .experts = static_cast<int>(options_.moe.experts),
+                                .capacity = options_.moe.capacity.kind != experts::CapacityKind::kDropless,
+                                .margin_bins = experts::margin_bins(options_.moe.balancer),
+                                .domains = shape_.domains,
+                                .co_activation = options_.moe.co_activation});
     return result;
   }
 
@@ -78,7 +85,8 @@ class Transformer::Implementation {
                         const Weights& weights, const Gradients& gradients, MicrobatchResult& result) {
     check_gradients(wave, gradients);
     const MicrobatchInput input = checked(given, true);
-    Pass pass = start(weights, step, result);
+    Pass pass = start(input, weights, step, result);
+    pass.training = true;
     pass.dense_gradient = gradients.dense;
     pass.expert_gradient_lanes = gradients.expert_lanes;
     pass.lane_of_source = wave.lane_of_source;
@@ -94,7 +102,7 @@ class Transformer::Implementation {
         step.target_tokens > 0 ? static_cast<float>(1.0 / static_cast<double>(step.target_tokens)) : 0.0F;
     const TensorView dnormed = arena_.allocate(x.shape());
     head_.forward_backward(pass, normed.y, input.targets, scale, dnormed, result);
-    backward_body(pass, input, step, x, normed, dnormed);
+    backward_body(pass, input, step, x, normed, dnormed, result);
   }
 
   void evaluate(const MicrobatchInput& given, const StepContext& step, const Weights& weights,
@@ -102,7 +110,7 @@ class Transformer::Implementation {
     const MicrobatchInput input = checked(given, true);
     TROUPE_CHECK(static_cast<std::int64_t>(token_nll.size()) == token_count(input), "{} losses for {} tokens",
                  token_nll.size(), token_count(input));
-    const Pass pass = start(weights, step, result);
+    const Pass pass = start(input, weights, step, result);
     const OtherTime timer(*this, result.seconds, result.seconds.forward);
     const NormLayer::Saved normed = final_norm_.forward(pass, forward_only(pass, input, step, result));
     head_.forward(pass, normed.y, input.targets, token_nll, result);
@@ -115,7 +123,7 @@ class Transformer::Implementation {
     TROUPE_CHECK(static_cast<std::int64_t>(logits.size()) == expected, "{} logits, expected {}",
                  logits.size(), expected);
     MicrobatchResult ignored = make_result();
-    const Pass pass = start(weights, step, ignored);
+    const Pass pass = start(input, weights, step, ignored);
     const NormLayer::Saved normed = final_norm_.forward(pass, forward_only(pass, input, step, ignored));
     if (expected > 0) head_.logits_of_row(pass, normed.y, row, logits);
   }
@@ -165,32 +173,42 @@ class Transformer::Implementation {
     }
   }
 
-  [[nodiscard]] Pass start(const Weights& weights, const StepContext& step, MicrobatchResult& result) {
+  [[nodiscard]] Pass start(const MicrobatchInput& input, const Weights& weights, const StepContext& step,
+                           MicrobatchResult& result) {
     TROUPE_CHECK(static_cast<std::int64_t>(weights.dense.size()) == dense_.buffer_elements() &&
                      static_cast<std::int64_t>(weights.experts.size()) == experts_.buffer_elements(),
                  "weights of {} and {} elements, expected {} and {}", weights.dense.size(),
                  weights.experts.size(), dense_.buffer_elements(), experts_.buffer_elements());
-    TROUPE_CHECK(static_cast<std::int64_t>(step.bias.size()) == moe_layers(options_) * options_.moe.experts,
-                 "balance bias of {} elements for {} layers of {} experts", step.bias.size(),
-                 moe_layers(options_), options_.moe.experts);
+    TROUPE_CHECK(static_cast<std::int64_t>(step.bias.size()) == moe_layers(options_) * options_.moe.choices(),
+                 "balance bias of {} elements for {} layers of {} choices", step.bias.size(),
+                 moe_layers(options_), options_.moe.choices());
     arena_.reset();
-    return {execution_, arena_, clock_, result.seconds, weights.dense, weights.experts, {}, {}, {}};
+    return {execution_,
+            arena_,
+            clock_,
+            result.seconds,
+            weights.dense,
+            weights.experts,
+            {},
+            {},
+            {},
+            {step.seed, input.first_token, shape_.sequence_length, input.domains}};
   }
 
   [[nodiscard]] experts::RouterStep router_step(const StepContext& step, std::int64_t layer) const {
     if (!is_moe_layer(options_, layer)) return {};
-    const std::int64_t index = layer - options_.moe.first_dense_layers;
-    const std::int64_t experts = options_.moe.experts;
-    return {layer_of(step.bias, index, experts), layer_of(step.previous_counts, index, experts),
-            layer_of(step.previous_unbiased_counts, index, experts), step.aux_coefficients,
+    const std::int64_t index = moe_index(options_, layer);
+    const std::int64_t choices = options_.moe.choices();
+    return {layer_of(step.bias, index, choices), layer_of(step.previous_counts, index, choices),
+            layer_of(step.previous_unbiased_counts, index, choices), step.aux_coefficients,
             step.routed_tokens};
   }
 
   [[nodiscard]] experts::RouterSums router_sums(MicrobatchResult& result, std::int64_t layer) const {
     if (!is_moe_layer(options_, layer)) return {};
-    const std::int64_t index = layer - options_.moe.first_dense_layers;
+    const std::int64_t index = moe_index(options_, layer);
     return {
-        result.counts.layer(static_cast<int>(index)), result.unbiased_counts.layer(static_cast<int>(index)),
+        result.load.layer(static_cast<int>(index)),
         layer_of(std::span(result.aux_loss), index, static_cast<std::int64_t>(options_.moe.aux_loss.size())),
         &result.router_z_loss[static_cast<std::size_t>(index)]};
   }
@@ -235,14 +253,15 @@ class Transformer::Implementation {
   }
 
   void backward_body(const Pass& pass, const MicrobatchInput& input, const StepContext& step,
-                     ConstTensorView x, const NormLayer::Saved& normed, ConstTensorView dnormed) {
+                     ConstTensorView x, const NormLayer::Saved& normed, ConstTensorView dnormed,
+                     MicrobatchResult& result) {
     const TensorView gradient = arena_.allocate(x.shape());
     ops::zero(execution_, gradient.floats());
     final_norm_.backward(pass, dnormed, x, normed, gradient);
     for (std::int64_t layer = options_.layers - 1; layer >= 0; --layer) {
       const auto index = static_cast<std::size_t>(layer);
       blocks_[index].backward(pass, {input.positions, input.first_visible}, router_step(step, layer),
-                              saved_[index], gradient);
+                              router_sums(result, layer).load, saved_[index], gradient);
     }
     const TensorView table = embedding_.gradient(pass.dense_gradient);
     if (!options_.tie_embeddings)

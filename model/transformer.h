@@ -15,6 +15,7 @@ struct TransformerShape {
   std::int64_t vocab_size = 0;
   std::int64_t sequence_length = 0;
   std::int64_t max_tokens = 0;  // of a microbatch: micro_batch * sequence_length
+  int domains = 0;              // of the corpus; 0: counts are not split by domain
 };
 
 /// The pre-norm decoder: embedding → blocks → final norm → head and loss. Holds no weights: they

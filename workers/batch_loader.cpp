@@ -9,12 +9,14 @@ model::MicrobatchInput as_input(const data::Sequences& sequences) {
   return {.tokens = {sequences.tokens.data(), shape},
           .targets = {sequences.targets.data(), shape},
           .positions = {sequences.positions.data(), shape},
-          .first_visible = {sequences.first_visible.data(), shape}};
+          .first_visible = {sequences.first_visible.data(), shape},
+          .domains = {}};
 }
 
 BatchLoader::BatchLoader(const data::TokenDataset& dataset, const data::SequenceOrder& order,
                          std::int64_t length, bool document_mask, const layout::BatchShape& batch)
     : reader_(dataset, order, length, document_mask),
+      length_(length),
       batch_(batch),
       numbers_(static_cast<std::size_t>(batch.micro_batch)) {}
 
@@ -26,7 +28,9 @@ std::int64_t BatchLoader::target_tokens(std::int64_t first_sequence) const {
 
 model::MicrobatchInput BatchLoader::load(std::int64_t first_sequence) {
   std::iota(numbers_.begin(), numbers_.end(), first_sequence);
-  return as_input(reader_.read(numbers_));
+  model::MicrobatchInput input = as_input(reader_.read(numbers_));
+  input.first_token = first_sequence * length_;
+  return input;
 }
 
 }  // namespace troupe::workers

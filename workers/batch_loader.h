@@ -25,6 +25,7 @@ class BatchLoader {
 
  private:
   data::SequenceReader reader_;
+  std::int64_t length_;
   layout::BatchShape batch_;
   std::vector<std::int64_t> numbers_;  // [micro_batch]
 };

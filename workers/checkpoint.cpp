@@ -16,7 +16,7 @@ std::string first_moment(const std::string& name) { return "optimizer/first_mome
 std::string second_moment(const std::string& name) { return "optimizer/second_moment/" + name; }
 
 std::string bias_name(const model::ModelOptions& options, std::size_t moe_layer) {
-  const auto layer = options.moe.first_dense_layers + static_cast<std::int64_t>(moe_layer);
+  const std::int64_t layer = model::layer_of_moe(options, static_cast<std::int64_t>(moe_layer));
   return model::layer_prefix(layer, options.layers) + "router/bias";
 }
 
@@ -66,7 +66,7 @@ void read_moments(storage::CheckpointReader& reader, const ParameterTable& table
       });
 }
 
-Shape counts_shape(const layout::LoadCounts& counts) { return {counts.layers(), counts.experts()}; }
+Shape counts_shape(const layout::LoadCounts& counts) { return {counts.layers(), counts.columns()}; }
 
 void read_counts(storage::CheckpointReader& reader, const char* name, layout::LoadCounts& counts) {
   require_shape(reader, name, counts_shape(counts));

@@ -33,7 +33,7 @@ Evaluator::Evaluator(Trainer& trainer, const data::TokenDataset& heldout)
                                           trainer.options().data.sequence_length)) {}
 
 EvaluationResult Evaluator::evaluate(std::int64_t sequences) {
-  const auto loads = static_cast<std::int64_t>(result_.counts.all().size());
+  const auto loads = static_cast<std::int64_t>(result_.load.counts.all().size());
   Run run(trainer_, heldout_, sequences, loads);
   const comm::Communicator& world = trainer_.groups().world;
   for (std::int64_t first = 0; first < run.microbatches; first += world.size()) {
@@ -41,7 +41,7 @@ EvaluationResult Evaluator::evaluate(std::int64_t sequences) {
   }
   run.exchange.reduce(trainer_.groups().world);
 
-  EvaluationResult evaluation{.domains = {}, .counts = result_.counts};
+  EvaluationResult evaluation{.domains = {}, .counts = result_.load.counts};
   const auto counts = run.exchange.counts();
   std::ranges::copy(counts.first(static_cast<std::size_t>(loads)), evaluation.counts.all().begin());
   for (std::int64_t domain = 0; domain < run.domains; ++domain) {
@@ -70,7 +70,7 @@ void Evaluator::evaluate_microbatch(Run& run, std::int64_t microbatch) {
                             result_);
 
   const auto counts = run.exchange.counts();
-  const auto loads = result_.counts.all();
+  const auto loads = result_.load.counts.all();
   for (std::size_t i = 0; i < loads.size(); ++i) counts[i] += loads[i];
   const std::int64_t valid = std::min(run.micro_batch, run.order.size() - microbatch * run.micro_batch);
   std::vector<double> nats(static_cast<std::size_t>(run.domains));

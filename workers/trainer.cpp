@@ -69,7 +69,7 @@ Trainer::Trainer(const TrainingOptions& options, const layout::Layout& layout, c
              {*groups_.expert_group, layout.expert_begin()}, Execution{options.threads}, clock),
       result_(model_.make_result()),
       chunk_sums_(partition_.global),
-      exchange_(2 * std::ssize(result_.counts.all()),
+      exchange_(result_.load.size(),
                 microbatches(options.batch) * values_per_microbatch() + chunk_sums_.chunks(),
                 layout.workers()),
       execution_{options.threads},
@@ -83,9 +83,8 @@ Trainer::Trainer(const TrainingOptions& options, const layout::Layout& layout, c
       reduce_scratch_(kReduceScratchElements),
       lane_of_source_(static_cast<std::size_t>(layout.expert_parallel())),
       aux_coefficients_(options.model.moe.aux_loss.size()),
-      chunk_values_(static_cast<std::size_t>(chunk_sums_.chunks())),
-      unbiased_counts_(result_.counts) {
-  step_.counts = result_.counts;
+      chunk_values_(static_cast<std::size_t>(chunk_sums_.chunks())) {
+  step_.load = result_.load;
   step_.aux_loss.resize(options.model.moe.aux_loss.size());
 }
 
@@ -121,7 +120,8 @@ model::StepContext Trainer::frozen_context() const {
           .bias = state_.bias(),
           .previous_counts = state_.previous_counts.all(),
           .previous_unbiased_counts = state_.previous_unbiased_counts.all(),
-          .aux_coefficients = aux_coefficients_};
+          .aux_coefficients = aux_coefficients_,
+          .seed = options_.seed};
 }
 
 model::StepContext Trainer::step_context() {
@@ -176,11 +176,7 @@ void Trainer::record(int turn, int lane) {
   exchange_.set_value(at++, result_.log_z_squared);
   for (const double value : result_.aux_loss) exchange_.set_value(at++, value);
   for (const double value : result_.router_z_loss) exchange_.set_value(at++, value);
-
-  const auto counts = exchange_.counts();
-  const std::size_t half = counts.size() / 2;
-  for (std::size_t i = 0; i < half; ++i) counts[i] += result_.counts.all()[i];
-  for (std::size_t i = 0; i < half; ++i) counts[half + i] += result_.unbiased_counts.all()[i];
+  result_.load.add_to(exchange_.counts());
 }
 
 void Trainer::reduce_gradients() {
@@ -209,10 +205,7 @@ void Trainer::exchange(const ControlWord& control) {
     chunk_values_[i] = exchange_.value(first + static_cast<std::int64_t>(i));
   }
   step_.grad_norm = optimizer::ChunkSums::norm(chunk_values_);
-  const auto counts = exchange_.counts();
-  const std::size_t half = counts.size() / 2;
-  std::ranges::copy(counts.first(half), step_.counts.all().begin());
-  std::ranges::copy(counts.last(half), unbiased_counts_.all().begin());
+  step_.load.assign(exchange_.counts());
 }
 
 void Trainer::sum_losses(std::int64_t target_tokens) {
@@ -260,7 +253,7 @@ void Trainer::update() {
                               state_.dense_values, dense_total_);
     state_.expert_adamw.update(execution_, state_.counters.updates, step_.learning_rate, scale,
                                state_.expert_values, expert_total_);
-    state_.balance(step_.counts, unbiased_counts_,
+    state_.balance(step_.load, frozen_context().routed_tokens,
                    options_.model.moe.balancer.rate.at(state_.counters.step, options_.steps));
   }
   gather_weights();

@@ -28,8 +28,8 @@ struct StepResult {
   double router_z_loss = 0.0;    // mean over layers, without its coefficient
   double grad_norm = 0.0;
   double learning_rate = 0.0;
-  layout::LoadCounts counts;  // global
-  ControlWord control;        // of all workers
+  layout::LoadStatistics load;  // global
+  ControlWord control;          // of all workers
   struct Seconds {
     double total = 0.0;
     double load = 0.0;
@@ -102,7 +102,6 @@ class Trainer {
   std::vector<int> lane_of_source_;       // [group size], of the current wave
   std::vector<double> aux_coefficients_;  // of the current step
   std::vector<double> chunk_values_;
-  layout::LoadCounts unbiased_counts_;
 };
 
 }  // namespace troupe::workers

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "data/tokenizer/tokenizer_json.h"
+#include "model/parameters.h"
 #include "storage/checkpoint_store.h"
 #include "workers/checkpoint.h"
 #include "workers/memory.h"
@@ -170,7 +171,7 @@ void TrainingLoop::report(const StepResult& result) {
     const std::int64_t batch_tokens = options.batch.sequences() * options.data.sequence_length;
     message.tokens_total = trainer_.state().counters.tokens;
     message.metrics = metrics_of(result, trainer_.state().counters, batch_tokens, skipped_steps_);
-    message.loads = loads(result.counts);
+    message.loads = loads(result.load.counts);
   }
   control_.report(std::move(message));
 }
@@ -178,11 +179,12 @@ void TrainingLoop::report(const StepResult& result) {
 std::vector<comm::LayerLoad> TrainingLoop::loads(const layout::LoadCounts& counts) const {
   std::vector<comm::LayerLoad> result;
   const auto bias = trainer_.state().bias();
-  const auto experts = static_cast<std::size_t>(counts.experts());
+  const auto experts = static_cast<std::size_t>(trainer_.options().model.moe.experts);
+  const auto columns = static_cast<std::size_t>(counts.columns());
   for (int layer = 0; layer < counts.layers(); ++layer) {
-    const auto row = counts.layer(layer);
-    const auto layer_bias = bias.subspan(static_cast<std::size_t>(layer) * experts, experts);
-    result.push_back({.layer = trainer_.options().model.moe.first_dense_layers + layer,
+    const auto row = counts.layer(layer).first(experts);
+    const auto layer_bias = bias.subspan(static_cast<std::size_t>(layer) * columns, experts);
+    result.push_back({.layer = model::layer_of_moe(trainer_.options().model, layer),
                       .counts = {row.begin(), row.end()},
                       .bias = {layer_bias.begin(), layer_bias.end()}});
   }

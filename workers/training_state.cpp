@@ -28,29 +28,33 @@ TrainingState::TrainingState(const TrainingOptions& options, const Partition& pa
       dense_adamw(make_adamw(options, partition.dense, partition.dense_slice())),
       expert_adamw(make_adamw(options, partition.experts, partition.expert_slice())) {
   const auto layers = static_cast<int>(model::moe_layers(options.model));
-  const auto experts = static_cast<int>(options.model.moe.experts);
+  choices_ = options.model.moe.choices();
   for (int layer = 0; layer < layers; ++layer) {
-    balancers.push_back(experts::make_balancer(options.model.moe.balancer, experts));
+    balancers.push_back(experts::make_balancer(options.model.moe));
   }
-  previous_counts = layout::LoadCounts(layers, experts);
-  previous_unbiased_counts = layout::LoadCounts(layers, experts);
-  bias_.resize(static_cast<std::size_t>(layers) * static_cast<std::size_t>(experts));
+  previous_counts = layout::LoadCounts(layers, static_cast<int>(choices_));
+  previous_unbiased_counts = previous_counts;
+  bias_.resize(previous_counts.all().size());
   refresh_bias();
 }
 
-void TrainingState::balance(const layout::LoadCounts& counts, const layout::LoadCounts& unbiased,
-                            double rate) {
+void TrainingState::balance(const layout::LoadStatistics& load, std::int64_t tokens, double rate) {
   for (std::size_t layer = 0; layer < balancers.size(); ++layer) {
-    balancers[layer]->update(counts.layer(static_cast<int>(layer)), rate);
+    const auto index = static_cast<int>(layer);
+    const std::size_t experts = balancers[layer]->bias().size();
+    balancers[layer]->update({load.counts.layer(index).first(experts), tokens, load.margins.layer(index)},
+                             rate);
   }
-  std::ranges::copy(counts.all(), previous_counts.all().begin());
-  std::ranges::copy(unbiased.all(), previous_unbiased_counts.all().begin());
+  previous_counts = load.counts;
+  previous_unbiased_counts = load.unbiased;
   refresh_bias();
 }
 
 void TrainingState::refresh_bias() {
-  auto out = bias_.begin();
-  for (const auto& balancer : balancers) out = std::ranges::copy(balancer->bias(), out).out;
+  for (std::size_t layer = 0; layer < balancers.size(); ++layer) {
+    std::ranges::copy(balancers[layer]->bias(),
+                      bias_.begin() + static_cast<std::ptrdiff_t>(layer) * choices_);
+  }
 }
 
 }  // namespace troupe::workers

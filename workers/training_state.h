@@ -4,8 +4,8 @@
 #include <span>
 #include <vector>
 
-#include "experts/balancer.h"
-#include "layout/load_counts.h"
+#include "experts/balancer/balancer.h"
+#include "layout/load_statistics.h"
 #include "optimizer/sharded_adamw.h"
 #include "workers/partition.h"
 #include "workers/training_options.h"
@@ -37,14 +37,16 @@ class TrainingState {
   layout::LoadCounts previous_unbiased_counts;  // the same without bias
   TrainingCounters counters;
 
-  /// [moe layers, experts], for the model's next forward.
+  /// [moe layers, choices], for the model's next forward; zero-compute experts have none.
   [[nodiscard]] std::span<const float> bias() const { return bias_; }
   /// Moves every balancer by one global batch and keeps the counts for the next step's losses.
-  void balance(const layout::LoadCounts& counts, const layout::LoadCounts& unbiased, double rate);
+  ///   load: of the batch; tokens: routed tokens of it
+  void balance(const layout::LoadStatistics& load, std::int64_t tokens, double rate);
   /// After a balancer was restored from outside.
   void refresh_bias();
 
  private:
+  std::int64_t choices_ = 0;
   std::vector<float> bias_;
 };
 

@@ -115,8 +115,6 @@ TEST(LoadConfig, NamesWithoutAnImplementationSayWhichValuesWork) {
   EXPECT_THAT(mistakes("model: {attention: {kind: mla}}"), HasSubstr("one of mha, mqa, gqa"));
   EXPECT_THAT(mistakes("model: {layer_pattern: {full_every: 4}}"), HasSubstr("{} is its only value"));
   EXPECT_THAT(mistakes("parallel: {recompute: block}"), HasSubstr("must be none"));
-  EXPECT_THAT(mistakes("parallel: {dispatch: {max_bytes: 5}}"), HasSubstr("must be 0"));
-  EXPECT_THAT(mistakes("parallel: {dispatch: {hierarchical: true}}"), HasSubstr("can only be false"));
   EXPECT_THAT(mistakes("parallel: {backend: nccl}"), HasSubstr("one of mpi, inproc"));
   EXPECT_THAT(mistakes("checkpoint: {snapshot_every: 1}"), HasSubstr("must be 0"));
 }

@@ -85,7 +85,7 @@ TEST(Differences, NameTheKeysWithBothValues) {
       differences(parse("", {"run.seed=2", "run.name=a", "model.moe.aux_loss=[{}]"}), parse(""));
   EXPECT_THAT(found, ElementsAre(Difference{"run.seed", "2", "1"},
                                  Difference{"model.moe.aux_loss",
-                                            "[{scope: global, coefficient: 0.01, f_source: actual}]", "[]"}));
+                                            "[{kind: load_balance, scope: global, coefficient: 0.01, f_source: actual}]", "[]"}));
   EXPECT_TRUE(differences(parse(""), parse("", {"parallel.threads=2"})).empty());
 }
 

@@ -26,7 +26,7 @@ void keep_weights(const ParameterTable& table, std::span<const float> values, Tr
 }
 
 TrainingRecord::Step record_step(const workers::StepResult& step, std::span<const float> bias) {
-  const auto counts = step.counts.all();
+  const auto counts = step.load.counts.all();
   return {.loss_bits = std::bit_cast<std::uint64_t>(step.loss),
           .grad_norm_bits = std::bit_cast<std::uint64_t>(step.grad_norm),
           .counts = {counts.begin(), counts.end()},

@@ -1,7 +1,7 @@
 // Layers of the block one by one: gradients against central differences of <dy, y>.
 #include <gtest/gtest.h>
 
-#include "experts/gated_ffn.h"
+#include "experts/ffn/gated_ffn.h"
 #include "model/attention_layer.h"
 #include "model/norm_layer.h"
 #include "tests/reference/fixtures.h"

@@ -58,7 +58,7 @@ TEST_P(TransformerGradient, LossesCountsAndLogitsEqualTheReferenceModel) {
   }
   const std::size_t losses = options.moe.aux_loss.size();
   for (std::size_t layer = 0; layer < expected.routing.size(); ++layer) {
-    const auto counts = result.counts.layer(static_cast<int>(layer));
+    const auto counts = result.load.counts.layer(static_cast<int>(layer));
     EXPECT_EQ(std::vector(counts.begin(), counts.end()), expected.routing[layer].counts);
     EXPECT_NEAR(result.router_z_loss[layer], expected.routing[layer].z_loss, 1e-3);
     for (std::size_t a = 0; a < losses; ++a) {
@@ -67,50 +67,54 @@ TEST_P(TransformerGradient, LossesCountsAndLogitsEqualTheReferenceModel) {
   }
 }
 
+using experts::AuxLossKind;
 using experts::AuxScope;
 using experts::FrequencySource;
 
 INSTANTIATE_TEST_SUITE_P(
     Options, TransformerGradient,
-    testing::Values(Case{"plain", [](ModelOptions&) {}},
-                    Case{"untied", [](ModelOptions& o) { o.tie_embeddings = false; }},
-                    Case{"loss_z_loss", [](ModelOptions& o) { o.loss.z_loss = 0.01; }},
-                    Case{"no_qk_norm_partial_rope",
-                         [](ModelOptions& o) {
-                           o.attention.qk_norm = false;
-                           o.attention.rope.fraction = 0.7;
-                         }},
-                    Case{"dense_only", [](ModelOptions& o) { o.moe.first_dense_layers = o.layers; }},
-                    Case{"no_shared_expert", [](ModelOptions& o) { o.moe.shared_experts = 0; }},
-                    Case{"two_shared_experts", [](ModelOptions& o) { o.moe.shared_experts = 2; }},
-                    Case{"softmax", [](ModelOptions& o) { o.moe.router.score = experts::Score::kSoftmax; }},
-                    Case{"softmax_not_normalized",
-                         [](ModelOptions& o) {
-                           o.moe.router.score = experts::Score::kSoftmax;
-                           o.moe.router.normalize_weights = false;
-                         }},
-                    Case{"sigmoid_not_normalized",
-                         [](ModelOptions& o) { o.moe.router.normalize_weights = false; }},
-                    Case{"softmax_after_topk",
-                         [](ModelOptions& o) {
-                           o.moe.router.score = experts::Score::kSoftmax;
-                           o.moe.router.softmax_after_topk = true;
-                         }},
-                    Case{"router_z_loss", [](ModelOptions& o) { o.moe.router.z_loss = 0.05; }},
-                    Case{"aux_micro",
-                         [](ModelOptions& o) {
-                           o.moe.aux_loss = {{AuxScope::kMicro, 0.3, FrequencySource::kActual}};
-                         }},
-                    Case{"aux_global_unbiased",
-                         [](ModelOptions& o) {
-                           o.moe.aux_loss = {{AuxScope::kGlobal, 0.3, FrequencySource::kUnbiased}};
-                         }},
-                    Case{"two_aux_losses_softmax",
-                         [](ModelOptions& o) {
-                           o.moe.router.score = experts::Score::kSoftmax;
-                           o.moe.aux_loss = {{AuxScope::kGlobal, 0.2, FrequencySource::kActual},
-                                             {AuxScope::kMicro, 0.4, FrequencySource::kUnbiased}};
-                         }}),
+    testing::Values(
+        Case{"plain", [](ModelOptions&) {}},
+        Case{"untied", [](ModelOptions& o) { o.tie_embeddings = false; }},
+        Case{"loss_z_loss", [](ModelOptions& o) { o.loss.z_loss = 0.01; }},
+        Case{"no_qk_norm_partial_rope",
+             [](ModelOptions& o) {
+               o.attention.qk_norm = false;
+               o.attention.rope.fraction = 0.7;
+             }},
+        Case{"dense_only", [](ModelOptions& o) { o.moe.first_dense_layers = o.layers; }},
+        Case{"no_shared_expert", [](ModelOptions& o) { o.moe.shared_experts = 0; }},
+        Case{"two_shared_experts", [](ModelOptions& o) { o.moe.shared_experts = 2; }},
+        Case{"softmax", [](ModelOptions& o) { o.moe.router.score = experts::Score::kSoftmax; }},
+        Case{"softmax_not_normalized",
+             [](ModelOptions& o) {
+               o.moe.router.score = experts::Score::kSoftmax;
+               o.moe.router.normalize_weights = false;
+             }},
+        Case{"sigmoid_not_normalized", [](ModelOptions& o) { o.moe.router.normalize_weights = false; }},
+        Case{"softmax_after_topk",
+             [](ModelOptions& o) {
+               o.moe.router.score = experts::Score::kSoftmax;
+               o.moe.router.softmax_after_topk = true;
+             }},
+        Case{"router_z_loss", [](ModelOptions& o) { o.moe.router.z_loss = 0.05; }},
+        Case{
+            "aux_micro",
+            [](ModelOptions& o) {
+              o.moe.aux_loss = {{AuxLossKind::kLoadBalance, AuxScope::kMicro, 0.3, FrequencySource::kActual}};
+            }},
+        Case{"aux_global_unbiased",
+             [](ModelOptions& o) {
+               o.moe.aux_loss = {
+                   {AuxLossKind::kLoadBalance, AuxScope::kGlobal, 0.3, FrequencySource::kUnbiased}};
+             }},
+        Case{"two_aux_losses_softmax",
+             [](ModelOptions& o) {
+               o.moe.router.score = experts::Score::kSoftmax;
+               o.moe.aux_loss = {
+                   {AuxLossKind::kLoadBalance, AuxScope::kGlobal, 0.2, FrequencySource::kActual},
+                   {AuxLossKind::kLoadBalance, AuxScope::kMicro, 0.4, FrequencySource::kUnbiased}};
+             }}),
     [](const auto& instance) { return std::string(instance.param.name); });
 
 }  // namespace

@@ -60,7 +60,7 @@ TEST_F(TransformerTest, ZeroTokensGiveAZeroGradientAndEmptyCounts) {
   forward_backward({});
   EXPECT_TRUE(std::ranges::all_of(dense_, [](float value) { return value == 0.0F; }));
   EXPECT_TRUE(std::ranges::all_of(experts_, [](float value) { return value == 0.0F; }));
-  EXPECT_TRUE(std::ranges::all_of(result_.counts.all(), [](std::int64_t count) { return count == 0; }));
+  EXPECT_TRUE(std::ranges::all_of(result_.load.counts.all(), [](std::int64_t count) { return count == 0; }));
   EXPECT_EQ(result_.nll, 0.0);
   EXPECT_EQ(result_.target_tokens, 0);
 }

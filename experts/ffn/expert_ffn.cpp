@@ -1,4 +1,4 @@
-#include "experts/expert_ffn.h"
+#include "experts/ffn/expert_ffn.h"
 
 #include "tensor/ops/gemm/gemm.h"
 #include "tensor/ops/swiglu/swiglu.h"

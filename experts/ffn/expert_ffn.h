@@ -2,7 +2,7 @@
 #include <string>
 #include <vector>
 
-#include "experts/dispatch.h"
+#include "experts/dispatch/dispatch_plan.h"
 #include "experts/pass.h"
 #include "tensor/tensor.h"
 

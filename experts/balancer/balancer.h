@@ -7,6 +7,13 @@
 
 namespace troupe::experts {
 
+/// What a balancer learns of one global batch and layer. Integers: equal on all workers and layouts.
+struct BalanceInput {
+  std::span<const std::int64_t> counts;        // [experts], pairs routed to each expert, before drops
+  std::int64_t tokens = 0;                     // routed tokens of the batch
+  std::span<const std::int64_t> margins = {};  // [experts * margin_bins], only for `quantile`
+};
+
 /// Keeps experts evenly used without touching the loss: a per-expert bias, added to the scores for
 /// selection only (arXiv 2408.15664). One per MoE layer, on every worker; all hold the same state.
 /// Not thread-safe; call from the compute thread.
@@ -15,9 +22,8 @@ class Balancer {
   virtual ~Balancer() = default;
 
   /// Moves the bias after one global batch; not called for a skipped step.
-  ///   counts: [experts], tokens routed to each expert over the global batch, before drops
-  ///   rate: this step's value of BalancerOptions::rate, in score units
-  virtual void update(std::span<const std::int64_t> counts, double rate) = 0;
+  ///   rate: this step's value of BalancerOptions::rate
+  virtual void update(const BalanceInput& input, double rate) = 0;
 
   /// [experts], in score units.
   [[nodiscard]] virtual std::span<const float> bias() const = 0;
@@ -27,6 +33,9 @@ class Balancer {
   virtual void restore(std::span<const float> state) = 0;
 };
 
-[[nodiscard]] std::unique_ptr<Balancer> make_balancer(const BalancerOptions& options, std::int64_t experts);
+/// Bins of a margin histogram that this balancer reads; 0: it needs none.
+[[nodiscard]] int margin_bins(const BalancerOptions& options);
+
+[[nodiscard]] std::unique_ptr<Balancer> make_balancer(const MoeOptions& options);
 
 }  // namespace troupe::experts

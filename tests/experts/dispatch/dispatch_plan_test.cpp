@@ -1,4 +1,4 @@
-#include "experts/dispatch.h"
+#include "experts/dispatch/dispatch_plan.h"
 
 #include <gtest/gtest.h>
 

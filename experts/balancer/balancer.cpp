@@ -1,4 +1,4 @@
-#include "experts/balancer.h"
+#include "experts/balancer/balancer.h"
 
 #include <algorithm>
 #include <numeric>
@@ -14,7 +14,7 @@ class NoBalancer : public Balancer {
  public:
   explicit NoBalancer(std::int64_t experts) : bias_(static_cast<std::size_t>(experts), 0.0F) {}
 
-  void update(std::span<const std::int64_t> counts, double /*rate*/) override { check_size(counts.size()); }
+  void update(const BalanceInput& input, double /*rate*/) override { check_size(input.counts.size()); }
   [[nodiscard]] std::span<const float> bias() const override { return bias_; }
   [[nodiscard]] std::span<const float> state() const override { return bias_; }
   void restore(std::span<const float> state) override {
@@ -38,7 +38,8 @@ class SignBalancer final : public NoBalancer {
  public:
   using NoBalancer::NoBalancer;
 
-  void update(std::span<const std::int64_t> counts, double rate) override {
+  void update(const BalanceInput& input, double rate) override {
+    const std::span<const std::int64_t> counts = input.counts;
     check_size(counts.size());
     const std::int64_t total = std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
     const auto experts = static_cast<std::int64_t>(counts.size());
@@ -53,14 +54,18 @@ class SignBalancer final : public NoBalancer {
 
 }  // namespace
 
-std::unique_ptr<Balancer> make_balancer(const BalancerOptions& options, std::int64_t experts) {
-  switch (options.kind) {
+int margin_bins(const BalancerOptions& /*options*/) { return 0; }
+
+std::unique_ptr<Balancer> make_balancer(const MoeOptions& options) {
+  switch (options.balancer.kind) {
     case BalancerKind::kNone:
-      return std::make_unique<NoBalancer>(experts);
+      return std::make_unique<NoBalancer>(options.experts);
     case BalancerKind::kSign:
-      return std::make_unique<SignBalancer>(experts);
+      return std::make_unique<SignBalancer>(options.experts);
+    default:
+      throw Error(ErrorCode::kInternal, "balancer {}: not there",
+                  kBalancerNames[static_cast<std::size_t>(options.balancer.kind)]);
   }
-  throw Error(ErrorCode::kInternal, "unknown balancer kind {}", static_cast<int>(options.kind));
 }
 
 }  // namespace troupe::experts

@@ -1,4 +1,4 @@
-#include "experts/gated_ffn.h"
+#include "experts/ffn/gated_ffn.h"
 
 #include <algorithm>
 

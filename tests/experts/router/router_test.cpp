@@ -1,4 +1,4 @@
-#include "experts/router.h"
+#include "experts/router/router.h"
 
 #include <gtest/gtest.h>
 
@@ -6,8 +6,8 @@
 #include <limits>
 #include <numeric>
 
-#include "experts/aux_loss.h"
-#include "experts/top_k.h"
+#include "experts/aux_loss/load_balance.h"
+#include "experts/router/top_k.h"
 #include "tests/reference/fixtures.h"
 
 namespace troupe::experts {
@@ -64,14 +64,17 @@ class RouterTest : public testing::Test {
   }
 
   RoutingResult route(const std::vector<float>& logits) {
-    Router router(options_, table_, "");
+    Router router(options_, 0, table_, "");
     const Pass pass{{1}, arena_, clock_, seconds_, weight_, {}, gradient_, {}, {}};
     counts_.assign(kExperts, -1);
     unbiased_counts_.assign(kExperts, -1);
+    layout::LayerStatistics load;
+    load.counts = counts_;
+    load.unbiased = unbiased_counts_;
     aux_loss_.assign(options_.aux_loss.size(), -1.0);
-    return router.forward(
-        pass, ConstTensorView(logits.data(), Shape{std::ssize(logits) / kExperts, kExperts}),
-        {bias_, previous_counts_, {}, coefficients_, 1}, {counts_, unbiased_counts_, aux_loss_, &z_loss_});
+    return router.forward(pass,
+                          ConstTensorView(logits.data(), Shape{std::ssize(logits) / kExperts, kExperts}),
+                          {bias_, previous_counts_, {}, coefficients_, 1}, {load, aux_loss_, &z_loss_});
   }
 
   static std::vector<float> weights(const RoutingResult& routing) {
@@ -142,7 +145,7 @@ TEST_F(RouterTest, CountsEveryChosenPair) {
 }
 
 TEST_F(RouterTest, UnbiasedCountsIgnoreTheBias) {
-  options_.aux_loss = {{AuxScope::kMicro, 0.5, FrequencySource::kUnbiased}};
+  options_.aux_loss = {{AuxLossKind::kLoadBalance, AuxScope::kMicro, 0.5, FrequencySource::kUnbiased}};
   bias_ = {0.0F, 0.0F, 9.0F, 9.0F};
   (void)route({3, 2, 1, 0});
   EXPECT_EQ(counts_, (std::vector<std::int64_t>{0, 0, 1, 1}));
@@ -151,7 +154,7 @@ TEST_F(RouterTest, UnbiasedCountsIgnoreTheBias) {
 
 TEST_F(RouterTest, GlobalAuxLossReadsThePreviousCounts) {
   options_.router.score = Score::kSoftmax;
-  options_.aux_loss = {{AuxScope::kGlobal, 0.5, FrequencySource::kActual}};
+  options_.aux_loss = {{AuxLossKind::kLoadBalance, AuxScope::kGlobal, 0.5, FrequencySource::kActual}};
   const std::vector<float> towards_first{20, 0, 0, 0};
   (void)route(towards_first);
   EXPECT_NEAR(aux_loss_[0], 1.0, 1e-6);  // first step: uniform
@@ -161,7 +164,7 @@ TEST_F(RouterTest, GlobalAuxLossReadsThePreviousCounts) {
 }
 
 TEST_F(RouterTest, ZeroTokensAreLegal) {
-  options_.aux_loss = {{AuxScope::kMicro, 0.5, FrequencySource::kActual}};
+  options_.aux_loss = {{AuxLossKind::kLoadBalance, AuxScope::kMicro, 0.5, FrequencySource::kActual}};
   EXPECT_EQ(route({}).chosen.elements(), 0);
   EXPECT_EQ(counts_, (std::vector<std::int64_t>{0, 0, 0, 0}));
   EXPECT_EQ(z_loss_, 0.0);

@@ -1,4 +1,4 @@
-#include "experts/top_k.h"
+#include "experts/router/top_k.h"
 
 #include <cmath>
 #include <limits>

@@ -1,0 +1,46 @@
+#pragma once
+#include <memory>
+#include <span>
+
+#include "experts/options.h"
+#include "experts/pass.h"
+#include "experts/router/routing.h"
+#include "layout/load_statistics.h"
+
+namespace troupe::experts {
+
+/// What an auxiliary loss sees of one microbatch of one layer. Scores are the raw ones, counts of pairs
+/// before drops.
+struct AuxInput {
+  const RoutingResult& routing;
+  const RouterStep& step;
+  const layout::LayerStatistics& load;  // of this microbatch
+  ConstTensorView weight;               // [choices, hidden], the router's
+};
+
+/// Where its gradient goes; everything is added to.
+struct AuxGradients {
+  TensorView dweights;  // [tokens, slots], of the chosen experts' weights
+  TensorView dscores;   // [tokens, choices]
+  TensorView dlogits;   // [tokens, choices]
+  TensorView dweight;   // [choices, hidden], of the router's matrix
+};
+
+/// One auxiliary loss of one layer (docs/experts.md). Its value for a microbatch is a sum over the
+/// microbatch's tokens, so that the global batch's value is the sum of all, divided by its tokens.
+/// forward() may keep what backward() of the same microbatch needs.
+class AuxLoss {
+ public:
+  virtual ~AuxLoss() = default;
+
+  /// Σ over tokens, without coefficient.
+  [[nodiscard]] virtual double forward(const Pass& pass, const AuxInput& input) = 0;
+
+  /// factor: coefficient / routed tokens of the global batch
+  virtual void backward(const Pass& pass, const AuxInput& input, double factor,
+                        const AuxGradients& gradients) const = 0;
+};
+
+[[nodiscard]] std::unique_ptr<AuxLoss> make_aux_loss(const MoeOptions& options, const AuxLossOptions& loss);
+
+}  // namespace troupe::experts

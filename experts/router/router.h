@@ -1,0 +1,65 @@
+#pragma once
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "experts/aux_loss/aux_loss.h"
+#include "experts/options.h"
+#include "experts/pass.h"
+#include "experts/router/routing.h"
+#include "experts/router/selector.h"
+#include "layout/load_statistics.h"
+#include "tensor/tensor.h"
+
+namespace troupe::experts {
+
+/// Load and losses of one layer and microbatch, overwritten. Losses are sums over tokens without
+/// coefficients.
+struct RouterSums {
+  layout::LayerStatistics load;
+  std::span<double> aux_loss;  // [aux losses]
+  double* z_loss = nullptr;    // Σ_t logsumexp(z_t)²
+};
+
+/// Logits → scores → selection → weights, and the load that comes of it. By default top-k on s + b (ties
+/// to the lower expert id), weights from s (arXiv 2408.15664, 2412.19437). fp32 throughout. One per MoE
+/// layer.
+class Router {
+ public:
+  /// prefix: "layers/03/"; the weight is prefix + "router/weight", [choices, hidden].
+  Router(const MoeOptions& options, std::int64_t layer, const ParameterTable& table,
+         const std::string& prefix);
+
+  /// x: [tokens, hidden]
+  [[nodiscard]] RoutingResult forward(const Pass& pass, ConstTensorView x, const RouterStep& step,
+                                      const RouterSums& sums);
+
+  /// Gradient of the loss through the weights, of the auxiliary losses and of the z-loss. `load`: what
+  /// forward counted.
+  ///   dweights: [tokens, slots], added to; dx: [tokens, hidden], added to
+  void backward(const Pass& pass, ConstTensorView x, const RouterStep& step, const RoutingResult& routing,
+                const layout::LayerStatistics& load, TensorView dweights, TensorView dx) const;
+
+ private:
+  void score_tokens(const Pass& pass, const RoutingResult& routing) const;
+  void choose_experts(const Pass& pass, const RouterStep& step, RoutingResult& routing) const;
+  void count(const Pass& pass, const RoutingResult& routing, const layout::LayerStatistics& load) const;
+  void count_unbiased(const Pass& pass, const RoutingResult& routing, std::span<std::int64_t> counts) const;
+  void add_token_gradients(const Pass& pass, const RouterStep& step, const RoutingResult& routing,
+                           const AuxGradients& gradients) const;
+  /// What selection goes by.
+  [[nodiscard]] ConstTensorView selected_on(const RoutingResult& routing) const {
+    return options_.router.softmax_after_topk ? routing.logits : routing.scores;
+  }
+
+  MoeOptions options_;
+  std::int64_t layer_;
+  ParameterHandle weight_;
+  std::unique_ptr<Selector> selector_;
+  std::vector<std::unique_ptr<AuxLoss>> aux_losses_;
+  bool counts_unbiased_;
+  std::vector<float> no_bias_;  // [choices], zeros
+};
+
+}  // namespace troupe::experts
