@@ -34,7 +34,7 @@ void MoeLayer::forward(const Pass& pass, ConstTensorView x, const RouterStep& st
   saved.routing = router_.forward(pass, x, step, sums);
   {
     const PhaseTimer timer(pass.clock, pass.seconds.dispatch);
-    saved.plan.exchange_counts(pass.arena, saved.routing.dispatched, sums.load.counts);
+    saved.plan.exchange_counts(pass.arena, saved.routing.dispatched);
   }
   allocate_saved(pass, x, saved);
   const ArenaScope scope(pass.arena);

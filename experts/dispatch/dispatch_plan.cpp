@@ -23,7 +23,8 @@ DispatchPlan::DispatchPlan(const ExpertGroup& group, std::int64_t layer) : group
                group_.expert_begin.size(), size);
   const std::size_t incoming = kHeader + at(group_.local_experts());
   segment_begin_.resize(at(size * group_.local_experts()) + 1);
-  next_row_.resize(at(group_.expert_begin.back()));
+  counts_.resize(at(group_.expert_begin.back()));
+  next_row_.resize(counts_.size());
   messages_out_.resize(kHeader * at(size) + next_row_.size());
   messages_in_.resize(incoming * at(size));
   for (Side* side : {&sent_, &received_}) {
@@ -41,12 +42,10 @@ void DispatchPlan::Side::set_row_bytes(std::int64_t row_bytes) {
   std::ranges::transform(rows_of_rank, bytes.begin(), [&](std::int64_t count) { return count * row_bytes; });
 }
 
-void DispatchPlan::exchange_counts(Arena& arena, ConstTensorView chosen,
-                                   std::span<const std::int64_t> counts) {
-  TROUPE_CHECK(counts.size() == next_row_.size(), "layer {}: {} counts for {} experts", layer_, counts.size(),
-               next_row_.size());
-  sort_rows(arena, chosen, counts);
-  write_messages(counts);
+void DispatchPlan::exchange_counts(Arena& arena, ConstTensorView dispatched) {
+  count(dispatched);
+  sort_rows(arena, dispatched);
+  write_messages();
   group_.communicator.all_to_all_v({std::as_bytes(std::span(messages_out_)), message_bytes_out_},
                                    {std::as_writable_bytes(std::span(messages_in_)), message_bytes_in_});
   received_.rows = 0;
@@ -57,26 +56,37 @@ void DispatchPlan::exchange_counts(Arena& arena, ConstTensorView chosen,
   segment_begin_.back() = received_.rows;
 }
 
-void DispatchPlan::sort_rows(Arena& arena, ConstTensorView chosen, std::span<const std::int64_t> counts) {
-  std::exclusive_scan(counts.begin(), counts.end(), next_row_.begin(), std::int64_t{0});
-  sent_.rows = std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
-  TROUPE_CHECK(sent_.rows == chosen.elements(), "layer {}: {} chosen experts, counts sum to {}", layer_,
-               chosen.elements(), sent_.rows);
+void DispatchPlan::count(ConstTensorView dispatched) {
+  std::ranges::fill(counts_, 0);
+  const auto experts = static_cast<std::int32_t>(counts_.size());
+  for (std::int64_t i = 0; i < dispatched.elements(); ++i) {
+    const std::int32_t expert = dispatched.i32()[i];
+    TROUPE_CHECK(expert >= -1 && expert < experts, "layer {}: expert {} of {}", layer_, expert, experts);
+    if (expert >= 0) ++counts_[static_cast<std::size_t>(expert)];
+  }
+  sent_.rows = std::accumulate(counts_.begin(), counts_.end(), std::int64_t{0});
+}
+
+void DispatchPlan::sort_rows(Arena& arena, ConstTensorView dispatched) {
+  std::exclusive_scan(counts_.begin(), counts_.end(), next_row_.begin(), std::int64_t{0});
   tokens_ = arena.allocate({sent_.rows}, DType::kI32);
-  slots_ = arena.allocate(chosen.shape(), DType::kI32);
-  const std::int64_t top_k = chosen.columns();
-  for (std::int64_t i = 0; i < chosen.elements(); ++i) {
-    const std::int64_t row = next_row_[static_cast<std::size_t>(chosen.i32()[i])]++;
-    tokens_.i32()[row] = static_cast<std::int32_t>(i / top_k);
+  slots_ = arena.allocate(dispatched.shape(), DType::kI32);
+  const std::int64_t slots = dispatched.columns();
+  for (std::int64_t i = 0; i < dispatched.elements(); ++i) {
+    const std::int32_t expert = dispatched.i32()[i];
+    slots_.i32()[i] = -1;
+    if (expert < 0) continue;
+    const std::int64_t row = next_row_[static_cast<std::size_t>(expert)]++;
+    tokens_.i32()[row] = static_cast<std::int32_t>(i / slots);
     slots_.i32()[i] = static_cast<std::int32_t>(row);
   }
 }
 
-void DispatchPlan::write_messages(std::span<const std::int64_t> counts) {
+void DispatchPlan::write_messages() {
   auto out = messages_out_.begin();
   for (int rank = 0; rank < group_.size(); ++rank) {
-    const auto first = counts.begin() + group_.expert_begin[at(rank)];
-    const auto last = counts.begin() + group_.expert_begin[at(rank) + 1];
+    const auto first = counts_.begin() + group_.expert_begin[at(rank)];
+    const auto last = counts_.begin() + group_.expert_begin[at(rank) + 1];
     sent_.rows_of_rank[at(rank)] = std::accumulate(first, last, std::int64_t{0});
     *out++ = static_cast<std::int32_t>(layer_);
     *out++ = static_cast<std::int32_t>(sent_.rows_of_rank[at(rank)]);

@@ -24,17 +24,17 @@ class DispatchPlan {
   /// layer: for messages. The group's communicator must outlive the plan.
   DispatchPlan(const ExpertGroup& group, std::int64_t layer);
 
-  /// Sorts a microbatch's (token, slot) pairs and exchanges the counts. Collective.
-  ///   chosen: [tokens, top_k] i32, expert ids; counts: [experts], how often each was chosen
+  /// Counts and sorts a microbatch's (token, slot) pairs, and exchanges the counts. Collective.
+  ///   dispatched: [tokens, slots] i32, expert ids; -1: nothing is sent for this slot
   /// Throws kInternal naming rank, layer and counts when a peer's message does not fit, before any
   /// row moves.
-  void exchange_counts(Arena& arena, ConstTensorView chosen, std::span<const std::int64_t> counts);
+  void exchange_counts(Arena& arena, ConstTensorView dispatched);
 
   [[nodiscard]] std::int64_t rows_sent() const { return sent_.rows; }
   [[nodiscard]] std::int64_t rows_received() const { return received_.rows; }
   /// [rows_sent] i32: token of each sent row.
   [[nodiscard]] ConstTensorView tokens() const { return tokens_; }
-  /// [tokens, top_k] i32: sent row of each slot.
+  /// [tokens, slots] i32: sent row of each slot, -1 where nothing is sent.
   [[nodiscard]] ConstTensorView slots() const { return slots_; }
   [[nodiscard]] Segment segment(int source, int local_expert) const;
   [[nodiscard]] int sources() const { return group_.size(); }
@@ -54,8 +54,9 @@ class DispatchPlan {
     void set_row_bytes(std::int64_t row_bytes);
   };
 
-  void sort_rows(Arena& arena, ConstTensorView chosen, std::span<const std::int64_t> counts);
-  void write_messages(std::span<const std::int64_t> counts);
+  void count(ConstTensorView dispatched);
+  void sort_rows(Arena& arena, ConstTensorView dispatched);
+  void write_messages();
   void read_message(int source, std::span<const std::int32_t> message);
   [[nodiscard]] comm::Pending start(Side& from_side, ConstTensorView from, Side& to_side, TensorView to);
 
@@ -64,6 +65,7 @@ class DispatchPlan {
   Side sent_;
   Side received_;
   std::vector<std::int64_t> segment_begin_;  // [size * local experts + 1]
+  std::vector<std::int64_t> counts_;         // [experts], rows sent to each
   std::vector<std::int64_t> next_row_;       // [experts], scratch of the sort
   std::vector<std::int32_t> messages_out_;
   std::vector<std::int32_t> messages_in_;

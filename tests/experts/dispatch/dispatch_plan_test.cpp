@@ -11,16 +11,9 @@
 namespace troupe::experts {
 namespace {
 
-constexpr std::int64_t kExperts = 5;
-
 struct Choices {
   std::vector<std::int32_t> experts;  // [tokens, 2]
   [[nodiscard]] ConstTensorView view() const { return {experts.data(), Shape{std::ssize(experts) / 2, 2}}; }
-  [[nodiscard]] std::vector<std::int64_t> counts() const {
-    std::vector<std::int64_t> result(kExperts, 0);
-    for (const std::int32_t expert : experts) ++result[static_cast<std::size_t>(expert)];
-    return result;
-  }
 };
 
 /// Rank r's tokens: r + 1 of them, none on rank 2.
@@ -41,7 +34,7 @@ TEST(DispatchPlan, SortsRowsByExpertThenToken) {
     Arena arena(1 << 20);
     DispatchPlan plan({communicator, {0, 5}}, 3);
     const Choices choices{{3, 1, /**/ 1, 4, /**/ 3, 0}};
-    plan.exchange_counts(arena, choices.view(), choices.counts());
+    plan.exchange_counts(arena, choices.view());
     const auto* tokens = plan.tokens().i32();
     EXPECT_EQ(std::vector(tokens, tokens + 6), (std::vector<std::int32_t>{2, 0, 1, 0, 2, 1}));
     const auto* slots = plan.slots().i32();
@@ -59,7 +52,7 @@ TEST(DispatchPlan, RowsArriveByRankThenExpertAndComeBackWhereTheyStarted) {
     Arena arena(1 << 20);
     DispatchPlan plan({communicator, {0, 2, 3, 5}}, 0);
     const Choices choices = choices_of(rank);
-    plan.exchange_counts(arena, choices.view(), choices.counts());
+    plan.exchange_counts(arena, choices.view());
 
     const TensorView sent = arena.allocate({plan.rows_sent(), 2});
     for (std::int64_t row = 0; row < plan.rows_sent(); ++row) {
@@ -89,7 +82,7 @@ TEST(DispatchPlan, APeerInAnotherLayerIsNamedBeforeRowsMove) {
     Arena arena(1 << 20);
     DispatchPlan plan({communicator, {0, 2, 5}}, communicator.rank() == 0 ? 7 : 8);
     const Choices choices{{3, 0}};
-    plan.exchange_counts(arena, choices.view(), choices.counts());
+    plan.exchange_counts(arena, choices.view());
   });
   for (const auto& failure : failures) {
     try {
@@ -123,7 +116,7 @@ TEST(DispatchPlan, CountsThatContradictTheirSumAreNamed) {
     Arena arena(1 << 20);
     DispatchPlan plan({communicator, {0, 2, 5}}, 0);
     const Choices choices{{3, 0}};
-    plan.exchange_counts(arena, choices.view(), choices.counts());
+    plan.exchange_counts(arena, choices.view());
   });
   ASSERT_TRUE(failures[0]);
   try {
@@ -136,13 +129,29 @@ TEST(DispatchPlan, CountsThatContradictTheirSumAreNamed) {
   }
 }
 
-TEST(DispatchPlan, RefusesCountsThatAreNotThoseOfTheChoices) {
-  const auto failures = on_ranks(1, [](comm::Communicator& communicator) {
+TEST(DispatchPlan, AnEmptySlotSendsNothing) {
+  rethrow(on_ranks(1, [](comm::Communicator& communicator) {
     Arena arena(1 << 20);
     DispatchPlan plan({communicator, {0, 5}}, 0);
-    plan.exchange_counts(arena, Choices{{3, 0}}.view(), std::vector<std::int64_t>{1, 0, 0, 1, 1});
-  });
-  EXPECT_TRUE(failures[0]);
+    const Choices choices{{3, -1, /**/ -1, -1, /**/ 0, 3}};  // the second token has no expert at all
+    plan.exchange_counts(arena, choices.view());
+    EXPECT_EQ(plan.rows_sent(), 3);
+    const auto* tokens = plan.tokens().i32();
+    EXPECT_EQ(std::vector(tokens, tokens + 3), (std::vector<std::int32_t>{2, 0, 2}));
+    const auto* slots = plan.slots().i32();
+    EXPECT_EQ(std::vector(slots, slots + 6), (std::vector<std::int32_t>{1, -1, -1, -1, 0, 2}));
+  }));
+}
+
+TEST(DispatchPlan, RefusesAnExpertThatIsNotThere) {
+  for (const std::int32_t expert : {-2, 5}) {
+    const auto failures = on_ranks(1, [&](comm::Communicator& communicator) {
+      Arena arena(1 << 20);
+      DispatchPlan plan({communicator, {0, 5}}, 0);
+      plan.exchange_counts(arena, Choices{{3, expert}}.view());
+    });
+    EXPECT_TRUE(failures[0]);
+  }
 }
 
 }  // namespace
