@@ -9,8 +9,10 @@ enum class RandomPurpose : std::uint32_t {
   kInit = 1,
   kDataOrder = 2,
   kSampling = 3,
-  kRouter = 4,
+  kRouter = 4,  // noise on its logits
   kTest = 5,
+  kRouterJitter = 6,
+  kSecondExpert = 7,
 };
 
 /// Counter-based random numbers (Philox4x32-10, Salmon et al. 2011, from Random123): the number is

@@ -22,8 +22,11 @@ struct AuxInput {
 struct AuxGradients {
   TensorView dweights;  // [tokens, slots], of the chosen experts' weights
   TensorView dscores;   // [tokens, choices]
-  TensorView dlogits;   // [tokens, choices]
+  TensorView dlogits;   // [tokens, choices]; of H with noisy_top_k
   TensorView dweight;   // [choices, hidden], of the router's matrix
+  // Only with noisy_top_k, empty otherwise; besides what goes through H:
+  TensorView dclean_logits = {};  // [tokens, choices]
+  TensorView dnoise_std = {};     // [tokens, choices]
 };
 
 /// One auxiliary loss of one layer (docs/experts.md). Its value for a microbatch is a sum over the

@@ -32,7 +32,7 @@ LayerRun run_layer(const model::ModelOptions& options, const reference::Weights&
                     run.dense_gradient,
                     lanes,
                     lane_of_source,
-                    {.seed = 1},
+                    {.seed = step.step.seed, .first_token = step.step.first_token},
                     true};
     layout::LoadStatistics load({.layers = 1,
                                  .choices = static_cast<int>(choices),

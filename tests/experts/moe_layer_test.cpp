@@ -24,7 +24,7 @@ TEST(MoeLayer, GradientsOfInputAndWeightsEqualCentralDifferences) {
   reference::Parameters parameters = weights.parameters();
   reference::Values input(x.begin(), x.end());
   const auto loss = [&] {
-    const auto routing = model.route(parameters.at({kLayerPrefix + "router/weight", -1}), input, step, 0);
+    const auto routing = model.route(parameters, kLayerPrefix, input, step, 0);
     const auto y = model.moe(parameters, kLayerPrefix, input, routing);
     double sum = routing.objective;
     for (std::size_t i = 0; i < size; ++i) sum += dy[i] * y[i];

@@ -106,7 +106,7 @@ Step random_step(const model::ModelOptions& options, const std::vector<Batch>& b
         std::ranges::count_if(batch.targets, [](std::int32_t target) { return target >= 0; });
     step.routed_tokens += static_cast<std::int64_t>(batch.size());
   }
-  const auto experts = static_cast<std::size_t>(options.moe.experts);
+  const auto experts = static_cast<std::size_t>(options.moe.choices());
   for (std::int64_t layer = 0; layer < model::moe_layers(options); ++layer) {
     const auto noise = random_values(static_cast<std::uint64_t>(50 + layer), experts);
     Values bias;
@@ -139,8 +139,8 @@ FlatStep::FlatStep(const model::ModelOptions& options, const Step& values) : ste
 }
 
 model::StepContext FlatStep::context() const {
-  return {step.target_tokens, step.routed_tokens,       bias,
-          previous_counts,    previous_unbiased_counts, step.aux_coefficients};
+  return {step.target_tokens,       step.routed_tokens,    bias,     previous_counts,
+          previous_unbiased_counts, step.aux_coefficients, step.seed};
 }
 
 std::vector<float> random_values(std::uint64_t stream, std::size_t count) {

@@ -1,27 +1,10 @@
 #include "tests/reference/reference_model.h"
 
-#include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 namespace troupe::reference {
 namespace {
-
-std::size_t at(std::int64_t index) { return static_cast<std::size_t>(index); }
-
-/// x: [rows, in], w: [out, in] → [rows, out]
-Values linear(const Values& x, const Values& w, std::int64_t in) {
-  const std::int64_t rows = std::ssize(x) / in;
-  const std::int64_t out = std::ssize(w) / in;
-  Values y(at(rows * out), 0.0);
-  for (std::int64_t r = 0; r < rows; ++r) {
-    for (std::int64_t o = 0; o < out; ++o) {
-      for (std::int64_t i = 0; i < in; ++i) y[at(r * out + o)] += x[at(r * in + i)] * w[at(o * in + i)];
-    }
-  }
-  return y;
-}
 
 Values normalized(const Values& x, const Values& weight, double eps) {
   const std::int64_t n = std::ssize(weight);
@@ -33,28 +16,6 @@ Values normalized(const Values& x, const Values& weight, double eps) {
     for (std::int64_t i = 0; i < n; ++i) y[at(row * n + i)] = x[at(row * n + i)] / rms * weight[at(i)];
   }
   return y;
-}
-
-double log_sum_exp(const Values& z) {
-  const double largest = *std::ranges::max_element(z);
-  double sum = 0.0;
-  for (const double value : z) sum += std::exp(value - largest);
-  return largest + std::log(sum);
-}
-
-Values row_of(const Values& matrix, std::int64_t row, std::int64_t columns) {
-  return {matrix.begin() + row * columns, matrix.begin() + (row + 1) * columns};
-}
-
-void add(Values& y, const Values& x) {
-  for (std::size_t i = 0; i < y.size(); ++i) y[i] += x[i];
-}
-
-Values shares(const std::vector<std::int64_t>& counts, std::size_t experts) {
-  const double total = std::accumulate(counts.begin(), counts.end(), 0.0);
-  Values f(experts, 1.0 / static_cast<double>(experts));
-  for (std::size_t i = 0; total > 0.0 && i < experts; ++i) f[i] = static_cast<double>(counts[i]) / total;
-  return f;
 }
 
 }  // namespace
@@ -143,70 +104,6 @@ Values Model::attention(const Parameters& parameters, const std::string& prefix,
   return linear(out, parameters.at({prefix + "attention/out_proj", -1}), o.heads * o.head_dim);
 }
 
-std::vector<int> Model::best(const Values& values) const {
-  std::vector<int> order(values.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::ranges::stable_sort(order, [&](int a, int b) { return values[at(a)] > values[at(b)]; });
-  order.resize(at(options_.moe.top_k));
-  return order;
-}
-
-Routing Model::route(const Values& weight, const Values& x, const Step& step, std::size_t moe_layer) const {
-  const auto& o = options_.moe;
-  const auto experts = at(o.experts);
-  const Values logits = linear(x, weight, options_.hidden_size);
-  Routing routing;
-  routing.counts.resize(experts);
-  routing.unbiased_counts.resize(experts);
-  Values probability_sums(experts, 0.0);
-  for (std::int64_t t = 0; t < std::ssize(logits) / o.experts; ++t) {
-    const Values z = row_of(logits, t, o.experts);
-    const double lse = log_sum_exp(z);
-    routing.z_loss += lse * lse;
-    Values s;
-    for (const double value : z) {
-      s.push_back(o.router.score == experts::Score::kSigmoid ? 1.0 / (1.0 + std::exp(-value))
-                                                             : std::exp(value - lse));
-    }
-    const double score_sum = std::accumulate(s.begin(), s.end(), 0.0);
-    for (std::size_t i = 0; i < experts; ++i) probability_sums[i] += s[i] / score_sum;
-
-    const Values& selected_on = o.router.softmax_after_topk ? z : s;
-    Values biased = selected_on;
-    add(biased, step.bias[moe_layer]);
-    const std::vector<int> chosen = best(biased);
-    for (const int expert : chosen) ++routing.counts[at(expert)];
-    for (const int expert : best(selected_on)) ++routing.unbiased_counts[at(expert)];
-    Values weights;
-    for (const int expert : chosen) weights.push_back(selected_on[at(expert)]);
-    const double chosen_lse = log_sum_exp(weights);
-    const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
-    for (double& w : weights) {
-      if (o.router.softmax_after_topk) {
-        w = std::exp(w - chosen_lse);
-      } else if (o.router.normalize_weights) {
-        w /= sum + (o.router.score == experts::Score::kSigmoid ? 1e-20 : 0.0);
-      }
-      w *= o.router.scale;
-    }
-    routing.chosen.push_back(chosen);
-    routing.weights.push_back(weights);
-  }
-  for (std::size_t a = 0; a < o.aux_loss.size(); ++a) {
-    const bool micro = o.aux_loss[a].scope == experts::AuxScope::kMicro;
-    const bool actual = o.aux_loss[a].f_source == experts::FrequencySource::kActual;
-    const auto& current = actual ? routing.counts : routing.unbiased_counts;
-    const auto& previous = actual ? step.previous_counts : step.previous_unbiased_counts;
-    const Values f = shares(micro ? current : previous.at(moe_layer), experts);
-    routing.aux_loss.push_back(static_cast<double>(o.experts) *
-                               std::inner_product(f.begin(), f.end(), probability_sums.begin(), 0.0));
-    routing.objective += step.aux_coefficients[a] * routing.aux_loss.back();
-  }
-  routing.objective =
-      (routing.objective + o.router.z_loss * routing.z_loss) / static_cast<double>(step.routed_tokens);
-  return routing;
-}
-
 Values Model::moe(const Parameters& parameters, const std::string& prefix, const Values& x,
                   const Routing& routing) const {
   const std::int64_t hidden = options_.hidden_size;
@@ -261,7 +158,7 @@ Result Model::run(const Parameters& parameters, const Batch& batch, const Step& 
       add(x, ffn(dense(p + "ffn/gate_up_proj"), dense(p + "ffn/down_proj"), normed));
       continue;
     }
-    result.routing.push_back(route(dense(p + "router/weight"), normed, step, result.routing.size()));
+    result.routing.push_back(route(parameters, p, normed, step, result.routing.size()));
     result.loss += result.routing.back().objective;
     add(x, moe(parameters, p, normed, result.routing.back()));
   }

@@ -6,12 +6,11 @@
 #include <vector>
 
 #include "model/options.h"
+#include "tests/reference/plain_math.h"
 
 /// The whole model once more, in fp64 and plain loops, in the order of the formulas and sharing no code
 /// with the real one: the oracle of its gradients by central differences.
 namespace troupe::reference {
-
-using Values = std::vector<double>;
 
 /// Parameters by (name, expert); expert is -1 for dense ones. Row-major, linear weights [out, in].
 using Parameters = std::map<std::pair<std::string, std::int64_t>, Values>;
@@ -31,12 +30,16 @@ struct Step {
   std::vector<std::vector<std::int64_t>> previous_counts;  // [moe layers][experts]
   std::vector<std::vector<std::int64_t>> previous_unbiased_counts;
   Values aux_coefficients;
+  std::uint64_t seed = 0;        // of the router's random numbers,
+  std::int64_t first_token = 0;  // keyed by the token's number in the run
+  bool training = true;
 };
 
 /// One layer's routing of a microbatch.
 struct Routing {
-  std::vector<std::vector<int>> chosen;  // [tokens][top_k]
-  std::vector<Values> weights;           // [tokens][top_k]
+  std::vector<std::vector<int>> candidates;  // [tokens][slots], what weights are normalised over
+  std::vector<std::vector<int>> chosen;      // [tokens][slots], without empty slots
+  std::vector<Values> weights;               // [tokens][slots], of the chosen
   std::vector<std::int64_t> counts, unbiased_counts;
   Values aux_loss;         // [aux losses], sums over tokens without coefficient
   double z_loss = 0.0;     // sum over tokens without coefficient
@@ -64,17 +67,24 @@ class Model {
   [[nodiscard]] Values attention(const Parameters& parameters, const std::string& prefix, const Batch& batch,
                                  const Values& x) const;
   [[nodiscard]] Values ffn(const Values& gate_up, const Values& down, const Values& x) const;
-  [[nodiscard]] Routing route(const Values& weight, const Values& x, const Step& step,
-                              std::size_t moe_layer) const;
+  /// fixed: a routing whose choice is taken over, so that central differences cannot change it.
+  [[nodiscard]] Routing route(const Parameters& parameters, const std::string& prefix, const Values& x,
+                              const Step& step, std::size_t moe_layer, const Routing* fixed = nullptr) const;
   [[nodiscard]] Values moe(const Parameters& parameters, const std::string& prefix, const Values& x,
                            const Routing& routing) const;
 
  private:
   [[nodiscard]] std::string prefix(std::int64_t layer) const;
+  [[nodiscard]] std::vector<Values> router_logits(const Parameters& parameters, const std::string& prefix,
+                                                  const Values& x, const Step& step,
+                                                  std::int64_t layer) const;
+  void choose(const std::vector<Values>& logits, const std::vector<Values>& scores, const Step& step,
+              std::size_t moe_layer, std::int64_t layer, Routing& routing) const;
+  void add_routing_losses(const std::vector<Values>& logits, const std::vector<Values>& scores,
+                          const Step& step, std::size_t moe_layer, Routing& routing) const;
   void rotate(Values& x, std::int64_t heads, const Batch& batch) const;
   void head(const Values& weight, const Values& x, const Batch& batch, const Step& step,
             Result& result) const;
-  [[nodiscard]] std::vector<int> best(const Values& values) const;
 
   model::ModelOptions options_;
   std::int64_t vocab_;
