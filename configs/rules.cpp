@@ -22,6 +22,7 @@ class Rules {
     check_data();
     check_attention();
     check_experts();
+    check_balancer();
     check_batch();
     check_layout();
     check_optimizer();
@@ -90,6 +91,53 @@ class Rules {
             "with top_k: 1 a softmax over the chosen expert is always 1 and the router gets no gradient");
     require(!router.softmax_after_topk || router.score == experts::Score::kSoftmax,
             "model.moe.router.softmax_after_topk", "softmax_after_topk needs score: softmax");
+  }
+
+  void check_balancer() {
+    const auto& moe = config_.model.moe;
+    const auto& balancer = moe.balancer;
+    using experts::BalancerKind;
+    using experts::Selection;
+    const auto selection = moe.router.selection;
+    const std::string_view kind = experts::kBalancerNames[static_cast<std::size_t>(balancer.kind)];
+    const std::string_view selected = experts::kSelectionNames[static_cast<std::size_t>(selection)];
+    const bool biased = selection == Selection::kTopK || selection == Selection::kGroupLimited;
+    require(balancer.kind == BalancerKind::kNone || biased, "model.moe.balancer.kind",
+            "selection: {} chooses without a balance bias, so balancer {} would do nothing: set kind: none",
+            selected, kind);
+    const bool aims_at_zero_experts =
+        balancer.kind == BalancerKind::kProportional || balancer.kind == BalancerKind::kQuantile;
+    require(balancer.routed_per_token == 0.0 || (aims_at_zero_experts && moe.router.zero_experts > 0),
+            "model.moe.balancer.routed_per_token",
+            "routed_per_token goes with router.zero_experts and kind: proportional or quantile; without them "
+            "every token has top_k routed experts");
+    require(balancer.routed_per_token <= static_cast<double>(moe.top_k),
+            "model.moe.balancer.routed_per_token", "routed_per_token = {} exceeds model.moe.top_k = {}",
+            balancer.routed_per_token, moe.top_k);
+    if (balancer.kind == BalancerKind::kPid) check_pid();
+    if (balancer.kind == BalancerKind::kQuantile) check_quantile();
+  }
+
+  void check_pid() {
+    const auto& pid = config_.model.moe.balancer;
+    require(pid.kp > 0.0 || pid.ki > 0.0 || pid.kd > 0.0, "model.moe.balancer.kp",
+            "pid with kp, ki and kd all 0 never moves: kind: none says so");
+    require(pid.ki == 0.0 || pid.integral_limit > 0.0, "model.moe.balancer.integral_limit",
+            "integral_limit = 0 leaves ki = {} without effect", pid.ki);
+  }
+
+  void check_quantile() {
+    const auto& moe = config_.model.moe;
+    require(moe.router.selection != experts::Selection::kGroupLimited, "model.moe.balancer.kind",
+            "quantile moves an expert to where it is just chosen among all; with selection: group_limited a "
+            "token chooses among the kept groups only");
+    const double largest = std::max(moe.balancer.rate.from, moe.balancer.rate.to);
+    require(largest <= 1.0, "model.moe.balancer.rate",
+            "quantile goes `rate` of the way to the measured quantile: {} overshoots; 0.5 is usual", largest);
+    require(
+        moe.top_k < moe.experts, "model.moe.top_k",
+        "quantile compares with the first expert that is not chosen: top_k = {} must be below experts = {}",
+        moe.top_k, moe.experts);
   }
 
   void check_batch() {

@@ -31,16 +31,17 @@ void describe(Fields& fields, RouterOptions& options) {
 void describe(Fields& fields, BalancerOptions& options) {
   fields.choice("kind", options.kind, kBalancerNames,
                 "How a bias on the selection follows each expert's load error");
-  fields.schedule("rate", options.rate, kNonNegativeReal,
-                  "Step of the bias, in score units; quantile: part of the way, 0.5 is usual");
+  fields.schedule(
+      "rate", options.rate, kNonNegativeReal,
+      "Step of the bias, in score units; quantile: part of the way, 0.5 is usual; pid has gains instead");
   fields.real("kp", options.kp, kNonNegativeReal, "pid: gain of the load error");
   fields.real("ki", options.ki, kNonNegativeReal, "pid: gain of the summed load error");
   fields.real("kd", options.kd, kNonNegativeReal, "pid: gain of the load error's change");
   fields.real("integral_limit", options.integral_limit, kNonNegativeReal, "pid: bound of the summed error");
   fields.real(
       "routed_per_token", options.routed_per_token, kNonNegativeReal,
-      "proportional with zero experts: routed experts that a token should have on average; 0: their share "
-      "of the choices");
+      "proportional, quantile with zero experts: routed experts that a token should have on average; 0: "
+      "their share of the choices");
 }
 
 void describe(Fields& fields, AuxLossOptions& options) {

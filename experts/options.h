@@ -50,7 +50,7 @@ struct BalancerOptions {
   double ki = 0.001;
   double kd = 0.0;
   double integral_limit = 10.0;   // I_max
-  double routed_per_token = 0.0;  // k_target of `proportional` with zero experts; 0: top_k * N / (N + n)
+  double routed_per_token = 0.0;  // k_target with zero experts; 0: top_k * N / (N + n)
 };
 
 enum class AuxLossKind { kLoadBalance, kImportance, kLoad, kOrthogonal };

@@ -15,9 +15,15 @@ constexpr std::size_t kCounterFields = 4;
 std::string first_moment(const std::string& name) { return "optimizer/first_moment/" + name; }
 std::string second_moment(const std::string& name) { return "optimizer/second_moment/" + name; }
 
-std::string bias_name(const model::ModelOptions& options, std::size_t moe_layer) {
+std::string balancer_name(const model::ModelOptions& options, std::size_t moe_layer) {
   const std::int64_t layer = model::layer_of_moe(options, static_cast<std::int64_t>(moe_layer));
-  return model::layer_prefix(layer, options.layers) + "router/bias";
+  return model::layer_prefix(layer, options.layers) + "router/balancer";
+}
+
+// Rows of one value per expert; the first is the bias.
+Shape balancer_shape(const experts::Balancer& balancer) {
+  const std::int64_t experts = std::ssize(balancer.bias());
+  return {std::ssize(balancer.state()) / experts, experts};
 }
 
 std::span<float> part(std::span<float> values, std::int64_t begin, std::int64_t length) {
@@ -86,9 +92,8 @@ storage::ShardDescription save_shards(const std::filesystem::path& folder, const
   if (partition.worker == 0) {
     shards.emplace_back(kCounters, Shape{kCounterFields}, 0, std::span<const std::int64_t>(counters));
     for (std::size_t layer = 0; layer < state.balancers.size(); ++layer) {
-      const auto bias = state.balancers[layer]->state();
-      if (bias.empty()) continue;
-      shards.emplace_back(bias_name(options.model, layer), Shape{std::ssize(bias)}, 0, bias);
+      const experts::Balancer& balancer = *state.balancers[layer];
+      shards.emplace_back(balancer_name(options.model, layer), balancer_shape(balancer), 0, balancer.state());
     }
     if (!state.balancers.empty()) {
       const auto add = [&](const char* name, const layout::LoadCounts& counts) {
@@ -115,12 +120,12 @@ void load_state(storage::CheckpointReader& reader, const TrainingOptions& option
       .step = counters[0], .updates = counters[1], .next_sequence = counters[2], .tokens = counters[3]};
 
   for (std::size_t layer = 0; layer < state.balancers.size(); ++layer) {
-    std::vector<float> bias(state.balancers[layer]->state().size());
-    if (bias.empty()) continue;
-    const std::string name = bias_name(options.model, layer);
-    require_shape(reader, name, Shape{std::ssize(bias)});
-    reader.read(name, 0, std::span<float>(bias));
-    state.balancers[layer]->restore(bias);
+    experts::Balancer& balancer = *state.balancers[layer];
+    std::vector<float> values(balancer.state().size());
+    const std::string name = balancer_name(options.model, layer);
+    require_shape(reader, name, balancer_shape(balancer));
+    reader.read(name, 0, std::span<float>(values));
+    balancer.restore(values);
   }
   if (!state.balancers.empty()) {
     read_counts(reader, kPreviousCounts, state.previous_counts);

@@ -11,7 +11,7 @@ namespace troupe::workers {
 /// Names of a checkpoint's tensors: a parameter's value has the parameter's name, its moments are
 ///   optimizer/first_moment/<name>, optimizer/second_moment/<name>
 /// and what all workers hold alike is
-///   layers/LL/router/bias               the balancer's state, [experts]
+///   layers/LL/router/balancer           [rows, experts]: the bias; of pid also integral, last error
 ///   balancer/previous_counts            [moe layers, experts] int64, of the last global batch
 ///   balancer/previous_unbiased_counts   the same, by selection without bias
 ///   training/counters                   step, updates, next sequence, tokens

@@ -15,20 +15,23 @@ struct BalanceInput {
 };
 
 /// Keeps experts evenly used without touching the loss: a per-expert bias, added to the scores for
-/// selection only (arXiv 2408.15664). One per MoE layer, on every worker; all hold the same state.
+/// selection only (arXiv 2408.15664). One per MoE layer, on every worker; all hold the same state: an
+/// update goes from integers in a fixed order, in fp64, and rounds to fp32 once.
 /// Not thread-safe; call from the compute thread.
 class Balancer {
  public:
   virtual ~Balancer() = default;
 
-  /// Moves the bias after one global batch; not called for a skipped step.
+  /// Moves the bias after one global batch; not called for a skipped step. A batch without tokens
+  /// changes nothing.
   ///   rate: this step's value of BalancerOptions::rate
   virtual void update(const BalanceInput& input, double rate) = 0;
 
-  /// [experts], in score units.
+  /// [experts], in units of what selection goes by: scores, or logits with softmax_after_topk.
   [[nodiscard]] virtual std::span<const float> bias() const = 0;
 
-  /// What a checkpoint keeps; restore() takes the same and throws kCorrupt on another length.
+  /// What a checkpoint keeps, [rows, experts]: the bias, then what else the kind remembers; the length is
+  /// fixed at construction. restore() takes the same and throws kCorrupt on another length.
   [[nodiscard]] virtual std::span<const float> state() const = 0;
   virtual void restore(std::span<const float> state) = 0;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "experts/balancer/margins.h"
 #include "experts/router/capacity.h"
 #include "experts/router/score.h"
 #include "experts/router/weights.h"
@@ -35,6 +36,8 @@ RoutingResult Router::forward(const Pass& pass, ConstTensorView x, const RouterS
             routing.logits);
   score_tokens(pass, routing);
   choose_experts(pass, step, routing);
+  if (!sums.load.margins.empty())
+    count_margins(pass, {selected_on(routing), routing.logits, step.bias}, options_.top_k, sums.load.margins);
   routing.dispatched = admit(pass, options_, routing.chosen, routing.scores, sums.load.dropped);
 
   count(pass, routing, sums.load);

@@ -53,6 +53,26 @@ INSTANTIATE_TEST_SUITE_P(
                 "model.moe.router.softmax_after_topk=true",
                 "no gradient"},
         Refused{"model.moe.router.softmax_after_topk=true", "needs score: softmax"},
+        Refused{"model.moe.router.selection=expert_choice", "without a balance bias"},
+        Refused{"model.moe.router.selection=sinkhorn model.moe.balancer.kind=pid", "balancer pid"},
+        Refused{"model.moe.router.selection=noisy_top_k", "set kind: none"},
+        Refused{"model.moe.router.selection=gshard_second model.moe.balancer.kind=quantile",
+                "without a balance bias"},
+        Refused{"model.moe.router.selection=group_limited model.moe.balancer.kind=quantile",
+                "among the kept groups only"},
+        Refused{"model.moe.balancer.kind=quantile model.moe.balancer.rate=1.5", "1.5 overshoots"},
+        Refused{"model.moe.balancer.kind=quantile model.moe.balancer.rate={\"from\":0.5,\"to\":2}",
+                "2 overshoots"},
+        Refused{"model.moe.balancer.kind=quantile model.moe.top_k=16", "first expert that is not chosen"},
+        Refused{"model.moe.balancer.kind=proportional model.moe.balancer.routed_per_token=1.5",
+                "router.zero_experts"},
+        Refused{"model.moe.router.zero_experts=4 model.moe.balancer.routed_per_token=1.5",
+                "proportional or quantile"},
+        Refused{"model.moe.router.zero_experts=4 model.moe.balancer.kind=proportional "
+                "model.moe.balancer.routed_per_token=3",
+                "exceeds model.moe.top_k"},
+        Refused{"model.moe.balancer.kind=pid model.moe.balancer.kp=0 model.moe.balancer.ki=0", "never moves"},
+        Refused{"model.moe.balancer.kind=pid model.moe.balancer.integral_limit=0", "without effect"},
         Refused{"batch.sequences=20", "multiple of grad_lanes * micro_batch"},
         Refused{"batch.expert_lanes=9", "exceeds batch.grad_lanes"},
         Refused{"parallel.workers=9", "grad_lanes = 8"},
@@ -76,6 +96,10 @@ TEST(Rules, WhatIsAllowedIsNotRefused) {
         "model.moe.first_dense_layers=4", "run.steps=60", "schedule.kind=cosine run.steps=20",
         "sampling.prompts=[] sampling.every=0", "dashboard.address=127.3.2.1", "dashboard.address=::1",
         "batch.expert_lanes=2 parallel.workers=4 parallel.expert_parallel=2",
+        "model.moe.balancer.kind=quantile model.moe.balancer.rate=0.5",
+        "model.moe.router.zero_experts=4 model.moe.balancer.kind=quantile "
+        "model.moe.balancer.routed_per_token=1",
+        "model.moe.balancer.kind=pid model.moe.balancer.ki=0 model.moe.balancer.integral_limit=0",
         "model.moe.router.score=softmax model.moe.router.softmax_after_topk=true", "run.stop_after=240"}) {
     EXPECT_EQ(mistakes("", split_words(settings)), "") << settings;
   }

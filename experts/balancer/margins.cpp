@@ -1,0 +1,76 @@
+#include "experts/balancer/margins.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "experts/router/top_k.h"
+#include "experts/rows.h"
+
+namespace troupe::experts {
+namespace {
+
+constexpr float kSmallest = 1.0F / 65536;    // 2^-16
+constexpr std::uint32_t kBinShift = 23 - 2;  // of a float's mantissa, two bits tell bins apart
+constexpr std::uint32_t kSmallestBits = std::bit_cast<std::uint32_t>(kSmallest);
+constexpr std::int64_t kExpertBlock = 16;  // one cache line of a token's values
+
+/// Lower border of the side's bin number `side` ≥ 1; of the next one: its upper border.
+double border(int side) {
+  const auto bits = kSmallestBits + (static_cast<std::uint32_t>(side - 1) << kBinShift);
+  return static_cast<double>(std::bit_cast<float>(bits));
+}
+
+/// The (k+1)-th largest of v + b of each token. limits: [tokens]
+void find_limits(const Pass& pass, const SelectionInput& input, std::int64_t top_k, TensorView limits) {
+  const std::int64_t tokens = input.values.rows();
+  const ArenaScope scope(pass.arena);
+  const TensorView biased = pass.arena.allocate({token_blocks(tokens), input.values.columns()});
+  const TensorView largest = pass.arena.allocate({token_blocks(tokens), top_k + 1});
+  const TensorView chosen = pass.arena.allocate({token_blocks(tokens), top_k + 1}, DType::kI32);
+  for_tokens(pass.execution, tokens, [&](std::int64_t token, std::int64_t block) {
+    const auto values = row(input.values, token);
+    const auto shifted = row(biased, block);
+    for (std::size_t i = 0; i < values.size(); ++i) shifted[i] = values[i] + input.bias[i];
+    experts::top_k(shifted, ids(chosen, block), row(largest, block));
+    limits.f32()[token] = row(largest, block).back();
+  });
+}
+
+}  // namespace
+
+int bin_of_margin(float margin) {
+  const std::uint32_t bits = std::bit_cast<std::uint32_t>(margin) & 0x7fff'ffffU;
+  if (bits < kSmallestBits) return kMarginSideBins;
+  const auto side = std::min(static_cast<int>((bits - kSmallestBits) >> kBinShift) + 1, kMarginSideBins);
+  return margin > 0.0F ? kMarginSideBins + side : kMarginSideBins - side;
+}
+
+double margin_of_bin(int bin) {
+  const int side = bin > kMarginSideBins ? bin - kMarginSideBins : kMarginSideBins - bin;
+  if (side == 0) return 0.0;
+  const double middle = (border(side) + border(side + 1)) / 2.0;
+  return bin > kMarginSideBins ? middle : -middle;
+}
+
+void count_margins(const Pass& pass, const SelectionInput& input, std::int64_t top_k,
+                   std::span<std::int64_t> histograms) {
+  const ArenaScope scope(pass.arena);
+  const std::int64_t tokens = input.values.rows();
+  const std::int64_t experts = std::ssize(histograms) / kMarginBins;
+  const TensorView limits = pass.arena.allocate({tokens});
+  find_limits(pass, input, top_k, limits);
+  std::ranges::fill(histograms, 0);
+  // Threads split experts: each has its own rows of the histogram.
+  parallel_for(pass.execution, (experts + kExpertBlock - 1) / kExpertBlock, [&](std::int64_t block) {
+    const std::int64_t end = std::min(experts, (block + 1) * kExpertBlock);
+    for (std::int64_t token = 0; token < tokens; ++token) {
+      const float* values = input.values.f32() + token * input.values.columns();
+      for (std::int64_t i = block * kExpertBlock; i < end; ++i) {
+        const float margin = (values[i] + input.bias[static_cast<std::size_t>(i)]) - limits.f32()[token];
+        ++histograms[static_cast<std::size_t>(i * kMarginBins + bin_of_margin(margin))];
+      }
+    }
+  });
+}
+
+}  // namespace troupe::experts

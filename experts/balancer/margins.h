@@ -1,0 +1,34 @@
+#pragma once
+#include <cstdint>
+#include <span>
+
+#include "experts/pass.h"
+#include "experts/router/selector.h"
+
+namespace troupe::experts {
+
+/// The margin of a token and an expert is how far its biased value lies above what the expert needs to be
+/// chosen: m_ti = v_ti + b_i - (the (k+1)-th largest of v_t + b). Chosen experts have margins ≥ 0, others
+/// ≤ 0. v are scores, or logits with softmax_after_topk.
+///
+/// Histograms have a logarithmic scale on both sides of 0, four bins per power of two from 2^-16 to 2^4, so
+/// one scale fits scores (a spread of 1/N for softmax, 1 for sigmoid) and logits. A bin's middle is within an
+/// eighth of every margin in it: a cut is wrong by a fraction of itself, and the balancer, which repeats a
+/// damped step, still arrives. Below 2^-16 a margin counts as 0; beyond 2^4 it is in the last bin.
+/// A bin is found from the bits of the float: the same on every machine.
+inline constexpr int kMarginSideBins = 80;
+inline constexpr int kMarginBins = 2 * kMarginSideBins + 1;
+
+/// The bin of a margin: 0 is the most negative, kMarginSideBins is around 0. NaN is in an outermost one.
+[[nodiscard]] int bin_of_margin(float margin);
+
+/// The middle of a bin; 0 of the one around 0.
+[[nodiscard]] double margin_of_bin(int bin);
+
+/// Counts the margins of a microbatch for every expert.
+///   input.values: [tokens, choices], choices > top_k; histograms: [experts * kMarginBins], overwritten; the
+///   experts are the first choices
+void count_margins(const Pass& pass, const SelectionInput& input, std::int64_t top_k,
+                   std::span<std::int64_t> histograms);
+
+}  // namespace troupe::experts
