@@ -3,9 +3,11 @@
 #include <sched.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <thread>
 
 #include "configs/load.h"
+#include "configs/rules.h"
 
 namespace troupe::cli {
 
@@ -16,7 +18,12 @@ void ConfigArguments::add_to(CLI::App& subcommand) {
       ->allow_extra_args(false);
 }
 
-configs::RunConfig ConfigArguments::load() const { return configs::load_config(path, overrides); }
+configs::RunConfig ConfigArguments::load() const {
+  configs::RunConfig config = configs::load_config(path, overrides);
+  for (const std::string& warning : configs::warnings(config))
+    std::fprintf(stderr, "warning: %s\n", warning.c_str());
+  return config;
+}
 
 int available_cores() {
   cpu_set_t cores;

@@ -16,7 +16,7 @@ struct ConfigArguments {
   std::vector<std::string> overrides;
 
   void add_to(CLI::App& subcommand);
-  /// Throws kConfig with every mistake.
+  /// Throws kConfig with every mistake. Warnings go to stderr.
   [[nodiscard]] configs::RunConfig load() const;
 };
 

@@ -13,6 +13,8 @@
 namespace troupe::configs {
 namespace {
 
+using experts::Selection;
+
 class Rules {
  public:
   explicit Rules(const RunConfig& config) : config_(config) {}
@@ -23,6 +25,8 @@ class Rules {
     check_attention();
     check_experts();
     check_balancer();
+    check_selection();
+    check_groups();
     check_batch();
     check_layout();
     check_optimizer();
@@ -97,7 +101,6 @@ class Rules {
     const auto& moe = config_.model.moe;
     const auto& balancer = moe.balancer;
     using experts::BalancerKind;
-    using experts::Selection;
     const auto selection = moe.router.selection;
     const std::string_view kind = experts::kBalancerNames[static_cast<std::size_t>(balancer.kind)];
     const std::string_view selected = experts::kSelectionNames[static_cast<std::size_t>(selection)];
@@ -138,6 +141,50 @@ class Rules {
         moe.top_k < moe.experts, "model.moe.top_k",
         "quantile compares with the first expert that is not chosen: top_k = {} must be below experts = {}",
         moe.top_k, moe.experts);
+  }
+
+  void check_selection() {
+    const auto& moe = config_.model.moe;
+    const auto& router = moe.router;
+    const std::string_view name = experts::kSelectionNames[static_cast<std::size_t>(router.selection)];
+    require(router.selection != Selection::kNoisyTopK || router.softmax_after_topk,
+            "model.moe.router.softmax_after_topk",
+            "selection: noisy_top_k weighs by a softmax over the kept noisy logits: set score: softmax and "
+            "softmax_after_topk: true");
+    const bool needs_scores = router.selection == Selection::kGshardSecond ||
+                              router.selection == Selection::kExpertChoice ||
+                              router.selection == Selection::kSinkhorn;
+    require(!needs_scores || !router.softmax_after_topk, "model.moe.router.softmax_after_topk",
+            "selection: {} weighs with the scores of all experts; softmax_after_topk goes with top_k, "
+            "noisy_top_k and group_limited",
+            name);
+    require(router.selection != Selection::kGshardSecond || moe.top_k == 2, "model.moe.top_k",
+            "selection: gshard_second decides about a token's second expert: top_k must be 2, not {}",
+            moe.top_k);
+    require(router.selection != Selection::kExpertChoice || router.zero_experts == 0,
+            "model.moe.router.zero_experts",
+            "zero experts take no tokens: selection: expert_choice has none");
+  }
+
+  void check_groups() {
+    const auto& moe = config_.model.moe;
+    const auto& router = moe.router;
+    if (router.selection != Selection::kGroupLimited) {
+      require(router.groups == 1 && router.top_groups == 1, "model.moe.router.groups",
+              "groups and top_groups are for selection: group_limited");
+      return;
+    }
+    const bool divides = moe.experts % router.groups == 0;
+    require(divides, "model.moe.router.groups",
+            "model.moe.router.groups = {} must divide model.moe.experts = {}", router.groups, moe.experts);
+    require(router.top_groups <= router.groups, "model.moe.router.top_groups",
+            "model.moe.router.top_groups = {} exceeds groups = {}", router.top_groups, router.groups);
+    const std::int64_t reachable = router.top_groups * (moe.experts / router.groups);
+    require(!divides || moe.top_k <= reachable, "model.moe.top_k",
+            "model.moe.top_k = {} exceeds the {} experts of top_groups = {} groups", moe.top_k, reachable,
+            router.top_groups);
+    require(router.zero_experts == 0, "model.moe.router.zero_experts",
+            "zero experts belong to no group: selection: group_limited has none");
   }
 
   void check_batch() {
@@ -210,5 +257,17 @@ class Rules {
 }  // namespace
 
 std::vector<RuleProblem> validate(const RunConfig& config) { return Rules(config).check(); }
+
+std::vector<std::string> warnings(const RunConfig& config) {
+  std::vector<std::string> found;
+  if (config.model.moe.first_dense_layers < config.model.layers &&
+      config.model.moe.router.selection == Selection::kExpertChoice) {
+    found.emplace_back(
+        "model.moe.router.selection: with expert_choice later tokens decide where earlier ones go, so a "
+        "causal model sees the future in training and evaluation, and not when it writes: its losses "
+        "cannot be compared with those of other selections");
+  }
+  return found;
+}
 
 }  // namespace troupe::configs

@@ -16,4 +16,7 @@ struct RuleProblem {
 /// Every rule between options, and on single ones what a range cannot say. Pure.
 [[nodiscard]] std::vector<RuleProblem> validate(const RunConfig& config);
 
+/// What is allowed but seldom meant, each with its reason. Pure.
+[[nodiscard]] std::vector<std::string> warnings(const RunConfig& config);
+
 }  // namespace troupe::configs

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "experts/router/selector.h"
 #include "model/parameters.h"
 
 namespace troupe::model {
@@ -15,6 +16,15 @@ struct RoutedRows {
   std::int64_t received;
 };
 
+RoutedRows routed_rows(const experts::MoeOptions& moe, std::int64_t tokens, std::int64_t group_size,
+                       std::int64_t local_experts) {
+  if (moe.router.selection == experts::Selection::kExpertChoice) {
+    const std::int64_t each = experts::expert_choice_size(moe, tokens);
+    return {moe.experts * each, group_size * local_experts * each};
+  }
+  return {tokens * moe.top_k, group_size * tokens * std::min(moe.top_k, local_experts)};
+}
+
 /// Floats that one layer keeps for backward.
 std::int64_t kept_floats(const ModelOptions& options, std::int64_t layer, std::int64_t tokens,
                          const RoutedRows& rows) {
@@ -25,10 +35,19 @@ std::int64_t kept_floats(const ModelOptions& options, std::int64_t layer, std::i
       tokens * (5 * options.hidden_size + 3 * query_width + 3 * key_width + attention.heads);
   if (!is_moe_layer(options, layer)) return common + 3 * tokens * options.ffn.intermediate_size;
   const auto& moe = options.moe;
-  const std::int64_t router = tokens * (2 * moe.experts + 1) + moe.experts + 4 * rows.sent;
+  const std::int64_t slots = experts::make_selector(moe, layer)->slots(tokens);
+  const std::int64_t logits = moe.router.selection == experts::Selection::kNoisyTopK ? 3 : 1;
+  const std::int64_t router =
+      tokens * ((logits + 1) * moe.choices() + 1) + moe.choices() + 6 * tokens * slots;
   const std::int64_t routed =
       rows.sent * options.hidden_size + rows.received * (options.hidden_size + 3 * moe.expert_size);
   return common + router + routed + 3 * tokens * moe.shared_experts * moe.expert_size;
+}
+
+/// Floats of the router for the duration of its forward or backward: gradients of scores, logits and
+/// noise; the jittered input and its gradient; what a selection over the microbatch sorts.
+std::int64_t router_floats(const ModelOptions& options, std::int64_t tokens) {
+  return tokens * (4 * options.moe.choices() + 2 * options.hidden_size + 2);
 }
 
 /// Floats that a layer's forward or backward needs for its own duration.
@@ -37,7 +56,7 @@ std::int64_t temporary_floats(const ModelOptions& options, std::int64_t vocab_si
   const auto& attention = options.attention;
   const std::int64_t heads = (attention.heads + attention.kv_heads) * attention.head_dim;
   const std::int64_t routed = (3 * rows.sent + 3 * rows.received) * options.hidden_size +
-                              rows.received * options.moe.expert_size + 2 * tokens * options.moe.experts;
+                              rows.received * options.moe.expert_size + router_floats(options, tokens);
   const std::int64_t dense = kHeadRows * std::max(options.ffn.intermediate_size, vocab_size);
   return tokens * (4 * options.hidden_size + 4 * heads) + routed + dense;
 }
@@ -47,8 +66,7 @@ std::int64_t temporary_floats(const ModelOptions& options, std::int64_t vocab_si
 std::size_t activation_bytes_bound(const ModelOptions& options, std::int64_t vocab_size,
                                    std::int64_t max_tokens, std::int64_t group_size,
                                    std::int64_t local_experts) {
-  const RoutedRows rows{max_tokens * options.moe.top_k,
-                        group_size * max_tokens * std::min(options.moe.top_k, local_experts)};
+  const RoutedRows rows = routed_rows(options.moe, max_tokens, group_size, local_experts);
   std::int64_t floats = temporary_floats(options, vocab_size, max_tokens, rows);
   for (std::int64_t layer = 0; layer < options.layers; ++layer)
     floats += kept_floats(options, layer, max_tokens, rows);

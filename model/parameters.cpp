@@ -59,6 +59,9 @@ class Builder {
     const auto& moe = options_.moe;
     matrix(prefix + "router/weight", moe.choices(), options_.hidden_size,
            options_.init.std * moe.router.init_scale);
+    if (moe.router.linear_bias) router_bias(prefix + "router/linear_bias", moe.choices());
+    if (moe.router.selection == experts::Selection::kNoisyTopK)
+      matrix(prefix + "router/noise_weight", moe.choices(), options_.hidden_size, 0.0);
     for (std::int64_t expert = 0; expert < moe.experts; ++expert) {
       const std::size_t first = specs_.size();
       ffn(prefix + "experts/", moe.expert_size);
@@ -69,6 +72,11 @@ class Builder {
       }
     }
     if (moe.shared_experts > 0) ffn(prefix + "shared_experts/", moe.shared_experts * moe.expert_size);
+  }
+
+  void router_bias(const std::string& name, std::int64_t size) {
+    norm(name, size);
+    specs_.back().init_constant = 0.0F;
   }
 
   void norm(const std::string& name, std::int64_t size) {

@@ -20,10 +20,12 @@ namespace troupe::model {
 ///   layers/LL/ffn/{gate_up,down}_proj    dense layers: [2 * intermediate, hidden] (gate rows first),
 ///                                        [hidden, intermediate]
 ///   layers/LL/router/weight              [choices, hidden]
+///   layers/LL/router/linear_bias         [choices], with router.linear_bias; starts at 0
+///   layers/LL/router/noise_weight        [choices, hidden], with noisy_top_k; starts at 0
 ///   layers/LL/experts/{gate_up,down}_proj         one expert: [2 * expert_size, hidden], [hidden,
 ///   expert_size] layers/LL/shared_experts/{gate_up,down}_proj  width shared_experts * expert_size
 ///   final_norm/weight, head/weight       [hidden], [vocab, hidden] (untied)
-/// No weight decay on embeddings and norms.
+/// No weight decay on embeddings, norms and biases.
 [[nodiscard]] std::vector<ParameterSpec> parameter_specs(const ModelOptions& options,
                                                          std::int64_t vocab_size);
 

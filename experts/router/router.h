@@ -7,8 +7,11 @@
 #include "experts/aux_loss/aux_loss.h"
 #include "experts/options.h"
 #include "experts/pass.h"
+#include "experts/router/router_logits.h"
 #include "experts/router/routing.h"
+#include "experts/router/score.h"
 #include "experts/router/selector.h"
+#include "experts/router/weights.h"
 #include "layout/load_statistics.h"
 #include "tensor/tensor.h"
 
@@ -23,11 +26,11 @@ struct RouterSums {
 };
 
 /// Logits → scores → selection → weights, and the load that comes of it. By default top-k on s + b (ties
-/// to the lower expert id), weights from s (arXiv 2408.15664, 2412.19437). fp32 throughout. One per MoE
-/// layer.
+/// to the lower expert id), weights from s (arXiv 2408.15664, 2412.19437); with softmax_after_topk top-k
+/// on z + b, weights from z. fp32 throughout. One per MoE layer.
 class Router {
  public:
-  /// prefix: "layers/03/"; the weight is prefix + "router/weight", [choices, hidden].
+  /// layer: of the model; prefix: "layers/03/"; parameters: see RouterLogits.
   Router(const MoeOptions& options, std::int64_t layer, const ParameterTable& table,
          const std::string& prefix);
 
@@ -42,7 +45,10 @@ class Router {
                 const layout::LayerStatistics& load, TensorView dweights, TensorView dx) const;
 
  private:
-  void score_tokens(const Pass& pass, const RoutingResult& routing) const;
+  void score_token(const RoutingResult& routing, std::int64_t token) const;
+  void weigh_token(const RoutingResult& routing, std::int64_t token) const;
+  static void thin_token(const Pass& pass, const TokenSelector& selector, const RoutingResult& routing,
+                         std::int64_t token);
   void choose_experts(const Pass& pass, const RouterStep& step, RoutingResult& routing) const;
   void count(const Pass& pass, const RoutingResult& routing, const layout::LayerStatistics& load) const;
   void count_unbiased(const Pass& pass, const RoutingResult& routing, std::span<std::int64_t> counts) const;
@@ -54,9 +60,11 @@ class Router {
   }
 
   MoeOptions options_;
-  std::int64_t layer_;
-  ParameterHandle weight_;
+  RouterLogits logits_;
+  ScoreFunction score_;
   std::unique_ptr<Selector> selector_;
+  std::unique_ptr<Selector> unbiased_selector_;  // plain top-k
+  std::unique_ptr<Weighting> weighting_;
   std::vector<std::unique_ptr<AuxLoss>> aux_losses_;
   bool counts_unbiased_;
   std::vector<float> no_bias_;  // [choices], zeros

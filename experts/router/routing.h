@@ -24,7 +24,8 @@ struct RoutingResult {
   /// Only with noisy_top_k (empty otherwise); H = clean_logits + ε · noise_std while training, else H = z.
   TensorView clean_logits;  // [tokens, choices], z
   TensorView noise_std;     // [tokens, choices], softplus(W_noise x)
-  TensorView chosen;        // [tokens, slots] i32, best first: what is counted
+  TensorView candidates;    // [tokens, slots] i32, what weights are normalised over
+  TensorView chosen;        // [tokens, slots] i32, candidates or -1, best first: what is counted
   TensorView dispatched;    // [tokens, slots] i32: `chosen` without dropped pairs and zero-compute experts
   TensorView weights;       // [tokens, slots]
 };

@@ -1,42 +1,34 @@
 #include "experts/router/selector.h"
 
-#include "base/error.h"
-#include "experts/router/top_k.h"
 #include "experts/rows.h"
 
 namespace troupe::experts {
-namespace {
 
-/// top_k of value + bias.
-class TopKSelector final : public Selector {
- public:
-  explicit TopKSelector(std::int64_t top_k) : top_k_(top_k) {}
+void TokenSelector::select(const Pass& pass, const SelectionInput& input, TensorView chosen) const {
+  const std::int64_t tokens = input.values.rows();
+  const ArenaScope scope(pass.arena);
+  const TensorView scratch = pass.arena.allocate({token_blocks(tokens), scratch_size()});
+  for_tokens(pass.execution, tokens, [&](std::int64_t token, std::int64_t block) {
+    select_token(row(input.values, token), input.bias, row(scratch, block), ids(chosen, token));
+    if (thins()) thin(pass, token, row(input.values, token), ids(chosen, token));
+  });
+}
 
-  [[nodiscard]] std::int64_t slots(std::int64_t /*tokens*/) const override { return top_k_; }
-
-  void select(const Pass& pass, const SelectionInput& input, TensorView chosen) const override {
-    const std::int64_t tokens = input.values.rows();
-    const ArenaScope scope(pass.arena);
-    const TensorView biased = pass.arena.allocate({token_blocks(tokens), input.values.columns()});
-    const TensorView scratch = pass.arena.allocate({token_blocks(tokens), top_k_});
-    for_tokens(pass.execution, tokens, [&](std::int64_t token, std::int64_t block) {
-      const auto values = row(input.values, token);
-      const auto shifted = row(biased, block);
-      for (std::size_t i = 0; i < values.size(); ++i) shifted[i] = values[i] + input.bias[i];
-      top_k(shifted, ids(chosen, token), row(scratch, block));
-    });
+std::unique_ptr<Selector> make_selector(const MoeOptions& options, std::int64_t layer) {
+  switch (options.router.selection) {
+    case Selection::kTopK:
+    case Selection::kNoisyTopK:  // of noisy logits
+      return make_top_k_selector(options);
+    case Selection::kGshardSecond:
+      return make_gshard_selector(options, layer);
+    case Selection::kGroupLimited:
+      return make_group_limited_selector(options);
+    case Selection::kExpertChoice:
+      return make_expert_choice_selector(options);
+    case Selection::kSinkhorn:
+      break;
   }
-
- private:
-  std::int64_t top_k_;
-};
-
-}  // namespace
-
-std::unique_ptr<Selector> make_selector(const MoeOptions& options) {
-  TROUPE_CHECK(options.router.selection == Selection::kTopK, "selection {}: not there",
-               kSelectionNames[static_cast<std::size_t>(options.router.selection)]);
-  return std::make_unique<TopKSelector>(options.top_k);
+  return make_sinkhorn_selector(options);
 }
 
 }  // namespace troupe::experts

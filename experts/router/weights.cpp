@@ -1,61 +1,126 @@
 #include "experts/router/weights.h"
 
+#include <algorithm>
 #include <cmath>
-
-#include "experts/router/score.h"
+#include <limits>
 
 namespace troupe::experts {
 namespace {
 
-constexpr float kSigmoidEpsilon = 1e-20F;  // of normalised sigmoid weights (arXiv 2412.19437's code)
+constexpr float kNormalizationEpsilon = 1e-20F;  // for scores that can all vanish (arXiv 2412.19437's code)
 
-float epsilon(const RouterOptions& options) {
-  return options.score == Score::kSigmoid ? kSigmoidEpsilon : 0.0F;
-}
+std::size_t at(std::int32_t choice) { return static_cast<std::size_t>(choice); }
+
+class SoftmaxOfChosen final : public Weighting {
+ public:
+  explicit SoftmaxOfChosen(float scale) : scale_(scale) {}
+
+  void weigh(std::span<const float> logits, std::span<const float> /*scores*/,
+             std::span<const std::int32_t> candidates, std::span<float> weights) const override {
+    float largest = -std::numeric_limits<float>::infinity();
+    for (const std::int32_t choice : candidates) {
+      if (choice >= 0) largest = std::max(largest, logits[at(choice)]);
+    }
+    float sum = 0.0F;
+    for (std::size_t j = 0; j < candidates.size(); ++j) {
+      weights[j] = candidates[j] >= 0 ? std::exp(logits[at(candidates[j])] - largest) : 0.0F;
+      sum += weights[j];
+    }
+    for (std::size_t j = 0; j < candidates.size(); ++j) {
+      if (candidates[j] >= 0) weights[j] *= scale_ / sum;
+    }
+  }
+
+  /// dz_j = w_j (dw_j - Σ dw w / scale)
+  void add_gradient(std::span<const float> /*scores*/, const TokenChoice& choice,
+                    std::span<const float> weights, std::span<const float> dweights,
+                    std::span<float> /*dscores*/, std::span<float> dlogits) const override {
+    float dot = 0.0F;
+    for (std::size_t j = 0; j < weights.size(); ++j) {
+      if (choice.chosen[j] >= 0) dot += dweights[j] * (weights[j] / scale_);
+    }
+    for (std::size_t j = 0; j < weights.size(); ++j) {
+      if (choice.chosen[j] >= 0) dlogits[at(choice.chosen[j])] += weights[j] * (dweights[j] - dot);
+    }
+  }
+
+ private:
+  float scale_;
+};
+
+class NormalizedScores final : public Weighting {
+ public:
+  NormalizedScores(float scale, float epsilon) : scale_(scale), epsilon_(epsilon) {}
+
+  void weigh(std::span<const float> /*logits*/, std::span<const float> scores,
+             std::span<const std::int32_t> candidates, std::span<float> weights) const override {
+    const float sum = sum_of(scores, candidates);
+    for (std::size_t j = 0; j < candidates.size(); ++j) {
+      weights[j] = candidates[j] >= 0 ? scores[at(candidates[j])] / sum * scale_ : 0.0F;
+    }
+  }
+
+  /// w_j = scale · s_j / (Σ s + ε): ds_j = scale / (Σ s + ε) (dw_j - Σ dw s / (Σ s + ε))
+  void add_gradient(std::span<const float> scores, const TokenChoice& choice,
+                    std::span<const float> /*weights*/, std::span<const float> dweights,
+                    std::span<float> dscores, std::span<float> /*dlogits*/) const override {
+    const float sum = sum_of(scores, choice.candidates);
+    float dot = 0.0F;
+    for (std::size_t j = 0; j < dweights.size(); ++j) {
+      if (choice.chosen[j] >= 0) dot += dweights[j] * scores[at(choice.chosen[j])];
+    }
+    dot /= sum;
+    for (std::size_t j = 0; j < dweights.size(); ++j) {
+      if (choice.candidates[j] < 0) continue;
+      const float dweight = choice.chosen[j] >= 0 ? dweights[j] : 0.0F;
+      dscores[at(choice.candidates[j])] += scale_ / sum * (dweight - dot);
+    }
+  }
+
+ private:
+  [[nodiscard]] float sum_of(std::span<const float> scores, std::span<const std::int32_t> candidates) const {
+    float sum = 0.0F;
+    for (const std::int32_t choice : candidates) {
+      if (choice >= 0) sum += scores[at(choice)];
+    }
+    return sum + epsilon_;
+  }
+
+  float scale_;
+  float epsilon_;
+};
+
+class PlainScores final : public Weighting {
+ public:
+  explicit PlainScores(float scale) : scale_(scale) {}
+
+  void weigh(std::span<const float> /*logits*/, std::span<const float> scores,
+             std::span<const std::int32_t> candidates, std::span<float> weights) const override {
+    for (std::size_t j = 0; j < candidates.size(); ++j) {
+      weights[j] = candidates[j] >= 0 ? scores[at(candidates[j])] * scale_ : 0.0F;
+    }
+  }
+
+  void add_gradient(std::span<const float> /*scores*/, const TokenChoice& choice,
+                    std::span<const float> /*weights*/, std::span<const float> dweights,
+                    std::span<float> dscores, std::span<float> /*dlogits*/) const override {
+    for (std::size_t j = 0; j < dweights.size(); ++j) {
+      if (choice.chosen[j] >= 0) dscores[at(choice.chosen[j])] += scale_ * dweights[j];
+    }
+  }
+
+ private:
+  float scale_;
+};
 
 }  // namespace
 
-void weigh(const RouterOptions& options, std::span<const float> logits, std::span<const float> scores,
-           std::span<const std::int32_t> chosen, std::span<float> weights) {
+std::unique_ptr<Weighting> make_weighting(const RouterOptions& options) {
   const auto scale = static_cast<float>(options.scale);
-  const auto& values = options.softmax_after_topk ? logits : scores;
-  for (std::size_t j = 0; j < chosen.size(); ++j) weights[j] = values[static_cast<std::size_t>(chosen[j])];
-  if (options.softmax_after_topk) {
-    const float lse = log_sum_exp(weights);
-    for (float& weight : weights) weight = std::exp(weight - lse);
-  } else if (options.normalize_weights) {
-    float sum = 0.0F;
-    for (const float weight : weights) sum += weight;
-    sum += epsilon(options);
-    for (float& weight : weights) weight /= sum;
-  }
-  for (float& weight : weights) weight *= scale;
-}
-
-void add_weight_gradient(const RouterOptions& options, std::span<const float> scores,
-                         std::span<const std::int32_t> chosen, std::span<const float> weights,
-                         std::span<const float> dweights, std::span<float> dscores,
-                         std::span<float> dlogits) {
-  const auto scale = static_cast<float>(options.scale);
-  float dot = 0.0F;
-  if (options.softmax_after_topk) {  // w = scale · softmax: w_j (dw_j - Σ dw w / scale)
-    for (std::size_t j = 0; j < chosen.size(); ++j) dot += dweights[j] * (weights[j] / scale);
-    for (std::size_t j = 0; j < chosen.size(); ++j) {
-      dlogits[static_cast<std::size_t>(chosen[j])] += weights[j] * (dweights[j] - dot);
-    }
-    return;
-  }
-  float sum = 1.0F;
-  if (options.normalize_weights) {  // w_j = scale · s_j / (Σ s + ε)
-    sum = epsilon(options);
-    for (const std::int32_t expert : chosen) sum += scores[static_cast<std::size_t>(expert)];
-    for (std::size_t j = 0; j < chosen.size(); ++j)
-      dot += dweights[j] * scores[static_cast<std::size_t>(chosen[j])];
-    dot /= sum;
-  }
-  for (std::size_t j = 0; j < chosen.size(); ++j) {
-    dscores[static_cast<std::size_t>(chosen[j])] += scale / sum * (dweights[j] - dot);
-  }
+  if (options.softmax_after_topk) return std::make_unique<SoftmaxOfChosen>(scale);
+  if (!options.normalize_weights) return std::make_unique<PlainScores>(scale);
+  return std::make_unique<NormalizedScores>(scale,
+                                            options.score == Score::kSoftmax ? 0.0F : kNormalizationEpsilon);
 }
 
 }  // namespace troupe::experts

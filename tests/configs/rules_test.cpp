@@ -73,6 +73,30 @@ INSTANTIATE_TEST_SUITE_P(
                 "exceeds model.moe.top_k"},
         Refused{"model.moe.balancer.kind=pid model.moe.balancer.kp=0 model.moe.balancer.ki=0", "never moves"},
         Refused{"model.moe.balancer.kind=pid model.moe.balancer.integral_limit=0", "without effect"},
+        Refused{"model.moe.router.selection=noisy_top_k", "noisy logits"},
+        Refused{"model.moe.router.selection=gshard_second model.moe.top_k=3", "second expert"},
+        Refused{"model.moe.router.selection=gshard_second model.moe.router.score=softmax "
+                "model.moe.router.softmax_after_topk=true",
+                "goes with top_k"},
+        Refused{"model.moe.router.selection=sinkhorn model.moe.balancer.kind=none "
+                "model.moe.router.score=softmax model.moe.router.softmax_after_topk=true",
+                "goes with top_k"},
+        Refused{"model.moe.router.selection=expert_choice model.moe.balancer.kind=none "
+                "model.moe.router.score=softmax model.moe.router.softmax_after_topk=true",
+                "goes with top_k"},
+        Refused{"model.moe.router.groups=4", "group_limited"},
+        Refused{"model.moe.router.selection=group_limited model.moe.router.groups=3", "must divide"},
+        Refused{"model.moe.router.selection=group_limited model.moe.router.groups=4 "
+                "model.moe.router.top_groups=5",
+                "exceeds groups"},
+        Refused{"model.moe.router.selection=group_limited model.moe.router.groups=16",
+                "experts of top_groups"},
+        Refused{"model.moe.router.selection=group_limited model.moe.router.groups=4 "
+                "model.moe.router.zero_experts=1",
+                "belong to no group"},
+        Refused{"model.moe.router.selection=expert_choice model.moe.balancer.kind=none "
+                "model.moe.router.zero_experts=1",
+                "take no tokens"},
         Refused{"batch.sequences=20", "multiple of grad_lanes * micro_batch"},
         Refused{"batch.expert_lanes=9", "exceeds batch.grad_lanes"},
         Refused{"parallel.workers=9", "grad_lanes = 8"},
@@ -101,8 +125,27 @@ TEST(Rules, WhatIsAllowedIsNotRefused) {
         "model.moe.balancer.routed_per_token=1",
         "model.moe.balancer.kind=pid model.moe.balancer.ki=0 model.moe.balancer.integral_limit=0",
         "model.moe.router.score=softmax model.moe.router.softmax_after_topk=true", "run.stop_after=240"}) {
+    "model.moe.router.score=softmax model.moe.router.softmax_after_topk=true", "run.stop_after=240",
+        "model.moe.router.selection=noisy_top_k model.moe.balancer.kind=none "
+        "model.moe.router.score=softmax model.moe.router.softmax_after_topk=true",
+        "model.moe.router.selection=gshard_second model.moe.balancer.kind=none",
+        "model.moe.router.score=sqrt_softplus",
+        "model.moe.router.selection=group_limited model.moe.router.groups=4 model.moe.router.top_groups=2",
+        "model.moe.router.selection=sinkhorn model.moe.balancer.kind=none model.moe.router.zero_experts=2",
+        "model.moe.router.selection=expert_choice model.moe.balancer.kind=none"
+  }) {
     EXPECT_EQ(mistakes("", split_words(settings)), "") << settings;
   }
+}
+
+TEST(Warnings, ExpertChoiceSeesTheFutureOfACausalModel) {
+  RunConfig config;
+  EXPECT_TRUE(warnings(config).empty());
+  config.model.moe.router.selection = experts::Selection::kExpertChoice;
+  ASSERT_EQ(warnings(config).size(), 1U);
+  EXPECT_THAT(warnings(config)[0], HasSubstr("sees the future"));
+  config.model.moe.first_dense_layers = config.model.layers;  // no layer has experts
+  EXPECT_TRUE(warnings(config).empty());
 }
 
 RunConfig layout_config(std::int64_t grad_lanes, std::int64_t expert_lanes) {
