@@ -260,12 +260,15 @@ std::vector<RuleProblem> validate(const RunConfig& config) { return Rules(config
 
 std::vector<std::string> warnings(const RunConfig& config) {
   std::vector<std::string> found;
-  if (config.model.moe.first_dense_layers < config.model.layers &&
-      config.model.moe.router.selection == Selection::kExpertChoice) {
-    found.emplace_back(
-        "model.moe.router.selection: with expert_choice later tokens decide where earlier ones go, so a "
-        "causal model sees the future in training and evaluation, and not when it writes: its losses "
-        "cannot be compared with those of other selections");
+  const auto& moe = config.model.moe;
+  const bool looks_ahead =
+      moe.router.selection == Selection::kExpertChoice || moe.router.selection == Selection::kSinkhorn;
+  if (moe.first_dense_layers < config.model.layers && looks_ahead) {
+    found.push_back(fmt::format(
+        "model.moe.router.selection: with {} later tokens of a microbatch decide where earlier ones go, so a "
+        "causal model sees the future while it trains and is evaluated, and not when it writes: its losses "
+        "cannot be compared with those of other selections",
+        experts::kSelectionNames[static_cast<std::size_t>(moe.router.selection)]));
   }
   return found;
 }

@@ -116,34 +116,40 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(Rules, WhatIsAllowedIsNotRefused) {
   for (const char* settings :
        {"model.moe.top_k=1 model.moe.router.normalize_weights=false",
-        "model.attention.kind=mha model.attention.kv_heads=8", "model.attention.rope.fraction=0.5",
-        "model.moe.first_dense_layers=4", "run.steps=60", "schedule.kind=cosine run.steps=20",
-        "sampling.prompts=[] sampling.every=0", "dashboard.address=127.3.2.1", "dashboard.address=::1",
+        "model.attention.kind=mha model.attention.kv_heads=8",
+        "model.attention.rope.fraction=0.5",
+        "model.moe.first_dense_layers=4",
+        "run.steps=60",
+        "schedule.kind=cosine run.steps=20",
+        "sampling.prompts=[] sampling.every=0",
+        "dashboard.address=127.3.2.1",
+        "dashboard.address=::1",
         "batch.expert_lanes=2 parallel.workers=4 parallel.expert_parallel=2",
         "model.moe.balancer.kind=quantile model.moe.balancer.rate=0.5",
         "model.moe.router.zero_experts=4 model.moe.balancer.kind=quantile "
         "model.moe.balancer.routed_per_token=1",
         "model.moe.balancer.kind=pid model.moe.balancer.ki=0 model.moe.balancer.integral_limit=0",
-        "model.moe.router.score=softmax model.moe.router.softmax_after_topk=true", "run.stop_after=240"}) {
-    "model.moe.router.score=softmax model.moe.router.softmax_after_topk=true", "run.stop_after=240",
+        "model.moe.router.score=softmax model.moe.router.softmax_after_topk=true",
+        "run.stop_after=240",
         "model.moe.router.selection=noisy_top_k model.moe.balancer.kind=none "
         "model.moe.router.score=softmax model.moe.router.softmax_after_topk=true",
         "model.moe.router.selection=gshard_second model.moe.balancer.kind=none",
         "model.moe.router.score=sqrt_softplus",
         "model.moe.router.selection=group_limited model.moe.router.groups=4 model.moe.router.top_groups=2",
         "model.moe.router.selection=sinkhorn model.moe.balancer.kind=none model.moe.router.zero_experts=2",
-        "model.moe.router.selection=expert_choice model.moe.balancer.kind=none"
-  }) {
+        "model.moe.router.selection=expert_choice model.moe.balancer.kind=none"}) {
     EXPECT_EQ(mistakes("", split_words(settings)), "") << settings;
   }
 }
 
-TEST(Warnings, ExpertChoiceSeesTheFutureOfACausalModel) {
+TEST(Warnings, SelectionsThatSeeTheFutureOfACausalModel) {
   RunConfig config;
   EXPECT_TRUE(warnings(config).empty());
-  config.model.moe.router.selection = experts::Selection::kExpertChoice;
-  ASSERT_EQ(warnings(config).size(), 1U);
-  EXPECT_THAT(warnings(config)[0], HasSubstr("sees the future"));
+  for (const auto selection : {experts::Selection::kSinkhorn, experts::Selection::kExpertChoice}) {
+    config.model.moe.router.selection = selection;
+    ASSERT_EQ(warnings(config).size(), 1U);
+    EXPECT_THAT(warnings(config)[0], HasSubstr("sees the future"));
+  }
   config.model.moe.first_dense_layers = config.model.layers;  // no layer has experts
   EXPECT_TRUE(warnings(config).empty());
 }
