@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "tensor/ops/activation/activation.h"
 #include "tensor/ops/adamw/adamw.h"
 #include "tensor/ops/attention/attention.h"
 #include "tensor/ops/cross_entropy/cross_entropy.h"
@@ -13,7 +14,6 @@
 #include "tensor/ops/gemm/gemm.h"
 #include "tensor/ops/rms_norm/rms_norm.h"
 #include "tensor/ops/rope/rope.h"
-#include "tensor/ops/swiglu/swiglu.h"
 #include "tensor/parallel.h"
 
 namespace troupe::ops {
@@ -158,22 +158,25 @@ void rope_rate(benchmark::State& state) {
 }
 BENCHMARK(rope_rate)->Name("rope");
 
-void swiglu_forward_rate(benchmark::State& state) {
-  const Tensor gate_up = random_tensor(Shape{kTokens, kHidden});
+// range: the form
+void activation_forward_rate(benchmark::State& state) {
+  const auto activation = static_cast<Activation>(state.range(0));
+  const Tensor x = random_tensor(Shape{kTokens, input_columns(activation) * kHidden / 2});
   Tensor y(Shape{kTokens, kHidden / 2});
-  for (auto _ : state) swiglu_forward(kOneThread, gate_up, y);
-  report_bytes(state, gate_up.elements() + y.elements());
+  for (auto _ : state) activation_forward(kOneThread, activation, x, y);
+  report_bytes(state, x.elements() + y.elements());
 }
-BENCHMARK(swiglu_forward_rate)->Name("swiglu_forward");
+BENCHMARK(activation_forward_rate)->Name("activation_forward")->ArgName("form")->DenseRange(0, 5);
 
-void swiglu_backward_rate(benchmark::State& state) {
-  const Tensor gate_up = random_tensor(Shape{kTokens, kHidden});
+void activation_backward_rate(benchmark::State& state) {
+  const auto activation = static_cast<Activation>(state.range(0));
+  const Tensor x = random_tensor(Shape{kTokens, input_columns(activation) * kHidden / 2});
   const Tensor dy = random_tensor(Shape{kTokens, kHidden / 2});
-  Tensor dgate_up(gate_up.shape());
-  for (auto _ : state) swiglu_backward(kOneThread, dy, gate_up, dgate_up);
-  report_bytes(state, 2 * gate_up.elements() + dy.elements());
+  Tensor dx(x.shape());
+  for (auto _ : state) activation_backward(kOneThread, activation, dy, x, dx);
+  report_bytes(state, 2 * x.elements() + dy.elements());
 }
-BENCHMARK(swiglu_backward_rate)->Name("swiglu_backward");
+BENCHMARK(activation_backward_rate)->Name("activation_backward")->ArgName("form")->DenseRange(0, 5);
 
 void cross_entropy_rate(benchmark::State& state) {
   constexpr std::int64_t kRows = 256;

@@ -97,7 +97,8 @@ std::string to_text(const RunDescription& d) {
   std::string text;
   text += fmt::format("parameters       {} total, {} active per token (vocabulary {})\n",
                       million(d.parameters.total), million(d.parameters.active), d.vocab_size);
-  text += fmt::format("experts          sparsity {:.2f}, granularity {:.2f}\n", d.sparsity, d.granularity);
+  text += fmt::format("experts          sparsity {:.2f}, activation ratio {:.4f}, granularity {:.2f}\n",
+                      d.sparsity, 1.0 / d.sparsity, d.granularity);
   text += fmt::format(
       "compute          {:.2f} MFLOP per token, forward and backward, with {:.1f} visible keys per query\n"
       "                 on average (sequences of one document); {:.2f} GFLOP per step of {} tokens\n",
@@ -119,6 +120,7 @@ std::string to_json(const RunDescription& d) {
       {"vocab_size", d.vocab_size},
       {"parameters", {{"total", d.parameters.total}, {"active", d.parameters.active}}},
       {"sparsity", d.sparsity},
+      {"activation_ratio", 1.0 / d.sparsity},
       {"granularity", d.granularity},
       {"tokens_per_step", d.tokens_per_step},
       {"visible_keys_per_query", d.visible_keys},

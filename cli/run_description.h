@@ -14,7 +14,7 @@ struct RunDescription {
   model::ParameterCounts parameters;
   std::int64_t dense_parameters = 0;       // held by every worker
   std::int64_t parameters_per_expert = 0;  // over all layers with experts
-  double sparsity = 1.0;                   // (experts + shared) / (top_k + shared)
+  double sparsity = 1.0;                   // (experts + shared) / (top_k + shared); 1 / activation ratio
   double granularity = 0.0;                // 2 * hidden / expert_size
 
   std::int64_t tokens_per_step = 0;

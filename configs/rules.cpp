@@ -27,6 +27,7 @@ class Rules {
     check_balancer();
     check_selection();
     check_groups();
+    check_feed_forward();
     check_batch();
     check_layout();
     check_optimizer();
@@ -185,6 +186,12 @@ class Rules {
             router.top_groups);
     require(router.zero_experts == 0, "model.moe.router.zero_experts",
             "zero experts belong to no group: selection: group_limited has none");
+  }
+
+  void check_feed_forward() {
+    const auto& moe = config_.model.moe;
+    require(!moe.shared_gate || moe.shared_experts > 0, "model.moe.shared_gate",
+            "model.moe.shared_gate is the gate of the shared experts, and model.moe.shared_experts is 0");
   }
 
   void check_batch() {

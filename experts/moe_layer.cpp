@@ -12,16 +12,16 @@ void wait(const Pass& pass, comm::Pending& exchange, double& seconds) {
 
 }  // namespace
 
-MoeLayer::MoeLayer(const MoeOptions& options, const FfnForm& /*form*/, std::int64_t layer,
+MoeLayer::MoeLayer(const MoeOptions& options, const FfnForm& form, std::int64_t layer,
                    const std::string& prefix, const ParameterTable& dense, const ParameterTable& experts,
                    const ExpertGroup& group)
     : group_(group),
       layer_(layer),
       router_(options, layer, dense, prefix),
-      experts_(experts, prefix + "experts/", options.expert_size, group.first_expert(),
+      experts_(form, experts, prefix + "experts/", options.expert_size, group.first_expert(),
                group.local_experts()) {
   if (options.shared_experts > 0) {
-    shared_.emplace(dense, prefix + "shared_experts/", options.shared_experts * options.expert_size);
+    shared_.emplace(options, form, dense, prefix + "shared_experts/");
   }
 }
 
@@ -49,7 +49,7 @@ void MoeLayer::allocate_saved(const Pass& pass, ConstTensorView x, Saved& saved)
   saved.returned = pass.arena.allocate({saved.plan.rows_sent(), x.columns()});
   saved.received = pass.arena.allocate({saved.plan.rows_received(), x.columns()});
   saved.experts = experts_.allocate(pass.arena, saved.plan);
-  if (shared_) saved.shared = shared_->allocate(pass.arena, x.rows());
+  if (shared_) saved.shared = shared_->allocate(pass.arena, x.rows(), x.columns());
 }
 
 /// saved.returned from the routed experts; shared_output from the shared ones, which compute while

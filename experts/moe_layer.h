@@ -5,7 +5,7 @@
 #include "experts/dispatch/dispatch_plan.h"
 #include "experts/expert_group.h"
 #include "experts/ffn/expert_ffn.h"
-#include "experts/ffn/gated_ffn.h"
+#include "experts/ffn/shared_experts.h"
 #include "experts/router/router.h"
 
 namespace troupe::experts {
@@ -21,7 +21,7 @@ class MoeLayer {
     TensorView received;  // [rows_received, hidden], inputs of this worker's experts
     ExpertFfn::Saved experts;
     TensorView returned;  // [rows_sent, hidden], outputs for this worker's tokens
-    GatedFfn::Saved shared;
+    SharedExperts::Saved shared;
   };
 
   /// layer: index among all layers of the model; prefix: "layers/03/".
@@ -51,7 +51,7 @@ class MoeLayer {
   std::int64_t layer_;
   Router router_;
   ExpertFfn experts_;
-  std::optional<GatedFfn> shared_;
+  std::optional<SharedExperts> shared_;
 };
 
 }  // namespace troupe::experts

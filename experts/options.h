@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/fields.h"
+#include "tensor/ops/activation/kind.h"
 
 namespace troupe::experts {
 
@@ -102,7 +103,7 @@ struct MoeOptions {
   [[nodiscard]] std::int64_t choices() const { return experts + router.zero_experts; }
 };
 
-enum class Activation { kSwiGlu, kGeGlu, kReGlu, kRelu2, kGelu, kClampedSwiGlu };
+using ops::Activation;
 inline constexpr std::array<std::string_view, 6> kActivationNames{"swiglu", "geglu", "reglu",
                                                                   "relu2",  "gelu",  "clamped_swiglu"};
 

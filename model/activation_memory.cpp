@@ -41,7 +41,8 @@ std::int64_t kept_floats(const ModelOptions& options, std::int64_t layer, std::i
       tokens * ((logits + 1) * moe.choices() + 1) + moe.choices() + 6 * tokens * slots;
   const std::int64_t routed =
       rows.sent * options.hidden_size + rows.received * (options.hidden_size + 3 * moe.expert_size);
-  return common + router + routed + 3 * tokens * moe.shared_experts * moe.expert_size;
+  const std::int64_t shared_gate = moe.shared_gate ? tokens * (options.hidden_size + 2) : 0;
+  return common + router + routed + shared_gate + 3 * tokens * moe.shared_experts * moe.expert_size;
 }
 
 /// Floats of the router for the duration of its forward or backward: gradients of scores, logits and
@@ -58,7 +59,7 @@ std::int64_t temporary_floats(const ModelOptions& options, std::int64_t vocab_si
   const std::int64_t routed = (3 * rows.sent + 3 * rows.received) * options.hidden_size +
                               rows.received * options.moe.expert_size + router_floats(options, tokens);
   const std::int64_t dense = kHeadRows * std::max(options.ffn.intermediate_size, vocab_size);
-  return tokens * (4 * options.hidden_size + 4 * heads) + routed + dense;
+  return tokens * (5 * options.hidden_size + 4 * heads + 1) + routed + dense;
 }
 
 }  // namespace

@@ -6,16 +6,16 @@
 namespace troupe::model {
 namespace {
 
-using experts::GatedFfn;
+using experts::FeedForward;
 using experts::MoeLayer;
 
-std::variant<GatedFfn, MoeLayer> make_ffn(const ModelOptions& options, std::int64_t layer,
+std::variant<FeedForward, MoeLayer> make_ffn(const ModelOptions& options, std::int64_t layer,
                                           const std::string& prefix, const ParameterTable& dense,
                                           const ParameterTable& expert_table,
                                           const experts::ExpertGroup& group) {
   if (is_moe_layer(options, layer))
     return MoeLayer(options.moe, options.ffn.form, layer, prefix, dense, expert_table, group);
-  return GatedFfn(dense, prefix + "ffn/", options.ffn.intermediate_size);
+  return FeedForward(options.ffn.form, dense, prefix + "ffn/", options.ffn.intermediate_size);
 }
 
 }  // namespace
@@ -53,7 +53,7 @@ void Block::forward_ffn(const Pass& pass, const experts::RouterStep& step, const
     moe->forward(pass, saved.ffn_norm.y, step, sums, *saved.moe, y);
     return;
   }
-  const auto& ffn = std::get<GatedFfn>(ffn_);
+  const auto& ffn = std::get<FeedForward>(ffn_);
   comm::Pending nothing;
   saved.ffn = ffn.allocate(pass.arena, y.rows());
   ffn.expand(pass, saved.ffn_norm.y, saved.ffn, nothing);
@@ -77,7 +77,7 @@ void Block::backward_ffn(const Pass& pass, const experts::RouterStep& step,
     moe->backward(pass, gradient, saved.ffn_norm.y, step, load, *saved.moe, dx);
     return;
   }
-  const auto& ffn = std::get<GatedFfn>(ffn_);
+  const auto& ffn = std::get<FeedForward>(ffn_);
   comm::Pending nothing;
   ffn.backward_contract(pass, gradient, saved.ffn, nothing);
   ffn.backward_expand(pass, gradient, saved.ffn_norm.y, saved.ffn, dx, nothing);

@@ -2,7 +2,7 @@
 #include <optional>
 #include <variant>
 
-#include "experts/ffn/gated_ffn.h"
+#include "experts/ffn/feed_forward.h"
 #include "experts/moe_layer.h"
 #include "model/attention_layer.h"
 #include "model/norm_layer.h"
@@ -19,7 +19,7 @@ class Block {
     AttentionLayer::Saved attention;
     TensorView middle;  // [tokens, hidden], after attention
     NormLayer::Saved ffn_norm;
-    experts::GatedFfn::Saved ffn;  // of a dense layer
+    experts::FeedForward::Saved ffn;  // of a dense layer
     std::optional<experts::MoeLayer::Saved> moe;
   };
 
@@ -48,7 +48,7 @@ class Block {
   NormLayer attention_norm_;
   AttentionLayer attention_;
   NormLayer ffn_norm_;
-  std::variant<experts::GatedFfn, experts::MoeLayer> ffn_;
+  std::variant<experts::FeedForward, experts::MoeLayer> ffn_;
 };
 
 }  // namespace troupe::model

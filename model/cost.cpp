@@ -1,8 +1,18 @@
 #include "model/cost.h"
 
+#include <cmath>
+
 #include "model/parameters.h"
 
 namespace troupe::model {
+
+double routed_experts_per_token(const experts::MoeOptions& moe) {
+  const auto chosen = static_cast<double>(moe.top_k);
+  if (moe.router.selection == experts::Selection::kExpertChoice) return chosen * moe.capacity.factor;
+  if (moe.router.zero_experts == 0) return chosen;
+  if (moe.balancer.routed_per_token > 0.0) return moe.balancer.routed_per_token;
+  return chosen * static_cast<double>(moe.experts) / static_cast<double>(moe.choices());
+}
 
 ParameterCounts count_parameters(const ModelOptions& options, std::int64_t vocab_size) {
   ParameterCounts counts;
@@ -12,7 +22,8 @@ ParameterCounts count_parameters(const ModelOptions& options, std::int64_t vocab
     if (spec.kind == ParameterKind::kExpert) experts += spec.elements();
   }
   const std::int64_t look_up = options.tie_embeddings ? 0 : vocab_size * options.hidden_size;
-  const std::int64_t chosen = experts > 0 ? experts / options.moe.experts * options.moe.top_k : 0;
+  const double one_each = static_cast<double>(experts) / static_cast<double>(options.moe.experts);
+  const auto chosen = std::llround(one_each * routed_experts_per_token(options.moe));
   counts.active = counts.total - look_up - experts + chosen;
   return counts;
 }

@@ -5,10 +5,14 @@
 
 namespace troupe::model {
 
+/// Routed experts with compute that a token has on average: top_k; with zero-compute experts those of a
+/// balanced router, or what the balancer aims at; with expert_choice capacity.factor * top_k.
+[[nodiscard]] double routed_experts_per_token(const experts::MoeOptions& moe);
+
 struct ParameterCounts {
   std::int64_t total = 0;
-  /// That one token is multiplied with: top_k of the routed experts; without the embedding look-up,
-  /// a tied head counted once.
+  /// That one token is multiplied with: those of routed_experts_per_token; without the embedding
+  /// look-up, a tied head counted once.
   std::int64_t active = 0;
 };
 

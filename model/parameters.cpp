@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "experts/ffn/projection.h"
+
 namespace troupe::model {
 namespace {
 
@@ -51,15 +53,22 @@ class Builder {
   }
 
   void ffn(const std::string& prefix, std::int64_t size) {
-    linear(prefix + "gate_up_proj", 2 * size, options_.hidden_size);
-    linear(prefix + "down_proj", options_.hidden_size, size);
+    const auto& form = options_.ffn.form;
+    const std::int64_t columns = ops::input_columns(form.activation) * size;
+    projection(prefix + experts::input_projection(form), columns, options_.hidden_size);
+    projection(prefix + "down", options_.hidden_size, size);
+  }
+
+  void projection(const std::string& name, std::int64_t out, std::int64_t in) {
+    linear(name + "_proj", out, in);
+    if (options_.ffn.form.bias) vector(name + "_bias", out, 0.0F);
   }
 
   void moe(const std::string& prefix) {
     const auto& moe = options_.moe;
     matrix(prefix + "router/weight", moe.choices(), options_.hidden_size,
            options_.init.std * moe.router.init_scale);
-    if (moe.router.linear_bias) router_bias(prefix + "router/linear_bias", moe.choices());
+    if (moe.router.linear_bias) vector(prefix + "router/linear_bias", moe.choices(), 0.0F);
     if (moe.router.selection == experts::Selection::kNoisyTopK)
       matrix(prefix + "router/noise_weight", moe.choices(), options_.hidden_size, 0.0);
     for (std::int64_t expert = 0; expert < moe.experts; ++expert) {
@@ -71,21 +80,21 @@ class Builder {
         specs_[i].experts = moe.experts;
       }
     }
-    if (moe.shared_experts > 0) ffn(prefix + "shared_experts/", moe.shared_experts * moe.expert_size);
+    if (moe.shared_experts == 0) return;
+    ffn(prefix + "shared_experts/", moe.shared_experts * moe.expert_size);
+    if (moe.shared_gate) linear(prefix + "shared_experts/gate_weight", 1, options_.hidden_size);
   }
 
-  void router_bias(const std::string& name, std::int64_t size) {
-    norm(name, size);
-    specs_.back().init_constant = 0.0F;
-  }
+  void norm(const std::string& name, std::int64_t size) { vector(name, size, 1.0F); }
 
-  void norm(const std::string& name, std::int64_t size) {
+  /// Begins at a constant, and does not decay.
+  void vector(const std::string& name, std::int64_t size, float value) {
     ParameterSpec& spec = specs_.emplace_back();
     spec.name = name;
     spec.shape = Shape{size};
     spec.decay = false;
     spec.init_std = 0.0;
-    spec.init_constant = 1.0F;
+    spec.init_constant = value;
   }
 
   void linear(const std::string& name, std::int64_t out, std::int64_t in) {

@@ -18,14 +18,17 @@ namespace troupe::model {
 ///   layers/LL/attention/out_proj         [hidden, heads * head_dim]
 ///   layers/LL/ffn_norm/weight            [hidden]
 ///   layers/LL/ffn/{gate_up,down}_proj    dense layers: [2 * intermediate, hidden] (gate rows first),
-///                                        [hidden, intermediate]
+///                                        [hidden, intermediate]; an activation without a gate has
+///                                        up_proj [intermediate, hidden] for gate_up_proj
+///   layers/LL/ffn/{gate_up,up,down}_bias [rows of the projection], with ffn.bias
 ///   layers/LL/router/weight              [choices, hidden]
 ///   layers/LL/router/linear_bias         [choices], with router.linear_bias; starts at 0
 ///   layers/LL/router/noise_weight        [choices, hidden], with noisy_top_k; starts at 0
-///   layers/LL/experts/{gate_up,down}_proj         one expert: [2 * expert_size, hidden], [hidden,
-///   expert_size] layers/LL/shared_experts/{gate_up,down}_proj  width shared_experts * expert_size
+///   layers/LL/experts/…                  the same as ffn/ for one expert, of width expert_size
+///   layers/LL/shared_experts/…           the same, of width shared_experts * expert_size
+///   layers/LL/shared_experts/gate_weight [1, hidden], with shared_gate
 ///   final_norm/weight, head/weight       [hidden], [vocab, hidden] (untied)
-/// No weight decay on embeddings, norms and biases.
+/// No weight decay on embeddings, norms and biases, which begin at 0.
 [[nodiscard]] std::vector<ParameterSpec> parameter_specs(const ModelOptions& options,
                                                          std::int64_t vocab_size);
 

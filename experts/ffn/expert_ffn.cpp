@@ -1,24 +1,21 @@
 #include "experts/ffn/expert_ffn.h"
 
-#include "tensor/ops/gemm/gemm.h"
-#include "tensor/ops/swiglu/swiglu.h"
+#include "tensor/ops/activation/activation.h"
 #include "tensor/parallel.h"
 
 namespace troupe::experts {
 
-using ops::Accumulate;
-using ops::Transpose;
-
-ExpertFfn::ExpertFfn(const ParameterTable& table, const std::string& prefix, std::int64_t expert_size,
-                     int first_expert, int experts)
-    : expert_size_(expert_size) {
+ExpertFfn::ExpertFfn(const FfnForm& form, const ParameterTable& table, const std::string& prefix,
+                     std::int64_t expert_size, int first_expert, int experts)
+    : kind_(form.activation), expert_size_(expert_size) {
   for (int expert = first_expert; expert < first_expert + experts; ++expert) {
-    experts_.push_back({{table, prefix + "gate_up_proj", expert}, {table, prefix + "down_proj", expert}});
+    experts_.push_back({{table, prefix + input_projection(form), form.bias, expert},
+                        {table, prefix + "down", form.bias, expert}});
   }
 }
 
 ExpertFfn::Saved ExpertFfn::allocate(Arena& arena, const DispatchPlan& plan) const {
-  return {arena.allocate({plan.rows_received(), 2 * expert_size_}),
+  return {arena.allocate({plan.rows_received(), ops::input_columns(kind_) * expert_size_}),
           arena.allocate({plan.rows_received(), expert_size_})};
 }
 
@@ -38,13 +35,11 @@ void ExpertFfn::forward(const Pass& pass, const DispatchPlan& plan, ConstTensorV
     for (int source = 0; source < plan.sources(); ++source) {
       const auto [first, rows] = plan.segment(source, index);
       if (rows == 0) continue;
-      const TensorView gate_up = saved.gate_up.rows(first, rows);
+      const TensorView projected = saved.projected.rows(first, rows);
       const TensorView activation = saved.activation.rows(first, rows);
-      ops::gemm(pass.execution, Transpose::kNo, Transpose::kYes, x.rows(first, rows),
-                expert.gate_up.value(pass.experts), gate_up);
-      ops::swiglu_forward(pass.execution, gate_up, activation);
-      ops::gemm(pass.execution, Transpose::kNo, Transpose::kYes, activation, expert.down.value(pass.experts),
-                y.rows(first, rows));
+      expert.input.forward(pass.execution, pass.experts, x.rows(first, rows), projected);
+      ops::activation_forward(pass.execution, kind_, projected, activation);
+      expert.down.forward(pass.execution, pass.experts, activation, y.rows(first, rows));
     }
   });
 }
@@ -60,18 +55,16 @@ void ExpertFfn::backward(const Pass& pass, const DispatchPlan& plan, ConstTensor
       if (rows == 0) continue;
       const auto lane = static_cast<std::size_t>(pass.lane_of_source[static_cast<std::size_t>(source)]);
       const std::span<float> gradient = pass.expert_gradient_lanes[lane];
-      const TensorView gate_up = saved.gate_up.rows(first, rows);
+      const TensorView projected = saved.projected.rows(first, rows);
       const TensorView dactivation = dactivations.rows(first, rows);
       const ConstTensorView dy_rows = dy.rows(first, rows);
-      ops::gemm(pass.execution, Transpose::kNo, Transpose::kNo, dy_rows, expert.down.value(pass.experts),
-                dactivation);
-      ops::gemm(pass.execution, Transpose::kYes, Transpose::kNo, dy_rows, saved.activation.rows(first, rows),
-                expert.down.gradient(gradient), Accumulate::kYes);
-      ops::swiglu_backward(pass.execution, dactivation, gate_up, gate_up);
-      ops::gemm(pass.execution, Transpose::kYes, Transpose::kNo, gate_up, x.rows(first, rows),
-                expert.gate_up.gradient(gradient), Accumulate::kYes);
-      ops::gemm(pass.execution, Transpose::kNo, Transpose::kNo, gate_up, expert.gate_up.value(pass.experts),
-                dx.rows(first, rows));
+      expert.down.backward(pass.execution, pass.experts, dy_rows, dactivation);
+      expert.down.weight_gradients(pass.execution, dy_rows, saved.activation.rows(first, rows), gradient,
+                                   ops::Accumulate::kYes);
+      ops::activation_backward(pass.execution, kind_, dactivation, projected, projected);
+      expert.input.weight_gradients(pass.execution, projected, x.rows(first, rows), gradient,
+                                    ops::Accumulate::kYes);
+      expert.input.backward(pass.execution, pass.experts, projected, dx.rows(first, rows));
     }
   });
 }

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "experts/dispatch/dispatch_plan.h"
+#include "experts/ffn/projection.h"
 #include "experts/pass.h"
 #include "tensor/tensor.h"
 
@@ -14,13 +15,13 @@ namespace troupe::experts {
 class ExpertFfn {
  public:
   struct Saved {
-    TensorView gate_up;     // [rows_received, 2 * expert_size]
+    TensorView projected;   // [rows_received, input_columns * expert_size]: gate and up, or up
     TensorView activation;  // [rows_received, expert_size]
   };
 
   /// prefix: "layers/03/experts/"; experts first_expert, first_expert + 1, … of `table`.
-  ExpertFfn(const ParameterTable& table, const std::string& prefix, std::int64_t expert_size,
-            int first_expert, int experts);
+  ExpertFfn(const FfnForm& form, const ParameterTable& table, const std::string& prefix,
+            std::int64_t expert_size, int first_expert, int experts);
 
   [[nodiscard]] Saved allocate(Arena& arena, const DispatchPlan& plan) const;
 
@@ -35,14 +36,15 @@ class ExpertFfn {
 
  private:
   struct Expert {
-    ParameterHandle gate_up;
-    ParameterHandle down;
+    Projection input;
+    Projection down;
   };
 
   /// Calls body(local expert); over the threads when there are enough experts.
   template <class Body>
   void for_experts(const Pass& pass, const Body& body) const;
 
+  ops::Activation kind_;
   std::vector<Expert> experts_;
   std::int64_t expert_size_;
 };

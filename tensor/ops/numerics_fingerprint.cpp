@@ -9,15 +9,16 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "tensor/ops/activation/activation.h"
 #include "tensor/ops/adamw/adamw.h"
 #include "tensor/ops/attention/attention.h"
+#include "tensor/ops/bias/bias.h"
 #include "tensor/ops/cross_entropy/cross_entropy.h"
 #include "tensor/ops/elementwise/elementwise.h"
 #include "tensor/ops/embedding/embedding.h"
 #include "tensor/ops/gemm/gemm.h"
 #include "tensor/ops/rms_norm/rms_norm.h"
 #include "tensor/ops/rope/rope.h"
-#include "tensor/ops/swiglu/swiglu.h"
 
 namespace troupe::ops {
 namespace {
@@ -106,7 +107,7 @@ void hash_attention(Inputs& inputs, Hash& hash) {
   for (const Tensor* tensor : {&out, &log_sum_exp, &dq, &dk, &dv}) hash.add(*tensor);
 }
 
-void hash_norm_and_activation(Inputs& inputs, Hash& hash) {
+void hash_norm(Inputs& inputs, Hash& hash) {
   const Tensor x = inputs.reals(Shape{5, 70});
   const Tensor weight = inputs.reals(Shape{70});
   Tensor y(x.shape());
@@ -115,11 +116,23 @@ void hash_norm_and_activation(Inputs& inputs, Hash& hash) {
   Tensor dweight(Shape{70});
   rms_norm_forward(kOneThread, x, weight, 1e-5, y, inv_rms);
   rms_norm_backward(kOneThread, y, x, weight, inv_rms, dx, dweight, false);
-  Tensor gated(Shape{5, 35});
-  Tensor dgate_up(x.shape());
-  swiglu_forward(kOneThread, x, gated);
-  swiglu_backward(kOneThread, gated, x, dgate_up);
-  for (const Tensor* tensor : {&y, &inv_rms, &dx, &dweight, &gated, &dgate_up}) hash.add(*tensor);
+  for (const Tensor* tensor : {&y, &inv_rms, &dx, &dweight}) hash.add(*tensor);
+}
+
+void hash_feed_forward(Inputs& inputs, Hash& hash) {
+  for (const Activation activation : {Activation::kSwiGlu, Activation::kGeGlu, Activation::kReGlu,
+                                      Activation::kRelu2, Activation::kGelu, Activation::kClampedSwiGlu}) {
+    Tensor x = inputs.reals(Shape{5, input_columns(activation) * 35});
+    Tensor y(Shape{5, 35});
+    add_bias(kOneThread, inputs.reals(Shape{x.shape()[1]}), x);
+    activation_forward(kOneThread, activation, x, y);
+    hash.add(y);
+    activation_backward(kOneThread, activation, y, x, x);
+    hash.add(x);
+  }
+  Tensor dbias(Shape{70});
+  bias_gradient(kOneThread, inputs.reals(Shape{5, 70}), dbias);
+  hash.add(dbias);
 }
 
 void hash_positions_and_tokens(Inputs& inputs, Hash& hash) {
@@ -177,7 +190,7 @@ void hash_update(Inputs& inputs, Hash& hash) {
 std::uint64_t numerics_fingerprint() {
   Inputs inputs;
   Hash hash;
-  for (const auto& part : {hash_gemm, hash_attention, hash_norm_and_activation, hash_positions_and_tokens,
+  for (const auto& part : {hash_gemm, hash_attention, hash_norm, hash_feed_forward, hash_positions_and_tokens,
                            hash_loss, hash_slots, hash_update}) {
     part(inputs, hash);
   }

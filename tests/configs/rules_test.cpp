@@ -97,6 +97,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"model.moe.router.selection=expert_choice model.moe.balancer.kind=none "
                 "model.moe.router.zero_experts=1",
                 "take no tokens"},
+        Refused{"model.moe.shared_experts=0 model.moe.shared_gate=true", "the gate of the shared experts"},
         Refused{"batch.sequences=20", "multiple of grad_lanes * micro_batch"},
         Refused{"batch.expert_lanes=9", "exceeds batch.grad_lanes"},
         Refused{"parallel.workers=9", "grad_lanes = 8"},

@@ -1,7 +1,7 @@
 // Layers of the block one by one: gradients against central differences of <dy, y>.
 #include <gtest/gtest.h>
 
-#include "experts/ffn/gated_ffn.h"
+#include "experts/ffn/feed_forward.h"
 #include "model/attention_layer.h"
 #include "model/norm_layer.h"
 #include "tests/reference/fixtures.h"
@@ -99,16 +99,16 @@ TEST_F(LayerTest, Attention) {
 }
 
 TEST_F(LayerTest, DenseFfn) {
-  const experts::GatedFfn layer(weights_.dense, kPrefix + "ffn/", options_.ffn.intermediate_size);
+  const experts::FeedForward layer(options_.ffn.form, weights_.dense, kPrefix + "ffn/",
+                                   options_.ffn.intermediate_size);
   comm::Pending nothing;
   const auto saved = layer.allocate(arena_, static_cast<std::int64_t>(batch_.size()));
   layer.expand(pass(), view(x_), saved, nothing);
   layer.contract(pass(), saved, view(y_), nothing);
   layer.backward_contract(pass(), view(dy_), saved, nothing);
   layer.backward_expand(pass(), view(dy_), view(x_), saved, view(dx_), nothing);
-  expect_gradients({"ffn/gate_up_proj", "ffn/down_proj"}, [&] {
-    return model_.ffn(parameter("ffn/gate_up_proj"), parameter("ffn/down_proj"), input_);
-  });
+  expect_gradients({"ffn/gate_up_proj", "ffn/down_proj"},
+                   [&] { return model_.ffn(parameters_, kPrefix + "ffn/", -1, input_); });
 }
 
 }  // namespace

@@ -99,6 +99,44 @@ TEST(ParameterCounts, EqualThePublishedOnesOfDots1) {
   EXPECT_NEAR(static_cast<double>(counts.active + 152064LL * 4096), 14e9, 0.5e9);
 }
 
+TEST(ParameterSpecs, EveryNthLayerHasExpertsAndTheOthersAreDense) {
+  ModelOptions options = quickstart();
+  options.layers = 7;
+  options.moe.first_dense_layers = 1;
+  options.moe.every = 3;
+  const auto named = by_name(options);
+  for (const std::int64_t layer : {0, 1, 2, 4, 5})
+    EXPECT_TRUE(named.contains(layer_prefix(layer, 7) + "ffn/down_proj")) << layer;
+  for (const std::int64_t layer : {3, 6})
+    EXPECT_TRUE(named.contains(layer_prefix(layer, 7) + "experts/down_proj")) << layer;
+  EXPECT_EQ(moe_layers(options), 2);
+  EXPECT_EQ(layer_of_moe(options, 1), 6);
+}
+
+TEST(ParameterCounts, ExpertsWithoutAGateHaveTwoMatricesAndBiasesCount) {
+  const auto expert = [](experts::FfnForm form) {
+    ModelOptions options = quickstart();
+    options.ffn.form = form;
+    ModelOptions larger = options;
+    larger.moe.experts += 1;
+    return (count_parameters(larger, 8192).total - count_parameters(options, 8192).total) / 3 - 256;
+  };
+  EXPECT_EQ(expert({experts::Activation::kGeGlu, false}), 3 * 256 * 256);
+  EXPECT_EQ(expert({experts::Activation::kRelu2, false}), 2 * 256 * 256);
+  EXPECT_EQ(expert({experts::Activation::kClampedSwiGlu, true}), 3 * 256 * 256 + 2 * 256 + 256);
+}
+
+TEST(ParameterCounts, ZeroComputeExpertsLowerWhatATokenUses) {
+  ModelOptions options = quickstart();
+  const std::int64_t without = count_parameters(options, 8192).active;
+  options.moe.router.zero_experts = options.moe.experts;
+  constexpr std::int64_t kExpert = 3 * 256 * 256;
+  EXPECT_EQ(count_parameters(options, 8192).active,
+            without + 3 * (16 * 256 - kExpert));  // one of two is used
+  options.moe.balancer.routed_per_token = 1.5;
+  EXPECT_EQ(count_parameters(options, 8192).active, without + 3 * (16 * 256 - kExpert / 2));
+}
+
 TEST(TrainingFlops, AreSixPerActiveParameterAndTwelvePerVisiblePair) {
   const auto active = static_cast<double>(count_parameters(quickstart(), 8192).active);
   EXPECT_DOUBLE_EQ(training_flops(quickstart(), 8192, 10, 0), 60.0 * active);

@@ -76,6 +76,16 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Case{"plain", [](ModelOptions&) {}},
         Case{"untied", [](ModelOptions& o) { o.tie_embeddings = false; }},
+        Case{"every_second_layer_has_experts",
+             [](ModelOptions& o) {
+               o.moe.first_dense_layers = 0;
+               o.moe.every = 2;
+             }},
+        Case{"gpt_oss_feed_forward",
+             [](ModelOptions& o) {
+               o.ffn.form = {experts::Activation::kClampedSwiGlu, true};
+             }},
+        Case{"gated_shared_experts", [](ModelOptions& o) { o.moe.shared_gate = true; }},
         Case{"loss_z_loss", [](ModelOptions& o) { o.loss.z_loss = 0.01; }},
         Case{"no_qk_norm_partial_rope",
              [](ModelOptions& o) {

@@ -1,7 +1,9 @@
 #include "tests/reference/reference_model.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numbers>
 
 namespace troupe::reference {
 namespace {
@@ -18,6 +20,10 @@ Values normalized(const Values& x, const Values& weight, double eps) {
   return y;
 }
 
+void add_to_rows(Values& y, const Values& bias) {
+  for (std::size_t i = 0; i < y.size(); ++i) y[i] += bias[i % bias.size()];
+}
+
 }  // namespace
 
 std::string Model::prefix(std::int64_t layer) const {
@@ -28,18 +34,60 @@ Values Model::norm(const Values& weight, const Values& x) const {
   return normalized(x, weight, options_.norm.eps);
 }
 
-Values Model::ffn(const Values& gate_up, const Values& down, const Values& x) const {
+double Model::activate(double gate, double up) const {
+  const auto sigmoid = [](double x) { return 1.0 / (1.0 + std::exp(-x)); };
+  const auto gelu = [](double x) {
+    return 0.5 * x * (1.0 + std::tanh(std::sqrt(2.0 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
+  };
+  switch (options_.ffn.form.activation) {
+    case experts::Activation::kSwiGlu:
+      return gate * sigmoid(gate) * up;
+    case experts::Activation::kGeGlu:
+      return gelu(gate) * up;
+    case experts::Activation::kReGlu:
+      return gate > 0.0 ? gate * up : 0.0;
+    case experts::Activation::kRelu2:
+      return up > 0.0 ? up * up : 0.0;
+    case experts::Activation::kGelu:
+      return gelu(up);
+    case experts::Activation::kClampedSwiGlu:
+      break;
+  }
+  const double g = std::min(gate, 7.0);
+  return (std::clamp(up, -7.0, 7.0) + 1.0) * g * sigmoid(1.702 * g);
+}
+
+Values Model::ffn(const Parameters& parameters, const std::string& prefix, std::int64_t expert,
+                  const Values& x) const {
+  const auto& form = options_.ffn.form;
+  const bool gated =
+      form.activation != experts::Activation::kRelu2 && form.activation != experts::Activation::kGelu;
+  const std::string first = prefix + (gated ? "gate_up" : "up");
   const std::int64_t hidden = options_.hidden_size;
-  const std::int64_t size = std::ssize(down) / hidden;
-  const Values projected = linear(x, gate_up, hidden);
+  Values projected = linear(x, parameters.at({first + "_proj", expert}), hidden);
+  if (form.bias) add_to_rows(projected, parameters.at({first + "_bias", expert}));
+  const std::int64_t tokens = std::ssize(x) / hidden;
+  const std::int64_t size = std::ssize(projected) / tokens / (gated ? 2 : 1);
   Values activation;
-  for (std::int64_t t = 0; t < std::ssize(x) / hidden; ++t) {
+  for (std::int64_t t = 0; t < tokens; ++t) {
     for (std::int64_t i = 0; i < size; ++i) {
-      const double gate = projected[at(t * 2 * size + i)];
-      activation.push_back(gate / (1.0 + std::exp(-gate)) * projected[at(t * 2 * size + size + i)]);
+      activation.push_back(
+          gated ? activate(projected[at(t * 2 * size + i)], projected[at((2 * t + 1) * size + i)])
+                : activate(0.0, projected[at(t * size + i)]));
     }
   }
-  return linear(activation, down, size);
+  Values y = linear(activation, parameters.at({prefix + "down_proj", expert}), size);
+  if (form.bias) add_to_rows(y, parameters.at({prefix + "down_bias", expert}));
+  return y;
+}
+
+Values Model::shared(const Parameters& parameters, const std::string& prefix, const Values& x) const {
+  Values y = ffn(parameters, prefix, -1, x);
+  if (!options_.moe.shared_gate) return y;
+  const Values logits = linear(x, parameters.at({prefix + "gate_weight", -1}), options_.hidden_size);
+  for (std::int64_t i = 0; i < std::ssize(y); ++i)
+    y[at(i)] /= 1.0 + std::exp(-logits[at(i / options_.hidden_size)]);
+  return y;
 }
 
 void Model::rotate(Values& x, std::int64_t heads, const Batch& batch) const {
@@ -112,15 +160,13 @@ Values Model::moe(const Parameters& parameters, const std::string& prefix, const
     const Values token = row_of(x, static_cast<std::int64_t>(t), hidden);
     for (std::size_t j = 0; j < routing.chosen[t].size(); ++j) {
       const int expert = routing.chosen[t][j];
-      const Values out = ffn(parameters.at({prefix + "experts/gate_up_proj", expert}),
-                             parameters.at({prefix + "experts/down_proj", expert}), token);
+      const Values out = ffn(parameters, prefix + "experts/", expert, token);
       for (std::int64_t i = 0; i < hidden; ++i)
         y[t * at(hidden) + at(i)] += routing.weights[t][j] * out[at(i)];
     }
   }
   if (options_.moe.shared_experts > 0) {
-    add(y, ffn(parameters.at({prefix + "shared_experts/gate_up_proj", -1}),
-               parameters.at({prefix + "shared_experts/down_proj", -1}), x));
+    add(y, shared(parameters, prefix + "shared_experts/", x));
   }
   return y;
 }
@@ -154,8 +200,9 @@ Result Model::run(const Parameters& parameters, const Batch& batch, const Step& 
     const std::string p = prefix(layer);
     add(x, attention(parameters, p, batch, norm(dense(p + "attention_norm/weight"), x)));
     const Values normed = norm(dense(p + "ffn_norm/weight"), x);
-    if (layer < options_.moe.first_dense_layers) {
-      add(x, ffn(dense(p + "ffn/gate_up_proj"), dense(p + "ffn/down_proj"), normed));
+    const std::int64_t after = layer - options_.moe.first_dense_layers;
+    if (after < 0 || after % options_.moe.every != options_.moe.every - 1) {
+      add(x, ffn(parameters, p + "ffn/", -1, normed));
       continue;
     }
     result.routing.push_back(route(parameters, p, normed, step, result.routing.size()));

@@ -66,7 +66,10 @@ class Model {
   [[nodiscard]] Values norm(const Values& weight, const Values& x) const;
   [[nodiscard]] Values attention(const Parameters& parameters, const std::string& prefix, const Batch& batch,
                                  const Values& x) const;
-  [[nodiscard]] Values ffn(const Values& gate_up, const Values& down, const Values& x) const;
+  /// prefix: of the feed-forward, "layers/03/experts/"; expert: -1 for a dense one
+  [[nodiscard]] Values ffn(const Parameters& parameters, const std::string& prefix, std::int64_t expert,
+                           const Values& x) const;
+  [[nodiscard]] Values shared(const Parameters& parameters, const std::string& prefix, const Values& x) const;
   /// fixed: a routing whose choice is taken over, so that central differences cannot change it.
   [[nodiscard]] Routing route(const Parameters& parameters, const std::string& prefix, const Values& x,
                               const Step& step, std::size_t moe_layer, const Routing* fixed = nullptr) const;
@@ -75,6 +78,7 @@ class Model {
 
  private:
   [[nodiscard]] std::string prefix(std::int64_t layer) const;
+  [[nodiscard]] double activate(double gate, double up) const;
   [[nodiscard]] std::vector<Values> router_logits(const Parameters& parameters, const std::string& prefix,
                                                   const Values& x, const Step& step,
                                                   std::int64_t layer) const;

@@ -2,24 +2,29 @@
 #include <string>
 
 #include "comm/collectives/communicator.h"
+#include "experts/ffn/projection.h"
 #include "experts/pass.h"
 #include "tensor/tensor.h"
 
 namespace troupe::experts {
 
-/// down( silu(gate x) ∘ (up x) ) for every token: a dense layer's FFN, or the shared experts
-/// (arXiv 2002.05202). In two halves, so that an exchange can travel beside each; `exchange` is moved
-/// on between pieces of a fixed number of rows.
-class GatedFfn {
+/// down( activation( gate_up x ) ) for every token, in any form of FfnForm: a dense layer's FFN, or the
+/// shared experts. In two halves, so that an exchange can travel beside each; `exchange` is moved on between
+/// pieces of a fixed number of rows.
+class FeedForward {
  public:
   struct Saved {
-    TensorView gate_up;     // [tokens, 2 * size]
+    TensorView projected;   // [tokens, input_columns * size]: gate and up, or up
     TensorView activation;  // [tokens, size]
   };
 
-  /// prefix: "layers/03/ffn/"; weights are prefix + "gate_up_proj" and "down_proj".
-  GatedFfn(const ParameterTable& table, const std::string& prefix, std::int64_t size)
-      : gate_up_(table, prefix + "gate_up_proj"), down_(table, prefix + "down_proj"), size_(size) {}
+  /// prefix: "layers/03/ffn/"; parameters are prefix + "gate_up_proj" ("up_proj" without a gate) and
+  /// "down_proj", with biases "…_bias".
+  FeedForward(const FfnForm& form, const ParameterTable& table, const std::string& prefix, std::int64_t size)
+      : kind_(form.activation),
+        input_(table, prefix + input_projection(form), form.bias),
+        down_(table, prefix + "down", form.bias),
+        size_(size) {}
 
   [[nodiscard]] Saved allocate(Arena& arena, std::int64_t tokens) const;
 
@@ -28,7 +33,7 @@ class GatedFfn {
   /// y: [tokens, hidden], overwritten
   void contract(const Pass& pass, const Saved& saved, TensorView y, comm::Pending& exchange) const;
 
-  /// Replaces saved.gate_up by the gradient with respect to it.
+  /// Replaces saved.projected by the gradient with respect to it.
   void backward_contract(const Pass& pass, ConstTensorView dy, const Saved& saved,
                          comm::Pending& exchange) const;
   /// dx: [tokens, hidden], overwritten; and the weights' gradients.
@@ -36,8 +41,9 @@ class GatedFfn {
                        TensorView dx, comm::Pending& exchange) const;
 
  private:
-  ParameterHandle gate_up_;
-  ParameterHandle down_;
+  ops::Activation kind_;
+  Projection input_;
+  Projection down_;
   std::int64_t size_;
 };
 
