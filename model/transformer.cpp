@@ -157,7 +157,9 @@ class Transformer::Implementation {
     return {as_integers(input.tokens, tokens, "tokens"),
             with_targets ? as_integers(input.targets, tokens, "targets") : ConstTensorView(),
             as_integers(input.positions, tokens, "positions"),
-            as_integers(input.first_visible, tokens, "first_visible")};
+            as_integers(input.first_visible, tokens, "first_visible"),
+            input.domains,
+            input.first_token};
   }
 
   void check_gradients(const WaveContext& wave, const Gradients& gradients) const {

@@ -28,6 +28,8 @@ expect 2 stderr "subcommand" "$troupe"
 expect 2 stderr "CONFIG is required" "$troupe" validate
 expect 2 stderr "unexpected" "$troupe" validate configs/tiny.yaml --unexpected
 expect 0 stdout "configs/tiny.yaml is valid" "$troupe" validate configs/tiny.yaml
+expect 0 stderr "sees the future" "$troupe" validate configs/tiny.yaml \
+  --set model.moe.router.selection=expert_choice --set model.moe.balancer.kind=none
 expect 0 stdout "is valid" "$troupe" validate --set run.steps=40 --set run.seed=2 configs/tiny.yaml
 expect 2 stderr "bad.yaml:1:14: run.steps" "$troupe" validate "$folder/bad.yaml"
 expect 2 stderr "bad.yaml:2:9: unknown key model.hiden_size; did you mean model.hidden_size?" \

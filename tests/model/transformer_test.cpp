@@ -14,8 +14,8 @@ namespace {
 /// One worker with all experts.
 class TransformerTest : public testing::Test {
  protected:
-  TransformerTest()
-      : options_(reference::tiny_options()),
+  explicit TransformerTest(const ModelOptions& options = reference::tiny_options())
+      : options_(options),
         weights_(options_, 0, options_.moe.experts),
         batch_(reference::random_batch(3, 2, 8)),
         step_(options_, reference::random_step(options_, {batch_})),
@@ -44,6 +44,39 @@ class TransformerTest : public testing::Test {
   std::vector<float> experts_;
   MicrobatchResult result_;
 };
+
+ModelOptions jittered_options() {
+  ModelOptions options = reference::tiny_options();
+  options.moe.router.jitter = 0.5;
+  return options;
+}
+
+class JitteredTransformerTest : public TransformerTest {
+ protected:
+  JitteredTransformerTest() : TransformerTest(jittered_options()) {}
+
+  double loss_at(std::int64_t first_token) {
+    MicrobatchInput input = reference::as_input(batch_);
+    input.first_token = first_token;
+    forward_backward(input);
+    return result_.nll;
+  }
+
+  double evaluation_loss_at(std::int64_t first_token) {
+    MicrobatchInput input = reference::as_input(batch_);
+    input.first_token = first_token;
+    std::vector<double> token_nll(batch_.size());
+    model_.evaluate(input, step_.context(), {weights_.dense_values, weights_.expert_values}, token_nll,
+                    result_);
+    return result_.nll;
+  }
+};
+
+TEST_F(JitteredTransformerTest, RandomNumbersFollowTheTokensNumberInTheRunAndOnlyInTraining) {
+  EXPECT_EQ(loss_at(0), loss_at(0));
+  EXPECT_NE(loss_at(0), loss_at(1000));
+  EXPECT_EQ(evaluation_loss_at(0), evaluation_loss_at(1000));
+}
 
 TEST_F(TransformerTest, OverwritesDenseGradientsAndAddsToExpertLanes) {
   forward_backward(reference::as_input(batch_));
