@@ -11,7 +11,7 @@ namespace troupe::experts {
 
 /// Noisy top-k's logits (arXiv 1701.06538 eq. 4): H = z + ε · softplus(W_noise x), ε ~ N(0, 1) while
 /// training, a function of seed, layer, global token and choice; otherwise H = z. W_noise starts at 0.
-/// Selection, a balance bias too, goes by H; weights are the softmax of the kept H.
+/// Selection goes by H, without a balance bias; weights are the softmax of the kept H.
 class LogitNoise {
  public:
   /// The parameter is prefix + "router/noise_weight", [choices, hidden].

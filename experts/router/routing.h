@@ -10,7 +10,7 @@ namespace troupe::experts {
 struct RouterStep {
   std::span<const float> bias;                             // [choices], balance bias
   std::span<const std::int64_t> previous_counts;           // [choices]; empty or all zero: uniform
-  std::span<const std::int64_t> previous_unbiased_counts;  // the same by selection without bias
+  std::span<const std::int64_t> previous_unbiased_counts;  // the same by plain top-k without bias
   std::span<const double> aux_coefficients;                // [aux losses]
   std::int64_t routed_tokens = 0;                          // of the global batch; 0: forward only
 };

@@ -68,9 +68,9 @@ class TokenSelector : public Selector {
 /// their best value + bias (`max`) or by the sum of the two best (`top2_sum`); the others are excluded.
 [[nodiscard]] std::unique_ptr<TokenSelector> make_group_limited_selector(const MoeOptions& options);
 
-/// The two best of score + bias; with the scores g of the best and the second, the second is kept iff
-/// 2 g₂ / (g₁ + g₂) > u (arXiv 2006.16668, algorithm 1). Training: u ~ U(0, 1) of the token; otherwise
-/// u = 1/2, so that evaluation is a pure function of the text.
+/// The two best scores (the paper has no bias, and a balancer is refused); with the scores g of the best and
+/// the second, the second is kept iff 2 g₂ / (g₁ + g₂) > u (arXiv 2006.16668, algorithm 1). Training: u ~
+/// U(0, 1) of the token; otherwise u = 1/2, so that evaluation is a pure function of the text.
 [[nodiscard]] std::unique_ptr<TokenSelector> make_gshard_selector(const MoeOptions& options,
                                                                   std::int64_t layer);
 
