@@ -109,12 +109,10 @@ class Rules {
     require(balancer.kind == BalancerKind::kNone || biased, "model.moe.balancer.kind",
             "selection: {} chooses without a balance bias, so balancer {} would do nothing: set kind: none",
             selected, kind);
-    const bool aims_at_zero_experts =
-        balancer.kind == BalancerKind::kProportional || balancer.kind == BalancerKind::kQuantile;
-    require(balancer.routed_per_token == 0.0 || (aims_at_zero_experts && moe.router.zero_experts > 0),
-            "model.moe.balancer.routed_per_token",
-            "routed_per_token goes with router.zero_experts and kind: proportional or quantile; without them "
-            "every token has top_k routed experts");
+    const bool has_target = balancer.kind == BalancerKind::kProportional && moe.router.zero_experts > 0;
+    require(balancer.routed_per_token == 0.0 || has_target, "model.moe.balancer.routed_per_token",
+            "routed_per_token goes with router.zero_experts and kind: proportional; otherwise nothing "
+            "moves a token's number of routed experts");
     require(balancer.routed_per_token <= static_cast<double>(moe.top_k),
             "model.moe.balancer.routed_per_token", "routed_per_token = {} exceeds model.moe.top_k = {}",
             balancer.routed_per_token, moe.top_k);
@@ -135,6 +133,9 @@ class Rules {
     require(moe.router.selection != experts::Selection::kGroupLimited, "model.moe.balancer.kind",
             "quantile moves an expert to where it is just chosen among all; with selection: group_limited a "
             "token chooses among the kept groups only");
+    require(moe.router.zero_experts == 0, "model.moe.balancer.kind",
+            "quantile gives every expert the same share of all choices, and zero-compute experts have no "
+            "bias to get theirs: use kind: proportional");
     const double largest = std::max(moe.balancer.rate.from, moe.balancer.rate.to);
     require(largest <= 1.0, "model.moe.balancer.rate",
             "quantile goes `rate` of the way to the measured quantile: {} overshoots; 0.5 is usual", largest);

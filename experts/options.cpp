@@ -38,10 +38,9 @@ void describe(Fields& fields, BalancerOptions& options) {
   fields.real("ki", options.ki, kNonNegativeReal, "pid: gain of the summed load error");
   fields.real("kd", options.kd, kNonNegativeReal, "pid: gain of the load error's change");
   fields.real("integral_limit", options.integral_limit, kNonNegativeReal, "pid: bound of the summed error");
-  fields.real(
-      "routed_per_token", options.routed_per_token, kNonNegativeReal,
-      "proportional, quantile with zero experts: routed experts that a token should have on average; 0: "
-      "their share of the choices");
+  fields.real("routed_per_token", options.routed_per_token, kNonNegativeReal,
+              "proportional with zero experts: routed experts that a token should have on average; 0: "
+              "their share of the choices");
 }
 
 void describe(Fields& fields, AuxLossOptions& options) {

@@ -48,10 +48,10 @@ struct BalancerOptions {
   BalancerKind kind = BalancerKind::kSign;
   Schedule rate{0.01, 0.001};
   double kp = 0.01;  // pid: gains of the load error, of its bounded sum and of its change
-  double ki = 0.001;
+  double ki = 0.01;
   double kd = 0.0;
-  double integral_limit = 10.0;   // I_max
-  double routed_per_token = 0.0;  // k_target with zero experts; 0: top_k * N / (N + n)
+  double integral_limit = 100.0;  // I_max; ki * I_max is as far as the sum moves the bias
+  double routed_per_token = 0.0;  // k_target of `proportional` with zero experts; 0: top_k * N / (N + n)
 };
 
 enum class AuxLossKind { kLoadBalance, kImportance, kLoad, kOrthogonal };

@@ -1,6 +1,15 @@
 #include "experts/balancer/proportional_balancer.h"
 
 namespace troupe::experts {
+namespace {
+
+/// Routed experts that a token should have on average; if not given, their share of the choices.
+double routed_target(const MoeOptions& options) {
+  if (options.balancer.routed_per_token > 0.0) return options.balancer.routed_per_token;
+  return static_cast<double>(options.top_k * options.experts) / static_cast<double>(options.choices());
+}
+
+}  // namespace
 
 void ProportionalBalancer::update(const BalanceInput& input, double rate) {
   check_size(input);
@@ -25,11 +34,6 @@ void TargetShareBalancer::update(const BalanceInput& input, double rate) {
     const double share = static_cast<double>(input.counts[i]) / all_pairs;
     row(0)[i] = static_cast<float>(static_cast<double>(row(0)[i]) + rate * (target_share_ - share));
   }
-}
-
-double routed_target(const MoeOptions& options) {
-  if (options.balancer.routed_per_token > 0.0) return options.balancer.routed_per_token;
-  return static_cast<double>(options.top_k * options.experts) / static_cast<double>(options.choices());
 }
 
 }  // namespace troupe::experts

@@ -23,7 +23,4 @@ class TargetShareBalancer final : public BiasState {
   double target_share_;  // of all pairs, that an expert should get
 };
 
-/// Routed experts that a token should have on average: `routed_per_token`, or their share of the choices.
-[[nodiscard]] double routed_target(const MoeOptions& options);
-
 }  // namespace troupe::experts

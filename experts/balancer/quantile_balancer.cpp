@@ -1,36 +1,27 @@
 #include "experts/balancer/quantile_balancer.h"
 
-#include <cmath>
-
 #include "base/error.h"
 #include "experts/balancer/margins.h"
-#include "experts/balancer/proportional_balancer.h"
 
 namespace troupe::experts {
 
 QuantileBalancer::QuantileBalancer(const MoeOptions& options)
-    : BiasState(options.experts), options_(options), moved_(experts()) {}
-
-std::int64_t QuantileBalancer::fair_share(std::int64_t tokens) const {
-  if (options_.balancer.routed_per_token == 0.0) return options_.top_k * tokens / options_.choices();
-  const double pairs = routed_target(options_) * static_cast<double>(tokens);
-  return static_cast<std::int64_t>(std::floor(pairs / static_cast<double>(options_.experts)));
-}
+    : BiasState(options.experts), top_k_(options.top_k), moved_(experts()) {}
 
 void QuantileBalancer::update(const BalanceInput& input, double rate) {
   check_size(input);
   TROUPE_CHECK(input.margins.size() == experts() * kMarginBins, "{} bins of margins for {} experts",
                input.margins.size(), experts());
   if (input.tokens == 0) return;
-  const std::int64_t rank = fair_share(input.tokens) + 1;
+  const std::int64_t rank = top_k_ * input.tokens / static_cast<std::int64_t>(experts()) + 1;
   double sum = 0.0;
   for (std::size_t i = 0; i < experts(); ++i) {
     const double cut = margin_of_rank(input.margins.subspan(i * kMarginBins, kMarginBins), rank);
     moved_[i] = static_cast<double>(row(0)[i]) - rate * cut;
     sum += moved_[i];
   }
-  const double level = options_.router.zero_experts > 0 ? 0.0 : sum / static_cast<double>(experts());
-  for (std::size_t i = 0; i < experts(); ++i) row(0)[i] = static_cast<float>(moved_[i] - level);
+  const double mean = sum / static_cast<double>(experts());
+  for (std::size_t i = 0; i < experts(); ++i) row(0)[i] = static_cast<float>(moved_[i] - mean);
 }
 
 double margin_of_rank(std::span<const std::int64_t> histogram, std::int64_t rank) {

@@ -5,20 +5,18 @@
 
 namespace troupe::experts {
 
-/// `quantile`: b_i -= rate * cut_i, where cut_i is the margin that one token more than an expert's fair
-/// share reaches: the (⌊k tokens / N⌋ + 1)-th largest of its margins (margins.h). With all other biases as
-/// they are, b_i - cut_i gives the expert its fair share exactly. Then the mean is taken off, unless there
-/// are zero-compute experts: these have no bias, so the level of the others matters, and an expert's fair
-/// share is k_target tokens / N.
+/// `quantile`: b_i -= rate * cut_i, then the mean is taken off. cut_i is the margin that one token more than
+/// an expert's fair share reaches: the (⌊k tokens / N⌋ + 1)-th largest of its margins (margins.h). With all
+/// other biases as they are, b_i - cut_i brings an expert that has too many tokens down to its fair share.
+/// One that has too few gains by the others' descent: up to as many tokens as it is the first not chosen for,
+/// its cut is 0. Zero-compute experts have no share, so validation refuses them here.
 class QuantileBalancer final : public BiasState {
  public:
   explicit QuantileBalancer(const MoeOptions& options);
   void update(const BalanceInput& input, double rate) override;
 
  private:
-  [[nodiscard]] std::int64_t fair_share(std::int64_t tokens) const;
-
-  MoeOptions options_;
+  std::int64_t top_k_;
   std::vector<double> moved_;  // [experts]
 };
 

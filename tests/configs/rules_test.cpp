@@ -63,11 +63,12 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"model.moe.balancer.kind=quantile model.moe.balancer.rate=1.5", "1.5 overshoots"},
         Refused{"model.moe.balancer.kind=quantile model.moe.balancer.rate={\"from\":0.5,\"to\":2}",
                 "2 overshoots"},
+        Refused{"model.moe.balancer.kind=quantile model.moe.router.zero_experts=2", "use kind: proportional"},
         Refused{"model.moe.balancer.kind=quantile model.moe.top_k=16", "first expert that is not chosen"},
         Refused{"model.moe.balancer.kind=proportional model.moe.balancer.routed_per_token=1.5",
                 "router.zero_experts"},
         Refused{"model.moe.router.zero_experts=4 model.moe.balancer.routed_per_token=1.5",
-                "proportional or quantile"},
+                "goes with router.zero_experts"},
         Refused{"model.moe.router.zero_experts=4 model.moe.balancer.kind=proportional "
                 "model.moe.balancer.routed_per_token=3",
                 "exceeds model.moe.top_k"},
@@ -127,7 +128,7 @@ TEST(Rules, WhatIsAllowedIsNotRefused) {
         "dashboard.address=::1",
         "batch.expert_lanes=2 parallel.workers=4 parallel.expert_parallel=2",
         "model.moe.balancer.kind=quantile model.moe.balancer.rate=0.5",
-        "model.moe.router.zero_experts=4 model.moe.balancer.kind=quantile "
+        "model.moe.router.zero_experts=4 model.moe.balancer.kind=proportional "
         "model.moe.balancer.routed_per_token=1",
         "model.moe.balancer.kind=pid model.moe.balancer.ki=0 model.moe.balancer.integral_limit=0",
         "model.moe.router.score=softmax model.moe.router.softmax_after_topk=true",

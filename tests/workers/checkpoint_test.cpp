@@ -104,6 +104,24 @@ TEST_F(WorkerCheckpoint, AnyLayoutLoadsWhatAnotherSaved) {
   }
 }
 
+TEST_F(WorkerCheckpoint, KeepsAllThatABalancerRemembers) {
+  const auto dataset = test::tiny_dataset();
+  auto options = test::tiny_options(dataset);
+  options.model.moe.balancer.kind = experts::BalancerKind::kPid;
+  save(options, 1, 1);
+  const Partition partition(options.model, options.vocab_size, make_layout(options, 1, 1), 0);
+  TrainingState expected(options, partition);
+  fill(partition, expected);
+  TrainingState loaded(options, partition);
+  auto reader = storage::CheckpointStore(folder_).open_latest();
+  load_state(reader, options, partition, loaded);
+  for (std::size_t layer = 0; layer < expected.balancers.size(); ++layer) {
+    const experts::Balancer& balancer = *expected.balancers[layer];
+    EXPECT_GT(balancer.state().size(), balancer.bias().size());
+    EXPECT_TRUE(std::ranges::equal(loaded.balancers[layer]->state(), balancer.state()));
+  }
+}
+
 TEST_F(WorkerCheckpoint, AnotherModelIsRefusedByName) {
   const auto dataset = test::tiny_dataset();
   auto options = test::tiny_options(dataset);
