@@ -40,8 +40,7 @@ RunDescription::Bytes count_bytes(const configs::RunConfig& config, const RunDes
                                   const layout::Layout& layout) {
   const std::int64_t workers = layout.workers();
   const std::int64_t replicas = layout.replicas();
-  const auto begin = layout.expert_begin();
-  const std::int64_t experts = begin[1] - begin[0];  // the first holds the most
+  const auto experts = std::ssize(layout.placement(0).experts_at(0));  // the first holds the most
   const std::int64_t local = experts * description.parameters_per_expert;
   const auto lanes = static_cast<std::int64_t>(layout.lanes_of(0).size());
   const auto expert_lanes = static_cast<std::int64_t>(layout.expert_lanes_of(0).size());

@@ -18,8 +18,7 @@ MoeLayer::MoeLayer(const MoeOptions& options, const FfnForm& form, std::int64_t 
     : group_(group),
       layer_(layer),
       router_(options, layer, dense, prefix),
-      experts_(form, experts, prefix + "experts/", options.expert_size, group.first_expert(),
-               group.local_experts()) {
+      experts_(form, experts, prefix + "experts/", options.expert_size, group.local()) {
   if (options.shared_experts > 0) {
     shared_.emplace(options, form, dense, prefix + "shared_experts/");
   }

@@ -7,7 +7,7 @@
 namespace troupe::layout {
 
 Layout::Layout(const BatchShape& batch, int workers, int expert_parallel, int experts)
-    : batch_(batch), workers_(workers), replicas_(1), experts_(experts) {
+    : batch_(batch), workers_(workers), replicas_(1), experts_(experts), contiguous_(1, {}) {
   if (workers < 1 || workers > batch.grad_lanes) {
     throw Error(ErrorCode::kConfig, "{} workers: between 1 and batch.grad_lanes = {} are possible", workers,
                 batch.grad_lanes);
@@ -23,6 +23,7 @@ Layout::Layout(const BatchShape& batch, int workers, int expert_parallel, int ex
                 "batch.expert_lanes = {}",
                 workers, expert_parallel, replicas_, batch.expert_lanes);
   }
+  contiguous_ = LayerPlacement::contiguous(experts, expert_parallel);
 }
 
 int Layout::waves() const { return (batch_.grad_lanes + workers_ - 1) / workers_; }
@@ -48,14 +49,35 @@ std::vector<int> Layout::expert_lanes_of(int group) const {
   return lanes;
 }
 
-std::vector<int> Layout::expert_begin() const {
-  const int parts = expert_parallel();
-  std::vector<int> begin(static_cast<std::size_t>(parts) + 1, 0);
-  for (int p = 0; p < parts; ++p) {
-    begin[static_cast<std::size_t>(p) + 1] =
-        begin[static_cast<std::size_t>(p)] + experts_ / parts + (p < experts_ % parts ? 1 : 0);
+Layout Layout::with_placement(Placement placement) const {
+  for (std::size_t layer = 0; layer < placement.size(); ++layer) {
+    const LayerPlacement& next = placement[layer];
+    if (next.experts() != experts_ || next.positions() != expert_parallel()) {
+      throw Error(ErrorCode::kConfig,
+                  "placement of MoE layer {}: {} experts on {} positions, the layout has {} on {}", layer,
+                  next.experts(), next.positions(), experts_, expert_parallel());
+    }
+    for (int position = 0; position < expert_parallel(); ++position) {
+      const std::size_t room = contiguous_.experts_at(position).size();
+      if (next.experts_at(position).size() == room) continue;
+      throw Error(ErrorCode::kConfig,
+                  "placement of MoE layer {}: position {} holds {} experts, its memory is for {}", layer,
+                  position, next.experts_at(position).size(), room);
+    }
   }
-  return begin;
+  Layout moved = *this;
+  moved.placement_ = std::move(placement);
+  return moved;
+}
+
+const LayerPlacement& Layout::placement(std::size_t moe_layer) const {
+  return placement_.empty() ? contiguous_ : placement_.at(moe_layer);
+}
+
+Placement Layout::placements(std::size_t moe_layers) const {
+  Placement all;
+  for (std::size_t layer = 0; layer < moe_layers; ++layer) all.push_back(placement(layer));
+  return all;
 }
 
 std::vector<std::int64_t> slice_by_chunks(const std::vector<std::int64_t>& parameter_begin, int ranks) {

@@ -2,6 +2,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "layout/placement.h"
+
 namespace troupe::layout {
 
 /// What of a batch is computed together. Part of the run's meaning.
@@ -16,12 +18,13 @@ struct BatchShape {
   }
 };
 
-/// Who computes what: pure functions of (batch shape, workers, replicas). Never changes a bit of the
-/// result (docs/architecture.md, "Layout invariance", states the orders; tests/layout walks them).
+/// Who computes what: pure functions of (batch shape, workers, replicas, placement). Never changes a bit of
+/// the result (docs/architecture.md, "Layout invariance", states the orders; tests/layout walks them).
 ///
 /// W workers; worker w owns the lanes s ≡ w (mod W). With R replicas of every expert, R | W and R | X,
 /// group r has the workers w ≡ r (mod R), ascending; its EP = W / R workers hold all experts between
-/// them, ⌊N/EP⌋ or ⌈N/EP⌉ each, contiguous. Replicas of the same experts are the workers with equal
+/// them, ⌊N/EP⌋ or ⌈N/EP⌉ each, contiguous unless a placement says otherwise; how many a position holds never
+/// changes, so buffers keep their sizes. Replicas of the same experts are the workers with equal
 /// position ⌊w / R⌋.
 class Layout {
  public:
@@ -52,14 +55,22 @@ class Layout {
   /// Expert lane of a lane: s mod X.
   [[nodiscard]] int expert_lane(int lane) const { return lane % batch_.expert_lanes; }
 
-  /// Experts of the group's positions: position p holds [begin[p], begin[p + 1]). Size EP + 1.
-  [[nodiscard]] std::vector<int> expert_begin() const;
+  /// The same layout with experts elsewhere. placement: [MoE layers]
+  /// Throws kConfig when a layer has other experts or positions, or a position more or fewer experts than
+  /// by contiguous numbers.
+  [[nodiscard]] Layout with_placement(Placement placement) const;
+  /// Positions of the experts of a MoE layer.
+  [[nodiscard]] const LayerPlacement& placement(std::size_t moe_layer) const;
+  /// Of every layer of a model.
+  [[nodiscard]] Placement placements(std::size_t moe_layers) const;
 
  private:
   BatchShape batch_;
   int workers_;
   int replicas_;
   int experts_;
+  LayerPlacement contiguous_;
+  Placement placement_;  // empty: contiguous in every layer
 };
 
 /// Elements of one chunk: sums over parameters are made by chunk, slices begin at chunk borders.

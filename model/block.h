@@ -26,7 +26,7 @@ class Block {
   /// layer: index in the model. `rope` and the tables must outlive the block.
   Block(const ModelOptions& options, std::int64_t layer, std::int64_t sequence_length,
         const ops::RopeTable& rope, const ParameterTable& dense, const ParameterTable& experts,
-        const experts::ExpertGroup& group);
+        const experts::ModelExpertGroup& group);
 
   [[nodiscard]] Saved make_saved() const;
 

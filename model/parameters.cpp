@@ -35,7 +35,7 @@ class Builder {
     attention(prefix + "attention/");
     norm(prefix + "ffn_norm/weight", options_.hidden_size);
     if (is_moe_layer(options_, layer)) {
-      moe(prefix);
+      moe(prefix, moe_index(options_, layer));
     } else {
       ffn(prefix + "ffn/", options_.ffn.intermediate_size);
     }
@@ -64,7 +64,7 @@ class Builder {
     if (options_.ffn.form.bias) vector(name + "_bias", out, 0.0F);
   }
 
-  void moe(const std::string& prefix) {
+  void moe(const std::string& prefix, std::int64_t index) {
     const auto& moe = options_.moe;
     matrix(prefix + "router/weight", moe.choices(), options_.hidden_size,
            options_.init.std * moe.router.init_scale);
@@ -77,6 +77,7 @@ class Builder {
       for (std::size_t i = first; i < specs_.size(); ++i) {
         specs_[i].kind = ParameterKind::kExpert;
         specs_[i].expert = expert;
+        specs_[i].moe_layer = index;
         specs_[i].experts = moe.experts;
       }
     }
@@ -136,6 +137,17 @@ std::vector<ParameterSpec> expert_specs(const std::vector<ParameterSpec>& all, s
   std::vector<ParameterSpec> chosen;
   std::ranges::copy_if(all, std::back_inserter(chosen), [&](const ParameterSpec& spec) {
     return spec.kind == ParameterKind::kExpert && spec.expert >= first_expert && spec.expert < last_expert;
+  });
+  return chosen;
+}
+
+std::vector<ParameterSpec> expert_specs(const std::vector<ParameterSpec>& all,
+                                        const layout::Placement& placement, int position) {
+  std::vector<ParameterSpec> chosen;
+  std::ranges::copy_if(all, std::back_inserter(chosen), [&](const ParameterSpec& spec) {
+    return spec.kind == ParameterKind::kExpert &&
+           placement.at(static_cast<std::size_t>(spec.moe_layer)).position(static_cast<int>(spec.expert)) ==
+               position;
   });
   return chosen;
 }

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "layout/placement.h"
 #include "model/options.h"
 #include "tensor/parameter.h"
 
@@ -36,6 +37,9 @@ namespace troupe::model {
 [[nodiscard]] std::vector<ParameterSpec> dense_specs(const std::vector<ParameterSpec>& all);
 [[nodiscard]] std::vector<ParameterSpec> expert_specs(const std::vector<ParameterSpec>& all,
                                                       std::int64_t first_expert, std::int64_t last_expert);
+/// The experts that a position of the group holds. placement: [MoE layers]
+[[nodiscard]] std::vector<ParameterSpec> expert_specs(const std::vector<ParameterSpec>& all,
+                                                      const layout::Placement& placement, int position);
 
 /// "layers/03/" for layer 3; wider with 100 layers and more, so that names sort by layer.
 [[nodiscard]] std::string layer_prefix(std::int64_t layer, std::int64_t layers);

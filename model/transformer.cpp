@@ -37,22 +37,30 @@ std::int64_t rotary_channels(const AttentionOptions& options) {
   return static_cast<std::int64_t>(static_cast<double>(options.head_dim) * options.rope.fraction) / 2 * 2;
 }
 
+std::int64_t most_local_experts(const experts::ModelExpertGroup& group) {
+  std::int64_t most = 0;
+  for (std::size_t layer = 0; layer < group.placement.size(); ++layer) {
+    most = std::max<std::int64_t>(most, group.layer(layer).local_experts());
+  }
+  return most;
+}
+
 }  // namespace
 
 class Transformer::Implementation {
  public:
   Implementation(const ModelOptions& options, const TransformerShape& shape, const ParameterTable& dense,
-                 const ParameterTable& expert_table, const experts::ExpertGroup& group, Execution execution,
-                 const Clock& clock)
+                 const ParameterTable& expert_table, const experts::ModelExpertGroup& group,
+                 Execution execution, const Clock& clock)
       : options_(options),
         shape_(shape),
         dense_(dense),
         experts_(expert_table),
-        group_size_(group.size()),
+        group_size_(group.communicator.size()),
         execution_(execution),
         clock_(clock),
-        arena_(activation_bytes_bound(options, shape.vocab_size, shape.max_tokens, group.size(),
-                                      group.local_experts())),
+        arena_(activation_bytes_bound(options, shape.vocab_size, shape.max_tokens, group.communicator.size(),
+                                      most_local_experts(group))),
         rope_(shape.sequence_length, rotary_channels(options.attention), options.attention.rope.theta),
         embedding_(dense, "embedding/weight"),
         final_norm_(dense, "final_norm/weight", options.norm.eps),
@@ -289,7 +297,7 @@ class Transformer::Implementation {
 
 Transformer::Transformer(const ModelOptions& options, const TransformerShape& shape,
                          const ParameterTable& dense, const ParameterTable& experts,
-                         experts::ExpertGroup group, Execution execution, const Clock& clock)
+                         const experts::ModelExpertGroup& group, Execution execution, const Clock& clock)
     : implementation_(
           std::make_unique<Implementation>(options, shape, dense, experts, group, execution, clock)) {}
 

@@ -29,7 +29,7 @@ class Transformer {
   /// `dense` and `experts` (this worker's, may be empty), the group's communicator and the clock must
   /// outlive the model.
   Transformer(const ModelOptions& options, const TransformerShape& shape, const ParameterTable& dense,
-              const ParameterTable& experts, experts::ExpertGroup group, Execution execution,
+              const ParameterTable& experts, const experts::ModelExpertGroup& group, Execution execution,
               const Clock& clock);
   ~Transformer();
   Transformer(const Transformer&) = delete;

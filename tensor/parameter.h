@@ -19,6 +19,7 @@ struct ParameterSpec {
   Shape shape;             // of one expert, for kExpert
   ParameterKind kind = ParameterKind::kDense;
   std::int64_t expert = -1;     // global expert id for kExpert
+  std::int64_t moe_layer = -1;  // index among the layers with experts for kExpert
   std::int64_t experts = 0;     // of the stacked tensor for kExpert: [experts, ...shape]
   bool decay = true;            // weight decay applies
   double init_std = 0.02;       // truncated normal, ±3 std; 0: constant init_constant

@@ -5,11 +5,11 @@
 namespace troupe::workers {
 namespace {
 
-std::vector<ParameterSpec> local_experts(const std::vector<ParameterSpec>& all, const layout::Layout& layout,
+std::vector<ParameterSpec> local_experts(const std::vector<ParameterSpec>& all,
+                                         const model::ModelOptions& options, const layout::Layout& layout,
                                          int worker) {
-  const auto begin = layout.expert_begin();
-  const auto position = static_cast<std::size_t>(layout.position(worker));
-  return model::expert_specs(all, begin[position], begin[position + 1]);
+  const auto moe_layers = static_cast<std::size_t>(model::moe_layers(options));
+  return model::expert_specs(all, layout.placements(moe_layers), layout.position(worker));
 }
 
 std::vector<std::int64_t> slices_of(const ParameterTable& table, int ranks) {
@@ -25,7 +25,7 @@ Partition::Partition(const model::ModelOptions& options, std::int64_t vocab_size
     : all(model::parameter_specs(options, vocab_size)),
       global(all),
       dense(model::dense_specs(all)),
-      experts(local_experts(all, layout, worker_rank)),
+      experts(local_experts(all, options, layout, worker_rank)),
       dense_slices(slices_of(dense, layout.workers())),
       expert_slices(slices_of(experts, layout.replicas())),
       worker(worker_rank),

@@ -19,11 +19,11 @@ std::size_t at(int index) { return static_cast<std::size_t>(index); }
 
 DispatchPlan::DispatchPlan(const ExpertGroup& group, std::int64_t layer) : group_(group), layer_(layer) {
   const int size = group_.size();
-  TROUPE_CHECK(group_.expert_begin.size() == at(size) + 1, "{} expert ranges for {} ranks",
-               group_.expert_begin.size(), size);
+  TROUPE_CHECK(group_.placement.positions() == size, "a placement on {} positions for {} ranks",
+               group_.placement.positions(), size);
   const std::size_t incoming = kHeader + at(group_.local_experts());
   segment_begin_.resize(at(size * group_.local_experts()) + 1);
-  counts_.resize(at(group_.expert_begin.back()));
+  counts_.resize(at(group_.placement.experts()));
   next_row_.resize(counts_.size());
   messages_out_.resize(kHeader * at(size) + next_row_.size());
   messages_in_.resize(incoming * at(size));
@@ -33,7 +33,7 @@ DispatchPlan::DispatchPlan(const ExpertGroup& group, std::int64_t layer) : group
   }
   message_bytes_in_.assign(at(size), static_cast<std::int64_t>(incoming * sizeof(std::int32_t)));
   for (int rank = 0; rank < size; ++rank) {
-    const std::size_t experts = at(group_.expert_begin[at(rank) + 1] - group_.expert_begin[at(rank)]);
+    const std::size_t experts = group_.experts_of(rank).size();
     message_bytes_out_.push_back(static_cast<std::int64_t>((kHeader + experts) * sizeof(std::int32_t)));
   }
 }
@@ -68,7 +68,11 @@ void DispatchPlan::count(ConstTensorView dispatched) {
 }
 
 void DispatchPlan::sort_rows(Arena& arena, ConstTensorView dispatched) {
-  std::exclusive_scan(counts_.begin(), counts_.end(), next_row_.begin(), std::int64_t{0});
+  std::int64_t first_row = 0;
+  for (const int expert : group_.placement.order()) {
+    next_row_[at(expert)] = first_row;
+    first_row += counts_[at(expert)];
+  }
   tokens_ = arena.allocate({sent_.rows}, DType::kI32);
   slots_ = arena.allocate(dispatched.shape(), DType::kI32);
   const std::int64_t slots = dispatched.columns();
@@ -85,13 +89,16 @@ void DispatchPlan::sort_rows(Arena& arena, ConstTensorView dispatched) {
 void DispatchPlan::write_messages() {
   auto out = messages_out_.begin();
   for (int rank = 0; rank < group_.size(); ++rank) {
-    const auto first = counts_.begin() + group_.expert_begin[at(rank)];
-    const auto last = counts_.begin() + group_.expert_begin[at(rank) + 1];
-    sent_.rows_of_rank[at(rank)] = std::accumulate(first, last, std::int64_t{0});
-    *out++ = static_cast<std::int32_t>(layer_);
-    *out++ = static_cast<std::int32_t>(sent_.rows_of_rank[at(rank)]);
-    out =
-        std::transform(first, last, out, [](std::int64_t count) { return static_cast<std::int32_t>(count); });
+    const auto header = out;
+    out += kHeader;
+    std::int64_t rows = 0;
+    for (const int expert : group_.experts_of(rank)) {
+      rows += counts_[at(expert)];
+      *out++ = static_cast<std::int32_t>(counts_[at(expert)]);
+    }
+    header[0] = static_cast<std::int32_t>(layer_);
+    header[1] = static_cast<std::int32_t>(rows);
+    sent_.rows_of_rank[at(rank)] = rows;
   }
 }
 

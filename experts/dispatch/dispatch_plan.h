@@ -18,7 +18,7 @@ struct Segment {
 };
 
 /// Who sends what to whom in one wave of one layer: made in forward, used again in backward.
-/// Rows travel sorted by (expert, token), so they arrive as (source rank, expert, token).
+/// Rows travel sorted by (destination rank, expert, token), so they arrive as (source rank, expert, token).
 class DispatchPlan {
  public:
   /// layer: for messages. The group's communicator must outlive the plan.

@@ -6,9 +6,9 @@
 namespace troupe::experts {
 
 ExpertFfn::ExpertFfn(const FfnForm& form, const ParameterTable& table, const std::string& prefix,
-                     std::int64_t expert_size, int first_expert, int experts)
+                     std::int64_t expert_size, std::span<const int> experts)
     : kind_(form.activation), expert_size_(expert_size) {
-  for (int expert = first_expert; expert < first_expert + experts; ++expert) {
+  for (const int expert : experts) {
     experts_.push_back({{table, prefix + input_projection(form), form.bias, expert},
                         {table, prefix + "down", form.bias, expert}});
   }

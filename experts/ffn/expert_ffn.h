@@ -1,4 +1,5 @@
 #pragma once
+#include <span>
 #include <string>
 #include <vector>
 
@@ -19,9 +20,9 @@ class ExpertFfn {
     TensorView activation;  // [rows_received, expert_size]
   };
 
-  /// prefix: "layers/03/experts/"; experts first_expert, first_expert + 1, … of `table`.
+  /// prefix: "layers/03/experts/"; experts: global ids of this worker's, ascending; all in `table`.
   ExpertFfn(const FfnForm& form, const ParameterTable& table, const std::string& prefix,
-            std::int64_t expert_size, int first_expert, int experts);
+            std::int64_t expert_size, std::span<const int> experts);
 
   [[nodiscard]] Saved allocate(Arena& arena, const DispatchPlan& plan) const;
 

@@ -69,7 +69,10 @@ class Dots1 : public testing::TestWithParam<const char*> {
         targets_(flattened(file_.index().at("targets"))),
         group_(comm::make_inproc_group(1)),
         model_(options_, {vocab_, length(), std::ssize(tokens_)}, dense_, experts_,
-               {*group_[0], {0, static_cast<int>(options_.moe.experts)}}, {1}, clock_) {
+               {*group_[0], layout::Placement(static_cast<std::size_t>(model::moe_layers(options_)),
+                                              layout::LayerPlacement::contiguous(
+                                                  static_cast<int>(options_.moe.experts), 1))},
+               {1}, clock_) {
     for (std::int64_t t = 0; t < std::ssize(tokens_); ++t)
       positions_.push_back(static_cast<std::int32_t>(t % length()));
     first_visible_.resize(tokens_.size(), 0);

@@ -57,9 +57,9 @@ TEST(Layout, LanesOfAGroupsWorkersBelongToItsExpertLanes) {
 
 TEST(Layout, ExpertsNeedNotDivide) {
   const Layout layout(kBatch, 5, 5, 8);
-  EXPECT_EQ(layout.expert_begin(), (std::vector<int>{0, 2, 4, 6, 7, 8}));
+  EXPECT_EQ(layout.placement(0), LayerPlacement::ranges({0, 2, 4, 6, 7, 8}));
   const Layout more_workers_than_experts(kBatch, 5, 5, 3);
-  EXPECT_EQ(more_workers_than_experts.expert_begin(), (std::vector<int>{0, 1, 2, 3, 3, 3}));
+  EXPECT_EQ(more_workers_than_experts.placement(0), LayerPlacement::ranges({0, 1, 2, 3, 3, 3}));
 }
 
 TEST(Layout, RefusesWhatDoesNotFit) {

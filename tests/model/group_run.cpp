@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "comm/collectives/inproc/inproc_communicator.h"
+#include "model/parameters.h"
 #include "model/transformer.h"
 
 namespace troupe::model {
@@ -31,8 +32,10 @@ class Worker {
         weights_(options, ranges_[rank()], ranges_[rank() + 1]),
         expert_gradients_(static_cast<std::size_t>(expert_lanes),
                           std::vector<float>(weights_.expert_values.size(), 0.0F)),
-        model_(options, shape(), weights_.dense, weights_.experts, {communicator, ranges_}, {layout.threads},
-               clock_) {}
+        model_(options, shape(), weights_.dense, weights_.experts,
+               {communicator, layout::Placement(static_cast<std::size_t>(moe_layers(options)),
+                                                layout::LayerPlacement::ranges(ranges_))},
+               {layout.threads}, clock_) {}
 
   void compute() {
     const std::size_t size = static_cast<std::size_t>(communicator_.size());

@@ -20,8 +20,8 @@ class TransformerTest : public testing::Test {
         batch_(reference::random_batch(3, 2, 8)),
         step_(options_, reference::random_step(options_, {batch_})),
         group_(comm::make_inproc_group(1)),
-        model_(options_, {reference::kVocab, 8, 16}, weights_.dense, weights_.experts, {*group_[0], {0, 5}},
-               {1}, clock_),
+        model_(options_, {reference::kVocab, 8, 16}, weights_.dense, weights_.experts,
+               {*group_[0], layout::Placement(2, layout::LayerPlacement::contiguous(5, 1))}, {1}, clock_),
         dense_(weights_.dense_values.size(), 0.0F),
         experts_(weights_.expert_values.size(), 0.0F),
         result_(model_.make_result()) {}

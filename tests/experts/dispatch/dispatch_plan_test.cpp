@@ -11,6 +11,8 @@
 namespace troupe::experts {
 namespace {
 
+using layout::LayerPlacement;
+
 struct Choices {
   std::vector<std::int32_t> experts;  // [tokens, 2]
   [[nodiscard]] ConstTensorView view() const { return {experts.data(), Shape{std::ssize(experts) / 2, 2}}; }
@@ -32,7 +34,7 @@ void rethrow(const std::vector<std::exception_ptr>& failures) {
 TEST(DispatchPlan, SortsRowsByExpertThenToken) {
   rethrow(on_ranks(1, [](comm::Communicator& communicator) {
     Arena arena(1 << 20);
-    DispatchPlan plan({communicator, {0, 5}}, 3);
+    DispatchPlan plan({communicator, LayerPlacement::ranges({0, 5})}, 3);
     const Choices choices{{3, 1, /**/ 1, 4, /**/ 3, 0}};
     plan.exchange_counts(arena, choices.view());
     const auto* tokens = plan.tokens().i32();
@@ -50,7 +52,7 @@ TEST(DispatchPlan, RowsArriveByRankThenExpertAndComeBackWhereTheyStarted) {
     // Rank 0 has the experts 0 and 1, rank 1 the expert 2, rank 2 the experts 3 and 4.
     const int rank = communicator.rank();
     Arena arena(1 << 20);
-    DispatchPlan plan({communicator, {0, 2, 3, 5}}, 0);
+    DispatchPlan plan({communicator, LayerPlacement::ranges({0, 2, 3, 5})}, 0);
     const Choices choices = choices_of(rank);
     plan.exchange_counts(arena, choices.view());
 
@@ -80,7 +82,7 @@ TEST(DispatchPlan, RowsArriveByRankThenExpertAndComeBackWhereTheyStarted) {
 TEST(DispatchPlan, APeerInAnotherLayerIsNamedBeforeRowsMove) {
   const auto failures = on_ranks(2, [](comm::Communicator& communicator) {
     Arena arena(1 << 20);
-    DispatchPlan plan({communicator, {0, 2, 5}}, communicator.rank() == 0 ? 7 : 8);
+    DispatchPlan plan({communicator, LayerPlacement::ranges({0, 2, 5})}, communicator.rank() == 0 ? 7 : 8);
     const Choices choices{{3, 0}};
     plan.exchange_counts(arena, choices.view());
   });
@@ -114,7 +116,7 @@ TEST(DispatchPlan, CountsThatContradictTheirSumAreNamed) {
       return;
     }
     Arena arena(1 << 20);
-    DispatchPlan plan({communicator, {0, 2, 5}}, 0);
+    DispatchPlan plan({communicator, LayerPlacement::ranges({0, 2, 5})}, 0);
     const Choices choices{{3, 0}};
     plan.exchange_counts(arena, choices.view());
   });
@@ -132,7 +134,7 @@ TEST(DispatchPlan, CountsThatContradictTheirSumAreNamed) {
 TEST(DispatchPlan, AnEmptySlotSendsNothing) {
   rethrow(on_ranks(1, [](comm::Communicator& communicator) {
     Arena arena(1 << 20);
-    DispatchPlan plan({communicator, {0, 5}}, 0);
+    DispatchPlan plan({communicator, LayerPlacement::ranges({0, 5})}, 0);
     const Choices choices{{3, -1, /**/ -1, -1, /**/ 0, 3}};  // the second token has no expert at all
     plan.exchange_counts(arena, choices.view());
     EXPECT_EQ(plan.rows_sent(), 3);
@@ -147,7 +149,7 @@ TEST(DispatchPlan, RefusesAnExpertThatIsNotThere) {
   for (const std::int32_t expert : {-2, 5}) {
     const auto failures = on_ranks(1, [&](comm::Communicator& communicator) {
       Arena arena(1 << 20);
-      DispatchPlan plan({communicator, {0, 5}}, 0);
+      DispatchPlan plan({communicator, LayerPlacement::ranges({0, 5})}, 0);
       plan.exchange_counts(arena, Choices{{3, expert}}.view());
     });
     EXPECT_TRUE(failures[0]);
