@@ -23,12 +23,14 @@ struct TrainArguments {
   std::optional<std::int64_t> workers;
   std::string run_folder;
   std::string resume = "auto";
+  std::optional<std::string> init_from;
 };
 
 configs::RunConfig load(const TrainArguments& arguments) {
   ConfigArguments with_workers = arguments.config;
   if (arguments.workers)
     with_workers.overrides.push_back("parallel.workers=" + std::to_string(*arguments.workers));
+  if (arguments.init_from) with_workers.overrides.push_back("init_from.checkpoint=" + *arguments.init_from);
   return with_workers.load();
 }
 
@@ -123,10 +125,15 @@ void add_train(CLI::App& program, Action& action) {
                          "Folder of the run; without it a new numbered one in run.dir");
   subcommand->add_option("--resume", arguments->resume,
                          "auto: from the newest checkpoint of the run, if any; never; or a step");
+  subcommand->add_option(
+      "--init-from", arguments->init_from,
+      "A run, or a checkpoint: a new run begins with its weights; a model of other experts "
+      "gets them copied, sliced or selected");
   subcommand->footer(
       "Examples:\n"
       "  troupe train configs/quickstart.yaml\n"
       "  troupe train configs/quickstart.yaml --workers 4 --set run.steps=500 --run-dir runs/longer\n"
+      "  troupe train moe.yaml --init-from runs/dense-1    experts that begin as a dense model's layers\n"
       "  mpirun -n 9 --hostfile hosts troupe train configs/quickstart.yaml    one coordinator, 8 workers\n"
       "Exit codes: 0 finished, 75 saved and can be started again, 1 failed, 2 wrong usage or configuration");
   subcommand->callback([arguments, &action] {

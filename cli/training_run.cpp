@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/config_arguments.h"
+#include "cli/initial_weights.h"
 #include "cli/metrics_observer.h"
 #include "cli/run_description.h"
 #include "cli/training_setup.h"
@@ -172,7 +173,9 @@ class TrainingRun::Implementation {
   void prepare_folder() {
     log::set_up("coordinator", folder_->logs() / "coordinator.log");
     const storage::CheckpointStore store(folder_->checkpoints());
+    resolve_init_from(request_.config, recorded_config());
     start_ = choose_start(store, request_.resume, request_.config, corpus_.tokenizer_hash);
+    if (start_.checkpoint.empty()) require_fitting_weights(request_.config, corpus_);
     commits_.emplace(folder_->checkpoints(), request_.config.checkpoint,
                      metadata_of(request_.config, start_, corpus_));
     folder_->write_config(configs::dump(request_.config));
@@ -183,6 +186,13 @@ class TrainingRun::Implementation {
     hub_.set_folder(folder_->path().string());
     coordinator_.emplace(coordinator_options(), *folder_, *commits_, *observers_);
     print_start();
+  }
+
+  /// Of a run that goes on.
+  [[nodiscard]] std::optional<configs::RunConfig> recorded_config() const {
+    const bool goes_on = !std::holds_alternative<ResumeNever>(request_.resume);
+    if (!goes_on || !std::filesystem::exists(folder_->config_file())) return std::nullopt;
+    return configs::load_config(folder_->config_file(), {});
   }
 
   [[nodiscard]] coordinator::CoordinatorOptions coordinator_options() const {
@@ -214,6 +224,8 @@ class TrainingRun::Implementation {
                                     run.tokens_per_step, start_.checkpoint)},
         {"folder", folder_->path().string()},
     };
+    if (start_.checkpoint.empty() && config.init_from.checkpoint)
+      lines.emplace_back("weights", "from " + *config.init_from.checkpoint);
     if (server_) lines.emplace_back("dashboard", server_->url());
     terminal_.print_start(config.run.name, lines);
   }

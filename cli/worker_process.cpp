@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/exit_codes.h"
+#include "cli/initial_weights.h"
 #include "cli/training_setup.h"
 #include "comm/control/contact.h"
 #include "comm/control/run_files.h"
@@ -134,11 +135,16 @@ int train(const std::filesystem::path& run_folder, const configs::RunConfig& con
   const workers::TrainingOptions options = training_options(config, corpus.vocab_size);
   std::optional<workers::TrainingData> data;
   storage_thread.run([&] { data.emplace(config.data.corpus, options); });
+  std::optional<workers::InitialWeights> weights;
+  if (start.checkpoint.empty()) storage_thread.run([&] { weights = initial_weights(config); });
   const auto workers = static_cast<int>(world_size);
   const Process process{
       .options = options,
       .events = event_options(config),
-      .storage = {.checkpoints = run_folder / "checkpoints", .load = start.checkpoint, .epoch = epoch},
+      .storage = {.checkpoints = run_folder / "checkpoints",
+                  .load = start.checkpoint,
+                  .epoch = epoch,
+                  .weights = std::move(weights)},
       .layout = {options.batch, workers, static_cast<int>(config.parallel.expert_parallel.value_or(workers)),
                  static_cast<int>(config.model.moe.experts)},
       .data = *data,

@@ -4,6 +4,7 @@ namespace troupe::configs {
 
 void describe(Fields& fields, RunConfig& config) {
   fields.group("run", config.run, "The run as a whole");
+  fields.group("init_from", config.init_from, "Weights that the run begins with, from another run");
   fields.group("data", config.data, "What it learns from");
   fields.group("model", config.model, "The model");
   fields.group("batch", config.batch, "What a global batch is made of; never changes on resume");

@@ -6,12 +6,14 @@
 #include "layout/options.h"
 #include "model/options.h"
 #include "optimizer/options.h"
+#include "workers/init_from/options.h"
 
 namespace troupe::configs {
 
 /// Everything a run is configured by; one member per top-level section of a configuration file.
 struct RunConfig {
   coordinator::RunOptions run;
+  workers::InitFromOptions init_from;
   data::DataOptions data;
   model::ModelOptions model;
   layout::BatchOptions batch;

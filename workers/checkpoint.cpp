@@ -8,17 +8,10 @@ namespace troupe::workers {
 namespace {
 
 constexpr const char* kCounters = "training/counters";
-constexpr const char* kPreviousCounts = "balancer/previous_counts";
-constexpr const char* kPreviousUnbiasedCounts = "balancer/previous_unbiased_counts";
 constexpr std::size_t kCounterFields = 4;
 
 std::string first_moment(const std::string& name) { return "optimizer/first_moment/" + name; }
 std::string second_moment(const std::string& name) { return "optimizer/second_moment/" + name; }
-
-std::string balancer_name(const model::ModelOptions& options, std::size_t moe_layer) {
-  const std::int64_t layer = model::layer_of_moe(options, static_cast<std::int64_t>(moe_layer));
-  return model::layer_prefix(layer, options.layers) + "router/balancer";
-}
 
 // Rows of one value per expert; the first is the bias.
 Shape balancer_shape(const experts::Balancer& balancer) {
@@ -80,6 +73,11 @@ void read_counts(storage::CheckpointReader& reader, const char* name, layout::Lo
 }
 
 }  // namespace
+
+std::string balancer_name(const model::ModelOptions& options, std::size_t moe_layer) {
+  const std::int64_t layer = model::layer_of_moe(options, static_cast<std::int64_t>(moe_layer));
+  return model::layer_prefix(layer, options.layers) + "router/balancer";
+}
 
 storage::ShardDescription save_shards(const std::filesystem::path& folder, const TrainingOptions& options,
                                       const Partition& partition, TrainingState& state) {

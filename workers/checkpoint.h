@@ -16,6 +16,11 @@ namespace troupe::workers {
 ///   balancer/previous_unbiased_counts   the same, by selection without bias
 ///   training/counters                   step, updates, next sequence, tokens
 
+inline constexpr const char* kPreviousCounts = "balancer/previous_counts";
+inline constexpr const char* kPreviousUnbiasedCounts = "balancer/previous_unbiased_counts";
+/// Of layer number `moe_layer` among those with experts.
+[[nodiscard]] std::string balancer_name(const model::ModelOptions& options, std::size_t moe_layer);
+
 /// Writes this worker's file: the slices it owns, and on worker 0 what all hold alike.
 /// On the storage thread.
 [[nodiscard]] storage::ShardDescription save_shards(const std::filesystem::path& folder,

@@ -75,10 +75,15 @@ TrainingLoop::TrainingLoop(const TrainingOptions& options, const EventOptions& e
       trainer_(options, layout, world, data.train, data.order, clock),
       evaluator_(trainer_, data.heldout),
       sampler_(trainer_, data.tokenizer) {
-  if (storage_.load.empty()) return;
+  const bool resumes = !storage_.load.empty();
+  if (!resumes && !storage_.weights) return;
   storage_thread_.run([&] {
-    storage::CheckpointReader reader(storage_.load);
-    load_state(reader, trainer_.options(), trainer_.partition(), trainer_.state());
+    storage::CheckpointReader reader(resumes ? storage_.load : *storage_.weights->options.checkpoint);
+    if (resumes) {
+      load_state(reader, trainer_.options(), trainer_.partition(), trainer_.state());
+    } else {
+      initialize_from(reader, *storage_.weights, trainer_.options(), trainer_.partition(), trainer_.state());
+    }
   });
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "data/batch_order.h"
 #include "data/tokenizer/tokenizer.h"
 #include "workers/evaluator.h"
+#include "workers/init_from/initialize_from.h"
 #include "workers/run_control.h"
 #include "workers/sampler.h"
 #include "workers/storage_thread.h"
@@ -27,8 +29,9 @@ struct EventOptions {
 /// Where a loop saves to and resumes from.
 struct LoopStorage {
   std::filesystem::path checkpoints;  // folder of the run
-  std::string load;                   // checkpoint folder to resume from; empty: initial values
+  std::string load;                   // checkpoint folder to resume from; empty: a new run
   comm::Epoch epoch = 0;
+  std::optional<InitialWeights> weights;  // of a new run; none: initial values
 };
 
 /// What is opened once per process and shared, read-only, by the loops of its ranks.

@@ -1,0 +1,234 @@
+#include "workers/init_from/weight_origins.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <set>
+
+#include "base/error.h"
+#include "model/parameters.h"
+#include "workers/init_from/expert_mapping.h"
+
+namespace troupe::workers {
+namespace {
+
+constexpr std::string_view kLayers = "layers/";
+
+bool is_part(const ParameterSpec& spec, const std::string& prefix, std::string_view part) {
+  return spec.name.starts_with(prefix + std::string(part) + "/");
+}
+
+Origin whole(const std::string& tensor, std::int64_t begin, std::int64_t elements) {
+  return {.blocks = {{.tensor = tensor, .begin = begin, .columns = elements, .stride = elements}}};
+}
+
+}  // namespace
+
+double weight_sum_at_zero(const experts::MoeOptions& options) {
+  const auto& router = options.router;
+  if (router.normalize_weights || router.softmax_after_topk) return router.scale;
+  const auto chosen = router.scale * static_cast<double>(options.top_k);
+  switch (router.score) {
+    case experts::Score::kSoftmax:
+      return chosen / static_cast<double>(options.choices());
+    case experts::Score::kSigmoid:
+      return chosen / 2.0;
+    case experts::Score::kSqrtSoftplus:
+      return chosen * std::sqrt(std::log(2.0));
+  }
+  return chosen;
+}
+
+WeightOrigins::WeightOrigins(const SourceModel& source, const model::ModelOptions& target,
+                             std::int64_t vocab_size, const InitFromOptions& options)
+    : source_(source), target_(target), options_(options) {
+  for (const auto& spec : model::parameter_specs(source.model, source.vocab_size))
+    specs_.emplace(spec.name, spec);
+  require_same_layers();
+  for (const auto& spec : model::parameter_specs(target, vocab_size)) static_cast<void>(of(spec));
+  require_nothing_lost(vocab_size);
+}
+
+void WeightOrigins::require_same_layers() const {
+  if (source_.model.layers == target_.layers) return;
+  throw Error(ErrorCode::kConfig, "{} has {} layers and model.layers is {}: set it to {}", source_.name,
+              source_.model.layers, target_.layers, source_.model.layers);
+}
+
+/// Every tensor of the source has a place: its own name, or the experts of a layer that was dense.
+void WeightOrigins::require_nothing_lost(std::int64_t vocab_size) const {
+  std::set<std::string> used;
+  for (const auto& spec : model::parameter_specs(target_, vocab_size)) {
+    for (const Block& block : of(spec).blocks) used.insert(block.tensor);
+  }
+  for (const auto& [name, spec] : specs_) {
+    if (used.contains(name)) continue;
+    throw Error(ErrorCode::kConfig,
+                "{}: {} {} has no place in the model that is configured: give the model the part that it "
+                "belongs to",
+                source_.name, name, spec.global_shape().to_string());
+  }
+}
+
+std::int64_t WeightOrigins::layer_of(const std::string& name) const {
+  std::int64_t layer = 0;
+  std::from_chars(name.data() + kLayers.size(), name.data() + name.size(), layer);
+  return layer;
+}
+
+const ParameterSpec* WeightOrigins::find(const std::string& name) const {
+  const auto found = specs_.find(name);
+  return found == specs_.end() ? nullptr : &found->second;
+}
+
+const ParameterSpec& WeightOrigins::source_of(const ParameterSpec& target, const std::string& name) const {
+  const ParameterSpec* found = find(name);
+  if (found != nullptr) return *found;
+  throw Error(ErrorCode::kConfig,
+              "{} has no {}, which {} {} would come from: configure the model without it, or begin from "
+              "another checkpoint",
+              source_.name, name, target.name, target.shape.to_string());
+}
+
+Origin WeightOrigins::of(const ParameterSpec& target) const {
+  if (!target.name.starts_with(kLayers)) return copied(target);
+  const std::int64_t layer = layer_of(target.name);
+  const std::string prefix = model::layer_prefix(layer, target_.layers);
+  const bool had_experts = model::is_moe_layer(source_.model, layer);
+  if (target.kind == ParameterKind::kExpert)
+    return had_experts ? copied_expert(target, layer) : upcycled_expert(target, prefix);
+  if (is_part(target, prefix, "router")) return had_experts ? router(target, layer) : upcycled_router(target);
+  if (is_part(target, prefix, "shared_experts") && find(target.name) == nullptr) return {};
+  return copied(target);
+}
+
+Origin WeightOrigins::copied(const ParameterSpec& target) const {
+  const ParameterSpec& source = source_of(target, target.name);
+  if (source.shape == target.shape) return whole(source.name, 0, target.elements());
+  throw Error(ErrorCode::kConfig, "{}: {} is {}, and {} in the model that is configured: both must be equal",
+              source_.name, target.name, source.shape.to_string(), target.shape.to_string());
+}
+
+Origin WeightOrigins::copied_expert(const ParameterSpec& target, std::int64_t layer) const {
+  const ParameterSpec& source = source_of(target, target.name);
+  if (source.shape != target.shape) {
+    throw Error(ErrorCode::kConfig,
+                "{}: an expert's {} is {}, and {} in the model that is configured: experts can change in "
+                "number, not in size; set model.moe.expert_size to {}",
+                source_.name, target.name, source.shape.to_string(), target.shape.to_string(),
+                source_.model.moe.expert_size);
+  }
+  const auto sources = choices(layer);
+  const auto mine = sources.begin() + target.expert;
+  Origin origin = whole(source.name, *mine * source.elements(), source.elements());
+  origin.duplicate = std::find(sources.begin(), mine, *mine) != mine;
+  return origin;
+}
+
+std::vector<std::int64_t> WeightOrigins::choices(std::int64_t layer) const {
+  if (!model::is_moe_layer(source_.model, layer)) return {};
+  const auto& moe = source_.model.moe;
+  const auto index = static_cast<std::size_t>(model::moe_index(source_.model, layer));
+  auto sources = map_experts(source_.loads.at(index), target_.moe.experts);
+  for (std::int64_t zero = 0; zero < target_.moe.router.zero_experts; ++zero) {
+    sources.push_back(moe.router.zero_experts > 0 ? moe.experts + zero % moe.router.zero_experts : -1);
+  }
+  return sources;
+}
+
+/// Every router parameter has one row per choice.
+Origin WeightOrigins::router(const ParameterSpec& target, std::int64_t layer) const {
+  const ParameterSpec* source = find(target.name);
+  if (source == nullptr) return {};
+  const std::int64_t width = source->elements() / source_.model.moe.choices();
+  if (width * target_.moe.choices() != target.elements()) return copied(target);  // says both shapes
+  Origin origin;
+  std::int64_t row = 0;
+  for (const std::int64_t choice : choices(layer)) {
+    const bool is_new = choice < 0;
+    origin.blocks.push_back({.tensor = is_new ? "" : source->name,
+                             .begin = (is_new ? row : choice) * width,
+                             .columns = width,
+                             .stride = width});
+    ++row;
+  }
+  return origin;
+}
+
+std::int64_t WeightOrigins::slices() const {
+  return source_.model.ffn.intermediate_size / target_.moe.expert_size;
+}
+
+void WeightOrigins::require_slices_fit() const {
+  const auto& moe = target_.moe;
+  const std::int64_t size = source_.model.ffn.intermediate_size;
+  if (size % moe.expert_size != 0) {
+    throw Error(
+        ErrorCode::kConfig,
+        "{}: its dense layers are {} wide, and model.moe.expert_size is {}: it must be {} (every expert "
+        "a copy), or a whole part of it (slices)",
+        source_.name, size, moe.expert_size, size);
+  }
+  if (moe.top_k % slices() != 0 || moe.experts % slices() != 0) {
+    throw Error(
+        ErrorCode::kConfig,
+        "{}: an expert of width {} is one of {} slices of a dense layer of width {}, and all of them "
+        "are chosen together: model.moe.top_k = {} and model.moe.experts = {} must be multiples of {}",
+        source_.name, moe.expert_size, slices(), size, moe.top_k, moe.experts, slices());
+  }
+}
+
+/// Rows of a group of slices are the first one's; without slices the router begins as configured.
+Origin WeightOrigins::upcycled_router(const ParameterSpec& target) const {
+  require_slices_fit();
+  if (slices() == 1) return {};
+  const std::int64_t width = target.elements() / target_.moe.choices();
+  Origin origin;
+  for (std::int64_t choice = 0; choice < target_.moe.choices(); ++choice) {
+    const bool is_expert = choice < target_.moe.experts;
+    const std::int64_t row = is_expert ? choice / slices() * slices() : choice;
+    origin.blocks.push_back({.tensor = "", .begin = row * width, .columns = width, .stride = width});
+  }
+  return origin;
+}
+
+Origin WeightOrigins::upcycled_expert(const ParameterSpec& target, const std::string& prefix) const {
+  require_slices_fit();
+  const std::string part = target.name.substr((prefix + "experts/").size());
+  const ParameterSpec& source = source_of(target, prefix + "ffn/" + part);
+  const double weight_sum = weight_sum_at_zero(target_.moe);
+  const double factor = static_cast<double>(slices()) / weight_sum;
+  const auto activation = target_.ffn.form.activation;
+  const bool cubic = ops::input_columns(activation) == 2 || activation == ops::Activation::kRelu2;
+  const bool spread = options_.slice_scale == SliceScale::kSpread;
+  const double root = cubic ? std::cbrt(factor) : std::sqrt(factor);
+
+  const std::int64_t size = target_.moe.expert_size;
+  const std::int64_t slice = target.expert % slices();
+  Origin origin;
+  origin.duplicate = target.expert >= slices();
+  if (part == "down_proj") {
+    origin.blocks.push_back({.tensor = source.name,
+                             .begin = slice * size,
+                             .rows = source.shape[0],
+                             .columns = size,
+                             .stride = source.shape[1],
+                             .factor = static_cast<float>(spread ? root : factor)});
+  } else if (part == "down_bias") {
+    origin = {whole(source.name, 0, source.elements()).blocks, origin.duplicate};
+    origin.blocks[0].factor = static_cast<float>(1.0 / weight_sum);
+  } else {
+    const std::int64_t halves = ops::input_columns(activation);
+    const std::int64_t width = target.elements() / (halves * size);
+    for (std::int64_t half = 0; half < halves; ++half) {
+      origin.blocks.push_back({.tensor = source.name,
+                               .begin = (half * source_.model.ffn.intermediate_size + slice * size) * width,
+                               .columns = size * width,
+                               .stride = size * width,
+                               .factor = static_cast<float>(spread ? root : 1.0)});
+    }
+  }
+  return origin;
+}
+
+}  // namespace troupe::workers
