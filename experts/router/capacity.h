@@ -8,9 +8,14 @@
 
 namespace troupe::experts {
 
+/// Tokens of a microbatch that one expert takes with a capacity factor: ceil(top_k * tokens / experts *
+/// factor), at most all (arXiv 2006.16668 §2.2, 2101.03961 eq. 3).
+[[nodiscard]] std::int64_t expert_capacity(const MoeOptions& options, std::int64_t tokens);
+
 /// Which chosen pairs are sent to a routed expert: all but zero-compute choices and, with a capacity,
-/// what a full expert drops. Before dispatch, per microbatch, so the same on every layout.
-///   chosen: [tokens, slots]; scores: [tokens, choices]
+/// what a full expert drops. All first slots come before any second one; inside a slot `drop_policy`
+/// decides, ties to the earlier token. Before dispatch, per microbatch, so the same on every layout.
+///   chosen: [tokens, slots] i32; scores: [tokens, choices], s without bias
 ///   dropped: [experts], written, pairs; or empty when dropless
 /// Returns [tokens, slots] i32 (routing.h, `dispatched`), which may be `chosen` itself.
 [[nodiscard]] TensorView admit(const Pass& pass, const MoeOptions& options, TensorView chosen,
