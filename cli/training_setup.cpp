@@ -21,7 +21,8 @@ workers::TrainingOptions training_options(const configs::RunConfig& config, std:
           .batch = batch_shape(config),
           .optimizer = config.optimizer,
           .schedule = config.schedule,
-          .threads = static_cast<int>(config.parallel.threads)};
+          .threads = static_cast<int>(config.parallel.threads),
+          .dispatch = config.parallel.dispatch};
 }
 
 workers::EventOptions event_options(const configs::RunConfig& config) {

@@ -29,7 +29,9 @@ class Rules {
     check_groups();
     check_feed_forward();
     check_batch();
+    check_capacity();
     check_layout();
+    check_dispatch();
     check_optimizer();
     check_sampling();
     check_addresses();
@@ -220,6 +222,23 @@ class Rules {
     } catch (const Error& error) {
       problems_.push_back({"parallel.expert_parallel", error.what()});
     }
+  }
+
+  void check_capacity() {
+    const auto& moe = config_.model.moe;
+    require(moe.capacity.kind == experts::CapacityKind::kDropless ||
+                moe.router.selection != experts::Selection::kExpertChoice,
+            "model.moe.capacity.kind",
+            "selection: expert_choice never drops, its experts take capacity.factor as their size: set "
+            "model.moe.capacity.kind: dropless");
+  }
+
+  void check_dispatch() {
+    const auto& dispatch = config_.parallel.dispatch;
+    require(dispatch.hierarchical || dispatch.workers_per_node == 0, "parallel.dispatch.workers_per_node",
+            "parallel.dispatch.workers_per_node = {} is for the hierarchical exchange: set "
+            "parallel.dispatch.hierarchical: true, or workers_per_node: 0",
+            dispatch.workers_per_node);
   }
 
   void check_optimizer() {

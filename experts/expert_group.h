@@ -2,6 +2,7 @@
 #include <span>
 
 #include "comm/collectives/communicator.h"
+#include "layout/options.h"
 #include "layout/placement.h"
 
 namespace troupe::experts {
@@ -11,6 +12,7 @@ namespace troupe::experts {
 struct ExpertGroup {
   comm::Communicator& communicator;
   layout::LayerPlacement placement;  // of `size()` positions
+  layout::DispatchOptions dispatch = {};
 
   [[nodiscard]] int size() const { return communicator.size(); }
   /// Experts that a rank holds, ascending: local expert i is the i-th.
@@ -23,9 +25,10 @@ struct ExpertGroup {
 struct ModelExpertGroup {
   comm::Communicator& communicator;
   layout::Placement placement;  // [MoE layers]
+  layout::DispatchOptions dispatch = {};
 
   [[nodiscard]] ExpertGroup layer(std::size_t moe_index) const {
-    return {communicator, placement.at(moe_index)};
+    return {communicator, placement.at(moe_index), dispatch};
   }
 };
 

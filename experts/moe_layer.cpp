@@ -10,22 +10,40 @@ void wait(const Pass& pass, comm::Pending& exchange, double& seconds) {
   exchange.wait();
 }
 
+bool is_first(const DispatchChunk& chunk) { return chunk.index() == 0; }
+bool is_last(const DispatchPlan& plan, const DispatchChunk& chunk) {
+  return chunk.index() + 1 == plan.chunks();
+}
+
+/// A chunk's part of [rows_sent, hidden].
+TensorView sent_part(TensorView rows, const DispatchChunk& chunk) {
+  return rows.rows(chunk.first_sent_row(), chunk.rows_sent());
+}
+
 }  // namespace
 
 MoeLayer::MoeLayer(const MoeOptions& options, const FfnForm& form, std::int64_t layer,
                    const std::string& prefix, const ParameterTable& dense, const ParameterTable& experts,
-                   const ExpertGroup& group)
+                   const ExpertGroup& group, Exchange& exchange)
     : group_(group),
+      exchange_(exchange),
       layer_(layer),
       router_(options, layer, dense, prefix),
+      slot_weights_(make_slot_weights(options.router.weight_on)),
       experts_(form, experts, prefix + "experts/", options.expert_size, group.local()) {
   if (options.shared_experts > 0) {
     shared_.emplace(options, form, dense, prefix + "shared_experts/");
   }
+  if (options.router.zero_experts > 0) zero_experts_.emplace(options.experts);
 }
 
 TensorView MoeLayer::other_side(const Pass& pass, TensorView mine, std::int64_t rows) const {
-  return group_.size() == 1 ? mine : pass.arena.allocate({rows, mine.columns()});
+  return exchange_.in_place() ? mine : pass.arena.allocate({rows, mine.columns()});
+}
+
+MoeLayer::Received MoeLayer::allocate_received(const Pass& pass, const DispatchChunk& chunk,
+                                               std::int64_t hidden) const {
+  return {pass.arena.allocate({chunk.rows_received(), hidden}), experts_.allocate(pass.arena, chunk)};
 }
 
 void MoeLayer::forward(const Pass& pass, ConstTensorView x, const RouterStep& step, const RouterSums& sums,
@@ -33,85 +51,120 @@ void MoeLayer::forward(const Pass& pass, ConstTensorView x, const RouterStep& st
   saved.routing = router_.forward(pass, x, step, sums);
   {
     const PhaseTimer timer(pass.clock, pass.seconds.dispatch);
-    saved.plan.exchange_counts(pass.arena, saved.routing.dispatched);
+    saved.plan.exchange_counts(pass.arena, saved.routing.dispatched, x.columns() * size_bytes(DType::kF32));
   }
-  allocate_saved(pass, x, saved);
+  saved.returned = pass.arena.allocate({saved.plan.rows_sent(), x.columns()});
+  if (shared_) saved.shared = shared_->allocate(pass.arena, x.rows(), x.columns());
+  if (saved.plan.chunks() == 1) saved.received = allocate_received(pass, saved.plan.chunk(0), x.columns());
+
   const ArenaScope scope(pass.arena);
   const TensorView shared_output = shared_ ? pass.arena.allocate(y.shape()) : TensorView();
   compute_outputs(pass, x, saved, shared_output);
   const PhaseTimer timer(pass.clock, pass.seconds.combine);
-  ops::combine_rows(pass.execution, saved.returned, saved.plan.slots(), saved.routing.weights, shared_output,
-                    y);
-}
-
-void MoeLayer::allocate_saved(const Pass& pass, ConstTensorView x, Saved& saved) const {
-  saved.returned = pass.arena.allocate({saved.plan.rows_sent(), x.columns()});
-  saved.received = pass.arena.allocate({saved.plan.rows_received(), x.columns()});
-  saved.experts = experts_.allocate(pass.arena, saved.plan);
-  if (shared_) saved.shared = shared_->allocate(pass.arena, x.rows(), x.columns());
+  slot_weights_->combine(pass, saved.returned, saved.plan, saved.routing.weights, shared_output, y);
+  if (zero_experts_) zero_experts_->forward(pass, x, saved.routing.chosen, saved.routing.weights, y);
 }
 
 /// saved.returned from the routed experts; shared_output from the shared ones, which compute while
-/// rows travel.
+/// rows travel: the first ones to the experts, the last ones back.
 void MoeLayer::compute_outputs(const Pass& pass, ConstTensorView x, Saved& saved,
                                TensorView shared_output) const {
-  const TensorView sent = other_side(pass, saved.received, saved.plan.rows_sent());
-  comm::Pending to_experts;
-  {
-    const PhaseTimer timer(pass.clock, pass.seconds.dispatch);
-    ops::gather_rows(pass.execution, x, saved.plan.tokens(), sent);
-    to_experts = saved.plan.start_to_experts(sent, saved.received);
+  for (int index = 0; index < saved.plan.chunks(); ++index) {
+    const ArenaScope scope(pass.arena);
+    compute_chunk(pass, x, saved, saved.plan.chunk(index), shared_output);
   }
-  if (shared_) shared_->expand(pass, x, saved.shared, to_experts);
+}
+
+void MoeLayer::compute_chunk(const Pass& pass, ConstTensorView x, Saved& saved, const DispatchChunk& chunk,
+                             TensorView shared_output) const {
+  const Received received =
+      saved.plan.chunks() == 1 ? saved.received : allocate_received(pass, chunk, x.columns());
+  comm::Pending to_experts = start_to_experts(pass, x, saved, chunk, received.rows);
+  if (shared_ && is_first(chunk)) shared_->expand(pass, x, saved.shared, to_experts);
   wait(pass, to_experts, pass.seconds.dispatch);
 
-  const TensorView outputs = other_side(pass, saved.returned, saved.plan.rows_received());
+  const TensorView returned = sent_part(saved.returned, chunk);
+  const TensorView outputs = other_side(pass, returned, chunk.rows_received());
   {
     const PhaseTimer timer(pass.clock, pass.seconds.expert);
-    experts_.forward(pass, saved.plan, saved.received, saved.experts, outputs);
+    experts_.forward(pass, chunk, received.rows, received.experts, outputs);
   }
-  comm::Pending to_tokens = saved.plan.start_to_tokens(outputs, saved.returned);
-  if (shared_) shared_->contract(pass, saved.shared, shared_output, to_tokens);
+  comm::Pending to_tokens = exchange_.start(pass, chunk.rows().reversed(), outputs, returned);
+  if (shared_ && is_last(saved.plan, chunk)) shared_->contract(pass, saved.shared, shared_output, to_tokens);
   wait(pass, to_tokens, pass.seconds.combine);
+}
+
+comm::Pending MoeLayer::start_to_experts(const Pass& pass, ConstTensorView x, const Saved& saved,
+                                         const DispatchChunk& chunk, TensorView received) const {
+  const PhaseTimer timer(pass.clock, pass.seconds.dispatch);
+  const TensorView sent = other_side(pass, received, chunk.rows_sent());
+  slot_weights_->gather(pass, x, saved.plan, saved.routing.weights, chunk.first_sent_row(), sent);
+  return exchange_.start(pass, chunk.rows(), sent, received);
 }
 
 void MoeLayer::backward(const Pass& pass, ConstTensorView dy, ConstTensorView x, const RouterStep& step,
                         const layout::LayerStatistics& load, Saved& saved, TensorView dx) const {
   const ArenaScope scope(pass.arena);
-  const TensorView drouted = pass.arena.allocate(saved.returned.shape());
-  const TensorView dweights = pass.arena.allocate(saved.routing.weights.shape());
+  const RoutingResult& routing = saved.routing;
+  const TensorView doutputs = pass.arena.allocate(saved.returned.shape());
+  const TensorView dinputs = pass.arena.allocate(saved.returned.shape());
+  const TensorView dweights = pass.arena.allocate(routing.weights.shape());
   {
     const PhaseTimer timer(pass.clock, pass.seconds.combine);
-    ops::combine_rows_backward(pass.execution, dy, saved.returned, saved.plan.slots(), saved.routing.weights,
-                               drouted, dweights);
+    slot_weights_->combine_backward(pass, dy, saved.returned, saved.plan, routing.weights, doutputs,
+                                    dweights);
   }
-  backward_experts(pass, dy, x, saved, drouted, dx);
-  router_.backward(pass, x, step, saved.routing, load, dweights, dx);
+  backward_experts(pass, dy, x, saved, doutputs, dinputs, dx);
+  {
+    const PhaseTimer timer(pass.clock, pass.seconds.dispatch);
+    slot_weights_->gather_backward(pass, dinputs, x, saved.plan, routing.weights, dx, dweights);
+  }
+  if (zero_experts_) zero_experts_->backward(pass, dy, x, routing.chosen, routing.weights, dweights, dx);
+  router_.backward(pass, x, step, routing, load, dweights, dx);
 }
 
-/// dx = shared experts' part + the slots' parts. drouted: [rows_sent, hidden], gradient of the outputs
+/// dinputs from doutputs, [rows_sent, hidden]; dx = shared experts' part.
 void MoeLayer::backward_experts(const Pass& pass, ConstTensorView dy, ConstTensorView x, Saved& saved,
-                                TensorView drouted, TensorView dx) const {
-  const TensorView dreceived = other_side(pass, drouted, saved.plan.rows_received());
-  comm::Pending to_experts = saved.plan.start_to_experts(drouted, dreceived);
-  if (shared_) shared_->backward_contract(pass, dy, saved.shared, to_experts);
-  wait(pass, to_experts, pass.seconds.dispatch);
+                                TensorView doutputs, TensorView dinputs, TensorView dx) const {
+  if (!shared_) ops::zero(pass.execution, dx.floats());
+  for (int index = 0; index < saved.plan.chunks(); ++index) {
+    const ArenaScope scope(pass.arena);
+    backward_chunk(pass, dy, x, saved, saved.plan.chunk(index), doutputs, dinputs, dx);
+  }
+}
 
-  const TensorView dinputs = pass.arena.allocate(dreceived.shape());
+void MoeLayer::backward_chunk(const Pass& pass, ConstTensorView dy, ConstTensorView x, Saved& saved,
+                              const DispatchChunk& chunk, TensorView doutputs, TensorView dinputs,
+                              TensorView dx) const {
+  const TensorView sent = sent_part(doutputs, chunk);
+  const TensorView returned = sent_part(dinputs, chunk);
+  const TensorView doutput_rows = other_side(pass, sent, chunk.rows_received());
+  const TensorView dinput_rows = other_side(pass, returned, chunk.rows_received());
+  const Received received =
+      saved.plan.chunks() == 1 ? saved.received : receive_again(pass, x, saved, chunk, dinput_rows);
+
+  comm::Pending to_experts = exchange_.start(pass, chunk.rows(), sent, doutput_rows);
+  if (shared_ && is_first(chunk)) shared_->backward_contract(pass, dy, saved.shared, to_experts);
+  wait(pass, to_experts, pass.seconds.dispatch);
   {
     const PhaseTimer timer(pass.clock, pass.seconds.expert);
-    experts_.backward(pass, saved.plan, dreceived, saved.received, saved.experts, dinputs);
+    experts_.backward(pass, chunk, doutput_rows, received.rows, received.experts, dinput_rows);
   }
-  const TensorView dsent = other_side(pass, dinputs, saved.plan.rows_sent());
-  comm::Pending to_tokens = saved.plan.start_to_tokens(dinputs, dsent);
-  if (shared_) {
+  comm::Pending to_tokens = exchange_.start(pass, chunk.rows().reversed(), dinput_rows, returned);
+  if (shared_ && is_last(saved.plan, chunk))
     shared_->backward_expand(pass, dy, x, saved.shared, dx, to_tokens);
-  } else {
-    ops::zero(pass.execution, dx.floats());
-  }
   wait(pass, to_tokens, pass.seconds.dispatch);
-  const PhaseTimer timer(pass.clock, pass.seconds.dispatch);
-  ops::scatter_slots_add(pass.execution, dsent, saved.plan.slots(), dx);
+}
+
+/// A chunk's inputs and activations once more; its outputs go to `scratch`.
+MoeLayer::Received MoeLayer::receive_again(const Pass& pass, ConstTensorView x, const Saved& saved,
+                                           const DispatchChunk& chunk, TensorView scratch) const {
+  const Received received = allocate_received(pass, chunk, x.columns());
+  comm::Pending to_experts = start_to_experts(pass, x, saved, chunk, received.rows);
+  wait(pass, to_experts, pass.seconds.dispatch);
+  const PhaseTimer timer(pass.clock, pass.seconds.expert);
+  experts_.forward(pass, chunk, received.rows, received.experts, scratch);
+  return received;
 }
 
 }  // namespace troupe::experts

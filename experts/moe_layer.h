@@ -1,8 +1,11 @@
 #pragma once
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "experts/dispatch/dispatch_plan.h"
+#include "experts/dispatch/slot_weights.h"
+#include "experts/dispatch/zero_experts.h"
 #include "experts/expert_group.h"
 #include "experts/ffn/expert_ffn.h"
 #include "experts/ffn/shared_experts.h"
@@ -11,47 +14,69 @@
 namespace troupe::experts {
 
 /// Router, routed experts on all workers of the group, shared experts here. All methods are collective
-/// over the group; zero tokens and zero-token experts are legal.
+/// over the group; zero tokens and zero-token experts are legal. When the plan cuts the exchange into
+/// chunks, what the experts received and computed is not kept: backward has the rows sent again and
+/// computes them again, chunk by chunk.
 class MoeLayer {
  public:
+  /// Inputs of this worker's experts, of one chunk.
+  struct Received {
+    TensorView rows;  // [rows_received, hidden]
+    ExpertFfn::Saved experts;
+  };
   struct Saved {
-    explicit Saved(const DispatchPlan& empty_plan) : plan(empty_plan) {}
+    explicit Saved(DispatchPlan empty_plan) : plan(std::move(empty_plan)) {}
     DispatchPlan plan;
     RoutingResult routing;
-    TensorView received;  // [rows_received, hidden], inputs of this worker's experts
-    ExpertFfn::Saved experts;
+    Received received;    // when there is one chunk
     TensorView returned;  // [rows_sent, hidden], outputs for this worker's tokens
     SharedExperts::Saved shared;
   };
 
-  /// layer: index among all layers of the model; prefix: "layers/03/".
+  /// layer: index among all layers of the model; prefix: "layers/03/". The tables and the exchange, which
+  /// all layers share, must outlive it.
   MoeLayer(const MoeOptions& options, const FfnForm& form, std::int64_t layer, const std::string& prefix,
-           const ParameterTable& dense, const ParameterTable& experts, const ExpertGroup& group);
+           const ParameterTable& dense, const ParameterTable& experts, const ExpertGroup& group,
+           Exchange& exchange);
 
-  [[nodiscard]] Saved make_saved() const { return Saved(DispatchPlan(group_, layer_)); }
+  [[nodiscard]] Saved make_saved() const { return Saved(DispatchPlan(group_, exchange_, layer_)); }
 
-  /// y = (weighted outputs, slots in order) + shared experts.  x, y: [tokens, hidden], y overwritten
+  /// y = ((weighted outputs, slots in order) + shared experts) + zero-compute experts.
+  /// x, y: [tokens, hidden], y overwritten
   void forward(const Pass& pass, ConstTensorView x, const RouterStep& step, const RouterSums& sums,
                Saved& saved, TensorView y);
 
-  /// dx = shared experts + slots in order + router, added in this order; `load` is what forward counted.
-  /// dy, x, dx: [tokens, hidden], dx overwritten
+  /// dx = shared experts + slots in order + zero-compute experts + router, added in this order; `load` is
+  /// what forward counted.  dy, x, dx: [tokens, hidden], dx overwritten
   void backward(const Pass& pass, ConstTensorView dy, ConstTensorView x, const RouterStep& step,
                 const layout::LayerStatistics& load, Saved& saved, TensorView dx) const;
 
  private:
-  void allocate_saved(const Pass& pass, ConstTensorView x, Saved& saved) const;
+  [[nodiscard]] Received allocate_received(const Pass& pass, const DispatchChunk& chunk,
+                                           std::int64_t hidden) const;
+  [[nodiscard]] comm::Pending start_to_experts(const Pass& pass, ConstTensorView x, const Saved& saved,
+                                               const DispatchChunk& chunk, TensorView received) const;
   void compute_outputs(const Pass& pass, ConstTensorView x, Saved& saved, TensorView shared_output) const;
+  void compute_chunk(const Pass& pass, ConstTensorView x, Saved& saved, const DispatchChunk& chunk,
+                     TensorView shared_output) const;
   void backward_experts(const Pass& pass, ConstTensorView dy, ConstTensorView x, Saved& saved,
-                        TensorView drouted, TensorView dx) const;
-  /// What the other side of an exchange with `mine` sees: `mine` itself in a group of one.
+                        TensorView doutputs, TensorView dinputs, TensorView dx) const;
+  void backward_chunk(const Pass& pass, ConstTensorView dy, ConstTensorView x, Saved& saved,
+                      const DispatchChunk& chunk, TensorView doutputs, TensorView dinputs,
+                      TensorView dx) const;
+  [[nodiscard]] Received receive_again(const Pass& pass, ConstTensorView x, const Saved& saved,
+                                       const DispatchChunk& chunk, TensorView scratch) const;
+  /// What the other side of an exchange with `mine` sees: `mine` itself where nothing moves.
   [[nodiscard]] TensorView other_side(const Pass& pass, TensorView mine, std::int64_t rows) const;
 
   ExpertGroup group_;
+  Exchange& exchange_;
   std::int64_t layer_;
   Router router_;
+  std::unique_ptr<SlotWeights> slot_weights_;
   ExpertFfn experts_;
   std::optional<SharedExperts> shared_;
+  std::optional<ZeroExperts> zero_experts_;
 };
 
 }  // namespace troupe::experts

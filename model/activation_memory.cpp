@@ -14,15 +14,24 @@ constexpr std::int64_t kScratchBytes = 64 << 20;  // of ops, and alignment
 struct RoutedRows {
   std::int64_t sent;
   std::int64_t received;
+  std::int64_t passing;  // through this rank on their way to another, in a hierarchical exchange
 };
 
 RoutedRows routed_rows(const experts::MoeOptions& moe, std::int64_t tokens, std::int64_t group_size,
                        std::int64_t local_experts) {
   if (moe.router.selection == experts::Selection::kExpertChoice) {
     const std::int64_t each = experts::expert_choice_size(moe, tokens);
-    return {moe.experts * each, group_size * local_experts * each};
+    return {moe.experts * each, group_size * local_experts * each, group_size * moe.experts * each};
   }
-  return {tokens * moe.top_k, group_size * tokens * std::min(moe.top_k, local_experts)};
+  return {tokens * moe.top_k, group_size * tokens * std::min(moe.top_k, local_experts),
+          group_size * tokens * moe.top_k};
+}
+
+/// Floats that all exchanges of a layer's backward need while rows travel: packed for a node, for
+/// another one, and as they arrive.
+std::int64_t exchange_floats(const ModelOptions& options, const RoutedRows& rows) {
+  constexpr std::int64_t kExchanges = 3;
+  return kExchanges * (rows.sent + 2 * rows.passing + rows.received) * options.hidden_size;
 }
 
 /// Floats that one layer keeps for backward.
@@ -38,7 +47,7 @@ std::int64_t kept_floats(const ModelOptions& options, std::int64_t layer, std::i
   const std::int64_t slots = experts::make_selector(moe, layer)->slots(tokens);
   const std::int64_t logits = moe.router.selection == experts::Selection::kNoisyTopK ? 3 : 1;
   const std::int64_t router =
-      tokens * ((logits + 1) * moe.choices() + 1) + moe.choices() + 6 * tokens * slots;
+      tokens * ((logits + 1) * moe.choices() + 1) + moe.choices() + 8 * tokens * slots;
   const std::int64_t routed =
       rows.sent * options.hidden_size + rows.received * (options.hidden_size + 3 * moe.expert_size);
   const std::int64_t shared_gate = moe.shared_gate ? tokens * (options.hidden_size + 2) : 0;
@@ -56,10 +65,10 @@ std::int64_t temporary_floats(const ModelOptions& options, std::int64_t vocab_si
                               const RoutedRows& rows) {
   const auto& attention = options.attention;
   const std::int64_t heads = (attention.heads + attention.kv_heads) * attention.head_dim;
-  const std::int64_t routed = (3 * rows.sent + 3 * rows.received) * options.hidden_size +
+  const std::int64_t routed = (4 * rows.sent + 3 * rows.received) * options.hidden_size +
                               rows.received * options.moe.expert_size + router_floats(options, tokens);
   const std::int64_t dense = kHeadRows * std::max(options.ffn.intermediate_size, vocab_size);
-  return tokens * (5 * options.hidden_size + 4 * heads + 1) + routed + dense;
+  return tokens * (5 * options.hidden_size + 4 * heads + 1) + routed + exchange_floats(options, rows) + dense;
 }
 
 }  // namespace

@@ -12,10 +12,11 @@ using experts::MoeLayer;
 std::variant<FeedForward, MoeLayer> make_ffn(const ModelOptions& options, std::int64_t layer,
                                              const std::string& prefix, const ParameterTable& dense,
                                              const ParameterTable& expert_table,
-                                             const experts::ModelExpertGroup& group) {
+                                             const experts::ModelExpertGroup& group,
+                                             experts::Exchange& exchange) {
   if (is_moe_layer(options, layer)) {
     return MoeLayer(options.moe, options.ffn.form, layer, prefix, dense, expert_table,
-                    group.layer(static_cast<std::size_t>(moe_index(options, layer))));
+                    group.layer(static_cast<std::size_t>(moe_index(options, layer))), exchange);
   }
   return FeedForward(options.ffn.form, dense, prefix + "ffn/", options.ffn.intermediate_size);
 }
@@ -24,11 +25,11 @@ std::variant<FeedForward, MoeLayer> make_ffn(const ModelOptions& options, std::i
 
 Block::Block(const ModelOptions& options, std::int64_t layer, std::int64_t sequence_length,
              const ops::RopeTable& rope, const ParameterTable& dense, const ParameterTable& experts,
-             const experts::ModelExpertGroup& group)
+             const experts::ModelExpertGroup& group, experts::Exchange& exchange)
     : attention_norm_(dense, layer_prefix(layer, options.layers) + "attention_norm/weight", options.norm.eps),
       attention_(options, sequence_length, rope, dense, layer_prefix(layer, options.layers) + "attention/"),
       ffn_norm_(dense, layer_prefix(layer, options.layers) + "ffn_norm/weight", options.norm.eps),
-      ffn_(make_ffn(options, layer, layer_prefix(layer, options.layers), dense, experts, group)) {}
+      ffn_(make_ffn(options, layer, layer_prefix(layer, options.layers), dense, experts, group, exchange)) {}
 
 Block::Saved Block::make_saved() const {
   Saved saved;

@@ -23,10 +23,10 @@ class Block {
     std::optional<experts::MoeLayer::Saved> moe;
   };
 
-  /// layer: index in the model. `rope` and the tables must outlive the block.
+  /// layer: index in the model. `rope`, the tables and the exchange must outlive the block.
   Block(const ModelOptions& options, std::int64_t layer, std::int64_t sequence_length,
         const ops::RopeTable& rope, const ParameterTable& dense, const ParameterTable& experts,
-        const experts::ModelExpertGroup& group);
+        const experts::ModelExpertGroup& group, experts::Exchange& exchange);
 
   [[nodiscard]] Saved make_saved() const;
 

@@ -57,6 +57,7 @@ class Transformer::Implementation {
         dense_(dense),
         experts_(expert_table),
         group_size_(group.communicator.size()),
+        exchange_(experts::make_exchange(group.communicator, group.dispatch)),
         execution_(execution),
         clock_(clock),
         arena_(activation_bytes_bound(options, shape.vocab_size, shape.max_tokens, group.communicator.size(),
@@ -68,7 +69,8 @@ class Transformer::Implementation {
               options.loss.z_loss, shape.max_tokens) {
     blocks_.reserve(static_cast<std::size_t>(options.layers));
     for (std::int64_t layer = 0; layer < options.layers; ++layer) {
-      blocks_.emplace_back(options, layer, shape.sequence_length, rope_, dense, expert_table, group);
+      blocks_.emplace_back(options, layer, shape.sequence_length, rope_, dense, expert_table, group,
+                           *exchange_);
       saved_.push_back(blocks_.back().make_saved());
     }
   }
@@ -284,6 +286,7 @@ class Transformer::Implementation {
   const ParameterTable& dense_;
   const ParameterTable& experts_;
   int group_size_;
+  std::unique_ptr<experts::Exchange> exchange_;  // of all layers
   Execution execution_;
   const Clock& clock_;
   Arena arena_;

@@ -3,6 +3,7 @@
 
 #include "data/options.h"
 #include "layout/layout.h"
+#include "layout/options.h"
 #include "model/options.h"
 #include "optimizer/options.h"
 
@@ -19,6 +20,7 @@ struct TrainingOptions {
   optimizer::OptimizerOptions optimizer;
   optimizer::ScheduleOptions schedule;
   int threads = 1;
+  layout::DispatchOptions dispatch = {};
 };
 
 }  // namespace troupe::workers

@@ -18,10 +18,12 @@ Pending::~Pending() {
   }
 }
 
-void Pending::progress() {
-  if (!operation_) return;
+bool Pending::progress() {
+  if (!operation_) return true;
   auto operation = std::move(operation_);  // a failed one is gone
-  if (!operation->progress()) operation_ = std::move(operation);
+  if (operation->progress()) return true;
+  operation_ = std::move(operation);
+  return false;
 }
 
 void Pending::wait() {

@@ -5,6 +5,7 @@
 #include <span>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace troupe::comm {
 
@@ -25,8 +26,8 @@ class Pending {
   Pending& operator=(Pending&& other) noexcept;  // completes what it held
   ~Pending();                                    // completes; logs a failure
 
-  /// Throws as wait() does.
-  void progress();
+  /// True when nothing is left to wait for. Throws as wait() does.
+  bool progress();
   /// Throws kPeerLost when a peer is gone.
   void wait();
 
@@ -69,6 +70,9 @@ class Communicator {
   virtual void all_reduce_max(std::span<std::int64_t> values) = 0;
   virtual void broadcast(std::span<std::byte> data, int root) = 0;
   virtual void barrier() = 0;
+
+  /// The host of every rank, [size], numbered 0, 1, … by their first ranks. Collective.
+  [[nodiscard]] virtual std::vector<int> hosts() = 0;
 
   /// Ranks with the same color >= 0 form a group, ordered by key, then rank. Collective.
   [[nodiscard]] virtual std::unique_ptr<Communicator> split(int color, int key) = 0;

@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 #include "base/error.h"
@@ -10,143 +11,195 @@
 namespace troupe::experts {
 namespace {
 
-// A message to a rank: the layer, the rows that follow, then the count of each of its experts.
-constexpr std::size_t kHeader = 2;
+// A message: the layer, the rows that follow, the most rows of a chunk, then the rows for each expert.
+constexpr std::size_t kHeader = 3;
 
-std::size_t at(int index) { return static_cast<std::size_t>(index); }
+std::size_t at(std::int64_t index) { return static_cast<std::size_t>(index); }
+
+std::int64_t rows_within(std::int64_t max_bytes, std::int64_t row_bytes) {
+  constexpr std::int64_t kAll = std::numeric_limits<std::int32_t>::max();
+  return max_bytes == 0 ? kAll : std::min(kAll, max_bytes / std::max<std::int64_t>(1, row_bytes));
+}
 
 }  // namespace
 
-DispatchPlan::DispatchPlan(const ExpertGroup& group, std::int64_t layer) : group_(group), layer_(layer) {
-  const int size = group_.size();
-  TROUPE_CHECK(group_.placement.positions() == size, "a placement on {} positions for {} ranks",
-               group_.placement.positions(), size);
-  const std::size_t incoming = kHeader + at(group_.local_experts());
-  segment_begin_.resize(at(size * group_.local_experts()) + 1);
-  counts_.resize(at(group_.placement.experts()));
-  next_row_.resize(counts_.size());
-  messages_out_.resize(kHeader * at(size) + next_row_.size());
-  messages_in_.resize(incoming * at(size));
-  for (Side* side : {&sent_, &received_}) {
-    side->rows_of_rank.resize(at(size));
-    side->bytes.resize(at(size));
-  }
-  message_bytes_in_.assign(at(size), static_cast<std::int64_t>(incoming * sizeof(std::int32_t)));
-  for (int rank = 0; rank < size; ++rank) {
-    const std::size_t experts = group_.experts_of(rank).size();
-    message_bytes_out_.push_back(static_cast<std::int64_t>((kHeader + experts) * sizeof(std::int32_t)));
+DispatchChunk::DispatchChunk(int index, RowTable rows, int rank, std::int64_t first_sent_row,
+                             std::span<const Segment> segments,
+                             std::span<const std::int32_t> chunk_of_local_expert)
+    : index_(index),
+      rows_(rows),
+      first_sent_row_(first_sent_row),
+      segments_(segments),
+      chunk_of_local_expert_(chunk_of_local_expert) {
+  for (int peer = 0; peer < rows.size(); ++peer) {
+    rows_sent_ += rows(rank, peer);
+    rows_received_ += rows(peer, rank);
   }
 }
 
-void DispatchPlan::Side::set_row_bytes(std::int64_t row_bytes) {
-  std::ranges::transform(rows_of_rank, bytes.begin(), [&](std::int64_t count) { return count * row_bytes; });
+Segment DispatchChunk::segment(int source, int local_expert) const {
+  if (chunk_of_local_expert_[at(local_expert)] != index_) return {};
+  return segments_[at(source) * chunk_of_local_expert_.size() + at(local_expert)];
 }
 
-void DispatchPlan::exchange_counts(Arena& arena, ConstTensorView dispatched) {
+DispatchPlan::DispatchPlan(const ExpertGroup& group, Exchange& exchange, std::int64_t layer)
+    : group_(group),
+      exchange_(exchange),
+      layer_(layer),
+      experts_(group.placement.experts()),
+      message_(kHeader + at(experts_)),
+      messages_(message_.size() * at(group.size())),
+      chunk_of_(at(experts_)),
+      chunk_of_local_(at(group.local_experts())),
+      next_row_(at(experts_)),
+      segments_(at(group.size() * group.local_experts())) {
+  TROUPE_CHECK(group_.placement.positions() == group_.size(), "a placement on {} positions for {} ranks",
+               group_.placement.positions(), group_.size());
+}
+
+void DispatchPlan::exchange_counts(Arena& arena, ConstTensorView dispatched, std::int64_t row_bytes) {
+  const std::int64_t most_rows = rows_within(group_.dispatch.max_bytes, row_bytes);
   count(dispatched);
+  write_message(most_rows);
+  exchange_.gather(message_, messages_);
+  for (int source = 0; source < group_.size(); ++source) check_message(source);
+  cut_chunks(most_rows);
+  fill_tables();
   sort_rows(arena, dispatched);
-  write_messages();
-  group_.communicator.all_to_all_v({std::as_bytes(std::span(messages_out_)), message_bytes_out_},
-                                   {std::as_writable_bytes(std::span(messages_in_)), message_bytes_in_});
-  received_.rows = 0;
-  const std::size_t length = kHeader + at(group_.local_experts());
-  for (int source = 0; source < group_.size(); ++source) {
-    read_message(source, std::span(messages_in_).subspan(at(source) * length, length));
-  }
-  segment_begin_.back() = received_.rows;
+  place_segments();
 }
 
 void DispatchPlan::count(ConstTensorView dispatched) {
-  std::ranges::fill(counts_, 0);
-  const auto experts = static_cast<std::int32_t>(counts_.size());
+  const std::span<std::int32_t> counts = std::span(message_).subspan(kHeader);
+  std::ranges::fill(counts, 0);
   for (std::int64_t i = 0; i < dispatched.elements(); ++i) {
     const std::int32_t expert = dispatched.i32()[i];
-    TROUPE_CHECK(expert >= -1 && expert < experts, "layer {}: expert {} of {}", layer_, expert, experts);
-    if (expert >= 0) ++counts_[static_cast<std::size_t>(expert)];
+    TROUPE_CHECK(expert >= -1 && expert < experts_, "layer {}: expert {} of {}", layer_, expert, experts_);
+    if (expert >= 0) ++counts[at(expert)];
   }
-  sent_.rows = std::accumulate(counts_.begin(), counts_.end(), std::int64_t{0});
+  rows_sent_ = std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
+}
+
+void DispatchPlan::write_message(std::int64_t most_rows) {
+  message_[0] = static_cast<std::int32_t>(layer_);
+  message_[1] = static_cast<std::int32_t>(rows_sent_);
+  message_[2] = static_cast<std::int32_t>(most_rows);
+}
+
+void DispatchPlan::check_message(int source) const {
+  const auto message = std::span(messages_).subspan(at(source) * message_.size(), message_.size());
+  const auto counts = message.subspan(kHeader);
+  const std::int64_t total = std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
+  const bool negative = std::ranges::any_of(counts, [](std::int32_t count) { return count < 0; });
+  if (message[0] != layer_ || message[1] != total || negative) {
+    throw Error(
+        ErrorCode::kInternal,
+        "dispatch of layer {} on rank {}: rank {} announces {} rows of layer {}, but counts [{}], sum "
+        "{}: the ranks are not in the same step",
+        layer_, group_.communicator.rank(), source, message[1], message[0], fmt::join(counts, ", "), total);
+  }
+  if (message[2] != message_[2]) {
+    throw Error(ErrorCode::kInternal,
+                "dispatch of layer {} on rank {}: rank {} wants at most {} rows at once, this rank {}: "
+                "parallel.dispatch.max_bytes must be the same on all workers",
+                layer_, group_.communicator.rank(), source, message[2], message_[2]);
+  }
+}
+
+std::int32_t DispatchPlan::rows_of(int source, int expert) const {
+  return messages_[at(source) * message_.size() + kHeader + at(expert)];
+}
+
+/// Every rank cuts for all: the counts say everything.
+void DispatchPlan::cut_chunks(std::int64_t most_rows) {
+  chunks_ = 1;
+  for (int rank = 0; rank < group_.size(); ++rank) {
+    std::int64_t in_chunk = 0;
+    std::int32_t chunk = 0;
+    for (const int expert : group_.experts_of(rank)) {
+      std::int64_t rows = 0;
+      for (int source = 0; source < group_.size(); ++source) rows += rows_of(source, expert);
+      if (in_chunk > 0 && rows > 0 && in_chunk + rows > most_rows) {
+        ++chunk;
+        in_chunk = 0;
+      }
+      in_chunk += rows;
+      chunk_of_[at(expert)] = chunk;
+    }
+    chunks_ = std::max(chunks_, chunk + 1);
+  }
+}
+
+void DispatchPlan::fill_tables() {
+  const int size = group_.size();
+  tables_.assign(at(chunks_ * size * size), 0);
+  for (int source = 0; source < size; ++source) {
+    for (int rank = 0; rank < size; ++rank) {
+      for (const int expert : group_.experts_of(rank)) {
+        tables_[at((chunk_of_[at(expert)] * size + source) * size + rank)] += rows_of(source, expert);
+      }
+    }
+  }
+}
+
+template <class Body>
+void DispatchPlan::for_experts_in_order(const Body& body) const {
+  for (int chunk = 0; chunk < chunks_; ++chunk) {
+    for (const int expert : group_.placement.order()) {
+      if (chunk_of_[at(expert)] == chunk) body(expert);
+    }
+  }
 }
 
 void DispatchPlan::sort_rows(Arena& arena, ConstTensorView dispatched) {
-  std::int64_t first_row = 0;
-  for (const int expert : group_.placement.order()) {
-    next_row_[at(expert)] = first_row;
-    first_row += counts_[at(expert)];
-  }
-  tokens_ = arena.allocate({sent_.rows}, DType::kI32);
+  std::int64_t next = 0;
+  first_sent_.assign(at(chunks_), -1);
+  for_experts_in_order([&](int expert) {
+    std::int64_t& first = first_sent_[at(chunk_of_[at(expert)])];
+    if (first < 0) first = next;
+    next_row_[at(expert)] = next;
+    next += message_[kHeader + at(expert)];
+  });
+  tokens_ = arena.allocate({rows_sent_}, DType::kI32);
+  pairs_ = arena.allocate({rows_sent_}, DType::kI32);
   slots_ = arena.allocate(dispatched.shape(), DType::kI32);
   const std::int64_t slots = dispatched.columns();
   for (std::int64_t i = 0; i < dispatched.elements(); ++i) {
     const std::int32_t expert = dispatched.i32()[i];
     slots_.i32()[i] = -1;
     if (expert < 0) continue;
-    const std::int64_t row = next_row_[static_cast<std::size_t>(expert)]++;
+    const std::int64_t row = next_row_[at(expert)]++;
     tokens_.i32()[row] = static_cast<std::int32_t>(i / slots);
+    pairs_.i32()[row] = static_cast<std::int32_t>(i);
     slots_.i32()[i] = static_cast<std::int32_t>(row);
   }
 }
 
-void DispatchPlan::write_messages() {
-  auto out = messages_out_.begin();
-  for (int rank = 0; rank < group_.size(); ++rank) {
-    const auto header = out;
-    out += kHeader;
-    std::int64_t rows = 0;
-    for (const int expert : group_.experts_of(rank)) {
-      rows += counts_[at(expert)];
-      *out++ = static_cast<std::int32_t>(counts_[at(expert)]);
+void DispatchPlan::place_segments() {
+  const auto local = group_.local();
+  for (std::size_t i = 0; i < local.size(); ++i) chunk_of_local_[i] = chunk_of_[at(local[i])];
+  for (int chunk = 0; chunk < chunks_; ++chunk) {
+    std::int64_t next = 0;
+    for (int source = 0; source < group_.size(); ++source) {
+      for (std::size_t i = 0; i < local.size(); ++i) {
+        if (chunk_of_local_[i] != chunk) continue;
+        const std::int32_t rows = rows_of(source, local[i]);
+        segments_[at(source) * local.size() + i] = {next, rows};
+        next += rows;
+      }
     }
-    header[0] = static_cast<std::int32_t>(layer_);
-    header[1] = static_cast<std::int32_t>(rows);
-    sent_.rows_of_rank[at(rank)] = rows;
   }
 }
 
-void DispatchPlan::read_message(int source, std::span<const std::int32_t> message) {
-  const auto counts = message.subspan(kHeader);
-  const std::int64_t total = std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
-  const bool negative = std::ranges::any_of(counts, [](std::int32_t count) { return count < 0; });
-  if (message[0] != layer_ || message[1] != total || negative) {
-    throw Error(ErrorCode::kInternal,
-                "dispatch of layer {}: rank {} announces {} rows of layer {} to rank {}, but counts [{}], "
-                "sum {}: the "
-                "ranks are not in the same step",
-                layer_, source, message[1], message[0], group_.communicator.rank(), fmt::join(counts, ", "),
-                total);
-  }
-  received_.rows_of_rank[at(source)] = total;
-  for (std::size_t expert = 0; expert < counts.size(); ++expert) {
-    segment_begin_[at(source) * counts.size() + expert] = received_.rows;
-    received_.rows += counts[expert];
-  }
-}
-
-Segment DispatchPlan::segment(int source, int local_expert) const {
-  const std::size_t index = at(source * group_.local_experts() + local_expert);
-  return {segment_begin_[index], segment_begin_[index + 1] - segment_begin_[index]};
-}
-
-comm::Pending DispatchPlan::start_to_experts(ConstTensorView from, TensorView to) {
-  return start(sent_, from, received_, to);
-}
-
-comm::Pending DispatchPlan::start_to_tokens(ConstTensorView from, TensorView to) {
-  return start(received_, from, sent_, to);
-}
-
-comm::Pending DispatchPlan::start(Side& from_side, ConstTensorView from, Side& to_side, TensorView to) {
-  TROUPE_CHECK(from.rows() == from_side.rows && to.rows() == to_side.rows && from.columns() == to.columns(),
-               "layer {}: exchange of {} rows into {}, planned {} into {}", layer_, from.rows(), to.rows(),
-               from_side.rows, to_side.rows);
-  if (group_.size() == 1) {
-    TROUPE_CHECK(from.f32() == to.f32(), "layer {}: a group of one exchanges rows in place", layer_);
-    return {};
-  }
-  const std::int64_t row_bytes = from.columns() * size_bytes(DType::kF32);
-  from_side.set_row_bytes(row_bytes);
-  to_side.set_row_bytes(row_bytes);
-  return group_.communicator.start_all_to_all_v({std::as_bytes(from.floats()), from_side.bytes},
-                                                {std::as_writable_bytes(to.floats()), to_side.bytes});
+DispatchChunk DispatchPlan::chunk(int index) const {
+  const int size = group_.size();
+  const auto table = std::span(tables_).subspan(at(index * size * size), at(size * size));
+  return {index,
+          RowTable(table, size, /*back=*/false),
+          group_.communicator.rank(),
+          first_sent_[at(index)],
+          segments_,
+          chunk_of_local_};
 }
 
 }  // namespace troupe::experts

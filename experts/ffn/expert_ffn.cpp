@@ -14,9 +14,9 @@ ExpertFfn::ExpertFfn(const FfnForm& form, const ParameterTable& table, const std
   }
 }
 
-ExpertFfn::Saved ExpertFfn::allocate(Arena& arena, const DispatchPlan& plan) const {
-  return {arena.allocate({plan.rows_received(), ops::input_columns(kind_) * expert_size_}),
-          arena.allocate({plan.rows_received(), expert_size_})};
+ExpertFfn::Saved ExpertFfn::allocate(Arena& arena, const DispatchChunk& chunk) const {
+  return {arena.allocate({chunk.rows_received(), ops::input_columns(kind_) * expert_size_}),
+          arena.allocate({chunk.rows_received(), expert_size_})};
 }
 
 template <class Body>
@@ -28,12 +28,12 @@ void ExpertFfn::for_experts(const Pass& pass, const Body& body) const {
                [&](std::int64_t expert) { body(static_cast<int>(expert)); });
 }
 
-void ExpertFfn::forward(const Pass& pass, const DispatchPlan& plan, ConstTensorView x, const Saved& saved,
+void ExpertFfn::forward(const Pass& pass, const DispatchChunk& chunk, ConstTensorView x, const Saved& saved,
                         TensorView y) const {
   for_experts(pass, [&](int index) {
     const Expert& expert = experts_[static_cast<std::size_t>(index)];
-    for (int source = 0; source < plan.sources(); ++source) {
-      const auto [first, rows] = plan.segment(source, index);
+    for (int source = 0; source < chunk.sources(); ++source) {
+      const auto [first, rows] = chunk.segment(source, index);
       if (rows == 0) continue;
       const TensorView projected = saved.projected.rows(first, rows);
       const TensorView activation = saved.activation.rows(first, rows);
@@ -44,14 +44,14 @@ void ExpertFfn::forward(const Pass& pass, const DispatchPlan& plan, ConstTensorV
   });
 }
 
-void ExpertFfn::backward(const Pass& pass, const DispatchPlan& plan, ConstTensorView dy, ConstTensorView x,
+void ExpertFfn::backward(const Pass& pass, const DispatchChunk& chunk, ConstTensorView dy, ConstTensorView x,
                          const Saved& saved, TensorView dx) const {
   const ArenaScope scope(pass.arena);
   const TensorView dactivations = pass.arena.allocate(saved.activation.shape());
   for_experts(pass, [&](int index) {
     const Expert& expert = experts_[static_cast<std::size_t>(index)];
-    for (int source = 0; source < plan.sources(); ++source) {
-      const auto [first, rows] = plan.segment(source, index);
+    for (int source = 0; source < chunk.sources(); ++source) {
+      const auto [first, rows] = chunk.segment(source, index);
       if (rows == 0) continue;
       const auto lane = static_cast<std::size_t>(pass.lane_of_source[static_cast<std::size_t>(source)]);
       const std::span<float> gradient = pass.expert_gradient_lanes[lane];

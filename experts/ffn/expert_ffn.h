@@ -24,15 +24,15 @@ class ExpertFfn {
   ExpertFfn(const FfnForm& form, const ParameterTable& table, const std::string& prefix,
             std::int64_t expert_size, std::span<const int> experts);
 
-  [[nodiscard]] Saved allocate(Arena& arena, const DispatchPlan& plan) const;
+  [[nodiscard]] Saved allocate(Arena& arena, const DispatchChunk& chunk) const;
 
   /// x, y: [rows_received, hidden]
-  void forward(const Pass& pass, const DispatchPlan& plan, ConstTensorView x, const Saved& saved,
+  void forward(const Pass& pass, const DispatchChunk& chunk, ConstTensorView x, const Saved& saved,
                TensorView y) const;
 
   /// dy, x, dx: [rows_received, hidden]; dx overwritten. The weights' gradients are added to the lane
   /// of each segment's source, sources ascending; threads split experts and tiles, never that sum.
-  void backward(const Pass& pass, const DispatchPlan& plan, ConstTensorView dy, ConstTensorView x,
+  void backward(const Pass& pass, const DispatchChunk& chunk, ConstTensorView dy, ConstTensorView x,
                 const Saved& saved, TensorView dx) const;
 
  private:

@@ -3,6 +3,7 @@
 #include <limits>
 #include <numeric>
 
+#include "experts/router/capacity.h"
 #include "experts/router/selector.h"
 #include "experts/rows.h"
 
@@ -61,8 +62,7 @@ class ExpertChoiceSelector final : public Selector {
 }  // namespace
 
 std::int64_t expert_choice_size(const MoeOptions& options, std::int64_t tokens) {
-  const double share = static_cast<double>(options.top_k * tokens) / static_cast<double>(options.experts);
-  return std::min(tokens, static_cast<std::int64_t>(std::ceil(share * options.capacity.factor)));
+  return expert_capacity(options, tokens);
 }
 
 std::unique_ptr<Selector> make_expert_choice_selector(const MoeOptions& options) {

@@ -107,6 +107,10 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"parallel.expert_parallel=9", "no number of workers"},
         Refused{"model.moe.experts=4 parallel.workers=8", "exceeds model.moe.experts"},
         Refused{"parallel.backend=inproc launch.hostfile=hosts", "launch.hostfile"},
+        Refused{"model.moe.router.selection=expert_choice model.moe.balancer.kind=none "
+                "model.moe.capacity.kind=factor",
+                "never drops"},
+        Refused{"parallel.dispatch.workers_per_node=2", "hierarchical: true"},
         Refused{"optimizer.betas=[0,0.9]", "both excluded"},
         Refused{"optimizer.betas=[0.9,1]", "both excluded"}, Refused{"optimizer.eps=0", "optimizer.eps"},
         Refused{"run.steps=59", "exceed run.steps = 59"},
@@ -126,6 +130,8 @@ TEST(Rules, WhatIsAllowedIsNotRefused) {
         "sampling.prompts=[] sampling.every=0",
         "dashboard.address=127.3.2.1",
         "dashboard.address=::1",
+        "model.moe.capacity.kind=factor model.moe.router.weight_on=input",
+        "parallel.dispatch.hierarchical=true parallel.dispatch.workers_per_node=2",
         "batch.expert_lanes=2 parallel.workers=4 parallel.expert_parallel=2",
         "model.moe.balancer.kind=quantile model.moe.balancer.rate=0.5",
         "model.moe.router.zero_experts=4 model.moe.balancer.kind=proportional "

@@ -46,9 +46,11 @@ LayerRun run_layer(const model::ModelOptions& options, const reference::Weights&
     const RouterStep router_step{context.bias.first(choices), context.previous_counts.first(choices),
                                  context.previous_unbiased_counts.first(choices), context.aux_coefficients,
                                  context.routed_tokens};
+    const auto exchange = make_exchange(communicator, {});
     MoeLayer layer(
         options.moe, options.ffn.form, 1, kLayerPrefix, weights.dense, weights.experts,
-        {communicator, layout::LayerPlacement::contiguous(static_cast<int>(options.moe.experts), 1)});
+        {communicator, layout::LayerPlacement::contiguous(static_cast<int>(options.moe.experts), 1)},
+        *exchange);
     MoeLayer::Saved saved = layer.make_saved();
     const Shape shape{std::ssize(x) / options.hidden_size, options.hidden_size};
     const ConstTensorView input(x.data(), shape);

@@ -148,6 +148,8 @@ class InprocCommunicator final : public Communicator {
     exchange("barrier", {}, [](const InprocGroup::Reading&) -> Mismatch { return std::nullopt; });
   }
 
+  std::vector<int> hosts() override { return std::vector<int>(static_cast<std::size_t>(size()), 0); }
+
   std::unique_ptr<Communicator> split(int color, int key) override;
 
  private:

@@ -178,6 +178,24 @@ class MpiCommunicator final : public Communicator {
 
   void barrier() override { check_mpi(MPI_Barrier(communicator_), "barrier"); }
 
+  /// Ranks that can share memory are on one host; its smallest rank names it.
+  std::vector<int> hosts() override {
+    MPI_Comm host = MPI_COMM_NULL;
+    check_mpi(MPI_Comm_split_type(communicator_, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &host), "hosts");
+    int first = rank_;
+    check_mpi(MPI_Bcast(&first, 1, MPI_INT, 0, host), "hosts");
+    check_mpi(MPI_Comm_free(&host), "MPI_Comm_free");
+    std::vector<int> first_rank(static_cast<std::size_t>(size_));
+    check_mpi(MPI_Allgather(&first, 1, MPI_INT, first_rank.data(), 1, MPI_INT, communicator_), "hosts");
+    std::vector<int> hosts(first_rank.size());
+    int count = 0;
+    for (std::size_t rank = 0; rank < hosts.size(); ++rank) {
+      const auto named = static_cast<std::size_t>(first_rank[rank]);
+      hosts[rank] = named == rank ? count++ : hosts[named];
+    }
+    return hosts;
+  }
+
   std::unique_ptr<Communicator> split(int color, int key) override {
     TROUPE_CHECK(color >= 0, "split: color {} of rank {}", color, rank_);
     MPI_Comm part = MPI_COMM_NULL;

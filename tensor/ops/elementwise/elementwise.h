@@ -25,7 +25,7 @@ void gather_rows(const Execution& execution, ConstTensorView x, ConstTensorView 
 /// Weighted sum of expert outputs, slots in order, then `base` (arXiv 1701.06538 eq. 1):
 ///   out[t] = ((w[t,0]*y[slot(t,0)] + w[t,1]*y[slot(t,1)]) + …) + base[t]
 ///   y: [routed, hidden]; slots: [tokens, top_k] i32 row of y, -1 = dropped (adds nothing);
-///   weights: [tokens, top_k]; base: [tokens, hidden], may be an empty view; out: [tokens, hidden]
+///   weights: [tokens, top_k]; base: [tokens, hidden], may be an empty view or `out`; out: [tokens, hidden]
 void combine_rows(const Execution& execution, ConstTensorView y, ConstTensorView slots, ConstTensorView weights,
                   ConstTensorView base, TensorView out);
 
@@ -33,6 +33,11 @@ void combine_rows(const Execution& execution, ConstTensorView y, ConstTensorView
 /// order of summation. dy: [routed, hidden]; dweights: [tokens, top_k]
 void combine_rows_backward(const Execution& execution, ConstTensorView dout, ConstTensorView y, ConstTensorView slots,
                            ConstTensorView weights, TensorView dy, TensorView dweights);
+
+/// out[t,j] += <a[t], y[slot(t,j)]> in a fixed order of summation, where the slot is not -1.
+///   a: [tokens, hidden]; y: [routed, hidden]; out: [tokens, slots]
+void add_slot_products(const Execution& execution, ConstTensorView a, ConstTensorView y, ConstTensorView slots,
+                       TensorView out);
 
 /// dx[t] += (dgathered[slot(t,0)] + dgathered[slot(t,1)]) + … : the gradient of gathering a token once
 /// per slot; slots added in order.

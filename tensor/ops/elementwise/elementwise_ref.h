@@ -35,6 +35,18 @@ void combine_rows_backward(Input<T> dout, Input<T> y, Slots slots, Input<T> weig
   }
 }
 
+/// out[t,s] += <a[t], y[slot(t,s)]>, nothing where the slot is empty.
+template <class T>
+void add_slot_products(Input<T> a, Input<T> y, Slots slots, Matrix<T> out) {
+  for (std::int64_t t = 0; t < out.rows; ++t) {
+    for (std::int64_t s = 0; s < slots.columns; ++s) {
+      T product = 0;
+      for (std::int64_t j = 0; slots(t, s) >= 0 && j < a.columns; ++j) product += a(t, j) * y(slots(t, s), j);
+      out(t, s) += product;
+    }
+  }
+}
+
 /// dx[t] += (dgathered[slot(t,0)] + dgathered[slot(t,1)]) + ….
 template <class T>
 void scatter_slots_add(Input<T> dgathered, Slots slots, Matrix<T> dx) {

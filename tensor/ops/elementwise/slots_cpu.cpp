@@ -32,14 +32,18 @@ void combine_tokens(Matrix<const float> y, Slots slots, Matrix<const float> weig
   }
 }
 
+float dot(const float* a, const float* b, std::int64_t columns) {
+  return sum_of_terms(columns, [&](auto d, std::int64_t j, auto total) HWY_ATTR {
+    return hn::MulAdd(hn::LoadU(d, a + j), hn::LoadU(d, b + j), total);
+  });
+}
+
 float combine_slot_backward(const float* dout, const float* y, float weight, std::int64_t columns,
                             float* dy) {
   for_each_vector(0, columns, [&](auto d, std::int64_t j) HWY_ATTR {
     hn::StoreU(hn::Mul(hn::Set(d, weight), hn::LoadU(d, dout + j)), d, dy + j);
   });
-  return sum_of_terms(columns, [&](auto d, std::int64_t j, auto total) HWY_ATTR {
-    return hn::MulAdd(hn::LoadU(d, dout + j), hn::LoadU(d, y + j), total);
-  });
+  return dot(dout, y, columns);
 }
 
 void combine_tokens_backward(Matrix<const float> dout, Matrix<const float> y, Slots slots,
@@ -51,6 +55,15 @@ void combine_tokens_backward(Matrix<const float> dout, Matrix<const float> y, Sl
       dweights(t, s) = slot < 0 ? 0.0F
                                 : combine_slot_backward(dout.row(t), y.row(slot), weights(t, s), dout.columns,
                                                         dy.row(slot));
+    }
+  }
+}
+
+void add_products_of_tokens(Matrix<const float> a, Matrix<const float> y, Slots slots, Matrix<float> out,
+                            std::int64_t first, std::int64_t last) {
+  for (std::int64_t t = first; t < last; ++t) {
+    for (std::int64_t s = 0; s < slots.columns; ++s) {
+      if (slots(t, s) >= 0) out(t, s) += dot(a.row(t), y.row(slots(t, s)), a.columns);
     }
   }
 }
@@ -77,6 +90,7 @@ namespace troupe::ops {
 
 HWY_EXPORT(combine_tokens);
 HWY_EXPORT(combine_tokens_backward);
+HWY_EXPORT(add_products_of_tokens);
 HWY_EXPORT(scatter_tokens);
 
 namespace {
@@ -138,6 +152,17 @@ void combine_rows_backward(const Execution& execution, ConstTensorView dout, Con
     HWY_DYNAMIC_DISPATCH(combine_tokens_backward)
     (matrix(dout), matrix(y), rows, matrix(weights), matrix(dy), matrix(dweights), first, last);
   });
+}
+
+void add_slot_products(const Execution& execution, ConstTensorView a, ConstTensorView y,
+                       ConstTensorView slots, TensorView out) {
+  check_matrix("add_slot_products: y", y, y.rows(), a.columns());
+  check_matrix("add_slot_products: out", out, a.rows(), slots.columns());
+  const auto rows = checked_slots(slots, a.rows(), y.rows());
+  parallel_for_blocks(
+      execution, a.rows(), rows_of_a_task(a.columns()), [&](std::int64_t first, std::int64_t last) {
+        HWY_DYNAMIC_DISPATCH(add_products_of_tokens)(matrix(a), matrix(y), rows, matrix(out), first, last);
+      });
 }
 
 void scatter_slots_add(const Execution& execution, ConstTensorView dgathered, ConstTensorView slots,

@@ -2,16 +2,20 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
-#include <mutex>
+#include <limits>
 #include <string>
 
 #include "tests/experts/ranks.h"
+#include "tests/experts/test_pass.h"
 
 namespace troupe::experts {
 namespace {
 
 using layout::LayerPlacement;
+
+constexpr std::int64_t kRowBytes = 8;
 
 struct Choices {
   std::vector<std::int32_t> experts;  // [tokens, 2]
@@ -34,16 +38,17 @@ void rethrow(const std::vector<std::exception_ptr>& failures) {
 TEST(DispatchPlan, SortsRowsByExpertThenToken) {
   rethrow(on_ranks(1, [](comm::Communicator& communicator) {
     Arena arena(1 << 20);
-    DispatchPlan plan({communicator, LayerPlacement::ranges({0, 5})}, 3);
+    const auto exchange = make_exchange(communicator, {});
+    DispatchPlan plan({communicator, LayerPlacement::ranges({0, 5})}, *exchange, 3);
     const Choices choices{{3, 1, /**/ 1, 4, /**/ 3, 0}};
-    plan.exchange_counts(arena, choices.view());
+    plan.exchange_counts(arena, choices.view(), kRowBytes);
     const auto* tokens = plan.tokens().i32();
     EXPECT_EQ(std::vector(tokens, tokens + 6), (std::vector<std::int32_t>{2, 0, 1, 0, 2, 1}));
     const auto* slots = plan.slots().i32();
     EXPECT_EQ(std::vector(slots, slots + 6), (std::vector<std::int32_t>{3, 1, 2, 5, 4, 0}));
-    EXPECT_EQ(plan.segment(0, 1).first_row, 1);
-    EXPECT_EQ(plan.segment(0, 1).rows, 2);
-    EXPECT_EQ(plan.segment(0, 2).rows, 0);
+    EXPECT_EQ(plan.chunk(0).segment(0, 1).first_row, 1);
+    EXPECT_EQ(plan.chunk(0).segment(0, 1).rows, 2);
+    EXPECT_EQ(plan.chunk(0).segment(0, 2).rows, 0);
   }));
 }
 
@@ -51,92 +56,158 @@ TEST(DispatchPlan, RowsArriveByRankThenExpertAndComeBackWhereTheyStarted) {
   rethrow(on_ranks(3, [](comm::Communicator& communicator) {
     // Rank 0 has the experts 0 and 1, rank 1 the expert 2, rank 2 the experts 3 and 4.
     const int rank = communicator.rank();
-    Arena arena(1 << 20);
-    DispatchPlan plan({communicator, LayerPlacement::ranges({0, 2, 3, 5})}, 0);
+    TestPass test;
+    Arena& arena = test.arena;
+    const auto exchange = make_exchange(communicator, {});
+    DispatchPlan plan({communicator, LayerPlacement::ranges({0, 2, 3, 5})}, *exchange, 0);
     const Choices choices = choices_of(rank);
-    plan.exchange_counts(arena, choices.view());
+    plan.exchange_counts(arena, choices.view(), kRowBytes);
 
     const TensorView sent = arena.allocate({plan.rows_sent(), 2});
     for (std::int64_t row = 0; row < plan.rows_sent(); ++row) {
       sent.f32()[2 * row] = static_cast<float>(rank);
       sent.f32()[2 * row + 1] = static_cast<float>(plan.tokens().i32()[row]);
     }
-    const TensorView received = arena.allocate({plan.rows_received(), 2});
-    plan.start_to_experts(sent, received).wait();
+    const TensorView received = arena.allocate({plan.chunk(0).rows_received(), 2});
+    exchange->start(test.pass, plan.chunk(0).rows(), sent, received).wait();
     const std::array<std::vector<float>, 3> expected{{{0, 0, 1, 0, 1, 1}, {}, {0, 0, 1, 0, 1, 1}}};
     const auto rows = received.floats();
     EXPECT_EQ(std::vector(rows.begin(), rows.end()), expected[static_cast<std::size_t>(rank)]);
     if (rank == 2) {
-      EXPECT_EQ(plan.segment(0, 0).rows, 0);  // expert 3, from rank 0
-      EXPECT_EQ(plan.segment(0, 1).rows, 1);  // expert 4
-      EXPECT_EQ(plan.segment(1, 0).rows, 2);
-      EXPECT_EQ(plan.segment(1, 0).first_row, 1);
-      EXPECT_EQ(plan.segment(2, 0).rows, 0);
+      EXPECT_EQ(plan.chunk(0).segment(0, 0).rows, 0);  // expert 3, from rank 0
+      EXPECT_EQ(plan.chunk(0).segment(0, 1).rows, 1);  // expert 4
+      EXPECT_EQ(plan.chunk(0).segment(1, 0).rows, 2);
+      EXPECT_EQ(plan.chunk(0).segment(1, 0).first_row, 1);
+      EXPECT_EQ(plan.chunk(0).segment(2, 0).rows, 0);
     }
     const TensorView returned = arena.allocate(sent.shape());
-    plan.start_to_tokens(received, returned).wait();
+    exchange->start(test.pass, plan.chunk(0).rows().reversed(), received, returned).wait();
     for (std::int64_t i = 0; i < sent.elements(); ++i) EXPECT_EQ(returned.f32()[i], sent.f32()[i]);
   }));
 }
 
-TEST(DispatchPlan, APeerInAnotherLayerIsNamedBeforeRowsMove) {
-  const auto failures = on_ranks(2, [](comm::Communicator& communicator) {
-    Arena arena(1 << 20);
-    DispatchPlan plan({communicator, LayerPlacement::ranges({0, 2, 5})}, communicator.rank() == 0 ? 7 : 8);
-    const Choices choices{{3, 0}};
-    plan.exchange_counts(arena, choices.view());
-  });
-  for (const auto& failure : failures) {
-    try {
-      ASSERT_TRUE(failure);
-      std::rethrow_exception(failure);
-    } catch (const Error& error) {
-      EXPECT_EQ(error.code(), ErrorCode::kInternal);
-    }
-  }
+/// What a rank throws, or nothing.
+std::string message_of(const std::exception_ptr& failure) {
   try {
-    std::rethrow_exception(failures[0]);
+    if (failure) std::rethrow_exception(failure);
   } catch (const Error& error) {
-    EXPECT_EQ(std::string(error.what()),
-              "dispatch of layer 7: rank 1 announces 1 rows of layer 8 to rank 0, but counts [1, 0], sum 1: "
-              "the ranks "
-              "are not in the same step");
+    EXPECT_EQ(error.code(), ErrorCode::kInternal);
+    return error.what();
+  }
+  return {};
+}
+
+/// The exchanges of four ranks: direct, by two nodes, as bf16.
+std::vector<layout::DispatchOptions> exchange_kinds() {
+  return {{},
+          {.hierarchical = true, .workers_per_node = 2},
+          {.dtype = layout::DispatchType::kBf16},
+          {.hierarchical = true, .workers_per_node = 3, .dtype = layout::DispatchType::kBf16}};
+}
+
+TEST(DispatchPlan, APeerInAnotherLayerIsNamedByEveryRankBeforeRowsMove) {
+  for (const auto& options : exchange_kinds()) {
+    const auto failures = on_ranks(4, [&](comm::Communicator& communicator) {
+      Arena arena(1 << 20);
+      const auto exchange = make_exchange(communicator, options);
+      DispatchPlan plan({communicator, LayerPlacement::ranges({0, 2, 3, 4, 5}), options}, *exchange,
+                        communicator.rank() == 1 ? 8 : 7);
+      plan.exchange_counts(arena, Choices{{3, 0}}.view(), kRowBytes);
+    });
+    EXPECT_EQ(
+        message_of(failures[0]),
+        "dispatch of layer 7 on rank 0: rank 1 announces 2 rows of layer 8, but counts [1, 0, 0, 1, 0], "
+        "sum 2: the ranks are not in the same step");
+    EXPECT_NE(message_of(failures[1]).find("layer 8 on rank 1: rank 0 announces 2 rows of layer 7"),
+              std::string::npos);
+    for (const auto& failure : failures) EXPECT_TRUE(failure);
   }
 }
 
-TEST(DispatchPlan, CountsThatContradictTheirSumAreNamed) {
-  const auto failures = on_ranks(2, [](comm::Communicator& communicator) {
-    if (communicator.rank() == 1) {  // says 3 rows of layer 0, then counts that sum to 2
-      const std::array<std::int32_t, 9> message{0, 3, 1, 1, 0, 0, 0, 0, 0};
-      const std::array<std::int64_t, 2> out{16, 20};
-      std::array<std::int32_t, 10> answer{};
-      const std::array<std::int64_t, 2> in{20, 20};
-      communicator.all_to_all_v({std::as_bytes(std::span(message)), out},
-                                {std::as_writable_bytes(std::span(answer)), in});
-      return;
+TEST(DispatchPlan, CountsThatContradictTheirSumAreNamedByEveryRank) {
+  for (const auto& options : exchange_kinds()) {
+    const auto failures = on_ranks(4, [&](comm::Communicator& communicator) {
+      const auto exchange = make_exchange(communicator, options);
+      if (communicator.rank() == 1) {  // says 3 rows of layer 0, then counts that sum to 2
+        const std::array<std::int32_t, 8> message{0, 3, std::numeric_limits<std::int32_t>::max(), 1, 1, 0,
+                                                  0, 0};
+        std::array<std::int32_t, 32> answer{};
+        exchange->gather(message, answer);
+        return;
+      }
+      Arena arena(1 << 20);
+      DispatchPlan plan({communicator, LayerPlacement::ranges({0, 2, 3, 4, 5}), options}, *exchange, 0);
+      plan.exchange_counts(arena, Choices{{3, 0}}.view(), kRowBytes);
+    });
+    for (const std::size_t rank : {0U, 2U, 3U}) {
+      EXPECT_NE(message_of(failures[rank])
+                    .find("rank 1 announces 3 rows of layer 0, but counts [1, 1, 0, 0, 0], sum 2"),
+                std::string::npos)
+          << message_of(failures[rank]);
     }
-    Arena arena(1 << 20);
-    DispatchPlan plan({communicator, LayerPlacement::ranges({0, 2, 5})}, 0);
-    const Choices choices{{3, 0}};
-    plan.exchange_counts(arena, choices.view());
-  });
-  ASSERT_TRUE(failures[0]);
-  try {
-    std::rethrow_exception(failures[0]);
-  } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what())
-                  .find("rank 1 announces 3 rows of layer 0 to rank 0, but counts [1, 1], sum 2"),
-              std::string::npos)
-        << error.what();
   }
+}
+
+TEST(DispatchPlan, RanksWithDifferentLimitsAreAnErrorAndNotAHang) {
+  for (auto options : exchange_kinds()) {
+    const auto failures = on_ranks(4, [&](comm::Communicator& communicator) {
+      Arena arena(1 << 20);
+      const auto exchange = make_exchange(communicator, options);
+      auto own = options;
+      own.max_bytes = communicator.rank() == 2 ? 3 * kRowBytes : 2 * kRowBytes;
+      DispatchPlan plan({communicator, LayerPlacement::ranges({0, 2, 3, 4, 5}), own}, *exchange, 6);
+      plan.exchange_counts(arena, Choices{{3, 0}}.view(), kRowBytes);
+    });
+    EXPECT_NE(
+        message_of(failures[0]).find("layer 6 on rank 0: rank 2 wants at most 3 rows at once, this rank 2"),
+        std::string::npos)
+        << message_of(failures[0]);
+    for (const auto& failure : failures) EXPECT_TRUE(failure);
+  }
+}
+
+/// Chunks of two ranks with the experts {0, 1, 2} and {3, 4}: rank 0 receives 2, 3 and 0 rows for its
+/// experts, rank 1 receives 0 and 3.
+std::vector<int> chunks_with(std::int64_t max_bytes) {
+  std::vector<int> chunks(2);
+  rethrow(on_ranks(2, [&](comm::Communicator& communicator) {
+    TestPass test;
+    const layout::DispatchOptions options{.max_bytes = max_bytes};
+    const auto exchange = make_exchange(communicator, options);
+    DispatchPlan plan({communicator, LayerPlacement::ranges({0, 3, 5}), options}, *exchange, 0);
+    const Choices choices =
+        communicator.rank() == 0 ? Choices{{0, 1, /**/ 1, 4}} : Choices{{4, 0, /**/ 1, 4}};
+    plan.exchange_counts(test.arena, choices.view(), kRowBytes);
+    chunks[static_cast<std::size_t>(communicator.rank())] = plan.chunks();
+    std::int64_t sent = 0;
+    for (int index = 0; index < plan.chunks(); ++index) {
+      const DispatchChunk chunk = plan.chunk(index);
+      EXPECT_EQ(chunk.first_sent_row(), sent);
+      sent += chunk.rows_sent();
+      if (max_bytes > 0) {
+        EXPECT_LE(chunk.rows_received(), std::max<std::int64_t>(3, max_bytes / kRowBytes));
+      }
+    }
+    EXPECT_EQ(sent, plan.rows_sent());
+  }));
+  return chunks;
+}
+
+TEST(DispatchPlan, ChunksAreWholeExpertsAndAsManyAsTheFullestRankNeeds) {
+  EXPECT_EQ(chunks_with(0), (std::vector{1, 1}));
+  EXPECT_EQ(chunks_with(5 * kRowBytes), (std::vector{1, 1}));
+  EXPECT_EQ(chunks_with(5 * kRowBytes - 1), (std::vector{2, 2}));
+  EXPECT_EQ(chunks_with(1), (std::vector{2, 2}))
+      << "an expert is never split, one without rows needs no chunk";
 }
 
 TEST(DispatchPlan, AnEmptySlotSendsNothing) {
   rethrow(on_ranks(1, [](comm::Communicator& communicator) {
     Arena arena(1 << 20);
-    DispatchPlan plan({communicator, LayerPlacement::ranges({0, 5})}, 0);
+    const auto exchange = make_exchange(communicator, {});
+    DispatchPlan plan({communicator, LayerPlacement::ranges({0, 5})}, *exchange, 0);
     const Choices choices{{3, -1, /**/ -1, -1, /**/ 0, 3}};  // the second token has no expert at all
-    plan.exchange_counts(arena, choices.view());
+    plan.exchange_counts(arena, choices.view(), kRowBytes);
     EXPECT_EQ(plan.rows_sent(), 3);
     const auto* tokens = plan.tokens().i32();
     EXPECT_EQ(std::vector(tokens, tokens + 3), (std::vector<std::int32_t>{2, 0, 2}));
@@ -149,8 +220,9 @@ TEST(DispatchPlan, RefusesAnExpertThatIsNotThere) {
   for (const std::int32_t expert : {-2, 5}) {
     const auto failures = on_ranks(1, [&](comm::Communicator& communicator) {
       Arena arena(1 << 20);
-      DispatchPlan plan({communicator, LayerPlacement::ranges({0, 5})}, 0);
-      plan.exchange_counts(arena, Choices{{3, expert}}.view());
+      const auto exchange = make_exchange(communicator, {});
+      DispatchPlan plan({communicator, LayerPlacement::ranges({0, 5})}, *exchange, 0);
+      plan.exchange_counts(arena, Choices{{3, expert}}.view(), kRowBytes);
     });
     EXPECT_TRUE(failures[0]);
   }

@@ -1,0 +1,27 @@
+#pragma once
+#include <memory>
+
+#include "experts/dispatch/exchange.h"
+
+namespace troupe::experts {
+
+/// Rows travel as bf16, by another exchange. Rows that stay home are rounded too, also in a group of one:
+/// the bits do not depend on the layout.
+class Bf16Exchange final : public Exchange {
+ public:
+  explicit Bf16Exchange(std::unique_ptr<Exchange> exchange) : exchange_(std::move(exchange)) {}
+
+  [[nodiscard]] int rank() const override { return exchange_->rank(); }
+  [[nodiscard]] int size() const override { return exchange_->size(); }
+  [[nodiscard]] bool in_place() const override { return exchange_->in_place(); }
+  void gather(std::span<const std::int32_t> mine, std::span<std::int32_t> all) override {
+    exchange_->gather(mine, all);
+  }
+  /// from, to: f32
+  comm::Pending start(const Pass& pass, const RowTable& rows, ConstTensorView from, TensorView to) override;
+
+ private:
+  std::unique_ptr<Exchange> exchange_;
+};
+
+}  // namespace troupe::experts

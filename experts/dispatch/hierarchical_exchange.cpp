@@ -1,0 +1,211 @@
+#include "experts/dispatch/hierarchical_exchange.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace troupe::experts {
+namespace {
+
+std::size_t at(std::int64_t index) { return static_cast<std::size_t>(index); }
+
+void copy_rows(ConstTensorView from, std::int64_t from_row, TensorView to, std::int64_t to_row,
+               std::int64_t count) {
+  if (count > 0)
+    std::ranges::copy(bytes_of(from.rows(from_row, count)), bytes_of(to.rows(to_row, count)).begin());
+}
+
+}  // namespace
+
+HierarchicalExchange::HierarchicalExchange(comm::Communicator& communicator, Nodes nodes)
+    : nodes_(std::move(nodes)),
+      rank_(communicator.rank()),
+      node_communicator_(communicator.split(nodes_.node_of(rank_), rank_)),
+      rail_communicator_(communicator.split(nodes_.rail(rank_), rank_)) {
+  for (int rank = 0; rank < size(); ++rank) {
+    if (nodes_.rail(rank) == nodes_.rail(rank_)) rail_.push_back(rank);
+  }
+  for (const int member : node()) destinations_.push_back(destinations(member));
+}
+
+std::vector<int> HierarchicalExchange::destinations(int member) const {
+  std::vector<int> found;
+  for (int rank = 0; rank < size(); ++rank) {
+    if (nodes_.gateway(nodes_.node_of(rank_), rank) == member) found.push_back(rank);
+  }
+  return found;
+}
+
+void HierarchicalExchange::gather(std::span<const std::int32_t> mine, std::span<std::int32_t> all) {
+  const auto bytes = static_cast<std::int64_t>(mine.size_bytes());
+  std::vector<std::int32_t> of_node(node().size() * mine.size());
+  const std::vector<std::int64_t> node_bytes(node().size(), bytes);
+  node_communicator_->all_gather_v(std::as_bytes(mine),
+                                   {std::as_writable_bytes(std::span(of_node)), node_bytes});
+
+  // One rank of each node speaks for it on every rail.
+  const auto speaks = [&](int rank) { return nodes_.position(rank) == nodes_.rail(rank); };
+  std::vector<std::int64_t> rail_bytes;
+  for (const int rank : rail_) {
+    rail_bytes.push_back(speaks(rank) ? bytes * std::ssize(nodes_.members(nodes_.node_of(rank))) : 0);
+  }
+  std::vector<std::int32_t> arrived(all.size());
+  const std::span<const std::int32_t> said =
+      speaks(rank_) ? std::span<const std::int32_t>(of_node) : std::span<const std::int32_t>();
+  rail_communicator_->all_gather_v(std::as_bytes(said),
+                                   {std::as_writable_bytes(std::span(arrived)), rail_bytes});
+  auto block = arrived.begin();
+  for (const int speaker : rail_) {
+    if (!speaks(speaker)) continue;
+    for (const int rank : nodes_.members(nodes_.node_of(speaker))) {
+      std::copy_n(block, mine.size(), all.begin() + rank * std::ssize(mine));
+      block += std::ssize(mine);
+    }
+  }
+}
+
+/// One exchange: `from` → node_out_, packed by member → node_in_ → rail_out_, packed by destination →
+/// rail_in_ → `to`, in order.
+class HierarchicalExchange::Operation final : public comm::Pending::Operation {
+ public:
+  Operation(HierarchicalExchange& exchange, const Pass& pass, const RowTable& rows, ConstTensorView from,
+            TensorView to)
+      : exchange_(exchange), rows_(rows), to_(to) {
+    const auto allocate = [&](std::int64_t count) {
+      return pass.arena.allocate({count, from.columns()}, from.dtype());
+    };
+    const TensorView node_out = allocate(from.rows());
+    pack_for_node(from, node_out);
+    node_in_ = allocate(sum(node_received_));
+    rail_out_ = allocate(node_in_.rows());
+    rail_in_ = allocate(to.rows());
+    travelling_ = start(*exchange_.node_communicator_, node_out, node_sent_, node_in_, node_received_);
+  }
+
+  bool progress() override {
+    if (!travelling_.progress()) return false;
+    if (!between_nodes_) {
+      start_between_nodes();
+      return false;
+    }
+    put_in_order();
+    return true;
+  }
+
+  void wait() override {
+    travelling_.wait();
+    if (!between_nodes_) {
+      start_between_nodes();
+      travelling_.wait();
+    }
+    put_in_order();
+  }
+
+ private:
+  using Rows = std::vector<std::int64_t>;
+
+  static std::int64_t sum(const Rows& rows) {
+    return std::accumulate(rows.begin(), rows.end(), std::int64_t{0});
+  }
+
+  static comm::Pending start(comm::Communicator& communicator, ConstTensorView from, Rows& sent,
+                             TensorView to, Rows& received) {
+    const std::int64_t row_bytes = from.columns() * size_bytes(from.dtype());
+    for (Rows* rows : {&sent, &received}) {
+      for (std::int64_t& count : *rows) count *= row_bytes;
+    }
+    return communicator.start_all_to_all_v({bytes_of(from), sent}, {bytes_of(to), received});
+  }
+
+  /// `from` has one block per rank of the group; each member gets those that pass through it.
+  void pack_for_node(ConstTensorView from, TensorView out) {
+    const int me = exchange_.rank_;
+    Rows block(at(rows_.size()) + 1, 0);
+    for (int rank = 0; rank < rows_.size(); ++rank) block[at(rank) + 1] = block[at(rank)] + rows_(me, rank);
+    std::int64_t next = 0;
+    const auto& members = exchange_.node();
+    for (std::size_t member = 0; member < members.size(); ++member) {
+      const std::int64_t first = next;
+      for (const int destination : exchange_.destinations_[member]) {
+        copy_rows(from, block[at(destination)], out, next, rows_(me, destination));
+        next += rows_(me, destination);
+      }
+      node_sent_.push_back(next - first);
+      std::int64_t received = 0;
+      for (const int destination : mine()) received += rows_(members[member], destination);
+      node_received_.push_back(received);
+    }
+  }
+
+  /// node_in_ has, for each member, a block per destination; each destination gets its blocks.
+  void start_between_nodes() {
+    const auto& members = exchange_.node();
+    Rows next_in(members.size(), 0);
+    for (std::size_t member = 1; member < members.size(); ++member) {
+      next_in[member] = next_in[member - 1];
+      for (const int destination : mine()) next_in[member] += rows_(members[member - 1], destination);
+    }
+    std::int64_t next_out = 0;
+    for (const int rank : exchange_.rail_) {
+      const std::int64_t first = next_out;
+      if (std::ranges::binary_search(mine(), rank)) {  // both ascend
+        for (std::size_t member = 0; member < members.size(); ++member) {
+          const std::int64_t count = rows_(members[member], rank);
+          copy_rows(node_in_, next_in[member], rail_out_, next_out, count);
+          next_in[member] += count;
+          next_out += count;
+        }
+      }
+      rail_sent_.push_back(next_out - first);
+      rail_received_.push_back(received_through(rank));
+    }
+    between_nodes_ = true;
+    travelling_ = start(*exchange_.rail_communicator_, rail_out_, rail_sent_, rail_in_, rail_received_);
+  }
+
+  /// Rows for this rank that pass through `rank` of its rail.
+  [[nodiscard]] std::int64_t received_through(int rank) const {
+    std::int64_t received = 0;
+    for (const int source : sources_through(rank)) received += rows_(source, exchange_.rank_);
+    return received;
+  }
+  [[nodiscard]] std::span<const int> sources_through(int rank) const {
+    const Nodes& nodes = exchange_.nodes_;
+    const int node = nodes.node_of(rank);
+    if (nodes.gateway(node, exchange_.rank_) != rank) return {};
+    return nodes.members(node);
+  }
+
+  void put_in_order() {
+    Rows place(at(rows_.size()) + 1, 0);
+    for (int rank = 0; rank < rows_.size(); ++rank)
+      place[at(rank) + 1] = place[at(rank)] + rows_(rank, exchange_.rank_);
+    std::int64_t next = 0;
+    for (const int rank : exchange_.rail_) {
+      for (const int source : sources_through(rank)) {
+        const std::int64_t count = rows_(source, exchange_.rank_);
+        copy_rows(rail_in_, next, to_, place[at(source)], count);
+        next += count;
+      }
+    }
+  }
+
+  /// Destinations that this rank speaks for; all are on its rail.
+  [[nodiscard]] const std::vector<int>& mine() const {
+    return exchange_.destinations_[at(exchange_.nodes_.position(exchange_.rank_))];
+  }
+
+  HierarchicalExchange& exchange_;
+  RowTable rows_;
+  TensorView to_;
+  TensorView node_in_, rail_out_, rail_in_;
+  Rows node_sent_, node_received_, rail_sent_, rail_received_;  // rows, then bytes, of each peer
+  comm::Pending travelling_;
+  bool between_nodes_ = false;
+};
+
+comm::Pending HierarchicalExchange::start(const Pass& pass, const RowTable& rows, ConstTensorView from,
+                                          TensorView to) {
+  return comm::Pending(std::make_unique<Operation>(*this, pass, rows, from, to));
+}
+
+}  // namespace troupe::experts

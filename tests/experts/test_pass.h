@@ -1,0 +1,17 @@
+#pragma once
+#include "base/clock.h"
+#include "experts/pass.h"
+
+namespace troupe::experts {
+
+/// A pass without weights, for what needs only an arena and threads.
+struct TestPass {
+  explicit TestPass(int threads = 1) : pass{{threads}, arena, clock, seconds, {}, {}, {}, {}, {}} {}
+
+  Arena arena{std::size_t{1} << 24};
+  SystemClock clock;
+  PhaseSeconds seconds;
+  Pass pass;
+};
+
+}  // namespace troupe::experts
