@@ -33,6 +33,10 @@ struct StepContext {
   std::span<const std::int64_t> previous_unbiased_counts;
   std::span<const double> aux_coefficients;  // [aux losses], this step's values
   std::uint64_t seed = 0;                    // of the run
+  /// [moe layers, choices], counts of all microbatches of the step's completed turns, on all workers; the
+  /// views stay, their contents grow. Read by losses of scope `global_running`; empty: none.
+  std::span<const std::int64_t> running_counts = {};
+  std::span<const std::int64_t> running_unbiased_counts = {};
 };
 
 /// Where the expert gradients of one wave go: source rank p's segments are added to

@@ -211,9 +211,13 @@ class Transformer::Implementation {
     if (!is_moe_layer(options_, layer)) return {};
     const std::int64_t index = moe_index(options_, layer);
     const std::int64_t choices = options_.moe.choices();
-    return {layer_of(step.bias, index, choices), layer_of(step.previous_counts, index, choices),
-            layer_of(step.previous_unbiased_counts, index, choices), step.aux_coefficients,
-            step.routed_tokens};
+    return {layer_of(step.bias, index, choices),
+            layer_of(step.previous_counts, index, choices),
+            layer_of(step.previous_unbiased_counts, index, choices),
+            step.aux_coefficients,
+            step.routed_tokens,
+            layer_of(step.running_counts, index, choices),
+            layer_of(step.running_unbiased_counts, index, choices)};
   }
 
   [[nodiscard]] experts::RouterSums router_sums(MicrobatchResult& result, std::int64_t layer) const {

@@ -40,6 +40,16 @@ std::size_t scratch_elements(const TrainingOptions& options, const layout::Layou
   return needed ? static_cast<std::size_t>(dense.buffer_elements()) : 0;
 }
 
+// Integers that turns exchange for losses of scope global_running: counts, then unbiased ones.
+std::size_t turn_count_elements(const TrainingOptions& options, const layout::LoadStatistics& load) {
+  const bool needed =
+      options.batch.turns > 1 && std::ranges::any_of(options.model.moe.aux_loss, [](const auto& loss) {
+        return loss.kind == experts::AuxLossKind::kLoadBalance &&
+               loss.scope == experts::AuxScope::kGlobalRunning;
+      });
+  return needed ? load.counts.all().size() + load.unbiased.all().size() : 0;
+}
+
 // Adds the time of its scope to a number of seconds.
 class Stopwatch {
  public:
@@ -86,6 +96,7 @@ Trainer::Trainer(const TrainingOptions& options, const layout::Layout& layout, c
       reduce_scratch_(kReduceScratchElements),
       lane_of_source_(static_cast<std::size_t>(layout.expert_parallel())),
       aux_coefficients_(options.model.moe.aux_loss.size()),
+      turn_counts_(turn_count_elements(options, result_.load)),
       chunk_values_(static_cast<std::size_t>(chunk_sums_.chunks())) {
   step_.load = result_.load;
   step_.aux_loss.resize(options.model.moe.aux_loss.size());
@@ -134,13 +145,24 @@ model::StepContext Trainer::step_context() {
   }
   model::StepContext context = frozen_context();
   context.target_tokens = loader_.target_tokens(state_.counters.next_sequence);
+  std::ranges::fill(turn_counts_, 0);
+  const auto running = std::span<const std::int64_t>(turn_counts_);
+  context.running_counts = running.first(turn_counts_.size() / 2);
+  context.running_unbiased_counts = running.last(turn_counts_.size() / 2);
   return context;
+}
+
+void Trainer::sum_turns() {
+  const Stopwatch reduce(clock_, step_.seconds.reduce);
+  std::ranges::copy(exchange_.counts().first(turn_counts_.size()), turn_counts_.begin());
+  groups_.world.all_reduce_sum(turn_counts_);
 }
 
 void Trainer::run_microbatches(const model::StepContext& context) {
   for (auto& lane : expert_lanes_) ops::zero(execution_, lane);
   for (int turn = 0; turn < options_.batch.turns; ++turn) {
     for (int wave = 0; wave < layout_.waves(); ++wave) run_microbatch(turn, wave, context);
+    if (!turn_counts_.empty() && turn + 1 < options_.batch.turns) sum_turns();
   }
 }
 

@@ -68,6 +68,8 @@ class Trainer {
   [[nodiscard]] model::StepContext step_context();
   void run_microbatches(const model::StepContext& context);
   void run_microbatch(int turn, int wave, const model::StepContext& context);
+  /// Counts of the completed turns, of all workers: collective.
+  void sum_turns();
   void set_wave(int wave);
   void record(int turn, int lane);
   void reduce_gradients();
@@ -99,8 +101,9 @@ class Trainer {
   std::vector<float> dense_total_;   // of the owned slice
   std::vector<float> expert_total_;  // of the owned slice
   std::vector<float> reduce_scratch_;
-  std::vector<int> lane_of_source_;       // [group size], of the current wave
-  std::vector<double> aux_coefficients_;  // of the current step
+  std::vector<int> lane_of_source_;        // [group size], of the current wave
+  std::vector<double> aux_coefficients_;   // of the current step
+  std::vector<std::int64_t> turn_counts_;  // counts, then unbiased, of completed turns; empty: not needed
   std::vector<double> chunk_values_;
 };
 

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -12,25 +13,43 @@ namespace troupe::experts {
 ///   counts: [choices] or empty; frequencies: [choices], written
 void load_frequencies(std::span<const std::int64_t> counts, std::span<double> frequencies);
 
-/// N Σ_i f_i P_i times the tokens, with P summed instead of averaged; 1 per token when balanced
-/// (arXiv 2101.03961 eq. 4).
-///   probability_sums: [choices], Σ_t p_ti
-[[nodiscard]] double load_balance_loss(std::span<const double> frequencies,
-                                       std::span<const double> probability_sums);
+/// Where a load-balancing loss takes f from: one row for all tokens of the microbatch, or one for each
+/// stretch of tokens. A constant of the gradient.
+class LoadFrequencies {
+ public:
+  virtual ~LoadFrequencies() = default;
 
-/// N Σ_i f_i P_i with f from this microbatch or from the previous global batch, P from this microbatch.
+  /// Tokens that share a row of f.
+  [[nodiscard]] virtual std::int64_t stretch(const Pass& pass, std::int64_t tokens) const = 0;
+
+  /// frequencies: [tokens / stretch, choices], written
+  virtual void fill(const Pass& pass, const AuxInput& input, std::span<double> frequencies) = 0;
+};
+
+[[nodiscard]] std::unique_ptr<LoadFrequencies> make_load_frequencies(const AuxLossOptions& options,
+                                                                     std::int64_t top_k,
+                                                                     std::int64_t choices);
+
+/// N Σ_i f_i P_i (arXiv 2101.03961 eq. 4), 1 when balanced, times the microbatch's tokens: Σ_t N Σ_i f_i
+/// p_ti with p = s / Σs, of the raw scores of all choices. With f by sequence this is the sum over
+/// sequences of each one's loss times its tokens.
 class LoadBalanceLoss final : public AuxLoss {
  public:
-  LoadBalanceLoss(const AuxLossOptions& options, std::int64_t choices);
+  LoadBalanceLoss(const AuxLossOptions& options, std::int64_t top_k, std::int64_t choices);
 
   [[nodiscard]] double forward(const Pass& pass, const AuxInput& input) override;
   void backward(const Pass& pass, const AuxInput& input, double factor,
                 const AuxGradients& gradients) const override;
 
  private:
-  AuxLossOptions options_;
+  /// f of a token's stretch.
+  [[nodiscard]] std::span<const double> frequencies_of(std::int64_t token) const;
+
+  std::unique_ptr<LoadFrequencies> source_;
+  std::size_t choices_;
+  std::int64_t stretch_ = 1;
+  std::vector<double> frequencies_;       // [stretches, choices], kept for backward; grows once
   std::vector<double> probability_sums_;  // [choices]
-  std::vector<double> frequencies_;       // [choices], kept for backward
 };
 
 }  // namespace troupe::experts

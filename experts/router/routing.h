@@ -13,6 +13,9 @@ struct RouterStep {
   std::span<const std::int64_t> previous_unbiased_counts;  // the same by plain top-k without bias
   std::span<const double> aux_coefficients;                // [aux losses]
   std::int64_t routed_tokens = 0;                          // of the global batch; 0: forward only
+  // Of the step's completed turns, for losses of scope global_running; empty: none.
+  std::span<const std::int64_t> running_counts = {};           // [choices]
+  std::span<const std::int64_t> running_unbiased_counts = {};  // [choices]
 };
 
 /// Where the tokens of a microbatch go, and what backward needs. Views into the arena. Choices 0 … N-1

@@ -1,0 +1,147 @@
+#include <algorithm>
+#include <numeric>
+
+#include "experts/aux_loss/load_balance.h"
+#include "experts/router/top_k.h"
+#include "experts/rows.h"
+
+namespace troupe::experts {
+
+void load_frequencies(std::span<const std::int64_t> counts, std::span<double> frequencies) {
+  const std::int64_t total = std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
+  if (total == 0) {
+    std::ranges::fill(frequencies, 1.0 / static_cast<double>(frequencies.size()));
+    return;
+  }
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    frequencies[i] = static_cast<double>(counts[i]) / static_cast<double>(total);
+  }
+}
+
+namespace {
+
+/// The same f for all tokens of the microbatch.
+class OneFrequency : public LoadFrequencies {
+ public:
+  explicit OneFrequency(FrequencySource source) : actual_(source == FrequencySource::kActual) {}
+  [[nodiscard]] std::int64_t stretch(const Pass& /*pass*/, std::int64_t tokens) const final {
+    return std::max<std::int64_t>(tokens, 1);
+  }
+
+ protected:
+  [[nodiscard]] std::span<const std::int64_t> current(const AuxInput& input) const {
+    return actual_ ? input.load.counts : input.load.unbiased;
+  }
+  [[nodiscard]] std::span<const std::int64_t> previous(const AuxInput& input) const {
+    return actual_ ? input.step.previous_counts : input.step.previous_unbiased_counts;
+  }
+  [[nodiscard]] std::span<const std::int64_t> running(const AuxInput& input) const {
+    return actual_ ? input.step.running_counts : input.step.running_unbiased_counts;
+  }
+
+ private:
+  bool actual_;
+};
+
+/// Of the microbatch itself.
+class MicrobatchFrequency final : public OneFrequency {
+ public:
+  using OneFrequency::OneFrequency;
+  void fill(const Pass& /*pass*/, const AuxInput& input, std::span<double> frequencies) override {
+    load_frequencies(current(input), frequencies);
+  }
+};
+
+/// Of the previous global batch.
+class GlobalFrequency final : public OneFrequency {
+ public:
+  using OneFrequency::OneFrequency;
+  void fill(const Pass& /*pass*/, const AuxInput& input, std::span<double> frequencies) override {
+    load_frequencies(previous(input), frequencies);
+  }
+};
+
+/// Of the step's completed turns and the microbatch (after arXiv 2501.11873, Algorithm 1).
+class RunningFrequency final : public OneFrequency {
+ public:
+  RunningFrequency(FrequencySource source, std::int64_t choices)
+      : OneFrequency(source), sums_(static_cast<std::size_t>(choices)) {}
+  void fill(const Pass& /*pass*/, const AuxInput& input, std::span<double> frequencies) override {
+    std::ranges::copy(current(input), sums_.begin());
+    const auto before = running(input);
+    for (std::size_t i = 0; i < before.size(); ++i) sums_[i] += before[i];
+    load_frequencies(sums_, frequencies);
+  }
+
+ private:
+  std::vector<std::int64_t> sums_;  // [choices]
+};
+
+/// Of each sequence by itself.
+class SequenceFrequency : public LoadFrequencies {
+ public:
+  explicit SequenceFrequency(std::int64_t choices) : counts_(static_cast<std::size_t>(choices)) {}
+  [[nodiscard]] std::int64_t stretch(const Pass& pass, std::int64_t /*tokens*/) const final {
+    return pass.place.sequence_length;
+  }
+  void fill(const Pass& pass, const AuxInput& input, std::span<double> frequencies) final {
+    const std::int64_t length = pass.place.sequence_length;
+    for (std::size_t s = 0; s * counts_.size() < frequencies.size(); ++s) {
+      std::ranges::fill(counts_, 0);
+      const std::int64_t first = static_cast<std::int64_t>(s) * length;
+      for (std::int64_t token = first; token < first + length; ++token) {
+        for (const std::int32_t choice : choices_of(input, token))
+          if (choice >= 0) ++counts_[static_cast<std::size_t>(choice)];
+      }
+      load_frequencies(counts_, frequencies.subspan(s * counts_.size(), counts_.size()));
+    }
+  }
+
+ private:
+  [[nodiscard]] virtual std::span<const std::int32_t> choices_of(const AuxInput& input,
+                                                                 std::int64_t token) = 0;
+  std::vector<std::int64_t> counts_;  // [choices]
+};
+
+/// By the routing that is used.
+class ActualSequenceFrequency final : public SequenceFrequency {
+ public:
+  using SequenceFrequency::SequenceFrequency;
+
+ private:
+  [[nodiscard]] std::span<const std::int32_t> choices_of(const AuxInput& input, std::int64_t token) override {
+    return ids(ConstTensorView(input.routing.chosen), token);
+  }
+};
+
+/// By plain top-k of the raw scores.
+class UnbiasedSequenceFrequency final : public SequenceFrequency {
+ public:
+  UnbiasedSequenceFrequency(std::int64_t k, std::int64_t choices)
+      : SequenceFrequency(choices),
+        chosen_(static_cast<std::size_t>(k)),
+        scratch_(static_cast<std::size_t>(k)) {}
+
+ private:
+  [[nodiscard]] std::span<const std::int32_t> choices_of(const AuxInput& input, std::int64_t token) override {
+    top_k(row(input.routing.scores, token), chosen_, scratch_);
+    return chosen_;
+  }
+  std::vector<std::int32_t> chosen_;  // [k]
+  std::vector<float> scratch_;        // [k]
+};
+
+}  // namespace
+
+std::unique_ptr<LoadFrequencies> make_load_frequencies(const AuxLossOptions& options, std::int64_t top_k,
+                                                       std::int64_t choices) {
+  const bool actual = options.f_source == FrequencySource::kActual;
+  if (options.scope == AuxScope::kGlobal) return std::make_unique<GlobalFrequency>(options.f_source);
+  if (options.scope == AuxScope::kGlobalRunning)
+    return std::make_unique<RunningFrequency>(options.f_source, choices);
+  if (options.scope == AuxScope::kMicro) return std::make_unique<MicrobatchFrequency>(options.f_source);
+  if (actual) return std::make_unique<ActualSequenceFrequency>(choices);
+  return std::make_unique<UnbiasedSequenceFrequency>(top_k, choices);
+}
+
+}  // namespace troupe::experts

@@ -1,0 +1,90 @@
+// Auxiliary losses of whole training steps: the same over layouts, microbatches and turns.
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+
+#include "tests/end_to_end/inproc_training.h"
+
+namespace troupe::test {
+namespace {
+
+using experts::AuxLossKind;
+using experts::AuxScope;
+using experts::FrequencySource;
+
+const data::TokenDataset& dataset() {
+  static const data::TokenDataset dataset = tiny_dataset();
+  return dataset;
+}
+
+/// Every scope and source, importance and orthogonal; 8 lanes of 8 replicas at most, 3 turns.
+workers::TrainingOptions all_losses() {
+  auto options = tiny_options(dataset());
+  options.batch = {.turns = 3, .grad_lanes = 24, .expert_lanes = 24, .micro_batch = 1};
+  options.model.layers = 2;
+  options.model.moe.aux_loss.clear();
+  for (const AuxScope scope :
+       {AuxScope::kMicro, AuxScope::kSequence, AuxScope::kGlobal, AuxScope::kGlobalRunning}) {
+    for (const FrequencySource source : {FrequencySource::kActual, FrequencySource::kUnbiased})
+      options.model.moe.aux_loss.push_back({.scope = scope, .coefficient = 0.02, .f_source = source});
+  }
+  options.model.moe.aux_loss.push_back({.kind = AuxLossKind::kImportance, .coefficient = 0.02});
+  options.model.moe.aux_loss.push_back({.kind = AuxLossKind::kOrthogonal, .coefficient = 0.02});
+  return options;
+}
+
+TEST(AuxLossOverLayouts, AllScopesAndKindsHaveTheSameBits) {
+  const TrainingRecord expected = train_inproc(all_losses(), dataset(), {1, 1, 1}, 2);
+  for (const WorkerLayout& layout : {WorkerLayout{2, 2, 1}, WorkerLayout{3, 1, 1}, WorkerLayout{4, 2, 2},
+                                     WorkerLayout{5, 5, 1}, WorkerLayout{8, 4, 1}}) {
+    EXPECT_TRUE(train_inproc(all_losses(), dataset(), layout, 2) == expected)
+        << layout.workers << " workers, expert_parallel " << layout.expert_parallel;
+  }
+}
+
+/// Two steps of the same 16 sequences each with one loss, cut by microbatch size; the rest is one lane.
+TrainingRecord train_cut(AuxScope scope, int micro_batch, int lanes) {
+  auto options = tiny_options(dataset());
+  options.batch = {
+      .turns = 16 / micro_batch / lanes, .grad_lanes = lanes, .expert_lanes = 1, .micro_batch = micro_batch};
+  options.model.layers = 2;
+  options.model.moe.aux_loss = {{.scope = scope, .coefficient = 1.0}};
+  return train_inproc(options, dataset(), {1, 1, 1}, 2);
+}
+
+double loss_of(const TrainingRecord& record) { return std::bit_cast<double>(record.steps.back().loss_bits); }
+double norm_of(const TrainingRecord& record) {
+  return std::bit_cast<double>(record.steps.back().grad_norm_bits);
+}
+
+class ScopeOverCuts : public testing::TestWithParam<AuxScope> {};
+
+TEST_P(ScopeOverCuts, LossAndGradientAreEqualForEveryMicrobatchSizeAndAccumulation) {
+  const TrainingRecord whole = train_cut(GetParam(), 4, 4);
+  for (const auto& [micro_batch, lanes] : {std::pair{1, 4}, {2, 4}, {1, 16}, {2, 2}, {4, 1}}) {
+    const TrainingRecord cut = train_cut(GetParam(), micro_batch, lanes);
+    EXPECT_NEAR(loss_of(cut), loss_of(whole), 2e-5 * loss_of(whole)) << micro_batch << " x " << lanes;
+    EXPECT_NEAR(norm_of(cut), norm_of(whole), 1e-4 * norm_of(whole)) << micro_batch << " x " << lanes;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Scopes, ScopeOverCuts, testing::Values(AuxScope::kSequence, AuxScope::kGlobal));
+
+TEST(MicroScope, DependsOnTheMicrobatchSize) {
+  const double one = loss_of(train_cut(AuxScope::kMicro, 1, 4));
+  const double four = loss_of(train_cut(AuxScope::kMicro, 4, 4));
+  EXPECT_GT(std::abs(one - four), 2e-4 * four);  // ten times what other scopes are equal to
+}
+
+TEST(RunningScope, SeesEarlierTurnsOfAllLanes) {
+  const double running = loss_of(train_cut(AuxScope::kGlobalRunning, 1, 4));
+  EXPECT_GT(std::abs(running - loss_of(train_cut(AuxScope::kMicro, 1, 4))), 1e-4 * running);
+}
+
+TEST(RunningScope, WithOneTurnIsMicro) {
+  EXPECT_TRUE(train_cut(AuxScope::kGlobalRunning, 4, 4) == train_cut(AuxScope::kMicro, 4, 4));
+}
+
+}  // namespace
+}  // namespace troupe::test
