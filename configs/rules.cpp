@@ -25,6 +25,7 @@ class Rules {
     check_attention();
     check_experts();
     check_balancer();
+    check_aux_losses();
     check_selection();
     check_groups();
     check_feed_forward();
@@ -120,6 +121,37 @@ class Rules {
             balancer.routed_per_token, moe.top_k);
     if (balancer.kind == BalancerKind::kPid) check_pid();
     if (balancer.kind == BalancerKind::kQuantile) check_quantile();
+  }
+
+  void check_aux_losses() {
+    const auto& losses = config_.model.moe.aux_loss;
+    for (std::size_t i = 0; i < losses.size(); ++i)
+      check_aux_loss(losses[i], fmt::format("model.moe.aux_loss[{}]", i));
+  }
+
+  void check_aux_loss(const experts::AuxLossOptions& loss, const std::string& key) {
+    using experts::AuxLossKind;
+    using experts::Selection;
+    const auto& moe = config_.model.moe;
+    const auto selection = moe.router.selection;
+    const std::string_view kind = experts::kAuxLossKindNames[static_cast<std::size_t>(loss.kind)];
+    const bool balances = loss.kind == AuxLossKind::kLoadBalance;
+    const experts::AuxLossOptions usual;
+    require(balances || loss.scope == usual.scope, key + ".scope",
+            "{}.scope goes with kind: load_balance; kind: {} has none", key, kind);
+    require(balances || loss.f_source == usual.f_source, key + ".f_source",
+            "{}.f_source goes with kind: load_balance; kind: {} has none", key, kind);
+    require(loss.kind != AuxLossKind::kLoad || selection == Selection::kNoisyTopK, key + ".kind",
+            "kind: load is the chance of being chosen under the router's noise: it needs "
+            "model.moe.router.selection: noisy_top_k");
+    require(loss.kind != AuxLossKind::kLoad || moe.top_k < moe.choices(), key + ".kind",
+            "kind: load with top_k = {} of {} experts: each is always chosen", moe.top_k, moe.choices());
+    const bool by_token = selection != Selection::kExpertChoice && selection != Selection::kSinkhorn;
+    require(
+        loss.f_source == experts::FrequencySource::kActual || by_token, key + ".f_source",
+        "f_source: unbiased counts plain top-k of the scores, which selection: {} does not use: set it to "
+        "actual",
+        experts::kSelectionNames[static_cast<std::size_t>(selection)]);
   }
 
   void check_pid() {

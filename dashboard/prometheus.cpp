@@ -88,6 +88,18 @@ std::optional<double> find(const std::map<std::string, double>& values, const ch
   return found == values.end() ? std::nullopt : std::optional(found->second);
 }
 
+/// The step's "aux_loss/…", one series each.
+void write_aux_losses(Writer& out, const StepRecord& step) {
+  constexpr std::string_view kPrefix = "aux_loss/";
+  bool first = true;
+  for (const auto& [name, value] : step.metrics) {
+    if (!name.starts_with(kPrefix)) continue;
+    if (first) out.family("aux_loss_by_kind", "Each auxiliary loss, layer mean without coefficient.");
+    first = false;
+    out.sample({{"loss", name.substr(kPrefix.size())}}, value);
+  }
+}
+
 void write_step(Writer& out, const StepRecord& step) {
   out.family("step", "Last finished step.");
   out.sample({}, static_cast<double>(step.step));
@@ -97,6 +109,7 @@ void write_step(Writer& out, const StepRecord& step) {
       out.sample({}, *value);
     }
   }
+  write_aux_losses(out, step);
 }
 
 void write_layers(Writer& out, const StepRecord& step) {

@@ -57,7 +57,10 @@ std::int64_t kept_floats(const ModelOptions& options, std::int64_t layer, std::i
 /// Floats of the router for the duration of its forward or backward: gradients of scores, logits and
 /// noise; the jittered input and its gradient; what a selection over the microbatch sorts.
 std::int64_t router_floats(const ModelOptions& options, std::int64_t tokens) {
-  return tokens * (4 * options.moe.choices() + 2 * options.hidden_size + 2);
+  const std::int64_t choices = options.moe.choices();
+  const std::int64_t losses =
+      choices * (2 * options.hidden_size + choices) + 3 * tokens * (options.moe.top_k + 1);
+  return tokens * (4 * choices + 2 * options.hidden_size + 2) + losses;
 }
 
 /// Floats that a layer's forward or backward needs for its own duration.

@@ -1,5 +1,7 @@
 #include "workers/training_loop.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/log.h"
@@ -16,8 +18,30 @@ bool contains(const std::vector<std::int64_t>& steps, std::int64_t step) {
   return std::ranges::binary_search(steps, step);
 }
 
+/// "aux_loss/0_load_balance_global": place in the configuration, kind, and scope where the kind has one.
+std::string metric_name(std::size_t index, const experts::AuxLossOptions& loss) {
+  std::string name =
+      fmt::format("aux_loss/{}_{}", index, experts::kAuxLossKindNames[static_cast<std::size_t>(loss.kind)]);
+  if (loss.kind == experts::AuxLossKind::kLoadBalance)
+    name += fmt::format("_{}", experts::kAuxScopeNames[static_cast<std::size_t>(loss.scope)]);
+  return name;
+}
+
+/// Their mean, and each by itself where there are several.
+void add_aux_losses(const std::vector<double>& values, const std::vector<experts::AuxLossOptions>& losses,
+                    std::map<std::string, double>& metrics) {
+  if (values.empty()) return;
+  double sum = 0.0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    sum += values[i];
+    if (values.size() > 1) metrics[metric_name(i, losses[i])] = values[i];
+  }
+  metrics["aux_loss"] = sum / static_cast<double>(values.size());
+}
+
 std::map<std::string, double> metrics_of(const StepResult& result, const TrainingCounters& counters,
-                                         std::int64_t batch_tokens, std::int64_t skipped_steps) {
+                                         std::int64_t batch_tokens, std::int64_t skipped_steps,
+                                         const std::vector<experts::AuxLossOptions>& losses) {
   std::map<std::string, double> metrics{
       {"loss", result.loss},
       {"loss_lm", result.loss_lm},
@@ -30,9 +54,7 @@ std::map<std::string, double> metrics_of(const StepResult& result, const Trainin
       {"memory_bytes", static_cast<double>(resident_bytes())},
       {"skipped_steps_total", static_cast<double>(skipped_steps)},
   };
-  double aux = 0.0;
-  for (const double value : result.aux_loss) aux += value;
-  if (!result.aux_loss.empty()) metrics["aux_loss"] = aux / static_cast<double>(result.aux_loss.size());
+  add_aux_losses(result.aux_loss, losses, metrics);
   return metrics;
 }
 
@@ -175,7 +197,8 @@ void TrainingLoop::report(const StepResult& result) {
   if (rank_ == 0) {
     const std::int64_t batch_tokens = options.batch.sequences() * options.data.sequence_length;
     message.tokens_total = trainer_.state().counters.tokens;
-    message.metrics = metrics_of(result, trainer_.state().counters, batch_tokens, skipped_steps_);
+    message.metrics = metrics_of(result, trainer_.state().counters, batch_tokens, skipped_steps_,
+                                 options.model.moe.aux_loss);
     message.loads = loads(result.load.counts);
   }
   control_.report(std::move(message));

@@ -99,6 +99,15 @@ INSTANTIATE_TEST_SUITE_P(
                 "model.moe.router.zero_experts=1",
                 "take no tokens"},
         Refused{"model.moe.shared_experts=0 model.moe.shared_gate=true", "the gate of the shared experts"},
+        Refused{R"(model.moe.aux_loss=[{"kind":load}])", "needs model.moe.router.selection: noisy_top_k"},
+        Refused{"model.moe.router.selection=noisy_top_k model.moe.balancer.kind=none model.moe.top_k=16 "
+                R"(model.moe.aux_loss=[{"kind":load}])",
+                "always chosen"},
+        Refused{R"(model.moe.aux_loss=[{"kind":orthogonal,"scope":micro}])", "aux_loss[0].scope"},
+        Refused{R"(model.moe.aux_loss=[{},{"kind":importance,"f_source":unbiased}])", "aux_loss[1].f_source"},
+        Refused{"model.moe.router.selection=sinkhorn model.moe.balancer.kind=none "
+                R"(model.moe.aux_loss=[{"f_source":unbiased}])",
+                "set it to actual"},
         Refused{"batch.sequences=20", "multiple of grad_lanes * micro_batch"},
         Refused{"batch.expert_lanes=9", "exceeds batch.grad_lanes"},
         Refused{"parallel.workers=9", "grad_lanes = 8"},
@@ -138,6 +147,7 @@ TEST(Rules, WhatIsAllowedIsNotRefused) {
         "model.moe.balancer.routed_per_token=1",
         "model.moe.balancer.kind=pid model.moe.balancer.ki=0 model.moe.balancer.integral_limit=0",
         "model.moe.router.score=softmax model.moe.router.softmax_after_topk=true",
+        R"(model.moe.aux_loss=[{"scope":global_running},{"kind":orthogonal},{"kind":importance}])",
         "run.stop_after=240",
         "model.moe.router.selection=noisy_top_k model.moe.balancer.kind=none "
         "model.moe.router.score=softmax model.moe.router.softmax_after_topk=true",

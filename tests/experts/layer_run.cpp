@@ -32,7 +32,9 @@ LayerRun run_layer(const model::ModelOptions& options, const reference::Weights&
                     run.dense_gradient,
                     lanes,
                     lane_of_source,
-                    {.seed = step.step.seed, .first_token = step.step.first_token},
+                    {.seed = step.step.seed,
+                     .first_token = step.step.first_token,
+                     .sequence_length = step.step.sequence_length},
                     true};
     layout::LoadStatistics load({.layers = 1,
                                  .choices = static_cast<int>(choices),

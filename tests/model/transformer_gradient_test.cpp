@@ -47,14 +47,19 @@ TEST_P(TransformerGradient, LossesCountsAndLogitsEqualTheReferenceModel) {
   const reference::Result expected =
       reference::Model(options, reference::kVocab).run(weights.parameters(), lanes[0], step);
 
+  reference::Step without_noise = step;  // evaluations are
+  without_noise.training = false;
+  const reference::Result evaluated =
+      reference::Model(options, reference::kVocab).run(weights.parameters(), lanes[0], without_noise);
+
   const MicrobatchResult& result = run.results[0];
   EXPECT_NEAR(result.nll, expected.nll, 1e-4 * expected.nll);
   EXPECT_NEAR(result.log_z_squared, expected.log_z_squared, 1e-4 * expected.log_z_squared);
   EXPECT_EQ(result.target_tokens, step.target_tokens);
   for (std::size_t t = 0; t < lanes[0].size(); ++t)
-    EXPECT_NEAR(run.token_nll[0][t], expected.token_nll[t], 1e-4);
+    EXPECT_NEAR(run.token_nll[0][t], evaluated.token_nll[t], 1e-4);
   for (std::size_t v = 0; v < run.last_logits[0].size(); ++v) {
-    EXPECT_NEAR(run.last_logits[0][v], expected.logits.back()[v], 1e-4);
+    EXPECT_NEAR(run.last_logits[0][v], evaluated.logits.back()[v], 1e-4);
   }
   const std::size_t losses = options.moe.aux_loss.size();
   for (std::size_t layer = 0; layer < expected.routing.size(); ++layer) {
@@ -117,6 +122,31 @@ INSTANTIATE_TEST_SUITE_P(
              [](ModelOptions& o) {
                o.moe.aux_loss = {
                    {AuxLossKind::kLoadBalance, AuxScope::kGlobal, 0.3, FrequencySource::kUnbiased}};
+             }},
+        Case{"aux_sequence",
+             [](ModelOptions& o) {
+               o.moe.aux_loss = {
+                   {AuxLossKind::kLoadBalance, AuxScope::kSequence, 0.3, FrequencySource::kActual},
+                   {AuxLossKind::kLoadBalance, AuxScope::kSequence, 0.2, FrequencySource::kUnbiased}};
+             }},
+        Case{"aux_global_running",
+             [](ModelOptions& o) {
+               o.moe.aux_loss = {
+                   {AuxLossKind::kLoadBalance, AuxScope::kGlobalRunning, 0.3, FrequencySource::kActual},
+                   {AuxLossKind::kLoadBalance, AuxScope::kGlobalRunning, 0.2, FrequencySource::kUnbiased}};
+             }},
+        Case{"aux_importance_and_orthogonal",
+             [](ModelOptions& o) {
+               o.moe.aux_loss = {{.kind = AuxLossKind::kImportance, .coefficient = 0.5},
+                                 {.kind = AuxLossKind::kOrthogonal, .coefficient = 0.5}};
+             }},
+        Case{"noisy_top_k_with_importance_and_load",
+             [](ModelOptions& o) {
+               o.moe.router.score = experts::Score::kSoftmax;
+               o.moe.router.softmax_after_topk = true;
+               o.moe.router.selection = experts::Selection::kNoisyTopK;
+               o.moe.aux_loss = {{.kind = AuxLossKind::kImportance, .coefficient = 0.5},
+                                 {.kind = AuxLossKind::kLoad, .coefficient = 0.5}};
              }},
         Case{"two_aux_losses_softmax",
              [](ModelOptions& o) {

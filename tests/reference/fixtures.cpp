@@ -101,6 +101,7 @@ Step random_step(const model::ModelOptions& options, const std::vector<Batch>& b
   Step step;
   step.target_tokens = 0;
   step.routed_tokens = 0;
+  step.sequence_length = batches.front().length;
   for (const Batch& batch : batches) {
     step.target_tokens +=
         std::ranges::count_if(batch.targets, [](std::int32_t target) { return target >= 0; });
@@ -120,6 +121,12 @@ Step random_step(const model::ModelOptions& options, const std::vector<Batch>& b
     step.bias.push_back(bias);
     step.previous_counts.push_back(counts);
     step.previous_unbiased_counts.push_back(unbiased);
+    for (std::size_t i = 0; i < experts; ++i) {
+      counts[i] *= static_cast<std::int64_t>(i + 1);
+      unbiased[i] *= static_cast<std::int64_t>(experts - i);
+    }
+    step.running_counts.push_back(counts);
+    step.running_unbiased_counts.push_back(unbiased);
   }
   for (std::size_t a = 0; a < options.moe.aux_loss.size(); ++a) {
     step.aux_coefficients.push_back(options.moe.aux_loss[a].coefficient.from);
@@ -135,12 +142,17 @@ FlatStep::FlatStep(const model::ModelOptions& options, const Step& values) : ste
     previous_unbiased_counts.insert(previous_unbiased_counts.end(),
                                     values.previous_unbiased_counts[layer].begin(),
                                     values.previous_unbiased_counts[layer].end());
+    const auto& running = values.running_counts[layer];
+    const auto& unbiased = values.running_unbiased_counts[layer];
+    running_counts.insert(running_counts.end(), running.begin(), running.end());
+    running_unbiased_counts.insert(running_unbiased_counts.end(), unbiased.begin(), unbiased.end());
   }
 }
 
 model::StepContext FlatStep::context() const {
-  return {step.target_tokens,       step.routed_tokens,    bias,     previous_counts,
-          previous_unbiased_counts, step.aux_coefficients, step.seed};
+  return {step.target_tokens, step.routed_tokens,       bias,
+          previous_counts,    previous_unbiased_counts, step.aux_coefficients,
+          step.seed,          running_counts,           running_unbiased_counts};
 }
 
 std::vector<float> random_values(std::uint64_t stream, std::size_t count) {

@@ -43,6 +43,7 @@ struct FlatStep {
   Step step;
   std::vector<float> bias;
   std::vector<std::int64_t> previous_counts, previous_unbiased_counts;
+  std::vector<std::int64_t> running_counts, running_unbiased_counts;
 };
 
 /// [count] numbers around zero.

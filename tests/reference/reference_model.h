@@ -29,6 +29,9 @@ struct Step {
   std::vector<Values> bias;                                // [moe layers][experts]
   std::vector<std::vector<std::int64_t>> previous_counts;  // [moe layers][experts]
   std::vector<std::vector<std::int64_t>> previous_unbiased_counts;
+  std::vector<std::vector<std::int64_t>> running_counts;  // of completed turns
+  std::vector<std::vector<std::int64_t>> running_unbiased_counts;
+  std::int64_t sequence_length = 1;
   Values aux_coefficients;
   std::uint64_t seed = 0;        // of the router's random numbers,
   std::int64_t first_token = 0;  // keyed by the token's number in the run
@@ -54,6 +57,8 @@ struct Result {
   std::vector<Values> logits;
   std::vector<Routing> routing;  // [moe layers]
 };
+
+struct AuxLossInput;  // reference_aux_loss.h
 
 class Model {
  public:
@@ -84,8 +89,7 @@ class Model {
                                                   std::int64_t layer) const;
   void choose(const std::vector<Values>& logits, const std::vector<Values>& scores, const Step& step,
               std::size_t moe_layer, std::int64_t layer, Routing& routing) const;
-  void add_routing_losses(const std::vector<Values>& logits, const std::vector<Values>& scores,
-                          const Step& step, std::size_t moe_layer, Routing& routing) const;
+  void add_routing_losses(const AuxLossInput& input, Routing& routing) const;
   void rotate(Values& x, std::int64_t heads, const Batch& batch) const;
   void head(const Values& weight, const Values& x, const Batch& batch, const Step& step,
             Result& result) const;

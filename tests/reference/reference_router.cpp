@@ -6,9 +6,19 @@
 
 #include "base/random.h"
 #include "model/parameters.h"
+#include "tests/reference/reference_aux_loss.h"
 #include "tests/reference/reference_model.h"
 
 namespace troupe::reference {
+
+std::vector<int> best(const Values& values, std::int64_t k) {
+  std::vector<int> order(values.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::ranges::stable_sort(order, [&](int a, int b) { return values[at(a)] > values[at(b)]; });
+  order.resize(at(k));
+  return order;
+}
+
 namespace {
 
 using experts::MoeOptions;
@@ -20,22 +30,6 @@ using Choice = std::vector<std::vector<int>>;  // [tokens][slots]
 double softplus(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))); }
 
 double sum_of(const Values& values) { return std::accumulate(values.begin(), values.end(), 0.0); }
-
-Values shares(const std::vector<std::int64_t>& counts, std::size_t choices) {
-  const double total = std::accumulate(counts.begin(), counts.end(), 0.0);
-  Values f(choices, 1.0 / static_cast<double>(choices));
-  for (std::size_t i = 0; total > 0.0 && i < choices; ++i) f[i] = static_cast<double>(counts[i]) / total;
-  return f;
-}
-
-/// Indices of the k largest; among equals the lower first.
-std::vector<int> best(const Values& values, std::int64_t k) {
-  std::vector<int> order(values.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::ranges::stable_sort(order, [&](int a, int b) { return values[at(a)] > values[at(b)]; });
-  order.resize(at(k));
-  return order;
-}
 
 Values score_of(Score score, const Values& z) {
   const double lse = log_sum_exp(z);
@@ -200,35 +194,41 @@ Routing Model::route(const Parameters& parameters, const std::string& prefix, co
   for (std::size_t t = 0; t < logits.size(); ++t) {
     routing.weights.push_back(weights_of(o, logits[t], scores[t], routing.candidates[t], routing.chosen[t]));
   }
-  add_routing_losses(logits, scores, step, moe_layer, routing);
+  Rows clean;
+  Rows noise_std;
+  if (o.router.selection == Selection::kNoisyTopK) {
+    Step frozen = step;
+    frozen.training = false;
+    clean = router_logits(parameters, prefix, x, frozen, layer);
+    const Values raw = linear(x, parameters.at({prefix + "router/noise_weight", -1}), options_.hidden_size);
+    for (std::int64_t t = 0; t < std::ssize(logits); ++t) {
+      noise_std.push_back(row_of(raw, t, o.choices()));
+      for (double& value : noise_std.back()) value = softplus(value);
+    }
+  }
+  add_routing_losses(
+      {logits, scores, clean, noise_std, parameters.at({prefix + "router/weight", -1}), step, moe_layer},
+      routing);
   return routing;
 }
 
-void Model::add_routing_losses(const Rows& logits, const Rows& scores, const Step& step,
-                               std::size_t moe_layer, Routing& routing) const {
+void Model::add_routing_losses(const AuxLossInput& input, Routing& routing) const {
   const auto& o = options_.moe;
+  const Rows& logits = input.logits;
+  const Rows& scores = input.scores;
+  const Step& step = input.step;
   const std::size_t choices = at(o.choices());
   routing.counts.resize(choices);
   routing.unbiased_counts.resize(choices);
-  Values probability_sums(choices, 0.0);
   for (std::size_t t = 0; t < logits.size(); ++t) {
     const double lse = log_sum_exp(logits[t]);
     routing.z_loss += lse * lse;
-    const double score_sum = sum_of(scores[t]);
-    for (std::size_t i = 0; i < choices; ++i) probability_sums[i] += scores[t][i] / score_sum;
     for (const int expert : routing.chosen[t]) ++routing.counts[at(expert)];
     for (const int expert : best(scores[t], o.top_k)) ++routing.unbiased_counts[at(expert)];
   }
-  for (std::size_t a = 0; a < o.aux_loss.size(); ++a) {
-    const bool micro = o.aux_loss[a].scope == experts::AuxScope::kMicro;
-    const bool actual = o.aux_loss[a].f_source == experts::FrequencySource::kActual;
-    const auto& current = actual ? routing.counts : routing.unbiased_counts;
-    const auto& previous = actual ? step.previous_counts : step.previous_unbiased_counts;
-    const Values f = shares(micro ? current : previous.at(moe_layer), choices);
-    routing.aux_loss.push_back(static_cast<double>(choices) *
-                               std::inner_product(f.begin(), f.end(), probability_sums.begin(), 0.0));
-    routing.objective += step.aux_coefficients[a] * routing.aux_loss.back();
-  }
+  routing.aux_loss = aux_losses(o, input, routing);
+  for (std::size_t a = 0; a < routing.aux_loss.size(); ++a)
+    routing.objective += step.aux_coefficients[a] * routing.aux_loss[a];
   routing.objective =
       (routing.objective + o.router.z_loss * routing.z_loss) / static_cast<double>(step.routed_tokens);
 }

@@ -21,7 +21,8 @@ constexpr std::int64_t kSlots = 2;
 constexpr double kFactor = 0.3;
 using Counts = std::vector<std::int64_t>;
 
-/// One microbatch's routing with numbers of its own for every tensor; slots are the best by score, and the
+/// One microbatch's routing with numbers of its own for every tensor, all pairs dropped: losses go by what
+/// was chosen; slots are the best by score, and the
 /// second of every third token is empty.
 struct Microbatch {
   Microbatch() {
@@ -37,15 +38,15 @@ struct Microbatch {
       if (choice >= 0) ++counts[static_cast<std::size_t>(choice)];
     }
   }
-  [[nodiscard]] RoutingResult routing() {
+  [[nodiscard]] RoutingResult routing(std::int64_t tokens) {
     RoutingResult result;
-    result.logits = {logits.data(), {kTokens, kChoices}};
-    result.scores = {scores.data(), {kTokens, kChoices}};
-    result.clean_logits = {clean.data(), {kTokens, kChoices}};
-    result.noise_std = {noise_std.data(), {kTokens, kChoices}};
-    result.chosen = {chosen.data(), {kTokens, kSlots}};
-    result.dispatched = result.chosen;
-    result.weights = {weights.data(), {kTokens, kSlots}};
+    result.logits = {logits.data(), {tokens, kChoices}};
+    result.scores = {scores.data(), {tokens, kChoices}};
+    result.clean_logits = {clean.data(), {tokens, kChoices}};
+    result.noise_std = {noise_std.data(), {tokens, kChoices}};
+    result.chosen = {chosen.data(), {tokens, kSlots}};
+    result.dispatched = {dispatched.data(), {tokens, kSlots}};
+    result.weights = {weights.data(), {tokens, kSlots}};
     return result;
   }
 
@@ -56,6 +57,7 @@ struct Microbatch {
   std::vector<float> weights = reference::random_values(5, kTokens* kSlots);
   std::vector<float> router = reference::random_values(6, kChoices* kHidden);
   std::vector<std::int32_t> chosen;
+  std::vector<std::int32_t> dispatched = std::vector<std::int32_t>(kTokens * kSlots, -1);  // all dropped
   Counts counts = Counts(kChoices);
   Counts unbiased{9, 1, 4, 6, 4};
   Counts previous{3, 8, 1, 0, 4};
@@ -78,7 +80,8 @@ struct Outcome {
   Gradients gradients;
 };
 
-Outcome compute(const AuxLossOptions& options, Microbatch& m, int threads = 1) {
+Outcome compute(const AuxLossOptions& options, Microbatch& m, int threads = 1,
+                std::int64_t tokens = kTokens) {
   Arena arena(1 << 22);
   SystemClock clock;
   PhaseSeconds seconds;
@@ -91,7 +94,7 @@ Outcome compute(const AuxLossOptions& options, Microbatch& m, int threads = 1) {
   MoeOptions moe;
   moe.experts = kChoices;
   moe.top_k = kSlots;
-  const RoutingResult routing = m.routing();
+  const RoutingResult routing = m.routing(tokens);
   const layout::LayerStatistics load{m.counts, m.unbiased, {}, {}, {}, {}};
   const AuxInput input{routing, step, load, {m.router.data(), {kChoices, kHidden}}};
   const auto loss = make_aux_loss(moe, options);
@@ -99,12 +102,12 @@ Outcome compute(const AuxLossOptions& options, Microbatch& m, int threads = 1) {
   Gradients& g = outcome.gradients;
   outcome.value = loss->forward(pass, input);
   loss->backward(pass, input, kFactor,
-                 {.dweights = {g.weights.data(), {kTokens, kSlots}},
-                  .dscores = {g.scores.data(), {kTokens, kChoices}},
-                  .dlogits = {g.logits.data(), {kTokens, kChoices}},
+                 {.dweights = {g.weights.data(), {tokens, kSlots}},
+                  .dscores = {g.scores.data(), {tokens, kChoices}},
+                  .dlogits = {g.logits.data(), {tokens, kChoices}},
                   .dweight = {g.router.data(), {kChoices, kHidden}},
-                  .dclean_logits = {g.clean.data(), {kTokens, kChoices}},
-                  .dnoise_std = {g.noise_std.data(), {kTokens, kChoices}}});
+                  .dclean_logits = {g.clean.data(), {tokens, kChoices}},
+                  .dnoise_std = {g.noise_std.data(), {tokens, kChoices}}});
   return outcome;
 }
 
@@ -309,6 +312,19 @@ TEST(LoadBalanceLoss, CountsBeyondFp32StayIntegers) {
   m.running = same;
   m.counts[1] = 1;  // added as an integer it makes the same sum
   EXPECT_EQ(compute(load_balance_options(AuxScope::kGlobalRunning), m).value, above);
+}
+
+TEST(AuxLosses, OfAMicrobatchWithoutTokensAreZero) {
+  for (const AuxLossKind kind :
+       {AuxLossKind::kLoadBalance, AuxLossKind::kImportance, AuxLossKind::kLoad, AuxLossKind::kOrthogonal}) {
+    for (const AuxScope scope :
+         {AuxScope::kMicro, AuxScope::kSequence, AuxScope::kGlobal, AuxScope::kGlobalRunning}) {
+      Microbatch m;
+      const Outcome outcome = compute({.kind = kind, .scope = scope}, m, 1, 0);
+      EXPECT_EQ(outcome.value, 0.0);
+      EXPECT_EQ(outcome.gradients.router, Gradients().router);
+    }
+  }
 }
 
 }  // namespace

@@ -1,10 +1,17 @@
 // Auxiliary losses of whole training steps: the same over layouts, microbatches and turns.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
+#include <numeric>
 
+#include "base/clock.h"
+#include "comm/collectives/inproc/inproc_communicator.h"
+#include "data/batch_order.h"
 #include "tests/end_to_end/inproc_training.h"
+#include "workers/evaluator.h"
+#include "workers/trainer.h"
 
 namespace troupe::test {
 namespace {
@@ -84,6 +91,79 @@ TEST(RunningScope, SeesEarlierTurnsOfAllLanes) {
 
 TEST(RunningScope, WithOneTurnIsMicro) {
   EXPECT_TRUE(train_cut(AuxScope::kGlobalRunning, 4, 4) == train_cut(AuxScope::kMicro, 4, 4));
+}
+
+/// One worker's trainer, one layer with experts after a dense one.
+struct OneWorker {
+  explicit OneWorker(const workers::TrainingOptions& given) : options(given) {}
+  workers::TrainingOptions options;
+  layout::Layout layout{options.batch, 1, 1, static_cast<int>(options.model.moe.experts)};
+  data::BatchOrder order{dataset(), options.data.sequence_length, options.seed};
+  SystemClock clock;
+  std::vector<std::unique_ptr<comm::Communicator>> group = comm::make_inproc_group(1);
+  workers::Trainer trainer{options, layout, *group[0], dataset(), order, clock};
+
+  [[nodiscard]] std::int64_t counted() const {
+    const auto counts = trainer.state().previous_counts.all();
+    return std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
+  }
+  /// (token, slot) pairs of a global batch.
+  [[nodiscard]] std::int64_t pairs() const {
+    return options.batch.sequences() * options.data.sequence_length * options.model.moe.top_k;
+  }
+};
+
+workers::TrainingOptions small_options() {
+  auto options = tiny_options(dataset());
+  options.batch = {.turns = 3, .grad_lanes = 4, .expert_lanes = 1, .micro_batch = 1};
+  options.model.layers = 2;
+  options.model.moe.aux_loss = {{.scope = AuxScope::kGlobal}, {.scope = AuxScope::kGlobalRunning}};
+  return options;
+}
+
+TEST(CountsOfABatch, CountEveryPairOnceBeforeDrops) {
+  auto options = small_options();
+  options.model.moe.capacity = {.kind = experts::CapacityKind::kFactor, .factor = 0.5};
+  OneWorker worker(options);
+  worker.trainer.step({});
+  EXPECT_EQ(worker.counted(), worker.pairs());
+}
+
+TEST(CountsOfABatch, MoveTheBiasOnceHoweverManyTurns) {
+  auto options = small_options();
+  options.model.moe.balancer.rate = 0.25;
+  OneWorker worker(options);
+  worker.trainer.step({});
+  bool moved = false;
+  for (const float bias : worker.trainer.state().bias()) {
+    EXPECT_TRUE(std::abs(bias) == 0.25F || bias == 0.0F) << bias;
+    moved = moved || bias != 0.0F;
+  }
+  EXPECT_TRUE(moved);
+}
+
+TEST(CountsOfABatch, ReachNeitherBiasNorLossFromASkippedStep) {
+  OneWorker worker(small_options());
+  auto& trainer = worker.trainer;
+  trainer.step({});
+  const auto counts = trainer.state().previous_counts;
+  const std::vector<float> bias(trainer.state().bias().begin(), trainer.state().bias().end());
+  trainer.state().dense_values[0] = std::nanf("");
+  EXPECT_TRUE(trainer.step({}).skipped);
+  EXPECT_EQ(trainer.state().previous_counts, counts);
+  EXPECT_TRUE(std::ranges::equal(trainer.state().bias(), bias));
+}
+
+TEST(CountsOfABatch, AreUntouchedByAnEvaluation) {
+  OneWorker evaluated(small_options());
+  OneWorker plain(small_options());
+  const data::TokenDataset heldout(TROUPE_SOURCE_DIR "/tests/data/tiny/heldout.h5");
+  evaluated.trainer.step({});
+  plain.trainer.step({});
+  static_cast<void>(workers::Evaluator(evaluated.trainer, heldout).evaluate(8));
+  EXPECT_EQ(evaluated.trainer.state().previous_counts, plain.trainer.state().previous_counts);
+  EXPECT_TRUE(std::ranges::equal(evaluated.trainer.state().bias(), plain.trainer.state().bias()));
+  EXPECT_EQ(evaluated.trainer.step({}).loss, plain.trainer.step({}).loss);
 }
 
 }  // namespace

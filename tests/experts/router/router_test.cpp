@@ -40,10 +40,6 @@ TEST(LoadFrequencies, AreUniformWithoutCounts) {
   EXPECT_EQ(frequencies, (std::vector<double>{0.25, 0.0, 0.75, 0.0}));
 }
 
-TEST(LoadBalanceLoss, IsOnePerTokenWhenBalanced) {
-  EXPECT_DOUBLE_EQ(load_balance_loss(std::vector<double>(4, 0.25), std::vector<double>(4, 2.5)), 10.0);
-}
-
 /// A router of four experts that sees its logits directly: hidden = experts, weight = identity.
 class RouterTest : public testing::Test {
  protected:
