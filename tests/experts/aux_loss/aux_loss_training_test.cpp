@@ -50,6 +50,19 @@ TEST(AuxLossOverLayouts, AllScopesAndKindsHaveTheSameBits) {
   }
 }
 
+TEST(AuxLossOverLayouts, TheLossesOfNoisyTopKHaveTheSameBits) {
+  auto options = all_losses();
+  options.model.moe.router.score = experts::Score::kSoftmax;
+  options.model.moe.router.softmax_after_topk = true;
+  options.model.moe.router.selection = experts::Selection::kNoisyTopK;
+  options.model.moe.balancer.kind = experts::BalancerKind::kNone;
+  options.model.moe.aux_loss = {{.kind = AuxLossKind::kImportance, .coefficient = 0.1},
+                                {.kind = AuxLossKind::kLoad, .coefficient = 0.1}};
+  const TrainingRecord expected = train_inproc(options, dataset(), {1, 1, 1}, 2);
+  for (const WorkerLayout& layout : {WorkerLayout{2, 1, 2}, WorkerLayout{3, 3, 1}, WorkerLayout{8, 4, 1}})
+    EXPECT_TRUE(train_inproc(options, dataset(), layout, 2) == expected) << layout.workers << " workers";
+}
+
 /// Two steps of the same 16 sequences each with one loss, cut by microbatch size; the rest is one lane.
 TrainingRecord train_cut(AuxScope scope, int micro_batch, int lanes) {
   auto options = tiny_options(dataset());
