@@ -1,0 +1,66 @@
+// The layout contract over a table of configurations that holds every pair of options' values.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <iostream>
+
+#include "cli/training_setup.h"
+#include "configs/load.h"
+#include "tests/end_to_end/configuration_table.h"
+#include "tests/end_to_end/inproc_training.h"
+
+namespace troupe::test {
+namespace {
+
+constexpr int kSteps = 3;
+
+const data::TokenDataset& dataset() {
+  static const data::TokenDataset dataset = tiny_dataset();
+  return dataset;
+}
+
+workers::TrainingOptions options_of(const Row& row) {
+  const auto config = configs::load_config(TROUPE_SOURCE_DIR "/configs/tiny.yaml", settings(row));
+  return cli::training_options(config, (dataset().header().vocab_size + 127) / 128 * 128);
+}
+
+TEST(ConfigurationTable, HoldsEveryPairOfValuesThatIsNotRefused) {
+  const auto& [rows, refused] = configuration_table();
+  EXPECT_GE(rows.size(), 30U);
+  const auto holds = [&](std::size_t factor, std::size_t value) {
+    return std::ranges::any_of(rows, [&](const Row& row) { return row[factor] == value; });
+  };
+  for (std::size_t factor = 0; factor < factors().size(); ++factor) {
+    for (std::size_t value = 0; value < factors()[factor].values.size(); ++value) {
+      EXPECT_TRUE(holds(factor, value))
+          << factors()[factor].name << "=" << factors()[factor].values[value].name << " is never accepted";
+    }
+  }
+  std::cout << rows.size() << " configurations; refused pairs:\n";
+  for (const auto& [a, i, b, j] : refused) {
+    std::cout << "  " << factors()[a].name << "=" << factors()[a].values[i].name << " with "
+              << factors()[b].name << "=" << factors()[b].values[j].name << "\n";
+  }
+}
+
+class ConfigurationInvariance : public ::testing::TestWithParam<std::size_t> {};
+
+TEST_P(ConfigurationInvariance, EveryLayoutGivesTheSameBits) {
+  constexpr std::array<WorkerLayout, 5> kLayouts{{{4, 2, 2}, {3, 3, 1}, {8, 4, 1}, {2, 2, 2}, {5, 5, 1}}};
+  const Row& row = configuration_table().rows[GetParam()];
+  SCOPED_TRACE(describe(row));
+  const auto options = options_of(row);
+  const TrainingRecord expected = train_inproc(options, dataset(), {1, 1, 1}, kSteps);
+  const TrainingRecord actual =
+      train_inproc(options, dataset(), kLayouts[GetParam() % kLayouts.size()], kSteps);
+  ASSERT_EQ(actual.steps.size(), static_cast<std::size_t>(kSteps));
+  for (std::size_t step = 0; step < actual.steps.size(); ++step)
+    EXPECT_TRUE(actual.steps[step] == expected.steps[step]) << "step " << step + 1;
+  EXPECT_TRUE(actual.weights == expected.weights);
+}
+
+INSTANTIATE_TEST_SUITE_P(Rows, ConfigurationInvariance,
+                         ::testing::Range(std::size_t{0}, configuration_table().rows.size()));
+
+}  // namespace
+}  // namespace troupe::test
