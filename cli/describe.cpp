@@ -5,6 +5,7 @@
 
 #include "cli/config_arguments.h"
 #include "cli/exit_codes.h"
+#include "cli/placement_description.h"
 #include "cli/run_description.h"
 #include "cli/subcommands.h"
 #include "data/token_dataset.h"
@@ -31,16 +32,30 @@ void add_describe(CLI::App& program, Action& action) {
   struct Arguments {
     ConfigArguments config;
     bool json = false;
+    std::string placement;
   };
   const auto arguments = std::make_shared<Arguments>();
   auto* subcommand = program.add_subcommand("describe", "A run's parameters, compute, layout and memory");
   arguments->config.add_to(*subcommand);
   subcommand->add_flag("--json", arguments->json, "For programs");
-  subcommand->footer("Example:\n  troupe describe configs/quickstart.yaml --json");
+  subcommand
+      ->add_option("--placement", arguments->placement,
+                   "A run or checkpoint: what placing experts by its load would change")
+      ->type_name("RUN");
+  subcommand->footer(
+      "Examples:\n  troupe describe configs/quickstart.yaml --json\n"
+      "  troupe describe configs/quickstart.yaml --placement runs/quickstart --set parallel.workers=4");
   subcommand->callback([arguments, &action] {
     action = [arguments] {
       const configs::RunConfig config = arguments->config.load();
-      const RunDescription description = describe_run(config, resolve_vocab_size(config), available_cores());
+      const std::int64_t vocab_size = resolve_vocab_size(config);
+      if (!arguments->placement.empty()) {
+        const PlacementDescription placement = describe_placement(
+            config, vocab_size, available_cores(), read_measured_load(arguments->placement, config));
+        std::fputs((arguments->json ? to_json(placement) : to_text(placement)).c_str(), stdout);
+        return kSuccess;
+      }
+      const RunDescription description = describe_run(config, vocab_size, available_cores());
       std::fputs((arguments->json ? to_json(description) : to_text(description)).c_str(), stdout);
       return kSuccess;
     };

@@ -8,14 +8,10 @@
 #include "workers/checkpoint.h"
 
 namespace troupe::cli {
-namespace {
-
 storage::CheckpointReader open_checkpoint(const std::filesystem::path& path) {
   if (std::filesystem::exists(path / storage::kManifestFile)) return storage::CheckpointReader(path);
   return storage::CheckpointStore(path / "checkpoints").open_latest();
 }
-
-}  // namespace
 
 LoadedModel::LoadedModel(const std::filesystem::path& path, std::int64_t micro_batch, int threads,
                          const std::string& corpus) {

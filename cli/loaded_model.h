@@ -3,9 +3,13 @@
 #include <memory>
 
 #include "configs/run_config.h"
+#include "storage/checkpoint_reader.h"
 #include "workers/training_loop.h"
 
 namespace troupe::cli {
+
+/// path: a run's folder (its newest checkpoint) or a checkpoint. Throws kConfig, kCorrupt.
+[[nodiscard]] storage::CheckpointReader open_checkpoint(const std::filesystem::path& path);
 
 /// A trained model in this process, for one worker without MPI: what `generate` and `eval` work on.
 class LoadedModel {

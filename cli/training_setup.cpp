@@ -29,7 +29,10 @@ workers::EventOptions event_options(const configs::RunConfig& config) {
   return {.evaluation_sequences = config.evaluation.sequences,
           .final_evaluation_sequences = config.evaluation.final_sequences,
           .prompts = config.sampling.prompts,
-          .sample_tokens = config.sampling.tokens};
+          .sample_tokens = config.sampling.tokens,
+          .placement_every = config.parallel.placement == layout::PlacementKind::kBalanced
+                                 ? config.parallel.placement_every
+                                 : 0};
 }
 
 CorpusFacts read_corpus_facts(const configs::RunConfig& config) {

@@ -241,6 +241,11 @@ class Rules {
 
   void check_layout() {
     const auto& parallel = config_.parallel;
+    require(
+        parallel.placement == layout::PlacementKind::kContiguous || parallel.expert_parallel != 1,
+        "parallel.placement",
+        "parallel.placement: balanced has nothing to place with expert_parallel: 1, where every worker holds "
+        "all experts");
     require(parallel.backend == layout::Backend::kMpi || !config_.launch.hostfile, "launch.hostfile",
             "backend: inproc computes in one process; launch.hostfile goes with backend: mpi");
     if (parallel.workers) {

@@ -12,13 +12,13 @@ std::vector<ParameterSpec> local_experts(const std::vector<ParameterSpec>& all,
   return model::expert_specs(all, layout.placements(moe_layers), layout.position(worker));
 }
 
+}  // namespace
+
 std::vector<std::int64_t> slices_of(const ParameterTable& table, int ranks) {
   std::vector<std::int64_t> begin;
   for (std::size_t i = 0; i <= table.specs().size(); ++i) begin.push_back(table.offset(i));
   return layout::slice_by_chunks(begin, ranks);
 }
-
-}  // namespace
 
 Partition::Partition(const model::ModelOptions& options, std::int64_t vocab_size,
                      const layout::Layout& layout, int worker_rank)

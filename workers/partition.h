@@ -39,6 +39,9 @@ struct Partition {
   }
 };
 
+/// Offsets that cut a buffer laid out by `table` into slices for `ranks` owners: [ranks + 1].
+[[nodiscard]] std::vector<std::int64_t> slices_of(const ParameterTable& table, int ranks);
+
 /// Calls body(spec, element_begin, buffer_begin, length) for every stretch of a parameter inside
 /// [slice.begin, slice.end) of a buffer laid out by `table`: `length` elements from element_begin of the
 /// global tensor lie at buffer_begin.

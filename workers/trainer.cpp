@@ -7,6 +7,7 @@
 #include "model/parameters.h"
 #include "optimizer/schedule.h"
 #include "tensor/ops/elementwise/elementwise.h"
+#include "workers/migration.h"
 
 namespace troupe::workers {
 namespace {
@@ -75,12 +76,8 @@ Trainer::Trainer(const TrainingOptions& options, const layout::Layout& layout, c
       partition_(options.model, options.vocab_size, layout, world.rank()),
       state_(options, partition_),
       loader_(dataset, order, options.data.sequence_length, options.data.document_mask, options.batch),
-      model_(
-          options.model, shape_of(options), partition_.dense, partition_.experts,
-          {*groups_.expert_group,
-           layout.placements(static_cast<std::size_t>(model::moe_layers(options.model))), options.dispatch},
-          Execution{options.threads}, clock),
-      result_(model_.make_result()),
+      model_(make_model()),
+      result_(model_->make_result()),
       chunk_sums_(partition_.global),
       exchange_(result_.load.size(),
                 microbatches(options.batch) * values_per_microbatch() + chunk_sums_.chunks(),
@@ -100,6 +97,23 @@ Trainer::Trainer(const TrainingOptions& options, const layout::Layout& layout, c
       chunk_values_(static_cast<std::size_t>(chunk_sums_.chunks())) {
   step_.load = result_.load;
   step_.aux_loss.resize(options.model.moe.aux_loss.size());
+}
+
+std::unique_ptr<model::Transformer> Trainer::make_model() const {
+  const auto moe_layers = static_cast<std::size_t>(model::moe_layers(options_.model));
+  return std::make_unique<model::Transformer>(
+      options_.model, shape_of(options_), partition_.dense, partition_.experts,
+      experts::ModelExpertGroup{*groups_.expert_group, layout_.placements(moe_layers), options_.dispatch},
+      Execution{options_.threads}, clock_);
+}
+
+std::int64_t Trainer::place_experts(layout::Placement placement) {
+  const layout::Layout moved = layout_.with_placement(std::move(placement));
+  const std::int64_t bytes = migrate_experts(groups_.world, options_, layout_, moved, partition_, state_);
+  layout_ = moved;
+  model_.reset();  // before the next one reserves its memory
+  model_ = make_model();
+  return bytes;
 }
 
 std::int64_t Trainer::values_per_microbatch() const {
@@ -177,8 +191,8 @@ void Trainer::run_microbatch(int turn, int wave, const model::StepContext& conte
   const bool into_lane = lane >= 0 && turn == 0;
   const std::span<float> gradient =
       into_lane ? dense_lanes_[static_cast<std::size_t>(wave)] : microbatch_gradient_;
-  model_.forward_backward(input, context, {lane_of_source_}, weights(), {gradient, expert_lane_views_},
-                          result_);
+  model_->forward_backward(input, context, {lane_of_source_}, weights(), {gradient, expert_lane_views_},
+                           result_);
   if (lane < 0) return;
   if (turn > 0) ops::add(execution_, gradient, dense_lanes_[static_cast<std::size_t>(wave)]);
   record(turn, lane);

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -56,13 +57,18 @@ class Trainer {
   [[nodiscard]] const Partition& partition() const { return partition_; }
   [[nodiscard]] const layout::Layout& layout() const { return layout_; }
   [[nodiscard]] WorkerGroups& groups() { return groups_; }
-  [[nodiscard]] model::Transformer& model() { return model_; }
+  [[nodiscard]] model::Transformer& model() { return *model_; }
   [[nodiscard]] const TrainingOptions& options() const { return options_; }
   [[nodiscard]] model::Weights weights() const { return {state_.dense_values, state_.expert_values}; }
+  /// Moves experts to other workers of their groups, with their optimizer state; no bit of the run changes.
+  /// Between two steps; rebuilds what depends on the placement, the model() too. placement: [MoE layers]
+  /// Returns the bytes that travelled, of all workers. Throws kConfig for a placement that does not fit.
+  std::int64_t place_experts(layout::Placement placement);
   /// For forward passes that change no state: bias and counts as they stand.
   [[nodiscard]] model::StepContext frozen_context() const;
 
  private:
+  [[nodiscard]] std::unique_ptr<model::Transformer> make_model() const;
   // Fp64 values of one microbatch that are summed in (turn, lane) order.
   [[nodiscard]] std::int64_t values_per_microbatch() const;
   [[nodiscard]] model::StepContext step_context();
@@ -80,13 +86,13 @@ class Trainer {
   void gather_weights();
 
   TrainingOptions options_;
-  const layout::Layout& layout_;
+  layout::Layout layout_;
   const Clock& clock_;
   WorkerGroups groups_;
   Partition partition_;
   TrainingState state_;
   BatchLoader loader_;
-  model::Transformer model_;
+  std::unique_ptr<model::Transformer> model_;
   model::MicrobatchResult result_;
   optimizer::ChunkSums chunk_sums_;
   StepExchange exchange_;

@@ -96,7 +96,8 @@ TrainingLoop::TrainingLoop(const TrainingOptions& options, const EventOptions& e
       rank_(world.rank()),
       trainer_(options, layout, world, data.train, data.order, clock),
       evaluator_(trainer_, data.heldout),
-      sampler_(trainer_, data.tokenizer) {
+      sampler_(trainer_, data.tokenizer),
+      placer_(trainer_, events.placement_every) {
   const bool resumes = !storage_.load.empty();
   if (!resumes && !storage_.weights) return;
   storage_thread_.run([&] {
@@ -125,7 +126,7 @@ comm::TrainingEnded TrainingLoop::run() {
     if (result.control.plan_version > plan_.version) plan_ = control_.plan(result.control.plan_version);
     stop = result.control.stop != 0 || step == plan_.stop_after;
     border(step);
-    if (stop) save(step);
+    stop ? save(step) : placer_.after(result);
   }
   return {.rank = rank_, .step = step, .finished = step >= trainer_.options().steps};
 }

@@ -10,6 +10,7 @@
 #include "data/batch_order.h"
 #include "data/tokenizer/tokenizer.h"
 #include "workers/evaluator.h"
+#include "workers/expert_placer.h"
 #include "workers/init_from/initialize_from.h"
 #include "workers/run_control.h"
 #include "workers/sampler.h"
@@ -24,6 +25,7 @@ struct EventOptions {
   std::int64_t final_evaluation_sequences = 1024;
   std::vector<std::string> prompts;
   std::int64_t sample_tokens = 64;
+  std::int64_t placement_every = 0;  // steps between moves of experts; 0: they stay
 };
 
 /// Where a loop saves to and resumes from.
@@ -74,6 +76,7 @@ class TrainingLoop {
   Trainer trainer_;
   Evaluator evaluator_;
   Sampler sampler_;
+  ExpertPlacer placer_;
   comm::StepPlan plan_;
   std::int64_t saved_step_ = -1;
   std::int64_t skipped_steps_ = 0;

@@ -83,9 +83,12 @@ TEST(ConfigHash, ChangesWithTheMeaningOnly) {
 TEST(Differences, NameTheKeysWithBothValues) {
   const auto found =
       differences(parse("", {"run.seed=2", "run.name=a", "model.moe.aux_loss=[{}]"}), parse(""));
-  EXPECT_THAT(found, ElementsAre(Difference{"run.seed", "2", "1"},
-                                 Difference{"model.moe.aux_loss",
-                                            "[{kind: load_balance, scope: global, coefficient: 0.01, f_source: actual}]", "[]"}));
+  EXPECT_THAT(
+      found,
+      ElementsAre(
+          Difference{"run.seed", "2", "1"},
+          Difference{"model.moe.aux_loss",
+                     "[{kind: load_balance, scope: global, coefficient: 0.01, f_source: actual}]", "[]"}));
   EXPECT_TRUE(differences(parse(""), parse("", {"parallel.threads=2"})).empty());
 }
 

@@ -52,6 +52,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"model.moe.top_k=1 model.moe.router.normalize_weights=false model.moe.router.score=softmax "
                 "model.moe.router.softmax_after_topk=true",
                 "no gradient"},
+        Refused{"parallel.placement=balanced parallel.expert_parallel=1", "nothing to place"},
         Refused{"model.moe.router.softmax_after_topk=true", "needs score: softmax"},
         Refused{"model.moe.router.selection=expert_choice", "without a balance bias"},
         Refused{"model.moe.router.selection=sinkhorn model.moe.balancer.kind=pid", "balancer pid"},

@@ -62,8 +62,9 @@ workers::TrainingOptions tiny_options(const data::TokenDataset& dataset) {
   return options;
 }
 
-TrainingRecord train_inproc(workers::TrainingOptions options, const data::TokenDataset& dataset,
-                            const WorkerLayout& shape, int steps) {
+TrainingRecord train_inproc(
+    workers::TrainingOptions options, const data::TokenDataset& dataset, const WorkerLayout& shape, int steps,
+    const std::function<void(workers::Trainer&, const workers::StepResult&)>& between) {
   options.threads = shape.threads;
   const layout::Layout layout(options.batch, shape.workers, shape.expert_parallel,
                               static_cast<int>(options.model.moe.experts));
@@ -82,6 +83,7 @@ TrainingRecord train_inproc(workers::TrainingOptions options, const data::TokenD
           for (int step = 0; step < steps; ++step) {
             const auto& result = trainer.step({});
             if (world->rank() == 0) record.steps.push_back(record_step(result, trainer.state().bias()));
+            if (between) between(trainer, result);
           }
           const std::scoped_lock lock(mutex);
           keep_weights(trainer.partition().dense, trainer.state().dense_values, record);

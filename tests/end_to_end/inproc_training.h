@@ -1,12 +1,13 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "data/token_dataset.h"
-#include "workers/training_options.h"
+#include "workers/trainer.h"
 
 namespace troupe::test {
 
@@ -36,7 +37,9 @@ struct TrainingRecord {
 };
 
 /// Trains `steps` steps with worker threads in this process.
-TrainingRecord train_inproc(workers::TrainingOptions options, const data::TokenDataset& dataset,
-                            const WorkerLayout& layout, int steps);
+/// between: called by every worker after each of its steps.
+TrainingRecord train_inproc(
+    workers::TrainingOptions options, const data::TokenDataset& dataset, const WorkerLayout& layout,
+    int steps, const std::function<void(workers::Trainer&, const workers::StepResult&)>& between = {});
 
 }  // namespace troupe::test

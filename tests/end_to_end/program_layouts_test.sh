@@ -61,6 +61,15 @@ done
 train inproc 0 --workers 3 --set parallel.backend=inproc
 same inproc
 
+# Experts move to other workers in mid-run.
+train placed 0 --workers 3 --set parallel.placement=balanced --set parallel.placement_every=3
+train placed-replicas 0 --workers 4 --set parallel.expert_parallel=2 --set parallel.placement=balanced \
+  --set parallel.placement_every=3
+for name in placed placed-replicas; do
+  same "$name"
+  grep -rqs "experts placed by load" "$work/$name" "$work/$name.log" || fail "$name: no expert moved"
+done
+
 # Stopped after ten steps, and resumed on another number of workers.
 train resumed 75 --workers 4 --set run.stop_after=10
 train resumed 0 --workers 3
