@@ -48,6 +48,15 @@ INSTANTIATE_TEST_SUITE_P(Layouts, LayoutInvariance,
                                   std::to_string(instance.param.threads) + "threads";
                          });
 
+TEST(LayoutInvarianceOfDispatch, ChunksAndNodesHaveTheBitsOfOneExchange) {
+  auto options = tiny_options(dataset());
+  options.dispatch = {.max_bytes = 4096, .hierarchical = true, .workers_per_node = 2};
+  for (const WorkerLayout& layout : {WorkerLayout{1, 1, 1}, WorkerLayout{3, 3, 1}, WorkerLayout{8, 4, 1}}) {
+    const TrainingRecord actual = train_inproc(options, dataset(), layout, kSteps);
+    EXPECT_TRUE(actual == expected()) << layout.workers << " workers";
+  }
+}
+
 // The comparison above means something only if the record notices a change.
 TEST(LayoutInvarianceRecord, NoticesAnotherSeed) {
   auto options = tiny_options(dataset());

@@ -160,9 +160,15 @@ Values Model::moe(const Parameters& parameters, const std::string& prefix, const
     const Values token = row_of(x, static_cast<std::int64_t>(t), hidden);
     for (std::size_t j = 0; j < routing.chosen[t].size(); ++j) {
       const int expert = routing.chosen[t][j];
-      const Values out = ffn(parameters, prefix + "experts/", expert, token);
+      if (!routing.admitted[t][j]) continue;
+      const double weight = routing.weights[t][j];
+      const bool on_input = options_.moe.router.weight_on == experts::WeightOn::kInput;
+      Values in = token;
+      for (double& value : in) value *= on_input ? weight : 1.0;
+      const Values out =
+          expert < options_.moe.experts ? ffn(parameters, prefix + "experts/", expert, in) : in;
       for (std::int64_t i = 0; i < hidden; ++i)
-        y[t * at(hidden) + at(i)] += routing.weights[t][j] * out[at(i)];
+        y[t * at(hidden) + at(i)] += (on_input ? 1.0 : weight) * out[at(i)];
     }
   }
   if (options_.moe.shared_experts > 0) {

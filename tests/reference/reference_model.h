@@ -43,6 +43,7 @@ struct Routing {
   std::vector<std::vector<int>> candidates;  // [tokens][slots], what weights are normalised over
   std::vector<std::vector<int>> chosen;      // [tokens][slots], without empty slots
   std::vector<Values> weights;               // [tokens][slots], of the chosen
+  std::vector<std::vector<bool>> admitted;   // [tokens][slots]: not dropped by a full expert
   std::vector<std::int64_t> counts, unbiased_counts;
   Values aux_loss;         // [aux losses], sums over tokens without coefficient
   double z_loss = 0.0;     // sum over tokens without coefficient
@@ -83,6 +84,7 @@ class Model {
 
  private:
   [[nodiscard]] std::string prefix(std::int64_t layer) const;
+  void admit(const std::vector<Values>& scores, Routing& routing) const;
   [[nodiscard]] double activate(double gate, double up) const;
   [[nodiscard]] std::vector<Values> router_logits(const Parameters& parameters, const std::string& prefix,
                                                   const Values& x, const Step& step,

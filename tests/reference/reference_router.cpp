@@ -177,6 +177,31 @@ void Model::choose(const Rows& logits, const Rows& scores, const Step& step, std
   }
 }
 
+/// Slot by slot, every expert takes tokens until it is full.
+void Model::admit(const Rows& scores, Routing& routing) const {
+  const auto& o = options_.moe;
+  const auto tokens = static_cast<double>(routing.chosen.size());
+  const bool limited = o.capacity.kind == experts::CapacityKind::kFactor;
+  const double places = limited ? std::ceil(static_cast<double>(o.top_k) * tokens /
+                                            static_cast<double>(o.experts) * o.capacity.factor)
+                                : std::numeric_limits<double>::infinity();
+  for (const auto& chosen : routing.chosen) routing.admitted.emplace_back(chosen.size(), true);
+  for (int expert = 0; expert < o.experts; ++expert) {
+    double taken = 0.0;
+    for (std::size_t slot = 0; slot < at(o.choices()); ++slot) {
+      std::vector<std::size_t> asking;
+      for (std::size_t t = 0; t < routing.chosen.size(); ++t) {
+        if (slot < routing.chosen[t].size() && routing.chosen[t][slot] == expert) asking.push_back(t);
+      }
+      if (o.capacity.drop_policy == experts::DropPolicy::kScore) {
+        std::ranges::stable_sort(
+            asking, [&](auto a, auto b) { return scores[a][at(expert)] > scores[b][at(expert)]; });
+      }
+      for (const std::size_t t : asking) routing.admitted[t][slot] = taken++ < places;
+    }
+  }
+}
+
 Routing Model::route(const Parameters& parameters, const std::string& prefix, const Values& x,
                      const Step& step, std::size_t moe_layer, const Routing* fixed) const {
   const auto& o = options_.moe;
@@ -188,8 +213,10 @@ Routing Model::route(const Parameters& parameters, const std::string& prefix, co
   if (fixed != nullptr) {
     routing.candidates = fixed->candidates;
     routing.chosen = fixed->chosen;
+    routing.admitted = fixed->admitted;
   } else {
     choose(logits, scores, step, moe_layer, layer, routing);
+    admit(scores, routing);
   }
   for (std::size_t t = 0; t < logits.size(); ++t) {
     routing.weights.push_back(weights_of(o, logits[t], scores[t], routing.candidates[t], routing.chosen[t]));

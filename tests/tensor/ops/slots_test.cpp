@@ -130,6 +130,28 @@ TEST_P(SlotsTest, ScatterAddsSlotsInOrder) {
   }
 }
 
+TEST_P(SlotsTest, SlotProductsAreAddedWhereASlotIsNotEmpty) {
+  std::optional<StridedMatrix> once;
+  for (const int threads : {1, 2, 3}) {
+    auto out = weights_.copy();
+    auto expected = weights_.copy();
+    add_slot_products(Execution{threads}, dout_.view(), y_.view(), slots_.view(), out.view());
+    reference::add_slot_products<float>(dout_.matrix(), y_.matrix(), integer_matrix(slots_.view()),
+                                        expected.matrix());
+    testing::expect_near(out, expected, 1e-4F);
+    if (!once) once = out.copy();
+    EXPECT_TRUE(out.same_bits(*once));
+  }
+}
+
+TEST_P(SlotsTest, CombineMayAddToItsOwnOutput) {
+  auto out = base_.copy();
+  StridedMatrix apart(tokens_, hidden_);
+  combine_rows(Execution{2}, y_.view(), slots_.view(), weights_.view(), out.view(), out.view());
+  combine_rows(Execution{2}, y_.view(), slots_.view(), weights_.view(), base_.view(), apart.view());
+  EXPECT_TRUE(out.same_bits(apart));
+}
+
 TEST_P(SlotsTest, GatherCopiesTheNamedRows) {
   std::vector<std::int32_t> rows;
   for (std::int64_t i = 0; i < 2 * tokens_; ++i) rows.push_back(static_cast<std::int32_t>(i * 5 % tokens_));
