@@ -45,7 +45,8 @@ workers::DomainResult total_of(const workers::EvaluationResult& evaluation) {
   return total;
 }
 
-void print_json(const workers::EvaluationResult& evaluation) {
+/// experts: routed, per layer
+void print_json(const workers::EvaluationResult& evaluation, std::size_t experts) {
   const auto one = [](const Row& row) {
     return nlohmann::json{
         {"eval_loss", row.nats_per_token}, {"eval_bits_per_byte", row.bits_per_byte}, {"tokens", row.tokens}};
@@ -53,8 +54,8 @@ void print_json(const workers::EvaluationResult& evaluation) {
   nlohmann::json domains = nlohmann::json::object();
   for (const auto& [domain, result] : evaluation.domains) domains[domain] = one(row_of(result));
   nlohmann::json violations = nlohmann::json::array();
-  for (int layer = 0; layer < evaluation.counts.layers(); ++layer) {
-    violations.push_back(layout::max_violation(evaluation.counts.layer(layer)));
+  for (int layer = 0; layer < evaluation.load.counts.layers(); ++layer) {
+    violations.push_back(layout::max_violation(evaluation.load.counts.layer(layer).first(experts)));
   }
   const nlohmann::json all{{"total", one(row_of(total_of(evaluation)))},
                            {"domains", domains},
@@ -76,7 +77,8 @@ int evaluate(const EvalArguments& arguments) {
   LoadedModel model(arguments.path, 2, arguments.threads, arguments.corpus);
   workers::Evaluator evaluator(model.trainer(), model.data().heldout);
   const workers::EvaluationResult evaluation = evaluator.evaluate(arguments.sequences);
-  arguments.json ? print_json(evaluation) : print_table(evaluation);
+  const auto experts = static_cast<std::size_t>(model.config().model.moe.experts);
+  arguments.json ? print_json(evaluation, experts) : print_table(evaluation);
   return kSuccess;
 }
 

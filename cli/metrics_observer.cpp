@@ -13,6 +13,11 @@ dashboard::LayerRecord layer_record(const comm::LayerLoad& load,
   return {.layer = load.layer,
           .counts = load.counts,
           .bias = load.bias,
+          .dropped = load.dropped,
+          .zero_compute = load.zero_compute,
+          .aux_losses = load.aux_loss,
+          .domains = load.domains,
+          .co_activation = load.co_activation,
           .metrics = {{"max_violation_batch", statistics.max_violation_batch},
                       {"max_violation_window", statistics.max_violation_window},
                       {"load_entropy", statistics.load_entropy},
@@ -21,7 +26,11 @@ dashboard::LayerRecord layer_record(const comm::LayerLoad& load,
                       {"load_p50", statistics.load_p50},
                       {"load_p95", statistics.load_p95},
                       {"bias_min", statistics.bias_min},
-                      {"bias_max", statistics.bias_max}}};
+                      {"bias_max", statistics.bias_max},
+                      {"router_z", statistics.router_z},
+                      {"drop_ratio", statistics.drop_ratio},
+                      {"zero_compute_ratio", statistics.zero_compute_ratio},
+                      {"aux_loss_layer", statistics.aux_loss_layer}}};
 }
 
 dashboard::DomainEvaluation domain_evaluation(const coordinator::LossSummary& loss) {

@@ -138,7 +138,9 @@ class TrainingRun::Implementation {
         hub_({.name = request_.config.run.name,
               .folder = {},
               .steps = request_.config.run.steps,
-              .workers = *request_.config.parallel.workers}),
+              .workers = *request_.config.parallel.workers,
+              .epoch = 0,
+              .domains = corpus_.domains}),
         terminal_(std::cout,
                   request_.under_mpi ? coordinator::TerminalOptions()
                                      : coordinator::TerminalOptions::detect(stdout),

@@ -18,6 +18,7 @@ namespace troupe::cli {
 struct CorpusFacts {
   std::int64_t vocab_size = 0;  // as configured, or the tokenizer's, padded to a multiple of 128
   std::string tokenizer_hash;
+  std::vector<std::string> domains;  // names
 };
 /// Throws kConfig when the corpus is missing (naming the command that prepares it), or has more tokens
 /// than a configured vocab_size.

@@ -24,6 +24,7 @@ class Rules {
     check_data();
     check_attention();
     check_experts();
+    check_co_activation();
     check_balancer();
     check_aux_losses();
     check_selection();
@@ -99,6 +100,21 @@ class Rules {
             "with top_k: 1 a softmax over the chosen expert is always 1 and the router gets no gradient");
     require(!router.softmax_after_topk || router.score == experts::Score::kSoftmax,
             "model.moe.router.softmax_after_topk", "softmax_after_topk needs score: softmax");
+  }
+
+  void check_co_activation() {
+    const auto& model = config_.model;
+    const std::int64_t layers = std::max<std::int64_t>(0, model.layers - model.moe.first_dense_layers);
+    constexpr std::int64_t kMostPairs = std::int64_t{1} << 20;
+    require(!model.moe.co_activation || layers * model.moe.experts * model.moe.experts <= kMostPairs,
+            "model.moe.co_activation",
+            "co_activation counts layers * experts^2 pairs, which are summed over all workers in every step: "
+            "at most {}, not {}",
+            kMostPairs, layers * model.moe.experts * model.moe.experts);
+    require(!model.moe.co_activation || model.moe.top_k > 1 ||
+                model.moe.router.selection == experts::Selection::kExpertChoice,
+            "model.moe.co_activation",
+            "with top_k: 1 no token chooses two experts: there is nothing to count");
   }
 
   void check_balancer() {

@@ -1,6 +1,7 @@
 #include "coordinator/load_monitor.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/error.h"
 #include "layout/load_counts.h"
@@ -10,6 +11,27 @@ namespace {
 
 void add(std::vector<std::int64_t>& sum, std::span<const std::int64_t> counts, std::int64_t sign) {
   for (std::size_t expert = 0; expert < sum.size(); ++expert) sum[expert] += sign * counts[expert];
+}
+
+double sum(std::span<const std::int64_t> values) {
+  return static_cast<double>(std::accumulate(values.begin(), values.end(), std::int64_t{0}));
+}
+
+double ratio(double part, double whole) { return whole > 0.0 ? part / whole : 0.0; }
+
+void check_tables(const comm::LayerLoad& load) {
+  const std::size_t experts = load.counts.size();
+  const bool sound = experts > 0 && (load.bias.empty() || load.bias.size() == experts) &&
+                     (load.dropped.empty() || load.dropped.size() == experts) &&
+                     load.domains.size() % experts == 0 &&
+                     (load.co_activation.empty() || load.co_activation.size() == experts * experts);
+  if (sound) return;
+  throw Error(
+      ErrorCode::kCorrupt,
+      "layer {}: a worker reports tables of {} biases, {} drops, {} domain counts and {} pairs for {} "
+      "experts",
+      load.layer, load.bias.size(), load.dropped.size(), load.domains.size(), load.co_activation.size(),
+      experts);
 }
 
 }  // namespace
@@ -22,6 +44,7 @@ std::vector<LayerLoadStatistics> LoadMonitor::observe(std::span<const comm::Laye
 }
 
 LayerLoadStatistics LoadMonitor::observe(Layer& layer, const comm::LayerLoad& load) {
+  check_tables(load);
   remember(layer, load);
   LayerLoadStatistics result;
   result.layer = load.layer;
@@ -37,6 +60,13 @@ LayerLoadStatistics LoadMonitor::observe(Layer& layer, const comm::LayerLoad& lo
     result.bias_min = least;
     result.bias_max = most;
   }
+  const double routed = sum(load.counts);
+  const auto zero = static_cast<double>(load.zero_compute);
+  result.router_z = load.router_z;
+  result.drop_ratio = ratio(sum(load.dropped), routed);
+  result.zero_compute_ratio = ratio(zero, routed + zero);
+  for (const double loss : load.aux_loss)
+    result.aux_loss_layer += loss / static_cast<double>(load.aux_loss.size());
   return result;
 }
 

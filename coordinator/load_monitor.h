@@ -21,6 +21,10 @@ struct LayerLoadStatistics {
   double load_p95 = 0.0;
   float bias_min = 0.0F;
   float bias_max = 0.0F;
+  double router_z = 0.0;
+  double drop_ratio = 0.0;          // dropped pairs over pairs routed to experts
+  double zero_compute_ratio = 0.0;  // pairs routed to zero-compute experts over all pairs
+  double aux_loss_layer = 0.0;      // mean over the auxiliary losses, without coefficients
   bool operator==(const LayerLoadStatistics&) const = default;
 };
 
@@ -32,7 +36,8 @@ class LoadMonitor {
   static constexpr std::int64_t kDeadWindow = 100;
 
   /// One entry per layer of `loads`, in its order. Steps arrive ascending, each once.
-  /// Throws kInternal when a layer's number of experts changes.
+  /// Throws kInternal when a layer's number of experts changes, and kCorrupt when a table of a layer is not
+  /// as wide as its counts ask for.
   [[nodiscard]] std::vector<LayerLoadStatistics> observe(std::span<const comm::LayerLoad> loads);
 
  private:

@@ -38,6 +38,7 @@ Answer route(std::string_view path, const MetricsHub& hub, bool per_expert_metri
   if (path == "/api/state") return {200, std::string(kJson), hub.state_json()};
   if (path == "/api/history") return {200, std::string(kJson), hub.history_json()};
   if (path == "/api/loads") return {200, std::string(kJson), hub.loads_json()};
+  if (path == "/api/shares") return {200, std::string(kJson), hub.shares_json()};
   if (path == "/metrics") return {200, std::string(kPrometheus), hub.prometheus(per_expert_metrics)};
   return plain(404, "There is nothing here.\n");
 }

@@ -21,6 +21,11 @@ json to_json(const LayerRecord& layer) {
   json result = numbers(layer.metrics);
   result["layer"] = layer.layer;
   result["counts"] = layer.counts;
+  if (!layer.dropped.empty()) result["dropped"] = layer.dropped;
+  if (layer.zero_compute > 0) result["zero_compute"] = layer.zero_compute;
+  if (!layer.aux_losses.empty()) result["aux_losses"] = layer.aux_losses;
+  if (!layer.domains.empty()) result["domain_counts"] = layer.domains;
+  if (!layer.co_activation.empty()) result["co_activation"] = layer.co_activation;
   return result;
 }
 

@@ -47,7 +47,8 @@ json step_json(const StepRecord& step) {
     layers.push_back({{"layer", layer.layer},
                       {"metrics", numbers(layer.metrics)},
                       {"load", relative_load(layer.counts)},
-                      {"bias", layer.bias}});
+                      {"bias", layer.bias},
+                      {"shares", !layer.domains.empty() || !layer.co_activation.empty()}});
   }
   return {{"time", step.time},
           {"step", step.step},
@@ -74,6 +75,7 @@ void MetricsHub::record(const StepRecord& step) {
     latest_ = step;
     keep_curve_point(step);
     keep_load_frame(step);
+    keep_shares(step);
   }
   publish("step", event);
 }
@@ -179,6 +181,16 @@ void MetricsHub::keep_load_frame(const StepRecord& step) {
   frames_.push_back(std::move(frame));
 }
 
+void MetricsHub::keep_shares(const StepRecord& step) {
+  const auto keep = [&](const std::vector<std::int64_t>& counts, Table& table) {
+    if (!counts.empty()) table = {step.step, counts};
+  };
+  for (const LayerRecord& layer : step.layers) {
+    keep(layer.domains, shares_[layer.layer].domains);
+    keep(layer.co_activation, shares_[layer.layer].co_activation);
+  }
+}
+
 void MetricsHub::publish(const std::string& event, const std::string& data) {
   std::function<void()> listener;
   {
@@ -204,7 +216,8 @@ std::string MetricsHub::state_json() const {
                  {"folder", info_.folder},
                  {"steps", info_.steps},
                  {"world_size", info_.workers},
-                 {"epoch", info_.epoch}}},
+                 {"epoch", info_.epoch},
+                 {"domains", info_.domains}}},
                {"state", state_},
                {"step", step_json(latest_)},
                {"workers", array_of(workers_)},
@@ -233,6 +246,18 @@ std::string MetricsHub::loads_json() const {
   json frames = json::array();
   for (const LoadFrame& frame : frames_) frames.push_back({{"step", frame.step}, {"load", frame.load}});
   return dump({{"layers", layers}, {"frames", frames}});
+}
+
+std::string MetricsHub::shares_json() const {
+  const std::scoped_lock lock(mutex_);
+  const auto table = [](const Table& one) { return json{{"step", one.step}, {"counts", one.counts}}; };
+  json layers = json::array();
+  for (const auto& [layer, shares] : shares_) {
+    layers.push_back({{"layer", layer},
+                      {"domains", table(shares.domains)},
+                      {"co_activation", table(shares.co_activation)}});
+  }
+  return dump({{"layers", layers}});
 }
 
 std::string MetricsHub::prometheus(bool per_expert) const {

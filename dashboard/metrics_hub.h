@@ -41,6 +41,9 @@ class MetricsHub {
   [[nodiscard]] std::string history_json() const;
   /// {"layers": […], "frames": [{"step", "load": [[…]]}]}: c / mean(c) by layer and expert.
   [[nodiscard]] std::string loads_json() const;
+  /// {"layers": [{"layer", "domains": {"step", "counts"}, "co_activation": {"step", "counts"}}]}: the newest
+  /// tables, which not every step brings.
+  [[nodiscard]] std::string shares_json() const;
   /// Prometheus' text format 0.0.4.
   [[nodiscard]] std::string prometheus(bool per_expert) const;
 
@@ -59,6 +62,15 @@ class MetricsHub {
     std::int64_t seen = 0;
     bool keep_next() { return seen++ % stride == 0; }
   };
+  // The newest tables of a layer.
+  struct Table {
+    std::int64_t step = 0;
+    std::vector<std::int64_t> counts;
+  };
+  struct Shares {
+    Table domains;        // [domains * experts]
+    Table co_activation;  // [experts * experts]
+  };
   struct LoadFrame {
     std::int64_t step;
     std::vector<std::vector<float>> load;  // [layers][experts]
@@ -66,6 +78,7 @@ class MetricsHub {
 
   void keep_curve_point(const StepRecord& step);
   void keep_load_frame(const StepRecord& step);
+  void keep_shares(const StepRecord& step);
   void publish(const std::string& event, const std::string& json);
 
   mutable std::mutex mutex_;
@@ -77,6 +90,7 @@ class MetricsHub {
   std::map<std::string, std::vector<double>> curves_;  // each as long as curve_steps_; NaN where missing
   Thinning frame_thinning_;
   std::vector<LoadFrame> frames_;
+  std::map<std::int64_t, Shares> shares_;  // by layer
   std::vector<EvaluationRecord> evaluations_;
   std::deque<SampleRecord> samples_;
   std::vector<CheckpointRecord> checkpoints_;

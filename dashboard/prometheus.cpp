@@ -81,6 +81,10 @@ constexpr Metric kLayerMetrics[] = {
     {"load_p95", "95 % quantile over experts of c / mean(c)."},
     {"bias_min", "Smallest balance bias."},
     {"bias_max", "Largest balance bias."},
+    {"router_z", "Mean squared log-sum-exp of router logits."},
+    {"drop_ratio", "Dropped pairs over pairs routed to experts."},
+    {"zero_compute_ratio", "Pairs routed to zero-compute experts over all pairs."},
+    {"aux_loss_layer", "Auxiliary losses of the layer, their mean without coefficients."},
 };
 
 std::optional<double> find(const std::map<std::string, double>& values, const char* name) {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "experts/pass.h"
+#include "experts/router/routing_tape.h"
 #include "layout/load_statistics.h"
 #include "tensor/tensor.h"
 
@@ -12,12 +13,13 @@ namespace troupe::model {
 /// Sequences that are computed together. tokens = sequences * sequence_length, or 0: a worker without
 /// a lane in the last wave joins the collectives with nothing. All views: [tokens] i32.
 struct MicrobatchInput {
-  ConstTensorView tokens;         // ids
-  ConstTensorView targets;        // next token's id; -1: masked, no loss
-  ConstTensorView positions;      // position in the document, for RoPE
-  ConstTensorView first_visible;  // first position of the same sequence that a token sees
-  ConstTensorView domains = {};   // of each token; may be empty
-  std::int64_t first_token = 0;   // number in the run of the first token; the others follow
+  ConstTensorView tokens;          // ids
+  ConstTensorView targets;         // next token's id; -1: masked, no loss
+  ConstTensorView positions;       // position in the document, for RoPE
+  ConstTensorView first_visible;   // first position of the same sequence that a token sees
+  ConstTensorView domains = {};    // of each target's document; may be empty
+  experts::RoutingTape tape = {};  // choices to keep or to follow
+  std::int64_t first_token = 0;    // number in the run of the first token; the others follow
 };
 
 /// What is equal for all microbatches of a step, on all workers. Rows of the MoE layers, in order.

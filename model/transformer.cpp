@@ -164,12 +164,14 @@ class Transformer::Implementation {
     TROUPE_CHECK(tokens <= shape_.max_tokens && tokens % shape_.sequence_length == 0,
                  "a microbatch of {} tokens: at most {}, in sequences of {}", tokens, shape_.max_tokens,
                  shape_.sequence_length);
-    return {as_integers(input.tokens, tokens, "tokens"),
-            with_targets ? as_integers(input.targets, tokens, "targets") : ConstTensorView(),
-            as_integers(input.positions, tokens, "positions"),
-            as_integers(input.first_visible, tokens, "first_visible"),
-            input.domains,
-            input.first_token};
+    return {
+        as_integers(input.tokens, tokens, "tokens"),
+        with_targets ? as_integers(input.targets, tokens, "targets") : ConstTensorView(),
+        as_integers(input.positions, tokens, "positions"),
+        as_integers(input.first_visible, tokens, "first_visible"),
+        input.domains.data() == nullptr ? ConstTensorView() : as_integers(input.domains, tokens, "domains"),
+        input.tape,
+        input.first_token};
   }
 
   void check_gradients(const WaveContext& wave, const Gradients& gradients) const {
@@ -207,7 +209,8 @@ class Transformer::Implementation {
             {step.seed, input.first_token, shape_.sequence_length, input.domains}};
   }
 
-  [[nodiscard]] experts::RouterStep router_step(const StepContext& step, std::int64_t layer) const {
+  [[nodiscard]] experts::RouterStep router_step(const StepContext& step, std::int64_t layer,
+                                                const experts::RoutingTape& tape = {}) const {
     if (!is_moe_layer(options_, layer)) return {};
     const std::int64_t index = moe_index(options_, layer);
     const std::int64_t choices = options_.moe.choices();
@@ -217,7 +220,8 @@ class Transformer::Implementation {
             step.aux_coefficients,
             step.routed_tokens,
             layer_of(step.running_counts, index, choices),
-            layer_of(step.running_unbiased_counts, index, choices)};
+            layer_of(step.running_unbiased_counts, index, choices),
+            tape.layer(index, moe_layers(options_))};
   }
 
   [[nodiscard]] experts::RouterSums router_sums(MicrobatchResult& result, std::int64_t layer) const {
@@ -264,8 +268,9 @@ class Transformer::Implementation {
   void forward_block(const Pass& pass, const MicrobatchInput& input, const StepContext& step,
                      std::int64_t layer, ConstTensorView x, TensorView y, MicrobatchResult& result) {
     const auto index = static_cast<std::size_t>(layer);
-    blocks_[index].forward(pass, x, {input.positions, input.first_visible}, router_step(step, layer),
-                           router_sums(result, layer), saved_[index], y);
+    blocks_[index].forward(pass, x, {input.positions, input.first_visible},
+                           router_step(step, layer, input.tape), router_sums(result, layer), saved_[index],
+                           y);
   }
 
   void backward_body(const Pass& pass, const MicrobatchInput& input, const StepContext& step,

@@ -10,7 +10,7 @@ model::MicrobatchInput as_input(const data::Sequences& sequences) {
           .targets = {sequences.targets.data(), shape},
           .positions = {sequences.positions.data(), shape},
           .first_visible = {sequences.first_visible.data(), shape},
-          .domains = {}};
+          .domains = {sequences.domains.data(), shape}};
 }
 
 BatchLoader::BatchLoader(const data::TokenDataset& dataset, const data::SequenceOrder& order,

@@ -22,7 +22,7 @@ struct Evaluator::Run {
   std::int64_t microbatches;
   std::int64_t domains;
   std::vector<std::int64_t> numbers;  // sequences of the current microbatch
-  StepExchange exchange;  // counts: [moe layers * experts], tokens [domains], bytes [domains]; values: nats
+  StepExchange exchange;              // counts: load, tokens [domains], bytes [domains]; values: nats
 };
 
 Evaluator::Evaluator(Trainer& trainer, const data::TokenDataset& heldout)
@@ -33,7 +33,7 @@ Evaluator::Evaluator(Trainer& trainer, const data::TokenDataset& heldout)
                                           trainer.options().data.sequence_length)) {}
 
 EvaluationResult Evaluator::evaluate(std::int64_t sequences) {
-  const auto loads = static_cast<std::int64_t>(result_.load.counts.all().size());
+  const auto loads = result_.load.size();
   Run run(trainer_, heldout_, sequences, loads);
   const comm::Communicator& world = trainer_.groups().world;
   for (std::int64_t first = 0; first < run.microbatches; first += world.size()) {
@@ -41,9 +41,9 @@ EvaluationResult Evaluator::evaluate(std::int64_t sequences) {
   }
   run.exchange.reduce(trainer_.groups().world);
 
-  EvaluationResult evaluation{.domains = {}, .counts = result_.load.counts};
+  EvaluationResult evaluation{.domains = {}, .load = result_.load};
   const auto counts = run.exchange.counts();
-  std::ranges::copy(counts.first(static_cast<std::size_t>(loads)), evaluation.counts.all().begin());
+  evaluation.load.assign(counts.first(static_cast<std::size_t>(loads)));
   for (std::int64_t domain = 0; domain < run.domains; ++domain) {
     DomainResult sum{.tokens = counts[static_cast<std::size_t>(loads + domain)],
                      .bytes = counts[static_cast<std::size_t>(loads + run.domains + domain)]};
@@ -70,16 +70,16 @@ void Evaluator::evaluate_microbatch(Run& run, std::int64_t microbatch) {
                             result_);
 
   const auto counts = run.exchange.counts();
-  const auto loads = result_.load.counts.all();
-  for (std::size_t i = 0; i < loads.size(); ++i) counts[i] += loads[i];
+  const auto loads = static_cast<std::size_t>(result_.load.size());
+  result_.load.add_to(counts.first(loads));
   const std::int64_t valid = std::min(run.micro_batch, run.order.size() - microbatch * run.micro_batch);
   std::vector<double> nats(static_cast<std::size_t>(run.domains));
   for (std::size_t t = 0; t < static_cast<std::size_t>(valid * sequences.length); ++t) {
     if (sequences.targets[t] == data::kMaskedTarget) continue;
     const auto domain = static_cast<std::size_t>(sequences.domains[t]);
     nats[domain] += token_nll_[t];
-    ++counts[loads.size() + domain];
-    counts[loads.size() + nats.size() + domain] +=
+    ++counts[loads + domain];
+    counts[loads + nats.size() + domain] +=
         heldout_.header().token_bytes[static_cast<std::size_t>(sequences.targets[t])];
   }
   for (std::int64_t d = 0; d < run.domains; ++d) {

@@ -6,7 +6,7 @@
 
 #include "data/evaluation_order.h"
 #include "data/token_dataset.h"
-#include "layout/load_counts.h"
+#include "layout/load_statistics.h"
 #include "workers/trainer.h"
 
 namespace troupe::workers {
@@ -19,7 +19,7 @@ struct DomainResult {
 
 struct EvaluationResult {
   std::map<std::string, DomainResult> domains;
-  layout::LoadCounts counts;  // over the evaluation set
+  layout::LoadStatistics load;  // over the evaluation set
 };
 
 /// Loss on held-out text, by domain: full-shape microbatches, no training state changes, the same

@@ -27,10 +27,20 @@ std::int64_t microbatches(const layout::BatchShape& batch) {
   return static_cast<std::int64_t>(batch.turns) * batch.grad_lanes;
 }
 
-model::TransformerShape shape_of(const TrainingOptions& options) {
+// Load by domain is counted where its integers, which are reduced every step, cost next to nothing.
+constexpr std::int64_t kDomainWords = std::int64_t{1} << 16;
+
+int counted_domains(const TrainingOptions& options, const data::TokenDataset& dataset) {
+  const std::int64_t domains = std::ssize(dataset.header().domain_names);
+  const std::int64_t words = domains * model::moe_layers(options.model) * options.model.moe.choices();
+  return words <= kDomainWords ? static_cast<int>(domains) : 0;
+}
+
+model::TransformerShape shape_of(const TrainingOptions& options, int domains) {
   return {.vocab_size = options.vocab_size,
           .sequence_length = options.data.sequence_length,
-          .max_tokens = options.batch.micro_batch * options.data.sequence_length};
+          .max_tokens = options.batch.micro_batch * options.data.sequence_length,
+          .domains = domains};
 }
 
 // Later turns need room for a microbatch's gradient beside the lane's, and so do collectives that a
@@ -76,6 +86,7 @@ Trainer::Trainer(const TrainingOptions& options, const layout::Layout& layout, c
       partition_(options.model, options.vocab_size, layout, world.rank()),
       state_(options, partition_),
       loader_(dataset, order, options.data.sequence_length, options.data.document_mask, options.batch),
+      domains_(counted_domains(options, dataset)),
       model_(make_model()),
       result_(model_->make_result()),
       chunk_sums_(partition_.global),
@@ -97,12 +108,14 @@ Trainer::Trainer(const TrainingOptions& options, const layout::Layout& layout, c
       chunk_values_(static_cast<std::size_t>(chunk_sums_.chunks())) {
   step_.load = result_.load;
   step_.aux_loss.resize(options.model.moe.aux_loss.size());
+  step_.layer_aux_loss.resize(result_.aux_loss.size());
+  step_.layer_router_z.resize(result_.router_z_loss.size());
 }
 
 std::unique_ptr<model::Transformer> Trainer::make_model() const {
   const auto moe_layers = static_cast<std::size_t>(model::moe_layers(options_.model));
   return std::make_unique<model::Transformer>(
-      options_.model, shape_of(options_), partition_.dense, partition_.experts,
+      options_.model, shape_of(options_, domains_), partition_.dense, partition_.experts,
       experts::ModelExpertGroup{*groups_.expert_group, layout_.placements(moe_layers), options_.dispatch},
       Execution{options_.threads}, clock_);
 }
@@ -257,13 +270,20 @@ void Trainer::sum_losses(std::int64_t target_tokens) {
   double log_z_squared = 0.0;
   double router_z = 0.0;
   std::ranges::fill(step_.aux_loss, 0.0);
+  std::ranges::fill(step_.layer_aux_loss, 0.0);
+  std::ranges::fill(step_.layer_router_z, 0.0);
   for (std::int64_t microbatch = 0; microbatch < microbatches(options_.batch); ++microbatch) {
     std::int64_t at = microbatch * values_per_microbatch();
     nll += exchange_.value(at++);
     log_z_squared += exchange_.value(at++);
-    for (std::size_t i = 0; i < result_.aux_loss.size(); ++i)
-      step_.aux_loss[i % losses] += exchange_.value(at++);
-    for (std::size_t i = 0; i < result_.router_z_loss.size(); ++i) router_z += exchange_.value(at++);
+    for (std::size_t i = 0; i < result_.aux_loss.size(); ++i) {
+      step_.aux_loss[i % losses] += exchange_.value(at);
+      step_.layer_aux_loss[i] += exchange_.value(at++) / routed;
+    }
+    for (double& layer_z : step_.layer_router_z) {
+      router_z += exchange_.value(at);
+      layer_z += exchange_.value(at++) / routed;
+    }
   }
   step_.loss_lm = nll / tokens;
   step_.loss_z = log_z_squared / tokens;

@@ -21,12 +21,14 @@ namespace troupe::workers {
 /// What one training step yields; the same on every worker, but for seconds.
 struct StepResult {
   std::int64_t step = 0;
-  bool skipped = false;          // a value was not finite: the state did not change
-  double loss = 0.0;             // everything that was minimised
-  double loss_lm = 0.0;          // nats per predicted token
-  double loss_z = 0.0;           // mean log²Z, without its coefficient
-  std::vector<double> aux_loss;  // [aux losses], mean over layers, without coefficient; 1 = balanced
-  double router_z_loss = 0.0;    // mean over layers, without its coefficient
+  bool skipped = false;                // a value was not finite: the state did not change
+  double loss = 0.0;                   // everything that was minimised
+  double loss_lm = 0.0;                // nats per predicted token
+  double loss_z = 0.0;                 // mean log²Z, without its coefficient
+  std::vector<double> aux_loss;        // [aux losses], mean over layers, without coefficient; 1 = balanced
+  double router_z_loss = 0.0;          // mean over layers, without its coefficient
+  std::vector<double> layer_aux_loss;  // [moe layers, aux losses], as aux_loss
+  std::vector<double> layer_router_z;  // [moe layers], as router_z_loss
   double grad_norm = 0.0;
   double learning_rate = 0.0;
   layout::LoadStatistics load;  // global
@@ -92,6 +94,7 @@ class Trainer {
   Partition partition_;
   TrainingState state_;
   BatchLoader loader_;
+  int domains_;  // by which the load is counted; 0: not
   std::unique_ptr<model::Transformer> model_;
   model::MicrobatchResult result_;
   optimizer::ChunkSums chunk_sums_;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/log.h"
 #include "data/tokenizer/tokenizer_json.h"
@@ -13,6 +14,8 @@
 
 namespace troupe::workers {
 namespace {
+
+constexpr std::int64_t kShareSteps = 10;
 
 bool contains(const std::vector<std::int64_t>& steps, std::int64_t step) {
   return std::ranges::binary_search(steps, step);
@@ -56,6 +59,30 @@ std::map<std::string, double> metrics_of(const StepResult& result, const Trainin
   };
   add_aux_losses(result.aux_loss, losses, metrics);
   return metrics;
+}
+
+void add_losses(const StepResult& result, std::vector<comm::LayerLoad>& loads) {
+  const std::size_t losses = result.aux_loss.size();
+  for (std::size_t layer = 0; layer < loads.size(); ++layer) {
+    const auto layer_losses = std::span(result.layer_aux_loss).subspan(layer * losses, losses);
+    loads[layer].aux_loss.assign(layer_losses.begin(), layer_losses.end());
+    loads[layer].router_z = result.layer_router_z[layer];
+  }
+}
+
+void add(std::span<const std::int64_t> values, std::span<std::int64_t> into) {
+  std::ranges::transform(values, into, into.begin(), std::plus());
+}
+
+/// rows: [rows * choices]; returns [rows * experts]
+std::vector<std::int64_t> routed_columns(std::span<const std::int64_t> rows, const experts::MoeOptions& moe) {
+  std::vector<std::int64_t> result;
+  const auto choices = static_cast<std::size_t>(moe.choices());
+  for (std::size_t begin = 0; begin < rows.size(); begin += choices) {
+    const auto row = rows.subspan(begin, static_cast<std::size_t>(moe.experts));
+    result.insert(result.end(), row.begin(), row.end());
+  }
+  return result;
 }
 
 std::map<std::string, double> phases_of(const StepResult::Seconds& seconds) {
@@ -145,7 +172,7 @@ void TrainingLoop::evaluate(std::int64_t step, std::int64_t sequences) {
   control_.set_activity(step, "evaluating");
   const EvaluationResult result = evaluator_.evaluate(sequences);
   if (rank_ != 0) return;
-  comm::EvaluationFinished message{.step = step, .domains = {}, .loads = loads(result.counts)};
+  comm::EvaluationFinished message{.step = step, .domains = {}, .loads = loads(result.load)};
   for (const auto& [domain, sum] : result.domains) {
     message.domains[domain] = {.nats = sum.nats, .tokens = sum.tokens, .bytes = sum.bytes};
   }
@@ -200,24 +227,50 @@ void TrainingLoop::report(const StepResult& result) {
     message.tokens_total = trainer_.state().counters.tokens;
     message.metrics = metrics_of(result, trainer_.state().counters, batch_tokens, skipped_steps_,
                                  options.model.moe.aux_loss);
-    message.loads = loads(result.load.counts);
+    message.loads = loads(result.load);
+    add_losses(result, message.loads);
+    add_shares(result, message.loads);
   }
   control_.report(std::move(message));
 }
 
-std::vector<comm::LayerLoad> TrainingLoop::loads(const layout::LoadCounts& counts) const {
+std::vector<comm::LayerLoad> TrainingLoop::loads(const layout::LoadStatistics& load) const {
   std::vector<comm::LayerLoad> result;
+  const auto& options = trainer_.options().model;
   const auto bias = trainer_.state().bias();
-  const auto experts = static_cast<std::size_t>(trainer_.options().model.moe.experts);
-  const auto columns = static_cast<std::size_t>(counts.columns());
-  for (int layer = 0; layer < counts.layers(); ++layer) {
-    const auto row = counts.layer(layer).first(experts);
+  const auto experts = static_cast<std::size_t>(options.moe.experts);
+  const auto columns = static_cast<std::size_t>(load.counts.columns());
+  for (int layer = 0; layer < load.counts.layers(); ++layer) {
+    const auto all = load.counts.layer(layer);
+    const auto dropped = load.dropped.layer(layer);
     const auto layer_bias = bias.subspan(static_cast<std::size_t>(layer) * columns, experts);
-    result.push_back({.layer = model::layer_of_moe(trainer_.options().model, layer),
-                      .counts = {row.begin(), row.end()},
-                      .bias = {layer_bias.begin(), layer_bias.end()}});
+    comm::LayerLoad one;
+    one.layer = model::layer_of_moe(options, layer);
+    one.counts.assign(all.begin(), all.begin() + std::ssize(layer_bias));
+    one.bias.assign(layer_bias.begin(), layer_bias.end());
+    one.zero_compute = std::accumulate(all.begin() + std::ssize(layer_bias), all.end(), std::int64_t{0});
+    one.dropped.assign(dropped.begin(), dropped.end());
+    result.push_back(std::move(one));
   }
   return result;
+}
+
+/// The wide tables, every few steps: they change slowly, and a report of each would be mostly of them.
+void TrainingLoop::add_shares(const StepResult& result, std::vector<comm::LayerLoad>& loads) {
+  if (untold_.size() != result.load.size()) {
+    untold_ = result.load;
+  } else {
+    add(result.load.domains.all(), untold_.domains.all());
+    add(result.load.co_activation.all(), untold_.co_activation.all());
+  }
+  if (result.step % kShareSteps != 0 && result.step != trainer_.options().steps) return;
+  for (int layer = 0; layer < untold_.counts.layers(); ++layer) {
+    comm::LayerLoad& load = loads[static_cast<std::size_t>(layer)];
+    load.domains = routed_columns(untold_.domains.layer(layer), trainer_.options().model.moe);
+    const auto pairs = untold_.co_activation.layer(layer);
+    load.co_activation.assign(pairs.begin(), pairs.end());
+  }
+  untold_.clear();
 }
 
 }  // namespace troupe::workers

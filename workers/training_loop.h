@@ -65,7 +65,8 @@ class TrainingLoop {
   void sample(std::int64_t step);
   void save(std::int64_t step);
   void report(const StepResult& result);
-  [[nodiscard]] std::vector<comm::LayerLoad> loads(const layout::LoadCounts& counts) const;
+  [[nodiscard]] std::vector<comm::LayerLoad> loads(const layout::LoadStatistics& load) const;
+  void add_shares(const StepResult& result, std::vector<comm::LayerLoad>& loads);
 
   EventOptions events_;
   LoopStorage storage_;
@@ -80,6 +81,7 @@ class TrainingLoop {
   comm::StepPlan plan_;
   std::int64_t saved_step_ = -1;
   std::int64_t skipped_steps_ = 0;
+  layout::LoadStatistics untold_;  // domains and co-activation of the steps since they were last told
 };
 
 }  // namespace troupe::workers

@@ -30,6 +30,12 @@ struct Description<LayerLoad> {
     archive("layer", load.layer);
     archive("counts", load.counts);
     archive("bias", load.bias);
+    archive("zero_compute", load.zero_compute);
+    archive("dropped", load.dropped);
+    archive("aux_loss", load.aux_loss);
+    archive("router_z", load.router_z);
+    archive("domains", load.domains);
+    archive("co_activation", load.co_activation);
   }
 };
 

@@ -1,11 +1,15 @@
 'use strict';
 
-// Layers × experts, coloured by log2 of load / mean: blue below, near-white at 1, orange above. The two ends
+// Rows (by default layers) × experts, coloured by log2 of load / mean: blue below, near-white at 1, orange above. The two ends
 // are told apart also by colour-blind eyes, and by lightness.
 class HeatMap {
-  constructor(canvas, note) {
+  // names: what a row and a cell are called
+  constructor(canvas, note, names = {}) {
     this.canvas = canvas;
     this.note = note;
+    this.rowName = names.row || ((layer) => `layer ${layer}`);
+    this.describeCell = names.cell ||
+      ((layer, expert, value) => `Layer ${layer}, expert ${expert}: ${value.toFixed(2)} × the mean load`);
     this.layers = [];
     this.load = [];
     this.selected = null;
@@ -53,7 +57,7 @@ class HeatMap {
     const gap = cell > 6 ? 1 : 0;
     this.load.forEach((row, y) => {
       context.fillStyle = ink;
-      context.fillText(`layer ${this.layers[y]}`, 2, y * height + height / 2);
+      context.fillText(this.rowName(this.layers[y]), 2, y * height + height / 2, left - 6);
       row.forEach((value, x) => this.drawCell(context, left + x * cell, y * height, cell - gap, height - gap, value));
     });
     context.fillStyle = ink;
@@ -108,6 +112,6 @@ class HeatMap {
   describe() {
     if (!this.selected || !this.load[this.selected.y]) return;
     const {x, y} = this.selected;
-    this.note.textContent = `Layer ${this.layers[y]}, expert ${x}: ${this.load[y][x].toFixed(2)} × the mean load`;
+    this.note.textContent = this.describeCell(this.layers[y], x, this.load[y][x]);
   }
 }

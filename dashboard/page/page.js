@@ -12,6 +12,9 @@ const curves = {
   'chart-rate': ['learning_rate'],
   'chart-speed': ['tokens_per_second'],
   'chart-entropy': ['load_entropy'],
+  'chart-dropped': ['drop_ratio'],
+  'chart-zero': ['zero_compute_ratio'],
+  'chart-bias': ['bias_min', 'bias_max'],
 };
 const history = {steps: [], metrics: {}};
 const evaluations = new Map();  // step → loss
@@ -129,6 +132,7 @@ const heatMap = new HeatMap(byId('heat-map'), byId('heat-note'));
 let frames = [];
 let frameLayers = [];
 let following = true;
+let shares = null;
 
 function showFrame() {
   const slider = byId('frame');
@@ -150,6 +154,10 @@ function addFrame(step) {
   frames.push({step: step.step, load: step.layers.map((layer) => layer.load)});
   if (frames.length > 1024) frames = frames.filter((_, index) => index % 2 === 0);
   showFrame();
+}
+
+function addShares(step) {
+  if (step.layers.some((layer) => layer.shares)) shares.refresh().catch(() => {});  // the next one brings newer ones
 }
 
 // ---- tables ---------------------------------------------------------------------------------------
@@ -241,7 +249,7 @@ async function load(path) {
 function listen() {
   const source = new EventSource('api/events');
   const on = (name, handler) => source.addEventListener(name, (event) => handler(JSON.parse(event.data)));
-  on('step', (step) => { addPoint(step); showStep(step); addFrame(step); });
+  on('step', (step) => { addPoint(step); showStep(step); addFrame(step); addShares(step); });
   on('state', (event) => showState(event.state));
   on('workers', (event) => { workers = event.workers; showWorkers(); });
   on('phases', (event) => { phases[event.rank] = event.phase_seconds; showWorkers(); });
@@ -262,6 +270,8 @@ async function start() {
   history.metrics = curvesSoFar.metrics;
   state.evaluations.forEach(showEvaluation);
   makeCharts();
+  shares = new Shares(state.run.domains);
+  await shares.refresh();
   frames = loads.frames;
   frameLayers = loads.layers;
   showFrame();

@@ -5,6 +5,7 @@
 
 #include "experts/balancer/margins.h"
 #include "experts/router/capacity.h"
+#include "experts/router/tallies.h"
 #include "experts/rows.h"
 
 namespace troupe::experts {
@@ -31,6 +32,7 @@ RoutingResult Router::forward(const Pass& pass, ConstTensorView x, const RouterS
   routing.scores = pass.arena.allocate({tokens, options_.choices()});
   routing.log_sum_exp = pass.arena.allocate({tokens});
   choose_experts(pass, step, routing);
+  record_choices(routing.candidates, routing.chosen, step.tape);
   if (!sums.load.margins.empty())
     count_margins(pass, {selected_on(routing), routing.logits, step.bias}, options_.top_k, sums.load.margins);
   routing.dispatched = admit(pass, options_, routing.chosen, routing.scores, sums.load.dropped);
@@ -55,6 +57,7 @@ void Router::choose_experts(const Pass& pass, const RouterStep& step, RoutingRes
                        : routing.candidates;
   routing.weights = pass.arena.allocate({tokens, slots});
   const SelectionInput input{selected_on(routing), routing.logits, step.bias};
+  if (!step.tape.replay.empty()) return follow(pass, step.tape, routing);
   const ArenaScope scope(pass.arena);
   if (per_token != nullptr) {
     const TensorView scratch = pass.arena.allocate({token_blocks(tokens), per_token->scratch_size()});
@@ -70,6 +73,20 @@ void Router::choose_experts(const Pass& pass, const RouterStep& step, RoutingRes
   for_tokens(pass.execution, tokens, [&](std::int64_t token, std::int64_t) { score_token(routing, token); });
   selector_->select(pass, input, routing.candidates);
   for_tokens(pass.execution, tokens, [&](std::int64_t token, std::int64_t) { weigh_token(routing, token); });
+}
+
+/// A recorded choice, with weights from the current scores.
+void Router::follow(const Pass& pass, const RoutingTape& tape, const RoutingResult& routing) const {
+  replay_choices(tape, routing.candidates, routing.chosen);
+  for_tokens(pass.execution, routing.logits.rows(), [&](std::int64_t token, std::int64_t) {
+    score_token(routing, token);
+    weigh_token(routing, token);
+    const auto chosen = ids(routing.chosen, token);
+    const auto weights = row(routing.weights, token);
+    for (std::size_t j = 0; j < chosen.size(); ++j) {
+      if (chosen[j] < 0) weights[j] = 0.0F;
+    }
+  });
 }
 
 void Router::score_token(const RoutingResult& routing, std::int64_t token) const {
@@ -104,6 +121,7 @@ void Router::count(const Pass& pass, const RoutingResult& routing,
   }
   std::ranges::fill(load.unbiased, 0);
   if (counts_unbiased_) count_unbiased(pass, routing, load.unbiased);
+  tally(routing.chosen, pass.place.domains, load);
 }
 
 void Router::count_unbiased(const Pass& pass, const RoutingResult& routing,

@@ -45,6 +45,7 @@ class Router {
                 const layout::LayerStatistics& load, TensorView dweights, TensorView dx) const;
 
  private:
+  void follow(const Pass& pass, const RoutingTape& tape, const RoutingResult& routing) const;
   void score_token(const RoutingResult& routing, std::int64_t token) const;
   void weigh_token(const RoutingResult& routing, std::int64_t token) const;
   static void thin_token(const Pass& pass, const TokenSelector& selector, const RoutingResult& routing,

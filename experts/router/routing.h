@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <span>
 
+#include "experts/router/routing_tape.h"
 #include "tensor/tensor.h"
 
 namespace troupe::experts {
@@ -16,6 +17,7 @@ struct RouterStep {
   // Of the step's completed turns, for losses of scope global_running; empty: none.
   std::span<const std::int64_t> running_counts = {};           // [choices]
   std::span<const std::int64_t> running_unbiased_counts = {};  // [choices]
+  RoutingTape tape = {};  // of this microbatch and layer; read by forward
 };
 
 /// Where the tokens of a microbatch go, and what backward needs. Views into the arena. Choices 0 … N-1

@@ -54,6 +54,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "no gradient"},
         Refused{"parallel.placement=balanced parallel.expert_parallel=1", "nothing to place"},
         Refused{"model.moe.router.softmax_after_topk=true", "needs score: softmax"},
+        Refused{"model.moe.co_activation=true model.moe.experts=1024", "co_activation counts"},
+        Refused{"model.moe.co_activation=true model.moe.top_k=1", "nothing to count"},
         Refused{"model.moe.router.selection=expert_choice", "without a balance bias"},
         Refused{"model.moe.router.selection=sinkhorn model.moe.balancer.kind=pid", "balancer pid"},
         Refused{"model.moe.router.selection=noisy_top_k", "set kind: none"},

@@ -12,7 +12,8 @@ namespace {
 
 LayerLoadStatistics observe(LoadMonitor& monitor, std::vector<std::int64_t> counts,
                             std::vector<float> bias = {}) {
-  const std::array<comm::LayerLoad, 1> loads{comm::LayerLoad{3, std::move(counts), std::move(bias)}};
+  const std::array<comm::LayerLoad, 1> loads{
+      comm::LayerLoad{.layer = 3, .counts = std::move(counts), .bias = std::move(bias)}};
   return monitor.observe(loads).at(0);
 }
 
@@ -26,6 +27,35 @@ TEST(LoadMonitor, ReportsTheBatchByTheFormulasOfItsCounts) {
   EXPECT_DOUBLE_EQ(got.load_p95, 1.85);
   EXPECT_EQ(got.bias_min, -1.0F);
   EXPECT_EQ(got.bias_max, 0.5F);
+}
+
+TEST(LoadMonitor, ReportsDroppedAndZeroComputeSharesAndLosses) {
+  LoadMonitor monitor;
+  comm::LayerLoad load{.layer = 1, .counts = {6, 2}, .bias = {}};
+  load.dropped = {2, 0};
+  load.zero_compute = 8;
+  load.aux_loss = {1.0, 3.0};
+  load.router_z = 0.5;
+  const auto got = monitor.observe(std::span(&load, 1)).at(0);
+  EXPECT_DOUBLE_EQ(got.drop_ratio, 0.25);
+  EXPECT_DOUBLE_EQ(got.zero_compute_ratio, 0.5);
+  EXPECT_DOUBLE_EQ(got.aux_loss_layer, 2.0);
+  EXPECT_DOUBLE_EQ(got.router_z, 0.5);
+  EXPECT_DOUBLE_EQ(got.max_violation_batch, 0.5) << "over routed experts only";
+}
+
+TEST(LoadMonitor, RefusesTablesThatAreNotAsWideAsTheCounts) {
+  const auto refused = [](const auto& damage) {
+    LoadMonitor monitor;
+    comm::LayerLoad load{.layer = 1, .counts = {6, 2}, .bias = {}};
+    damage(load);
+    EXPECT_THROW((void)monitor.observe(std::span(&load, 1)), Error);
+  };
+  refused([](comm::LayerLoad& load) { load.counts.clear(); });
+  refused([](comm::LayerLoad& load) { load.bias = {1.0F}; });
+  refused([](comm::LayerLoad& load) { load.dropped = {1, 2, 3}; });
+  refused([](comm::LayerLoad& load) { load.domains = {1, 2, 3}; });
+  refused([](comm::LayerLoad& load) { load.co_activation = {1, 2, 3}; });
 }
 
 TEST(LoadMonitor, TheWindowSumsCountsSoThatAlternatingBatchesAreBalanced) {
@@ -57,8 +87,10 @@ TEST(LoadMonitor, AnExpertIsDeadAfterAHundredStepsWithoutATokenAndAliveWithOne) 
 
 TEST(LoadMonitor, LayersAreFollowedApart) {
   LoadMonitor monitor;
-  const std::array<comm::LayerLoad, 2> first{comm::LayerLoad{1, {2, 0}, {}}, comm::LayerLoad{2, {0, 2}, {}}};
-  const std::array<comm::LayerLoad, 2> second{comm::LayerLoad{1, {0, 2}, {}}, comm::LayerLoad{2, {0, 2}, {}}};
+  const std::array<comm::LayerLoad, 2> first{comm::LayerLoad{.layer = 1, .counts = {2, 0}, .bias = {}},
+                                             comm::LayerLoad{.layer = 2, .counts = {0, 2}, .bias = {}}};
+  const std::array<comm::LayerLoad, 2> second{comm::LayerLoad{.layer = 1, .counts = {0, 2}, .bias = {}},
+                                              comm::LayerLoad{.layer = 2, .counts = {0, 2}, .bias = {}}};
   (void)monitor.observe(first);
   const auto got = monitor.observe(second);
   EXPECT_DOUBLE_EQ(got[0].max_violation_window, 0.0);

@@ -52,7 +52,8 @@ TEST_F(HttpServerTest, ServesThePageWithItsSecurityHeaders) {
 }
 
 TEST_F(HttpServerTest, ServesEveryFileThatThePageAsksFor) {
-  for (const char* path : {"/page.css", "/page.js", "/heat_map.js", "/dygraph.min.js", "/dygraph.min.css"}) {
+  for (const char* path : {"/page.css", "/page.js", "/heat_map.js", "/shares.js", "/api/shares",
+                           "/dygraph.min.js", "/dygraph.min.css"}) {
     EXPECT_TRUE(ask("GET", path).starts_with("HTTP/1.1 200")) << path;
   }
 }
