@@ -32,12 +32,12 @@ struct LayerLoad {
   std::vector<std::int64_t> counts;   // [experts], routed pairs over the global batch, before drops
   std::vector<float> bias;            // [experts], balance bias after the update
   std::int64_t zero_compute = 0;      // pairs routed to zero-compute experts
-  std::vector<std::int64_t> dropped;  // [experts], of counts; empty where nothing is dropped
-  std::vector<double> aux_loss;       // [aux losses], without coefficient; empty in evaluations
+  std::vector<std::int64_t> dropped = {};  // [experts], of counts; empty where nothing is dropped
+  std::vector<double> aux_loss = {};       // [aux losses], without coefficient; empty in evaluations
   double router_z = 0.0;              // mean over tokens of logsumexp(z)²
   // Summed over the steps since they were last told, every few steps; empty in between or where not counted.
-  std::vector<std::int64_t> domains;        // [domains * experts], counts by the domain of the token
-  std::vector<std::int64_t> co_activation;  // [experts * experts], tokens that chose both i < j
+  std::vector<std::int64_t> domains = {};        // [domains * experts], counts by the domain of the token
+  std::vector<std::int64_t> co_activation = {};  // [experts * experts], tokens that chose both i < j
   bool operator==(const LayerLoad&) const = default;
 };
 

@@ -8,7 +8,8 @@ namespace troupe::comm {
 
 /// One of each message, with every field away from its initial value, and extreme ones among them.
 inline std::vector<WorkerMessage> example_worker_messages() {
-  const LayerLoad load{3, {0, 17, std::numeric_limits<std::int64_t>::max()}, {0.1F, -1e-30F, 3e38F}};
+  const LayerLoad load{3, {0, 17, std::numeric_limits<std::int64_t>::max()}, {0.1F, -1e-30F, 3e38F}, 7, {0, 3, 1}, {1.5, 0.25}, 2.5,
+                       {1, 2, 3, 4, 5, 6}, {0, 1, 2, 0, 0, 3, 0, 0, 0}};
   return {
       JoinRequested{2, 3, 8, "host-7", 4711, std::numeric_limits<std::uint64_t>::max(), "nonce"},
       StepFinished{1, 100, 1'000'000, {{"loss", 2.1}, {"grad_norm", 1e300}}, {load, {}}, {{"forward", 0.25}}},
