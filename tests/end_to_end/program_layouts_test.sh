@@ -58,6 +58,15 @@ for expert_parallel in 1 2 4; do
   train "expert-parallel-$expert_parallel" 0 --workers 4 --set parallel.expert_parallel="$expert_parallel"
   same "expert-parallel-$expert_parallel"
 done
+train chunks 0 --workers 3 --set parallel.dispatch.max_bytes=2048
+same chunks
+train nodes 0 --workers 4 --set parallel.dispatch.hierarchical=true --set parallel.dispatch.workers_per_node=2
+same nodes
+train chunks-between-nodes 0 --workers 5 --set parallel.dispatch.hierarchical=true \
+  --set parallel.dispatch.workers_per_node=2 --set parallel.dispatch.max_bytes=2048
+same chunks-between-nodes
+train hosts 0 --workers 2 --set parallel.dispatch.hierarchical=true
+same hosts
 train inproc 0 --workers 3 --set parallel.backend=inproc
 same inproc
 

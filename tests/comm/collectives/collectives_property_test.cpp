@@ -177,6 +177,14 @@ TEST(Collectives, BarrierHoldsUntilAllCame) {
   });
 }
 
+TEST(Collectives, HostsNameTheHostOfEveryRank) {
+  on_every_group([](Communicator& group) {
+    now_in("hosts");
+    // All ranks of a test are on one host.
+    EXPECT_EQ(group.hosts(), std::vector<int>(static_cast<std::size_t>(group.size()), 0));
+  });
+}
+
 TEST(Collectives, SplitMakesGroupsByColorOrderedByKey) {
   on_every_group([](Communicator& group) {
     now_in("split");
