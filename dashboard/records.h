@@ -9,16 +9,16 @@ namespace troupe::dashboard {
 
 /// One MoE layer after one step.
 struct LayerRecord {
-  std::int64_t layer = 0;             // among all layers of the model
-  std::vector<std::int64_t> counts;   // [experts], tokens of the global batch, before drops
-  std::vector<float> bias;            // [experts]
-  std::vector<std::int64_t> dropped;  // [experts], of counts; empty where nothing is dropped
-  std::int64_t zero_compute = 0;      // pairs routed to zero-compute experts
-  std::vector<double> aux_losses;     // [aux losses], without coefficient
+  std::int64_t layer = 0;                  // among all layers of the model
+  std::vector<std::int64_t> counts;        // [experts], tokens of the global batch, before drops
+  std::vector<float> bias;                 // [experts]
+  std::vector<std::int64_t> dropped = {};  // [experts], of counts; empty where nothing is dropped
+  std::int64_t zero_compute = 0;           // pairs routed to zero-compute experts
+  std::vector<double> aux_losses = {};     // [aux losses], without coefficient
   // Over the steps since the last record that has them; empty in between or where not counted.
-  std::vector<std::int64_t> domains;        // [domains * experts]
-  std::vector<std::int64_t> co_activation;  // [experts * experts], tokens that chose both i < j
-  std::map<std::string, double> metrics;    // "max_violation_batch", "load_entropy", …
+  std::vector<std::int64_t> domains = {};        // [domains * experts]
+  std::vector<std::int64_t> co_activation = {};  // [experts * experts], tokens that chose both i < j
+  std::map<std::string, double> metrics;         // "max_violation_batch", "load_entropy", …
 };
 
 struct StepRecord {
@@ -69,7 +69,7 @@ struct RunInfo {
   std::int64_t steps = 0;
   std::int64_t workers = 0;
   std::int64_t epoch = 0;
-  std::vector<std::string> domains;  // of the corpus, in the order of LayerRecord::domains
+  std::vector<std::string> domains = {};  // of the corpus, in the order of LayerRecord::domains
 };
 
 }  // namespace troupe::dashboard

@@ -20,9 +20,9 @@ expect() {  # expect STATUS STREAM TEXT COMMAND...
 }
 
 printf 'run: {steps: x}\nmodel: {hiden_size: 8}\n' >"$folder/bad.yaml"
-expect 0 stdout "Example:" "$troupe" --help
+expect 0 stdout "Example" "$troupe" --help
 for subcommand in config validate describe; do
-  expect 0 stdout "Example:" "$troupe" "$subcommand" --help
+  expect 0 stdout "Example" "$troupe" "$subcommand" --help
 done
 expect 2 stderr "subcommand" "$troupe"
 expect 2 stderr "CONFIG is required" "$troupe" validate

@@ -26,10 +26,11 @@ void keep_weights(const ParameterTable& table, std::span<const float> values, Tr
 }
 
 TrainingRecord::Step record_step(const workers::StepResult& step, std::span<const float> bias) {
-  const auto counts = step.load.counts.all();
+  std::vector<std::int64_t> load(static_cast<std::size_t>(step.load.size()));
+  step.load.add_to(load);
   return {.loss_bits = std::bit_cast<std::uint64_t>(step.loss),
           .grad_norm_bits = std::bit_cast<std::uint64_t>(step.grad_norm),
-          .counts = {counts.begin(), counts.end()},
+          .load = std::move(load),
           .bias = {bias.begin(), bias.end()}};
 }
 

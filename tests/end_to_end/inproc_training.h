@@ -27,7 +27,7 @@ struct TrainingRecord {
   struct Step {
     std::uint64_t loss_bits;
     std::uint64_t grad_norm_bits;
-    std::vector<std::int64_t> counts;
+    std::vector<std::int64_t> load;  // every integer of it
     std::vector<float> bias;
     bool operator==(const Step&) const = default;
   };

@@ -29,7 +29,7 @@ TEST_P(LayoutInvariance, LossCountsBiasAndWeightsHaveTheSameBits) {
     EXPECT_EQ(actual.steps[step].loss_bits, expected().steps[step].loss_bits) << "step " << step + 1;
     EXPECT_EQ(actual.steps[step].grad_norm_bits, expected().steps[step].grad_norm_bits)
         << "step " << step + 1;
-    EXPECT_EQ(actual.steps[step].counts, expected().steps[step].counts) << "step " << step + 1;
+    EXPECT_EQ(actual.steps[step].load, expected().steps[step].load) << "step " << step + 1;
     EXPECT_EQ(actual.steps[step].bias, expected().steps[step].bias) << "step " << step + 1;
   }
   EXPECT_TRUE(actual.weights == expected().weights);
