@@ -55,6 +55,10 @@ class Rules {
             "run.name is part of a folder's name: letters, digits, '-', '_' and '.', beginning with a letter "
             "or digit");
     require(!run.dir.empty(), "run.dir", "run.dir must name a folder");
+    require(!run.record_routing, "run.record_routing",
+            "run.record_routing can only be false so far: recordings of routing are not written yet");
+    require(!run.replay_routing, "run.replay_routing",
+            "run.replay_routing can only be null so far: recordings of routing are not read yet");
     if (run.stop_after) {
       require(*run.stop_after <= run.steps, "run.stop_after",
               "run.stop_after = {} comes after the last step, {}", *run.stop_after, run.steps);

@@ -47,6 +47,8 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"model.attention.head_dim=33", "even whole number"},
         Refused{"model.norm.eps=0", "model.norm.eps"},
         Refused{"model.moe.first_dense_layers=5", "exceeds model.layers"},
+        Refused{"run.record_routing=true", "can only be false so far"},
+        Refused{"run.replay_routing=runs/a/routing", "can only be null so far"},
         Refused{"model.moe.top_k=17", "exceeds model.moe.experts"},
         Refused{"model.moe.top_k=1", "no gradient"},
         Refused{"model.moe.top_k=1 model.moe.router.normalize_weights=false model.moe.router.score=softmax "
