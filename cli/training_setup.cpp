@@ -35,6 +35,14 @@ workers::EventOptions event_options(const configs::RunConfig& config) {
                                  : 0};
 }
 
+workers::RoutingFolders routing_folders(const configs::RunConfig& config,
+                                        const std::filesystem::path& run_folder) {
+  workers::RoutingFolders folders;
+  if (config.run.record_routing) folders.record = run_folder / "routing";
+  if (config.run.replay_routing) folders.replay = *config.run.replay_routing;
+  return folders;
+}
+
 CorpusFacts read_corpus_facts(const configs::RunConfig& config) {
   const data::TokenDataset train(std::filesystem::path(config.data.corpus) / data::kTrainFile);
   const std::int64_t tokens = train.header().vocab_size;

@@ -13,6 +13,8 @@ namespace troupe::cli {
 [[nodiscard]] workers::TrainingOptions training_options(const configs::RunConfig& config,
                                                         std::int64_t vocab_size);
 [[nodiscard]] workers::EventOptions event_options(const configs::RunConfig& config);
+[[nodiscard]] workers::RoutingFolders routing_folders(const configs::RunConfig& config,
+                                                      const std::filesystem::path& run_folder);
 
 /// What the corpus says: rows of the embedding for `model.vocab_size: auto`, and the tokenizer's hash.
 struct CorpusFacts {

@@ -21,6 +21,7 @@ class Rules {
 
   std::vector<RuleProblem> check() {
     check_run();
+    check_routing_folders();
     check_data();
     check_attention();
     check_experts();
@@ -55,14 +56,22 @@ class Rules {
             "run.name is part of a folder's name: letters, digits, '-', '_' and '.', beginning with a letter "
             "or digit");
     require(!run.dir.empty(), "run.dir", "run.dir must name a folder");
-    require(!run.record_routing, "run.record_routing",
-            "run.record_routing can only be false so far: recordings of routing are not written yet");
-    require(!run.replay_routing, "run.replay_routing",
-            "run.replay_routing can only be null so far: recordings of routing are not read yet");
     if (run.stop_after) {
       require(*run.stop_after <= run.steps, "run.stop_after",
               "run.stop_after = {} comes after the last step, {}", *run.stop_after, run.steps);
     }
+  }
+
+  void check_routing_folders() {
+    const auto& run = config_.run;
+    const auto& moe = config_.model.moe;
+    const bool routes = config_.model.layers - moe.first_dense_layers >= moe.every;
+    require(routes || !run.record_routing, "run.record_routing",
+            "run.record_routing: the model has no layer with experts, so there is no routing to keep");
+    require(routes || !run.replay_routing, "run.replay_routing",
+            "run.replay_routing: the model has no layer with experts, so there is no routing to follow");
+    require(!run.replay_routing || !run.replay_routing->empty(), "run.replay_routing",
+            "run.replay_routing must name the routing folder of a run, or be null");
   }
 
   void check_data() {

@@ -10,9 +10,10 @@ void describe(Fields& fields, RunOptions& options) {
       "stop_after", options.stop_after, "null", kPositive,
       "Save and exit 75 after this step, for time-sliced queues; the same command goes on");
   fields.flag("record_routing", options.record_routing,
-              "Keep which experts every token chose in <run folder>/routing, to be replayed");
+              "Keep which experts every token chose, in every step, in <run folder>/routing, to be replayed");
   fields.optional_text("replay_routing", options.replay_routing,
-                       "Folder of a recording: tokens go to the experts it names; null: the router chooses");
+                       "Folder of a recording, <run folder>/routing: in training, tokens go to the experts "
+                       "it names; null: the router chooses");
   fields.text("dir", options.dir, "A run without --run-dir is written to <dir>/<name>-<n>");
 }
 

@@ -133,14 +133,14 @@ std::int64_t Trainer::values_per_microbatch() const {
   return 2 + std::ssize(result_.aux_loss) + std::ssize(result_.router_z_loss);
 }
 
-const StepResult& Trainer::step(const ControlWord& control) {
+const StepResult& Trainer::step(const ControlWord& control, std::span<const experts::RoutingTape> tapes) {
   step_.seconds = {};
   result_.seconds = {};
   {
     const Stopwatch total(clock_, step_.seconds.total);
     exchange_.clear();
     const model::StepContext context = step_context();
-    run_microbatches(context);
+    run_microbatches(context, tapes);
     reduce_gradients();
     exchange(control);
     sum_losses(context.target_tokens);
@@ -185,21 +185,27 @@ void Trainer::sum_turns() {
   groups_.world.all_reduce_sum(turn_counts_);
 }
 
-void Trainer::run_microbatches(const model::StepContext& context) {
+void Trainer::run_microbatches(const model::StepContext& context,
+                               std::span<const experts::RoutingTape> tapes) {
   for (auto& lane : expert_lanes_) ops::zero(execution_, lane);
   for (int turn = 0; turn < options_.batch.turns; ++turn) {
-    for (int wave = 0; wave < layout_.waves(); ++wave) run_microbatch(turn, wave, context);
+    for (int wave = 0; wave < layout_.waves(); ++wave) {
+      const auto index = static_cast<std::size_t>(turn * layout_.waves() + wave);
+      run_microbatch(turn, wave, context, tapes.empty() ? experts::RoutingTape{} : tapes[index]);
+    }
     if (!turn_counts_.empty() && turn + 1 < options_.batch.turns) sum_turns();
   }
 }
 
-void Trainer::run_microbatch(int turn, int wave, const model::StepContext& context) {
+void Trainer::run_microbatch(int turn, int wave, const model::StepContext& context,
+                             const experts::RoutingTape& tape) {
   const int lane = layout_.lane(groups_.world.rank(), wave);
   set_wave(wave);
   model::MicrobatchInput input;  // nothing, without a lane
   if (lane >= 0) {
     const Stopwatch load(clock_, step_.seconds.load);
     input = loader_.load(state_.counters.next_sequence + layout_.first_sequence(turn, lane));
+    input.tape = tape;
   }
   const bool into_lane = lane >= 0 && turn == 0;
   const std::span<float> gradient =

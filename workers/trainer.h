@@ -52,7 +52,8 @@ class Trainer {
           const data::TokenDataset& dataset, const data::SequenceOrder& order, const Clock& clock);
 
   /// One global batch: forward, backward, reduce, update, balance. Valid until the next call.
-  const StepResult& step(const ControlWord& control);
+  /// tapes: [turns, waves], of this worker's microbatches; empty: nothing is recorded or followed
+  const StepResult& step(const ControlWord& control, std::span<const experts::RoutingTape> tapes = {});
 
   [[nodiscard]] TrainingState& state() { return state_; }
   [[nodiscard]] const TrainingState& state() const { return state_; }
@@ -74,8 +75,9 @@ class Trainer {
   // Fp64 values of one microbatch that are summed in (turn, lane) order.
   [[nodiscard]] std::int64_t values_per_microbatch() const;
   [[nodiscard]] model::StepContext step_context();
-  void run_microbatches(const model::StepContext& context);
-  void run_microbatch(int turn, int wave, const model::StepContext& context);
+  void run_microbatches(const model::StepContext& context, std::span<const experts::RoutingTape> tapes);
+  void run_microbatch(int turn, int wave, const model::StepContext& context,
+                      const experts::RoutingTape& tape);
   /// Counts of the completed turns, of all workers: collective.
   void sum_turns();
   void set_wave(int wave);

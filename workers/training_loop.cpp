@@ -124,7 +124,8 @@ TrainingLoop::TrainingLoop(const TrainingOptions& options, const EventOptions& e
       trainer_(options, layout, world, data.train, data.order, clock),
       evaluator_(trainer_, data.heldout),
       sampler_(trainer_, data.tokenizer),
-      placer_(trainer_, events.placement_every) {
+      placer_(trainer_, events.placement_every),
+      routing_(options, layout, world.rank(), storage.routing) {
   const bool resumes = !storage_.load.empty();
   if (!resumes && !storage_.weights) return;
   storage_thread_.run([&] {
@@ -147,7 +148,7 @@ comm::TrainingEnded TrainingLoop::run() {
     const ControlWord mine{.stop = control_.stop_requested() ? 1 : 0,
                            .plan_version = control_.newest_plan_version()};
     control_.set_activity(step + 1, "training");
-    const StepResult& result = trainer_.step(mine);
+    const StepResult& result = train_step(mine);
     step = result.step;
     report(result);
     if (result.control.plan_version > plan_.version) plan_ = control_.plan(result.control.plan_version);
@@ -156,6 +157,15 @@ comm::TrainingEnded TrainingLoop::run() {
     stop ? save(step) : placer_.after(result);
   }
   return {.rank = rank_, .step = step, .finished = step >= trainer_.options().steps};
+}
+
+const StepResult& TrainingLoop::train_step(const ControlWord& control) {
+  if (!routing_.active()) return trainer_.step(control);
+  const std::int64_t step = trainer_.state().counters.step + 1;
+  storage_thread_.run([&] { routing_.prepare(step); });
+  const StepResult& result = trainer_.step(control, routing_.tapes());
+  storage_thread_.run([&] { routing_.keep(step); });
+  return result;
 }
 
 void TrainingLoop::border(std::int64_t step) {

@@ -12,6 +12,7 @@
 #include "workers/evaluator.h"
 #include "workers/expert_placer.h"
 #include "workers/init_from/initialize_from.h"
+#include "workers/routing_tapes.h"
 #include "workers/run_control.h"
 #include "workers/sampler.h"
 #include "workers/storage_thread.h"
@@ -34,6 +35,7 @@ struct LoopStorage {
   std::string load;                   // checkpoint folder to resume from; empty: a new run
   comm::Epoch epoch = 0;
   std::optional<InitialWeights> weights;  // of a new run; none: initial values
+  RoutingFolders routing = {};
 };
 
 /// What is opened once per process and shared, read-only, by the loops of its ranks.
@@ -60,6 +62,7 @@ class TrainingLoop {
   comm::TrainingEnded run();
 
  private:
+  const StepResult& train_step(const ControlWord& control);
   void border(std::int64_t step);
   void evaluate(std::int64_t step, std::int64_t sequences);
   void sample(std::int64_t step);
@@ -78,6 +81,7 @@ class TrainingLoop {
   Evaluator evaluator_;
   Sampler sampler_;
   ExpertPlacer placer_;
+  RoutingTapes routing_;
   comm::StepPlan plan_;
   std::int64_t saved_step_ = -1;
   std::int64_t skipped_steps_ = 0;

@@ -37,6 +37,9 @@ TEST_P(RuleTest, RefusesAndNamesTheKey) {
 INSTANTIATE_TEST_SUITE_P(
     Rules, RuleTest,
     ::testing::Values(
+        Refused{"run.record_routing=true model.moe.first_dense_layers=3 model.layers=3",
+                "run.record_routing"},
+        Refused{"run.replay_routing=a model.moe.first_dense_layers=3 model.layers=3", "run.replay_routing"},
         Refused{"run.name=a/b", "run.name"}, Refused{"run.name=..", "run.name"},
         Refused{"run.name=''", "run.name"}, Refused{"run.dir=''", "run.dir"},
         Refused{"run.stop_after=241", "after the last step"}, Refused{"data.corpus=''", "data.corpus"},
@@ -47,8 +50,6 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"model.attention.head_dim=33", "even whole number"},
         Refused{"model.norm.eps=0", "model.norm.eps"},
         Refused{"model.moe.first_dense_layers=5", "exceeds model.layers"},
-        Refused{"run.record_routing=true", "can only be false so far"},
-        Refused{"run.replay_routing=runs/a/routing", "can only be null so far"},
         Refused{"model.moe.top_k=17", "exceeds model.moe.experts"},
         Refused{"model.moe.top_k=1", "no gradient"},
         Refused{"model.moe.top_k=1 model.moe.router.normalize_weights=false model.moe.router.score=softmax "

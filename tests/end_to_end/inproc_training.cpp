@@ -10,6 +10,7 @@
 #include "comm/collectives/inproc/inproc_communicator.h"
 #include "data/batch_order.h"
 #include "tensor/parallel.h"
+#include "workers/storage_thread.h"
 #include "workers/trainer.h"
 
 namespace troupe::test {
@@ -63,9 +64,10 @@ workers::TrainingOptions tiny_options(const data::TokenDataset& dataset) {
   return options;
 }
 
-TrainingRecord train_inproc(
-    workers::TrainingOptions options, const data::TokenDataset& dataset, const WorkerLayout& shape, int steps,
-    const std::function<void(workers::Trainer&, const workers::StepResult&)>& between) {
+TrainingRecord train_inproc(workers::TrainingOptions options, const data::TokenDataset& dataset,
+                            const WorkerLayout& shape, int steps,
+                            const std::function<void(workers::Trainer&, const workers::StepResult&)>& between,
+                            const workers::RoutingFolders& routing) {
   options.threads = shape.threads;
   const layout::Layout layout(options.batch, shape.workers, shape.expert_parallel,
                               static_cast<int>(options.model.moe.experts));
@@ -74,6 +76,7 @@ TrainingRecord train_inproc(
   TrainingRecord record;
   std::mutex mutex;
   const SystemClock clock;
+  workers::StorageThread storage;
   {
     std::vector<std::jthread> threads;
     for (auto& communicator : group) {
@@ -81,8 +84,11 @@ TrainingRecord train_inproc(
         use_one_library_thread();
         try {
           workers::Trainer trainer(options, layout, *world, dataset, order, clock);
+          workers::RoutingTapes tapes(options, layout, world->rank(), routing);
           for (int step = 0; step < steps; ++step) {
-            const auto& result = trainer.step({});
+            storage.run([&] { tapes.prepare(step + 1); });
+            const auto& result = trainer.step({}, tapes.tapes());
+            storage.run([&] { tapes.keep(step + 1); });
             if (world->rank() == 0) record.steps.push_back(record_step(result, trainer.state().bias()));
             if (between) between(trainer, result);
           }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data/token_dataset.h"
+#include "workers/routing_tapes.h"
 #include "workers/trainer.h"
 
 namespace troupe::test {
@@ -40,6 +41,7 @@ struct TrainingRecord {
 /// between: called by every worker after each of its steps.
 TrainingRecord train_inproc(
     workers::TrainingOptions options, const data::TokenDataset& dataset, const WorkerLayout& layout,
-    int steps, const std::function<void(workers::Trainer&, const workers::StepResult&)>& between = {});
+    int steps, const std::function<void(workers::Trainer&, const workers::StepResult&)>& between = {},
+    const workers::RoutingFolders& routing = {});
 
 }  // namespace troupe::test
