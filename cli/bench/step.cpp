@@ -1,13 +1,17 @@
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/random.h"
-#include "cli/bench.h"
+#include "cli/bench/bench.h"
+#include "cli/bench/gemm.h"
+#include "cli/bench/timing.h"
 #include "cli/exit_codes.h"
 #include "cli/training_setup.h"
 #include "comm/collectives/inproc/inproc_communicator.h"
@@ -59,6 +63,14 @@ class SyntheticCorpus {
   std::filesystem::path folder_;
 };
 
+struct StepArguments {
+  std::string config;
+  std::vector<std::string> overrides;
+  int steps = 3;
+  int threads = 1;
+  bool json = false;
+};
+
 struct Phase {
   const char* name;
   double seconds;
@@ -85,7 +97,7 @@ struct StepBench {
   [[nodiscard]] double mfu() const { return flops / step.median / peak; }
 };
 
-StepBench measure(const configs::RunConfig& config, const BenchArguments& arguments) {
+StepBench measure(const configs::RunConfig& config, const StepArguments& arguments) {
   use_one_library_thread();
   if (!config.model.vocab_size) {
     throw Error(ErrorCode::kConfig, "{}: a benchmark needs a number for model.vocab_size", arguments.config);
@@ -123,7 +135,7 @@ StepBench measure(const configs::RunConfig& config, const BenchArguments& argume
   return bench;
 }
 
-void print_json(const StepBench& bench, const BenchArguments& arguments) {
+void print_json(const StepBench& bench, const StepArguments& arguments) {
   nlohmann::json phases = nlohmann::json::object();
   for (const Phase& phase : bench.phases) phases[phase.name] = phase.seconds;
   const nlohmann::json all{{"config", arguments.config},
@@ -142,7 +154,7 @@ void print_json(const StepBench& bench, const BenchArguments& arguments) {
   std::printf("%s\n", all.dump(2).c_str());
 }
 
-void print_table(const StepBench& bench, const BenchArguments& arguments) {
+void print_table(const StepBench& bench, const StepArguments& arguments) {
   std::printf("%s, one worker, %d threads, %d steps after one to warm up\n", arguments.config.c_str(),
               arguments.threads, arguments.steps);
   std::printf("  step        %.3f s (%.3f to %.3f), %.0f tokens/s\n", bench.step.median, bench.step.least,
@@ -156,13 +168,25 @@ void print_table(const StepBench& bench, const BenchArguments& arguments) {
   }
 }
 
-}  // namespace
-
-int bench_step(const BenchArguments& arguments) {
+int bench_step(const StepArguments& arguments) {
   const configs::RunConfig config = configs::load_config(arguments.config, arguments.overrides);
   const StepBench bench = measure(config, arguments);
   arguments.json ? print_json(bench, arguments) : print_table(bench, arguments);
   return kSuccess;
+}
+
+}  // namespace
+
+void add_bench_step(CLI::App& bench, Action& action) {
+  auto* step = bench.add_subcommand("step", "A training step on one worker: MFU, and where the time goes");
+  const auto arguments = std::make_shared<StepArguments>();
+  step->add_option("--config", arguments->config, "Configuration; its corpus is not needed")->required();
+  step->add_option("--set", arguments->overrides, "KEY=VALUE, instead of the file's")->take_all();
+  step->add_option("--steps", arguments->steps, "Steps that count")->check(CLI::Range(1, 1000));
+  step->add_option("--threads", arguments->threads, "CPU threads")->check(CLI::Range(1, 1024));
+  step->add_flag("--json", arguments->json, "Machine-readable");
+  step->footer("Example:\n  troupe bench step --config configs/benchmarks/moe_step.yaml --json");
+  step->callback([arguments, &action] { action = [arguments] { return bench_step(*arguments); }; });
 }
 
 }  // namespace troupe::cli

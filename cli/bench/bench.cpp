@@ -1,0 +1,18 @@
+#include "cli/bench/bench.h"
+
+#include <CLI/CLI.hpp>
+
+namespace troupe::cli {
+
+void add_bench(CLI::App& program, Action& action) {
+  auto* bench = program.add_subcommand("bench", "Measure this machine and this program");
+  bench->require_subcommand(1);
+  bench->footer("Example:\n  troupe bench step --config configs/benchmarks/moe_step.yaml --json");
+  constexpr AddBench kAll[]{
+      add_bench_gemm,
+      add_bench_step,
+  };
+  for (const AddBench add : kAll) add(*bench, action);
+}
+
+}  // namespace troupe::cli

@@ -1,0 +1,12 @@
+#pragma once
+#include "cli/subcommands.h"
+
+namespace troupe::cli {
+
+/// `troupe bench NAME`: one file each, one line in bench.cpp. `bench` is the subcommand `troupe bench`.
+using AddBench = void (*)(CLI::App& bench, Action& action);
+
+void add_bench_gemm(CLI::App& bench, Action& action);
+void add_bench_step(CLI::App& bench, Action& action);
+
+}  // namespace troupe::cli

@@ -1,0 +1,38 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "cli/bench/timing.h"
+
+namespace troupe::cli {
+
+/// One line of a benchmark's table.
+struct Measurement {
+  std::string what;            // the operation and its shape: "1024 x 1024 x 512"
+  Timing seconds;              // of one repeat
+  double amount = 0.0;         // what one repeat does, in units of Report::unit per second; 0: no rate
+  double floor_seconds = 0.0;  // what the floor takes for the same, measured in this process; 0: no floor
+};
+
+/// A number that is not a line: the peak, a ratio, a count.
+struct Fact {
+  std::string name;  // snake_case with its unit: "peak_gflops"
+  double value = 0.0;
+};
+
+/// What a benchmark found. Text shows lines, then facts; JSON has the same under the same names.
+struct Report {
+  std::string title;  // what was measured and how: shapes, threads, ranks
+  std::string unit;   // of rates: "GFLOP/s", "GB/s"; amounts are in its numerator
+  std::string floor;  // what floor_seconds is: "peak GEMM", "memcpy", "MPI_Alltoallv"
+  std::vector<Measurement> measurements;
+  std::vector<Fact> facts;
+};
+
+/// The text or, with `json`, the JSON object of a report, ending in a newline.
+[[nodiscard]] std::string to_text(const Report& report);
+[[nodiscard]] std::string to_json(const Report& report);
+/// Writes one of them to standard output.
+void print(const Report& report, bool json);
+
+}  // namespace troupe::cli
