@@ -22,6 +22,7 @@ workers::TrainingOptions training_options(const configs::RunConfig& config, std:
           .optimizer = config.optimizer,
           .schedule = config.schedule,
           .threads = static_cast<int>(config.parallel.threads),
+          .recompute = config.parallel.recompute == layout::Recompute::kBlock,
           .dispatch = config.parallel.dispatch};
 }
 

@@ -5,8 +5,8 @@
 namespace troupe::experts {
 namespace {
 
-void wait(const Pass& pass, comm::Pending& exchange, double& seconds) {
-  const PhaseTimer timer(pass.clock, seconds);
+void wait(const Pass& pass, comm::Pending& exchange, Phase phase) {
+  const PhaseScope scope(pass.execution, phase);
   exchange.wait();
 }
 
@@ -50,7 +50,7 @@ void MoeLayer::forward(const Pass& pass, ConstTensorView x, const RouterStep& st
                        Saved& saved, TensorView y) {
   saved.routing = router_.forward(pass, x, step, sums);
   {
-    const PhaseTimer timer(pass.clock, pass.seconds.dispatch);
+    const PhaseScope phase(pass.execution, Phase::kDispatch);
     saved.plan.exchange_counts(pass.arena, saved.routing.dispatched, x.columns() * size_bytes(DType::kF32));
   }
   saved.returned = pass.arena.allocate({saved.plan.rows_sent(), x.columns()});
@@ -60,7 +60,7 @@ void MoeLayer::forward(const Pass& pass, ConstTensorView x, const RouterStep& st
   const ArenaScope scope(pass.arena);
   const TensorView shared_output = shared_ ? pass.arena.allocate(y.shape()) : TensorView();
   compute_outputs(pass, x, saved, shared_output);
-  const PhaseTimer timer(pass.clock, pass.seconds.combine);
+  const PhaseScope phase(pass.execution, Phase::kCombine);
   slot_weights_->combine(pass, saved.returned, saved.plan, saved.routing.weights, shared_output, y);
   if (zero_experts_) zero_experts_->forward(pass, x, saved.routing.chosen, saved.routing.weights, y);
 }
@@ -81,22 +81,22 @@ void MoeLayer::compute_chunk(const Pass& pass, ConstTensorView x, Saved& saved, 
       saved.plan.chunks() == 1 ? saved.received : allocate_received(pass, chunk, x.columns());
   comm::Pending to_experts = start_to_experts(pass, x, saved, chunk, received.rows);
   if (shared_ && is_first(chunk)) shared_->expand(pass, x, saved.shared, to_experts);
-  wait(pass, to_experts, pass.seconds.dispatch);
+  wait(pass, to_experts, Phase::kDispatch);
 
   const TensorView returned = sent_part(saved.returned, chunk);
   const TensorView outputs = other_side(pass, returned, chunk.rows_received());
   {
-    const PhaseTimer timer(pass.clock, pass.seconds.expert);
+    const PhaseScope phase(pass.execution, Phase::kExpert);
     experts_.forward(pass, chunk, received.rows, received.experts, outputs);
   }
   comm::Pending to_tokens = exchange_.start(pass, chunk.rows().reversed(), outputs, returned);
   if (shared_ && is_last(saved.plan, chunk)) shared_->contract(pass, saved.shared, shared_output, to_tokens);
-  wait(pass, to_tokens, pass.seconds.combine);
+  wait(pass, to_tokens, Phase::kCombine);
 }
 
 comm::Pending MoeLayer::start_to_experts(const Pass& pass, ConstTensorView x, const Saved& saved,
                                          const DispatchChunk& chunk, TensorView received) const {
-  const PhaseTimer timer(pass.clock, pass.seconds.dispatch);
+  const PhaseScope phase(pass.execution, Phase::kDispatch);
   const TensorView sent = other_side(pass, received, chunk.rows_sent());
   slot_weights_->gather(pass, x, saved.plan, saved.routing.weights, chunk.first_sent_row(), sent);
   return exchange_.start(pass, chunk.rows(), sent, received);
@@ -110,13 +110,13 @@ void MoeLayer::backward(const Pass& pass, ConstTensorView dy, ConstTensorView x,
   const TensorView dinputs = pass.arena.allocate(saved.returned.shape());
   const TensorView dweights = pass.arena.allocate(routing.weights.shape());
   {
-    const PhaseTimer timer(pass.clock, pass.seconds.combine);
+    const PhaseScope phase(pass.execution, Phase::kCombine);
     slot_weights_->combine_backward(pass, dy, saved.returned, saved.plan, routing.weights, doutputs,
                                     dweights);
   }
   backward_experts(pass, dy, x, saved, doutputs, dinputs, dx);
   {
-    const PhaseTimer timer(pass.clock, pass.seconds.dispatch);
+    const PhaseScope phase(pass.execution, Phase::kDispatch);
     slot_weights_->gather_backward(pass, dinputs, x, saved.plan, routing.weights, dx, dweights);
   }
   if (zero_experts_) zero_experts_->backward(pass, dy, x, routing.chosen, routing.weights, dweights, dx);
@@ -145,15 +145,15 @@ void MoeLayer::backward_chunk(const Pass& pass, ConstTensorView dy, ConstTensorV
 
   comm::Pending to_experts = exchange_.start(pass, chunk.rows(), sent, doutput_rows);
   if (shared_ && is_first(chunk)) shared_->backward_contract(pass, dy, saved.shared, to_experts);
-  wait(pass, to_experts, pass.seconds.dispatch);
+  wait(pass, to_experts, Phase::kDispatch);
   {
-    const PhaseTimer timer(pass.clock, pass.seconds.expert);
+    const PhaseScope phase(pass.execution, Phase::kExpert);
     experts_.backward(pass, chunk, doutput_rows, received.rows, received.experts, dinput_rows);
   }
   comm::Pending to_tokens = exchange_.start(pass, chunk.rows().reversed(), dinput_rows, returned);
   if (shared_ && is_last(saved.plan, chunk))
     shared_->backward_expand(pass, dy, x, saved.shared, dx, to_tokens);
-  wait(pass, to_tokens, pass.seconds.dispatch);
+  wait(pass, to_tokens, Phase::kDispatch);
 }
 
 /// A chunk's inputs and activations once more; its outputs go to `scratch`.
@@ -161,8 +161,8 @@ MoeLayer::Received MoeLayer::receive_again(const Pass& pass, ConstTensorView x, 
                                            const DispatchChunk& chunk, TensorView scratch) const {
   const Received received = allocate_received(pass, chunk, x.columns());
   comm::Pending to_experts = start_to_experts(pass, x, saved, chunk, received.rows);
-  wait(pass, to_experts, pass.seconds.dispatch);
-  const PhaseTimer timer(pass.clock, pass.seconds.expert);
+  wait(pass, to_experts, Phase::kDispatch);
+  const PhaseScope phase(pass.execution, Phase::kExpert);
   experts_.forward(pass, chunk, received.rows, received.experts, scratch);
   return received;
 }

@@ -4,36 +4,13 @@
 #include <span>
 #include <string>
 
-#include "base/clock.h"
 #include "tensor/arena.h"
 #include "tensor/execution.h"
 #include "tensor/parameter.h"
+#include "tensor/profile.h"
 #include "tensor/tensor.h"
 
 namespace troupe::experts {
-
-/// Seconds, disjoint; forward and backward are what the others leave.
-struct PhaseSeconds {
-  double forward = 0.0;
-  double dispatch = 0.0;  // tokens to experts, and gradients in backward: sorting, waiting for bytes
-  double expert = 0.0;    // routed experts' matrix products
-  double combine = 0.0;   // the way back, and the weighted sum
-  double backward = 0.0;
-};
-
-/// Adds the time from its construction to its end to `total`.
-class PhaseTimer {
- public:
-  PhaseTimer(const Clock& clock, double& total) : clock_(clock), total_(total), start_(clock.now()) {}
-  ~PhaseTimer() { total_ += seconds(clock_.now() - start_); }
-  PhaseTimer(const PhaseTimer&) = delete;
-  PhaseTimer& operator=(const PhaseTimer&) = delete;
-
- private:
-  const Clock& clock_;
-  double& total_;
-  TimePoint start_;
-};
 
 /// Which tokens of the run a microbatch holds: keys of its random numbers, never of the layout.
 struct TokenPlace {
@@ -48,8 +25,6 @@ struct TokenPlace {
 struct Pass {
   Execution execution;
   Arena& arena;
-  const Clock& clock;
-  PhaseSeconds& seconds;
   std::span<const float> dense;
   std::span<const float> experts;
   // Backward only:

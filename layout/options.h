@@ -23,8 +23,8 @@ inline constexpr std::array<std::string_view, 2> kBackendNames{"mpi", "inproc"};
 enum class PlacementKind { kContiguous, kBalanced };
 inline constexpr std::array<std::string_view, 2> kPlacementNames{"contiguous", "balanced"};
 
-enum class Recompute { kNone };
-inline constexpr std::array<std::string_view, 1> kRecomputeNames{"none"};
+enum class Recompute { kNone, kBlock };
+inline constexpr std::array<std::string_view, 2> kRecomputeNames{"none", "block"};
 enum class DispatchType { kF32, kBf16 };
 inline constexpr std::array<std::string_view, 2> kDispatchTypeNames{"f32", "bf16"};
 

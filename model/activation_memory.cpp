@@ -76,13 +76,19 @@ std::int64_t temporary_floats(const ModelOptions& options, std::int64_t vocab_si
 
 }  // namespace
 
-std::size_t activation_bytes_bound(const ModelOptions& options, std::int64_t vocab_size,
-                                   std::int64_t max_tokens, std::int64_t group_size,
-                                   std::int64_t local_experts) {
-  const RoutedRows rows = routed_rows(options.moe, max_tokens, group_size, local_experts);
-  std::int64_t floats = temporary_floats(options, vocab_size, max_tokens, rows);
-  for (std::int64_t layer = 0; layer < options.layers; ++layer)
-    floats += kept_floats(options, layer, max_tokens, rows);
+std::size_t activation_bytes_bound(const ModelOptions& options, const TransformerShape& shape,
+                                   std::int64_t group_size, std::int64_t local_experts) {
+  const RoutedRows rows = routed_rows(options.moe, shape.max_tokens, group_size, local_experts);
+  const std::int64_t between_blocks = shape.max_tokens * options.hidden_size;
+  std::int64_t most = 0;
+  std::int64_t all = 0;
+  for (std::int64_t layer = 0; layer < options.layers; ++layer) {
+    const std::int64_t kept = kept_floats(options, layer, shape.max_tokens, rows);
+    most = std::max(most, kept);
+    all += kept;
+  }
+  const std::int64_t kept = shape.recompute ? most + (options.layers + 1) * between_blocks : all;
+  const std::int64_t floats = kept + temporary_floats(options, shape.vocab_size, shape.max_tokens, rows);
   return static_cast<std::size_t>(floats) * sizeof(float) + static_cast<std::size_t>(kScratchBytes);
 }
 

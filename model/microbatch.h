@@ -60,8 +60,6 @@ struct Gradients {
   std::span<const std::span<float>> expert_lanes;
 };
 
-using experts::PhaseSeconds;
-
 /// What one microbatch yields. Sums are fp64 and not divided by anything; the caller adds them in
 /// (t, s) order. Made by Transformer::make_result(), overwritten by every call.
 struct MicrobatchResult {
@@ -71,7 +69,6 @@ struct MicrobatchResult {
   std::vector<double> aux_loss;       // [moe layers, aux losses]: sums over tokens, without coefficient
   std::vector<double> router_z_loss;  // [moe layers]: Σ over tokens of logsumexp(z)², without coefficient
   layout::LoadStatistics load;        // of the MoE layers
-  PhaseSeconds seconds;               // added to, not overwritten
 };
 
 }  // namespace troupe::model

@@ -51,7 +51,7 @@ class Transformer::Implementation {
  public:
   Implementation(const ModelOptions& options, const TransformerShape& shape, const ParameterTable& dense,
                  const ParameterTable& expert_table, const experts::ModelExpertGroup& group,
-                 Execution execution, const Clock& clock)
+                 Execution execution)
       : options_(options),
         shape_(shape),
         dense_(dense),
@@ -59,9 +59,7 @@ class Transformer::Implementation {
         group_size_(group.communicator.size()),
         exchange_(experts::make_exchange(group.communicator, group.dispatch)),
         execution_(execution),
-        clock_(clock),
-        arena_(activation_bytes_bound(options, shape.vocab_size, shape.max_tokens, group.communicator.size(),
-                                      most_local_experts(group))),
+        arena_(activation_bytes_bound(options, shape, group.communicator.size(), most_local_experts(group))),
         rope_(shape.sequence_length, rotary_channels(options.attention), options.attention.rope.theta),
         embedding_(dense, "embedding/weight"),
         final_norm_(dense, "final_norm/weight", options.norm.eps),
@@ -95,7 +93,7 @@ class Transformer::Implementation {
                         const Weights& weights, const Gradients& gradients, MicrobatchResult& result) {
     check_gradients(wave, gradients);
     const MicrobatchInput input = checked(given, true);
-    Pass pass = start(input, weights, step, result);
+    Pass pass = start(input, weights, step);
     pass.training = true;
     pass.dense_gradient = gradients.dense;
     pass.expert_gradient_lanes = gradients.expert_lanes;
@@ -103,11 +101,11 @@ class Transformer::Implementation {
     ConstTensorView x;
     NormLayer::Saved normed;
     {
-      const OtherTime timer(*this, result.seconds, result.seconds.forward);
+      const PhaseScope phase(execution_, Phase::kForward);
       x = forward_blocks(pass, input, step, result);
       normed = final_norm_.forward(pass, x);
     }
-    const OtherTime timer(*this, result.seconds, result.seconds.backward);
+    const PhaseScope phase(execution_, Phase::kBackward);
     const auto scale =
         step.target_tokens > 0 ? static_cast<float>(1.0 / static_cast<double>(step.target_tokens)) : 0.0F;
     const TensorView dnormed = arena_.allocate(x.shape());
@@ -120,8 +118,8 @@ class Transformer::Implementation {
     const MicrobatchInput input = checked(given, true);
     TROUPE_CHECK(static_cast<std::int64_t>(token_nll.size()) == token_count(input), "{} losses for {} tokens",
                  token_nll.size(), token_count(input));
-    const Pass pass = start(input, weights, step, result);
-    const OtherTime timer(*this, result.seconds, result.seconds.forward);
+    const Pass pass = start(input, weights, step);
+    const PhaseScope phase(execution_, Phase::kForward);
     const NormLayer::Saved normed = final_norm_.forward(pass, forward_only(pass, input, step, result));
     head_.forward(pass, normed.y, input.targets, token_nll, result);
   }
@@ -133,7 +131,7 @@ class Transformer::Implementation {
     TROUPE_CHECK(static_cast<std::int64_t>(logits.size()) == expected, "{} logits, expected {}",
                  logits.size(), expected);
     MicrobatchResult ignored = make_result();
-    const Pass pass = start(input, weights, step, ignored);
+    const Pass pass = start(input, weights, step);
     const NormLayer::Saved normed = final_norm_.forward(pass, forward_only(pass, input, step, ignored));
     if (expected > 0) head_.logits_of_row(pass, normed.y, row, logits);
   }
@@ -141,24 +139,6 @@ class Transformer::Implementation {
   [[nodiscard]] std::size_t activation_peak_bytes() const { return arena_.peak_bytes(); }
 
  private:
-  /// Adds to `total` what passes until its end, less what is counted for other phases meanwhile.
-  class OtherTime {
-   public:
-    OtherTime(const Implementation& model, const PhaseSeconds& seconds, double& total)
-        : clock_(model.clock_), seconds_(seconds), total_(total), start_(clock_.now()), others_(others()) {}
-    ~OtherTime() { total_ += troupe::seconds(clock_.now() - start_) - (others() - others_); }
-    OtherTime(const OtherTime&) = delete;
-    OtherTime& operator=(const OtherTime&) = delete;
-
-   private:
-    [[nodiscard]] double others() const { return seconds_.dispatch + seconds_.expert + seconds_.combine; }
-    const Clock& clock_;
-    const PhaseSeconds& seconds_;
-    double& total_;
-    TimePoint start_;
-    double others_;
-  };
-
   [[nodiscard]] MicrobatchInput checked(const MicrobatchInput& input, bool with_targets) const {
     const std::int64_t tokens = token_count(input);
     TROUPE_CHECK(tokens <= shape_.max_tokens && tokens % shape_.sequence_length == 0,
@@ -187,8 +167,7 @@ class Transformer::Implementation {
     }
   }
 
-  [[nodiscard]] Pass start(const MicrobatchInput& input, const Weights& weights, const StepContext& step,
-                           MicrobatchResult& result) {
+  [[nodiscard]] Pass start(const MicrobatchInput& input, const Weights& weights, const StepContext& step) {
     TROUPE_CHECK(static_cast<std::int64_t>(weights.dense.size()) == dense_.buffer_elements() &&
                      static_cast<std::int64_t>(weights.experts.size()) == experts_.buffer_elements(),
                  "weights of {} and {} elements, expected {} and {}", weights.dense.size(),
@@ -199,8 +178,6 @@ class Transformer::Implementation {
     arena_.reset();
     return {execution_,
             arena_,
-            clock_,
-            result.seconds,
             weights.dense,
             weights.experts,
             {},
@@ -239,19 +216,20 @@ class Transformer::Implementation {
     return x;
   }
 
-  /// Keeps what backward needs.
+  /// Keeps what backward needs: of every block all of it or, where it is computed again, its input.
   [[nodiscard]] ConstTensorView forward_blocks(const Pass& pass, const MicrobatchInput& input,
                                                const StepContext& step, MicrobatchResult& result) {
     TensorView x = embed(pass, input);
     for (std::int64_t layer = 0; layer < options_.layers; ++layer) {
       const TensorView y = arena_.allocate(x.shape());
+      const Arena::Mark inside = arena_.mark();
       forward_block(pass, input, step, layer, x, y, result);
+      if (shape_.recompute) arena_.release_to(inside);
       x = y;
     }
     return x;
   }
 
-  /// Keeps nothing.
   [[nodiscard]] ConstTensorView forward_only(const Pass& pass, const MicrobatchInput& input, StepContext step,
                                              MicrobatchResult& result) {
     step.routed_tokens = 0;
@@ -281,6 +259,11 @@ class Transformer::Implementation {
     final_norm_.backward(pass, dnormed, x, normed, gradient);
     for (std::int64_t layer = options_.layers - 1; layer >= 0; --layer) {
       const auto index = static_cast<std::size_t>(layer);
+      const ArenaScope scope(arena_);
+      if (shape_.recompute) {  // counts and losses come out as they are
+        const TensorView y = arena_.allocate(x.shape());
+        forward_block(pass, input, step, layer, saved_[index].x, y, result);
+      }
       blocks_[index].backward(pass, {input.positions, input.first_visible}, router_step(step, layer),
                               router_sums(result, layer).load, saved_[index], gradient);
     }
@@ -297,7 +280,6 @@ class Transformer::Implementation {
   int group_size_;
   std::unique_ptr<experts::Exchange> exchange_;  // of all layers
   Execution execution_;
-  const Clock& clock_;
   Arena arena_;
   ops::RopeTable rope_;
   experts::ParameterHandle embedding_;
@@ -309,9 +291,8 @@ class Transformer::Implementation {
 
 Transformer::Transformer(const ModelOptions& options, const TransformerShape& shape,
                          const ParameterTable& dense, const ParameterTable& experts,
-                         const experts::ModelExpertGroup& group, Execution execution, const Clock& clock)
-    : implementation_(
-          std::make_unique<Implementation>(options, shape, dense, experts, group, execution, clock)) {}
+                         const experts::ModelExpertGroup& group, Execution execution)
+    : implementation_(std::make_unique<Implementation>(options, shape, dense, experts, group, execution)) {}
 
 Transformer::~Transformer() = default;
 

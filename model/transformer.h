@@ -2,21 +2,14 @@
 #include <memory>
 #include <span>
 
-#include "base/clock.h"
 #include "experts/expert_group.h"
 #include "model/microbatch.h"
 #include "model/options.h"
+#include "model/transformer_shape.h"
 #include "tensor/execution.h"
 #include "tensor/parameter.h"
 
 namespace troupe::model {
-
-struct TransformerShape {
-  std::int64_t vocab_size = 0;
-  std::int64_t sequence_length = 0;
-  std::int64_t max_tokens = 0;  // of a microbatch: micro_batch * sequence_length
-  int domains = 0;              // of the corpus; 0: counts are not split by domain
-};
 
 /// The pre-norm decoder: embedding → blocks → final norm → head and loss. Holds no weights: they
 /// are flat buffers of the caller, laid out by two ParameterTables. Activations live in one Arena
@@ -26,11 +19,10 @@ struct TransformerShape {
 /// Used from the compute thread. Errors: kInternal naming what does not fit; kPeerLost.
 class Transformer {
  public:
-  /// `dense` and `experts` (this worker's, may be empty), the group's communicator and the clock must
-  /// outlive the model.
+  /// `dense` and `experts` (this worker's, may be empty), the group's communicator and the execution's
+  /// profile must outlive the model.
   Transformer(const ModelOptions& options, const TransformerShape& shape, const ParameterTable& dense,
-              const ParameterTable& experts, const experts::ModelExpertGroup& group, Execution execution,
-              const Clock& clock);
+              const ParameterTable& experts, const experts::ModelExpertGroup& group, Execution execution);
   ~Transformer();
   Transformer(const Transformer&) = delete;
   Transformer& operator=(const Transformer&) = delete;

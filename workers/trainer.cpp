@@ -40,7 +40,8 @@ model::TransformerShape shape_of(const TrainingOptions& options, int domains) {
   return {.vocab_size = options.vocab_size,
           .sequence_length = options.data.sequence_length,
           .max_tokens = options.batch.micro_batch * options.data.sequence_length,
-          .domains = domains};
+          .domains = domains,
+          .recompute = options.recompute};
 }
 
 // Later turns need room for a microbatch's gradient beside the lane's, and so do collectives that a
@@ -61,27 +62,14 @@ std::size_t turn_count_elements(const TrainingOptions& options, const layout::Lo
   return needed ? load.counts.all().size() + load.unbiased.all().size() : 0;
 }
 
-// Adds the time of its scope to a number of seconds.
-class Stopwatch {
- public:
-  Stopwatch(const Clock& clock, double& total) : clock_(clock), total_(total), start_(clock.now()) {}
-  ~Stopwatch() { total_ += seconds(clock_.now() - start_); }
-  Stopwatch(const Stopwatch&) = delete;
-  Stopwatch& operator=(const Stopwatch&) = delete;
-
- private:
-  const Clock& clock_;
-  double& total_;
-  TimePoint start_;
-};
-
 }  // namespace
 
 Trainer::Trainer(const TrainingOptions& options, const layout::Layout& layout, comm::Communicator& world,
                  const data::TokenDataset& dataset, const data::SequenceOrder& order, const Clock& clock)
     : options_(options),
       layout_(layout),
-      clock_(clock),
+      profile_(clock, options.threads, options.profile_ops),
+      execution_{options.threads, &profile_},
       groups_(world, layout),
       partition_(options.model, options.vocab_size, layout, world.rank()),
       state_(options, partition_),
@@ -93,7 +81,6 @@ Trainer::Trainer(const TrainingOptions& options, const layout::Layout& layout, c
       exchange_(result_.load.size(),
                 microbatches(options.batch) * values_per_microbatch() + chunk_sums_.chunks(),
                 layout.workers()),
-      execution_{options.threads},
       dense_lanes_(buffers(layout.lanes_of(world.rank()).size(), partition_.dense.buffer_elements())),
       microbatch_gradient_(scratch_elements(options, layout, world.rank(), partition_.dense)),
       expert_lanes_(buffers(layout.expert_lanes_of(layout.group(world.rank())).size(),
@@ -117,7 +104,7 @@ std::unique_ptr<model::Transformer> Trainer::make_model() const {
   return std::make_unique<model::Transformer>(
       options_.model, shape_of(options_, domains_), partition_.dense, partition_.experts,
       experts::ModelExpertGroup{*groups_.expert_group, layout_.placements(moe_layers), options_.dispatch},
-      Execution{options_.threads}, clock_);
+      execution_);
 }
 
 std::int64_t Trainer::place_experts(layout::Placement placement) {
@@ -134,24 +121,20 @@ std::int64_t Trainer::values_per_microbatch() const {
 }
 
 const StepResult& Trainer::step(const ControlWord& control, std::span<const experts::RoutingTape> tapes) {
-  step_.seconds = {};
-  result_.seconds = {};
-  {
-    const Stopwatch total(clock_, step_.seconds.total);
-    exchange_.clear();
-    const model::StepContext context = step_context();
-    run_microbatches(context, tapes);
-    reduce_gradients();
-    exchange(control);
-    sum_losses(context.target_tokens);
-    step_.skipped = !finite();
-    if (!step_.skipped) update();
-    ++state_.counters.step;
-    state_.counters.next_sequence += options_.batch.sequences();
-    state_.counters.tokens += options_.batch.sequences() * options_.data.sequence_length;
-  }
+  profile_.reset();
+  exchange_.clear();
+  const model::StepContext context = step_context();
+  run_microbatches(context, tapes);
+  reduce_gradients();
+  exchange(control);
+  sum_losses(context.target_tokens);
+  step_.skipped = !finite();
+  if (!step_.skipped) update();
+  ++state_.counters.step;
+  state_.counters.next_sequence += options_.batch.sequences();
+  state_.counters.tokens += options_.batch.sequences() * options_.data.sequence_length;
   step_.step = state_.counters.step;
-  step_.seconds.model = result_.seconds;
+  step_.seconds = profile_.seconds();
   return step_;
 }
 
@@ -180,7 +163,7 @@ model::StepContext Trainer::step_context() {
 }
 
 void Trainer::sum_turns() {
-  const Stopwatch reduce(clock_, step_.seconds.reduce);
+  const PhaseScope phase(execution_, Phase::kReduce);
   std::ranges::copy(exchange_.counts().first(turn_counts_.size()), turn_counts_.begin());
   groups_.world.all_reduce_sum(turn_counts_);
 }
@@ -203,7 +186,7 @@ void Trainer::run_microbatch(int turn, int wave, const model::StepContext& conte
   set_wave(wave);
   model::MicrobatchInput input;  // nothing, without a lane
   if (lane >= 0) {
-    const Stopwatch load(clock_, step_.seconds.load);
+    const PhaseScope phase(execution_, Phase::kLoad);
     input = loader_.load(state_.counters.next_sequence + layout_.first_sequence(turn, lane));
     input.tape = tape;
   }
@@ -238,7 +221,7 @@ void Trainer::record(int turn, int lane) {
 }
 
 void Trainer::reduce_gradients() {
-  const Stopwatch reduce(clock_, step_.seconds.reduce);
+  const PhaseScope phase(execution_, Phase::kReduce);
   comm::reduce_lanes(execution_, groups_.world, options_.batch.grad_lanes, views(dense_lanes_),
                      partition_.dense_slices, reduce_scratch_, dense_total_);
   comm::reduce_lanes(execution_, *groups_.replicas, options_.batch.expert_lanes, views(expert_lanes_),
@@ -246,7 +229,7 @@ void Trainer::reduce_gradients() {
 }
 
 void Trainer::exchange(const ControlWord& control) {
-  const Stopwatch reduce(clock_, step_.seconds.reduce);
+  const PhaseScope phase(execution_, Phase::kReduce);
   std::ranges::fill(chunk_values_, 0.0);
   const auto dense = partition_.dense_slice();
   const auto experts = partition_.expert_slice();
@@ -306,7 +289,7 @@ bool Trainer::finite() const { return std::isfinite(step_.loss) && std::isfinite
 
 void Trainer::update() {
   {
-    const Stopwatch update(clock_, step_.seconds.update);
+    const PhaseScope phase(execution_, Phase::kUpdate);
     const double clip = options_.optimizer.grad_clip;
     const float scale =
         clip > 0.0 && step_.grad_norm > clip ? static_cast<float>(clip / step_.grad_norm) : 1.0F;
@@ -325,7 +308,7 @@ void Trainer::update() {
 }
 
 void Trainer::gather_weights() {
-  const Stopwatch reduce(clock_, step_.seconds.reduce);
+  const PhaseScope phase(execution_, Phase::kReduce);
   const auto gather = [](comm::Communicator& communicator, const std::vector<std::int64_t>& slices,
                          std::span<float> values) {
     if (communicator.size() == 1) return;

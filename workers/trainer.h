@@ -9,6 +9,7 @@
 #include "layout/layout.h"
 #include "model/transformer.h"
 #include "optimizer/chunk_sums.h"
+#include "tensor/profile.h"
 #include "workers/batch_loader.h"
 #include "workers/partition.h"
 #include "workers/step_exchange.h"
@@ -33,13 +34,7 @@ struct StepResult {
   double learning_rate = 0.0;
   layout::LoadStatistics load;  // global
   ControlWord control;          // of all workers
-  struct Seconds {
-    double total = 0.0;
-    double load = 0.0;
-    double reduce = 0.0;
-    double update = 0.0;
-    model::PhaseSeconds model;
-  } seconds;
+  PhaseSeconds seconds{};       // of this worker
 };
 
 /// One worker's part of training: a step, followed from the batch to the new weights. Orders of
@@ -61,6 +56,8 @@ class Trainer {
   [[nodiscard]] const layout::Layout& layout() const { return layout_; }
   [[nodiscard]] WorkerGroups& groups() { return groups_; }
   [[nodiscard]] model::Transformer& model() { return *model_; }
+  /// Of the last step; ops where options().profile_ops.
+  [[nodiscard]] const Profile& profile() const { return profile_; }
   [[nodiscard]] const TrainingOptions& options() const { return options_; }
   [[nodiscard]] model::Weights weights() const { return {state_.dense_values, state_.expert_values}; }
   /// Moves experts to other workers of their groups, with their optimizer state; no bit of the run changes.
@@ -91,7 +88,8 @@ class Trainer {
 
   TrainingOptions options_;
   layout::Layout layout_;
-  const Clock& clock_;
+  Profile profile_;
+  Execution execution_;
   WorkerGroups groups_;
   Partition partition_;
   TrainingState state_;
@@ -102,7 +100,6 @@ class Trainer {
   optimizer::ChunkSums chunk_sums_;
   StepExchange exchange_;
   StepResult step_;
-  Execution execution_;
 
   // Gradients. A lane's buffer is complete after its last turn; with one turn it is the microbatch's.
   std::vector<std::vector<float>> dense_lanes_;

@@ -45,6 +45,7 @@ void add_aux_losses(const std::vector<double>& values, const std::vector<experts
 std::map<std::string, double> metrics_of(const StepResult& result, const TrainingCounters& counters,
                                          std::int64_t batch_tokens, std::int64_t skipped_steps,
                                          const std::vector<experts::AuxLossOptions>& losses) {
+  const double step_seconds = std::accumulate(result.seconds.begin(), result.seconds.end(), 0.0);
   std::map<std::string, double> metrics{
       {"loss", result.loss},
       {"loss_lm", result.loss_lm},
@@ -52,8 +53,8 @@ std::map<std::string, double> metrics_of(const StepResult& result, const Trainin
       {"learning_rate", result.learning_rate},
       {"router_z_loss", result.router_z_loss},
       {"tokens_total", static_cast<double>(counters.tokens)},
-      {"step_seconds", result.seconds.total},
-      {"tokens_per_second", static_cast<double>(batch_tokens) / result.seconds.total},
+      {"step_seconds", step_seconds},
+      {"tokens_per_second", static_cast<double>(batch_tokens) / step_seconds},
       {"memory_bytes", static_cast<double>(resident_bytes())},
       {"skipped_steps_total", static_cast<double>(skipped_steps)},
   };
@@ -85,15 +86,10 @@ std::vector<std::int64_t> routed_columns(std::span<const std::int64_t> rows, con
   return result;
 }
 
-std::map<std::string, double> phases_of(const StepResult::Seconds& seconds) {
-  return {{"load", seconds.load},
-          {"forward", seconds.model.forward},
-          {"dispatch", seconds.model.dispatch},
-          {"expert", seconds.model.expert},
-          {"combine", seconds.model.combine},
-          {"backward", seconds.model.backward},
-          {"reduce", seconds.reduce},
-          {"update", seconds.update}};
+std::map<std::string, double> phases_of(const PhaseSeconds& seconds) {
+  std::map<std::string, double> phases;
+  for (std::size_t phase = 0; phase < seconds.size(); ++phase) phases[kPhaseNames[phase]] = seconds[phase];
+  return phases;
 }
 
 }  // namespace

@@ -20,6 +20,8 @@ struct TrainingOptions {
   optimizer::OptimizerOptions optimizer;
   optimizer::ScheduleOptions schedule;
   int threads = 1;
+  bool recompute = false;    // blocks are computed again in backward
+  bool profile_ops = false;  // Trainer::profile() counts ops too
   layout::DispatchOptions dispatch = {};
 };
 

@@ -32,6 +32,11 @@ std::string to_text(const Report& report) {
                         optional_number(rate(m), m.amount > 0.0, 1),
                         optional_number(of_floor(m), m.floor_seconds > 0.0, 3));
   }
+  for (const auto& part : report.parts) {
+    text += fmt::format("  {:<{}}  {:>8} {:>12.3f} {:>11.2f}% {:>12}\n", part.name, width,
+                        part.calls > 0 ? std::to_string(part.calls) : "-", part.seconds * 1e3,
+                        100.0 * part.share, optional_number(part.rate, part.rate > 0.0, 1));
+  }
   for (const auto& fact : report.facts)
     text += fmt::format("  {:<{}}  {:.6g}\n", fact.name, width, fact.value);
   return text;
@@ -49,10 +54,19 @@ std::string to_json(const Report& report) {
     if (m.floor_seconds > 0.0) line["of_floor"] = of_floor(m);
     lines.push_back(std::move(line));
   }
+  nlohmann::ordered_json parts = nlohmann::ordered_json::array();
+  for (const auto& part : report.parts) {
+    parts.push_back({{"name", part.name},
+                     {"seconds", part.seconds},
+                     {"share", part.share},
+                     {"calls", part.calls},
+                     {"gflops", part.rate}});
+  }
   nlohmann::ordered_json all{{"title", report.title},
                              {"unit", report.unit},
                              {"floor", report.floor},
                              {"measurements", std::move(lines)}};
+  if (!parts.empty()) all["parts"] = std::move(parts);
   for (const auto& fact : report.facts) all[fact.name] = fact.value;
   return all.dump(2) + "\n";
 }

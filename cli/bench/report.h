@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,15 @@ struct Measurement {
   double floor_seconds = 0.0;  // what the floor takes for the same, measured in this process; 0: no floor
 };
 
+/// One part of a whole: a phase's ops.
+struct Part {
+  std::string name;
+  double seconds = 0.0;
+  double share = 0.0;      // of the whole; shares add up to 1
+  std::int64_t calls = 0;  // 0: not an op
+  double rate = 0.0;       // GFLOP/s; 0: no product
+};
+
 /// A number that is not a line: the peak, a ratio, a count.
 struct Fact {
   std::string name;  // snake_case with its unit: "peak_gflops"
@@ -26,6 +36,7 @@ struct Report {
   std::string unit;   // of rates: "GFLOP/s", "GB/s"; amounts are in its numerator
   std::string floor;  // what floor_seconds is: "peak GEMM", "memcpy", "MPI_Alltoallv"
   std::vector<Measurement> measurements;
+  std::vector<Part> parts = {};
   std::vector<Fact> facts;
 };
 

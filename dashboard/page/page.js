@@ -174,7 +174,7 @@ function row(cells) {
 }
 
 const phaseColors = {
-  load: '#8c8c8c', forward: '#1f77b4', dispatch: '#d9730d', expert: '#2a9d6f', combine: '#e3b23c', backward: '#5b4b9a',
+  load: '#8c8c8c', forward: '#1f77b4', router: '#c2566b', dispatch: '#d9730d', expert: '#2a9d6f', combine: '#e3b23c', backward: '#5b4b9a',
   reduce: '#b5476a', update: '#5aa9c7',
 };
 let workers = [];

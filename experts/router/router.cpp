@@ -26,6 +26,7 @@ Router::Router(const MoeOptions& options, std::int64_t layer, const ParameterTab
 
 RoutingResult Router::forward(const Pass& pass, ConstTensorView x, const RouterStep& step,
                               const RouterSums& sums) {
+  const PhaseScope phase(pass.execution, Phase::kRouter);
   const std::int64_t tokens = x.rows();
   RoutingResult routing;
   logits_.forward(pass, x, routing);
@@ -136,6 +137,7 @@ void Router::count_unbiased(const Pass& pass, const RoutingResult& routing,
 void Router::backward(const Pass& pass, ConstTensorView x, const RouterStep& step,
                       const RoutingResult& routing, const layout::LayerStatistics& load, TensorView dweights,
                       TensorView dx) const {
+  const PhaseScope phase(pass.execution, Phase::kRouter);
   const ArenaScope scope(pass.arena);
   const AuxGradients gradients = logits_.make_gradients(pass, routing, dweights);
   const AuxInput input{routing, step, load, logits_.weight(pass)};

@@ -19,14 +19,10 @@ LayerRun run_layer(const model::ModelOptions& options, const reference::Weights&
   const auto choices = static_cast<std::size_t>(options.moe.choices());
   const auto failures = on_ranks(1, [&](comm::Communicator& communicator) {
     Arena arena(1 << 24);
-    SystemClock clock;
-    PhaseSeconds seconds;
     const std::array<int, 1> lane_of_source{0};
     const std::array<std::span<float>, 1> lanes{run.expert_gradient};
     const Pass pass{{1},
                     arena,
-                    clock,
-                    seconds,
                     weights.dense_values,
                     weights.expert_values,
                     run.dense_gradient,

@@ -1,16 +1,13 @@
 #pragma once
-#include "base/clock.h"
 #include "experts/pass.h"
 
 namespace troupe::experts {
 
 /// A pass without weights, for what needs only an arena and threads.
 struct TestPass {
-  explicit TestPass(int threads = 1) : pass{{threads}, arena, clock, seconds, {}, {}, {}, {}, {}} {}
+  explicit TestPass(int threads = 1) : pass{{threads}, arena, {}, {}, {}, {}, {}} {}
 
   Arena arena{std::size_t{1} << 24};
-  SystemClock clock;
-  PhaseSeconds seconds;
   Pass pass;
 };
 

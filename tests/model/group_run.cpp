@@ -35,7 +35,7 @@ class Worker {
         model_(options, shape(), weights_.dense, weights_.experts,
                {communicator, layout::Placement(static_cast<std::size_t>(moe_layers(options)),
                                                 layout::LayerPlacement::ranges(ranges_))},
-               {layout.threads}, clock_) {}
+               {layout.threads}) {}
 
   void compute() {
     const std::size_t size = static_cast<std::size_t>(communicator_.size());
@@ -98,7 +98,6 @@ class Worker {
   std::vector<int> ranges_;
   reference::Weights weights_;
   std::vector<std::vector<float>> expert_gradients_;
-  SystemClock clock_;
   Transformer model_;
 };
 

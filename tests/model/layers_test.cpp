@@ -29,7 +29,7 @@ class LayerTest : public testing::Test {
         input_(x_.begin(), x_.end()) {}
 
   [[nodiscard]] Pass pass() {
-    return {{1}, arena_, clock_, seconds_, weights_.dense_values, {}, gradient_, {}, {}};
+    return {{1}, arena_, weights_.dense_values, {}, gradient_, {}, {}};
   }
   [[nodiscard]] ConstTensorView view(const std::vector<float>& values) const {
     return {values.data(), Shape{static_cast<std::int64_t>(batch_.size()), options_.hidden_size}};
@@ -63,8 +63,6 @@ class LayerTest : public testing::Test {
   reference::Batch batch_;
   std::vector<float> x_, dy_, y_, dx_, gradient_;
   Arena arena_;
-  SystemClock clock_;
-  experts::PhaseSeconds seconds_;
   reference::Model model_;
   reference::Parameters parameters_;
   reference::Values input_;

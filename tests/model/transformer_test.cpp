@@ -21,7 +21,7 @@ class TransformerTest : public testing::Test {
         step_(options_, reference::random_step(options_, {batch_})),
         group_(comm::make_inproc_group(1)),
         model_(options_, {reference::kVocab, 8, 16}, weights_.dense, weights_.experts,
-               {*group_[0], layout::Placement(2, layout::LayerPlacement::contiguous(5, 1))}, {1}, clock_),
+               {*group_[0], layout::Placement(2, layout::LayerPlacement::contiguous(5, 1))}, {1, &profile_}),
         dense_(weights_.dense_values.size(), 0.0F),
         experts_(weights_.expert_values.size(), 0.0F),
         result_(model_.make_result()) {}
@@ -39,6 +39,7 @@ class TransformerTest : public testing::Test {
   reference::FlatStep step_;
   std::vector<std::unique_ptr<comm::Communicator>> group_;
   SystemClock clock_;
+  Profile profile_{clock_, 1, /*counts_ops=*/true};
   Transformer model_;
   std::vector<float> dense_;
   std::vector<float> experts_;
@@ -141,13 +142,16 @@ TEST_F(TransformerTest, RefusesWhatDoesNotFit) {
   EXPECT_THROW(forward_backward(reference::as_input(batch_)), Error);
 }
 
-TEST_F(TransformerTest, CountsSecondsByPhase) {
+TEST_F(TransformerTest, CountsPhasesAndOps) {
   forward_backward(reference::as_input(batch_));
-  const PhaseSeconds& seconds = result_.seconds;
-  for (const double phase :
-       {seconds.forward, seconds.dispatch, seconds.expert, seconds.combine, seconds.backward}) {
-    EXPECT_GT(phase, 0.0);
+  const PhaseSeconds seconds = profile_.seconds();
+  for (const Phase phase : {Phase::kForward, Phase::kRouter, Phase::kDispatch, Phase::kExpert, Phase::kCombine,
+                            Phase::kBackward}) {
+    EXPECT_GT(seconds[static_cast<std::size_t>(phase)], 0.0);
   }
+  EXPECT_GT(profile_.work(Phase::kExpert, OpKind::kGemm).flop, 0.0);
+  EXPECT_EQ(profile_.work(Phase::kExpert, OpKind::kAttention).calls, 0);
+  EXPECT_EQ(profile_.work(Phase::kForward, OpKind::kAttention).calls, options_.layers);
 }
 
 }  // namespace

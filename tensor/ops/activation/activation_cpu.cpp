@@ -8,6 +8,7 @@
 #include "tensor/ops/matrix.h"
 #include "tensor/ops/vector-inl.h"
 #include "tensor/parallel.h"
+#include "tensor/profile.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace troupe::ops::HWY_NAMESPACE {
@@ -227,6 +228,7 @@ HWY_EXPORT(activation_forward_rows);
 HWY_EXPORT(activation_backward_rows);
 
 void activation_forward(const Execution& execution, Activation activation, ConstTensorView x, TensorView y) {
+  const OpScope measured(execution, OpKind::kActivation);
   check_matrix("activation: x", x, y.rows(), input_columns(activation) * y.columns());
   parallel_for_blocks(execution, y.rows(), rows_of_a_task(y.columns()),
                       [&](std::int64_t first, std::int64_t last) {
@@ -237,6 +239,7 @@ void activation_forward(const Execution& execution, Activation activation, Const
 
 void activation_backward(const Execution& execution, Activation activation, ConstTensorView dy,
                          ConstTensorView x, TensorView dx) {
+  const OpScope measured(execution, OpKind::kActivation);
   const std::int64_t columns = input_columns(activation) * dy.columns();
   check_matrix("activation: x", x, dy.rows(), columns);
   check_matrix("activation: dx", dx, dy.rows(), columns);

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "tensor/ops/vector-inl.h"
 #include "tensor/parallel.h"
+#include "tensor/profile.h"
 
 #ifndef TROUPE_TENSOR_OPS_ADAMW_FACTORS
 #define TROUPE_TENSOR_OPS_ADAMW_FACTORS
@@ -85,6 +86,7 @@ constexpr std::int64_t kElementsOfATask = 1 << 15;
 
 void adamw(const Execution& execution, const AdamWStep& step, std::span<float> value,
            std::span<const float> gradient, std::span<float> first_moment, std::span<float> second_moment) {
+  const OpScope measured(execution, OpKind::kAdamW);
   TROUPE_CHECK(gradient.size() == value.size() && first_moment.size() == value.size() &&
                    second_moment.size() == value.size(),
                "adamw: {} values, {} gradients, {} and {} moments", value.size(), gradient.size(),

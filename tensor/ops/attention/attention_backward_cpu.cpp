@@ -13,6 +13,7 @@
 #include "tensor/ops/checks.h"
 #include "tensor/ops/tile_product/tile_product.h"
 #include "tensor/parallel.h"
+#include "tensor/profile.h"
 
 #ifndef TROUPE_TENSOR_OPS_ATTENTION_BACKWARD_OPERANDS
 #define TROUPE_TENSOR_OPS_ATTENTION_BACKWARD_OPERANDS
@@ -176,6 +177,7 @@ void attention_backward(const Execution& execution, Arena& arena, const Attentio
                         ConstTensorView dout, ConstTensorView q, ConstTensorView k, ConstTensorView v,
                         ConstTensorView out, ConstTensorView log_sum_exp, ConstTensorView first_visible,
                         TensorView dq, TensorView dk, TensorView dv) {
+  const OpScope measured(execution, OpKind::kAttention);
   const AttentionInputs inputs = checked_attention_inputs(shape, q, k, v, first_visible);
   check_matrix("attention: dout", dout, q.rows(), q.columns());
   check_matrix("attention: out", out, q.rows(), q.columns());

@@ -14,6 +14,7 @@
 #include "tensor/ops/checks.h"
 #include "tensor/ops/tile_product/tile_product.h"
 #include "tensor/parallel.h"
+#include "tensor/profile.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace troupe::ops::HWY_NAMESPACE {
@@ -130,6 +131,7 @@ HWY_EXPORT(attention_forward_head);
 void attention_forward(const Execution& execution, const AttentionShape& shape, ConstTensorView q,
                        ConstTensorView k, ConstTensorView v, ConstTensorView first_visible, TensorView out,
                        TensorView log_sum_exp) {
+  const OpScope measured(execution, OpKind::kAttention);
   const AttentionInputs inputs = checked_attention_inputs(shape, q, k, v, first_visible);
   check_matrix("attention: out", out, q.rows(), q.columns());
   check_matrix("attention: log_sum_exp", log_sum_exp, shape.sequences * shape.heads, shape.length);

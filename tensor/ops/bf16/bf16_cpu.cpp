@@ -4,6 +4,7 @@
 #include "tensor/ops/bf16/bf16.h"
 #include "tensor/ops/checks.h"
 #include "tensor/parallel.h"
+#include "tensor/profile.h"
 
 namespace troupe::ops {
 namespace {
@@ -36,6 +37,7 @@ void for_elements(const Execution& execution, std::int64_t count, const Body& bo
 }  // namespace
 
 void to_bf16(const Execution& execution, ConstTensorView x, TensorView y) {
+  const OpScope measured(execution, OpKind::kElementwise);
   check_pair("to_bf16", y, x);
   const float* from = x.f32();
   auto* to = reinterpret_cast<std::uint16_t*>(y.data());
@@ -43,6 +45,7 @@ void to_bf16(const Execution& execution, ConstTensorView x, TensorView y) {
 }
 
 void from_bf16(const Execution& execution, ConstTensorView x, TensorView y) {
+  const OpScope measured(execution, OpKind::kElementwise);
   check_pair("from_bf16", x, y);
   const auto* from = reinterpret_cast<const std::uint16_t*>(x.data());
   float* to = y.f32();
@@ -50,6 +53,7 @@ void from_bf16(const Execution& execution, ConstTensorView x, TensorView y) {
 }
 
 void round_to_bf16(const Execution& execution, TensorView x) {
+  const OpScope measured(execution, OpKind::kElementwise);
   TROUPE_CHECK(x.contiguous(), "round_to_bf16 of a strided view {}", x.shape().to_string());
   float* values = x.f32();
   for_elements(execution, x.elements(), [&](std::int64_t i) { values[i] = widened(rounded(values[i])); });

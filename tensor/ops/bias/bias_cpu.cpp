@@ -8,6 +8,7 @@
 #include "tensor/ops/matrix.h"
 #include "tensor/ops/vector-inl.h"
 #include "tensor/parallel.h"
+#include "tensor/profile.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace troupe::ops::HWY_NAMESPACE {
@@ -42,6 +43,7 @@ HWY_EXPORT(add_bias_rows);
 HWY_EXPORT(bias_gradient_columns);
 
 void add_bias(const Execution& execution, ConstTensorView bias, TensorView y) {
+  const OpScope measured(execution, OpKind::kElementwise);
   const auto values = reals("add_bias: bias", bias, y.columns());
   parallel_for_blocks(execution, y.rows(), rows_of_a_task(y.columns()),
                       [&](std::int64_t first, std::int64_t last) {
@@ -50,6 +52,7 @@ void add_bias(const Execution& execution, ConstTensorView bias, TensorView y) {
 }
 
 void bias_gradient(const Execution& execution, ConstTensorView dy, TensorView dbias, Accumulate accumulate) {
+  const OpScope measured(execution, OpKind::kElementwise);
   constexpr std::int64_t kColumnsOfATask = 128;
   const auto sums = reals("bias_gradient: dbias", dbias, dy.columns());
   parallel_for_blocks(execution, dy.columns(), kColumnsOfATask, [&](std::int64_t first, std::int64_t last) {

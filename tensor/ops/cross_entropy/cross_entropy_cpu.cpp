@@ -11,6 +11,7 @@
 #include "tensor/ops/matrix.h"
 #include "tensor/ops/vector-inl.h"
 #include "tensor/parallel.h"
+#include "tensor/profile.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace troupe::ops::HWY_NAMESPACE {
@@ -104,6 +105,7 @@ double log_of_sum(float largest, float sum) {
 
 void cross_entropy_forward(const Execution& execution, ConstTensorView logits, ConstTensorView targets,
                            std::span<double> nll, std::span<double> log_z) {
+  const OpScope measured(execution, OpKind::kCrossEntropy);
   const auto values = checked_targets(logits, targets, nll, log_z);
   const Matrix<const float> rows = matrix(logits);
   for_each_row(execution, logits, values, nll, log_z, [&](std::size_t index, std::int32_t target) {
@@ -118,6 +120,7 @@ void cross_entropy_forward(const Execution& execution, ConstTensorView logits, C
 void cross_entropy_forward_backward(const Execution& execution, TensorView logits, ConstTensorView targets,
                                     float scale, float z_loss, std::span<double> nll,
                                     std::span<double> log_z) {
+  const OpScope measured(execution, OpKind::kCrossEntropy);
   const auto values = checked_targets(logits, targets, nll, log_z);
   const Matrix<float> rows = matrix(logits);
   for_each_row(execution, logits, values, nll, log_z, [&](std::size_t index, std::int32_t target) {

@@ -8,6 +8,7 @@
 
 #include "tensor/ops/vector-inl.h"
 #include "tensor/parallel.h"
+#include "tensor/profile.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace troupe::ops::HWY_NAMESPACE {
@@ -64,6 +65,7 @@ void add(const Execution& execution, std::span<const float> x, std::span<float> 
 
 void sum(const Execution& execution, std::span<const float> a, std::span<const float> b,
          std::span<float> out) {
+  const OpScope measured(execution, OpKind::kElementwise);
   TROUPE_CHECK(a.size() == out.size() && b.size() == out.size(), "sum: {} and {} elements into {}", a.size(),
                b.size(), out.size());
   const auto count = static_cast<std::int64_t>(out.size());
@@ -73,6 +75,7 @@ void sum(const Execution& execution, std::span<const float> a, std::span<const f
 }
 
 void zero(const Execution& execution, std::span<float> y) {
+  const OpScope measured(execution, OpKind::kElementwise);
   const auto count = static_cast<std::int64_t>(y.size());
   parallel_for_blocks(execution, count, kElementsOfATask, [&](std::int64_t begin, std::int64_t end) {
     std::fill(y.data() + begin, y.data() + end, 0.0F);

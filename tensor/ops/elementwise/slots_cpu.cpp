@@ -10,6 +10,7 @@
 #include "tensor/ops/matrix.h"
 #include "tensor/ops/vector-inl.h"
 #include "tensor/parallel.h"
+#include "tensor/profile.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace troupe::ops::HWY_NAMESPACE {
@@ -110,6 +111,7 @@ Matrix<const std::int32_t> checked_slots(const ConstTensorView& slots, std::int6
 }  // namespace
 
 void gather_rows(const Execution& execution, ConstTensorView x, ConstTensorView rows, TensorView out) {
+  const OpScope measured(execution, OpKind::kRows);
   check_matrix("gather_rows: out", out, out.rows(), x.columns());
   const auto indices = integers("gather_rows: rows", rows, out.rows());
   for (const std::int32_t row : indices) {
@@ -127,6 +129,7 @@ void gather_rows(const Execution& execution, ConstTensorView x, ConstTensorView 
 
 void combine_rows(const Execution& execution, ConstTensorView y, ConstTensorView slots,
                   ConstTensorView weights, ConstTensorView base, TensorView out) {
+  const OpScope measured(execution, OpKind::kRows);
   check_matrix("combine_rows: y", y, y.rows(), out.columns());
   check_matrix("combine_rows: weights", weights, out.rows(), slots.columns());
   if (base.data() != nullptr) check_matrix("combine_rows: base", base, out.rows(), out.columns());
@@ -142,6 +145,7 @@ void combine_rows(const Execution& execution, ConstTensorView y, ConstTensorView
 void combine_rows_backward(const Execution& execution, ConstTensorView dout, ConstTensorView y,
                            ConstTensorView slots, ConstTensorView weights, TensorView dy,
                            TensorView dweights) {
+  const OpScope measured(execution, OpKind::kRows);
   check_matrix("combine_rows: y", y, y.rows(), dout.columns());
   check_matrix("combine_rows: dy", dy, y.rows(), dout.columns());
   check_matrix("combine_rows: weights", weights, dout.rows(), slots.columns());
@@ -156,6 +160,7 @@ void combine_rows_backward(const Execution& execution, ConstTensorView dout, Con
 
 void add_slot_products(const Execution& execution, ConstTensorView a, ConstTensorView y,
                        ConstTensorView slots, TensorView out) {
+  const OpScope measured(execution, OpKind::kRows);
   check_matrix("add_slot_products: y", y, y.rows(), a.columns());
   check_matrix("add_slot_products: out", out, a.rows(), slots.columns());
   const auto rows = checked_slots(slots, a.rows(), y.rows());
@@ -167,6 +172,7 @@ void add_slot_products(const Execution& execution, ConstTensorView a, ConstTenso
 
 void scatter_slots_add(const Execution& execution, ConstTensorView dgathered, ConstTensorView slots,
                        TensorView dx) {
+  const OpScope measured(execution, OpKind::kRows);
   check_matrix("scatter_slots_add: dgathered", dgathered, dgathered.rows(), dx.columns());
   const auto rows = checked_slots(slots, dx.rows(), dgathered.rows());
   parallel_for_blocks(

@@ -10,6 +10,7 @@
 #include "tensor/ops/matrix.h"
 #include "tensor/ops/vector-inl.h"
 #include "tensor/parallel.h"
+#include "tensor/profile.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace troupe::ops::HWY_NAMESPACE {
@@ -53,6 +54,7 @@ std::span<const std::int32_t> checked_tokens(const ConstTensorView& tokens, std:
 
 void embedding_forward(const Execution& execution, ConstTensorView tokens, ConstTensorView table,
                        TensorView out) {
+  const OpScope measured(execution, OpKind::kEmbedding);
   check_matrix("embedding: out", out, out.rows(), table.columns());
   const auto values = checked_tokens(tokens, out.rows(), table.rows());
   const Matrix<const float> source = matrix(table);
@@ -67,6 +69,7 @@ void embedding_forward(const Execution& execution, ConstTensorView tokens, Const
 
 void embedding_backward(const Execution& execution, ConstTensorView tokens, ConstTensorView dout,
                         TensorView dtable) {
+  const OpScope measured(execution, OpKind::kEmbedding);
   check_matrix("embedding: dtable", dtable, dtable.rows(), dout.columns());
   const auto values = checked_tokens(tokens, dout.rows(), dtable.rows());
   parallel_for_blocks(execution, dout.columns(), kColumnsOfATask, [&](std::int64_t first, std::int64_t last) {

@@ -7,6 +7,7 @@
 #include "tensor/ops/checks.h"
 #include "tensor/ops/gemm/narrow_gemm.h"
 #include "tensor/parallel.h"
+#include "tensor/profile.h"
 
 namespace troupe::ops {
 namespace {
@@ -109,6 +110,8 @@ void gemm(const Execution& execution, Transpose transpose_a, Transpose transpose
   check_matrix("gemm: a", a, transpose_a == Transpose::kYes ? k : m, transpose_a == Transpose::kYes ? m : k);
   check_matrix("gemm: b", b, transpose_b == Transpose::kYes ? n : k, transpose_b == Transpose::kYes ? k : n);
   if (m == 0 || n == 0) return;
+  const OpScope measured(execution, OpKind::kGemm,
+                         2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k));
   if (k == 0) {
     if (accumulate == Accumulate::kNo) clear(c);
     return;

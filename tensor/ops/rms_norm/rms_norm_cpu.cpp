@@ -10,6 +10,7 @@
 #include "tensor/ops/matrix.h"
 #include "tensor/ops/vector-inl.h"
 #include "tensor/parallel.h"
+#include "tensor/profile.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace troupe::ops::HWY_NAMESPACE {
@@ -92,6 +93,7 @@ constexpr std::int64_t kColumnsOfATask = 128;
 
 void rms_norm_forward(const Execution& execution, ConstTensorView x, ConstTensorView weight, double eps,
                       TensorView y, TensorView inv_rms) {
+  const OpScope measured(execution, OpKind::kNorm);
   check_matrix("rms_norm: y", y, x.rows(), x.columns());
   const float* weights = reals("rms_norm: weight", weight, x.columns()).data();
   float* scales = reals("rms_norm: inv_rms", inv_rms, x.rows()).data();
@@ -104,6 +106,7 @@ void rms_norm_forward(const Execution& execution, ConstTensorView x, ConstTensor
 void rms_norm_backward(const Execution& execution, ConstTensorView dy, ConstTensorView x,
                        ConstTensorView weight, ConstTensorView inv_rms, TensorView dx, TensorView dweight,
                        bool accumulate_dx) {
+  const OpScope measured(execution, OpKind::kNorm);
   check_matrix("rms_norm: dy", dy, x.rows(), x.columns());
   check_matrix("rms_norm: dx", dx, x.rows(), x.columns());
   const float* weights = reals("rms_norm: weight", weight, x.columns()).data();

@@ -8,6 +8,7 @@
 #include "tensor/ops/matrix.h"
 #include "tensor/ops/vector-inl.h"
 #include "tensor/parallel.h"
+#include "tensor/profile.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace troupe::ops::HWY_NAMESPACE {
@@ -53,6 +54,7 @@ HWY_EXPORT(rope_rows);
 
 void rope(const Execution& execution, const RopeTable& table, ConstTensorView positions,
           std::int64_t head_dim, RopeDirection direction, TensorView x) {
+  const OpScope measured(execution, OpKind::kRope);
   TROUPE_CHECK(head_dim > 0 && x.columns() % head_dim == 0 && table.rotary() <= head_dim,
                "rope: heads of {} channels, {} of them rotated, in rows of {}", head_dim, table.rotary(),
                x.columns());

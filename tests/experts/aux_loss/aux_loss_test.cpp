@@ -83,9 +83,7 @@ struct Outcome {
 Outcome compute(const AuxLossOptions& options, Microbatch& m, int threads = 1,
                 std::int64_t tokens = kTokens) {
   Arena arena(1 << 22);
-  SystemClock clock;
-  PhaseSeconds seconds;
-  const Pass pass{{threads}, arena, clock, seconds, {}, {}, {}, {}, {}, {.sequence_length = kLength}, true};
+  const Pass pass{{threads}, arena, {}, {}, {}, {}, {}, {.sequence_length = kLength}, true};
   RouterStep step;
   step.previous_counts = m.previous;
   step.previous_unbiased_counts = m.previous_unbiased;

@@ -48,12 +48,8 @@ void SimulatedRouter::draw_scores(std::int64_t step) {
 const SimulatedBatch& SimulatedRouter::route(std::int64_t step, std::span<const float> bias, int threads) {
   draw_scores(step);
   std::ranges::copy(bias, bias_.begin());
-  SystemClock clock;
-  PhaseSeconds seconds;
   const Pass pass{.execution = {threads},
                   .arena = arena_,
-                  .clock = clock,
-                  .seconds = seconds,
                   .dense = {},
                   .experts = {},
                   .dense_gradient = {},

@@ -40,8 +40,6 @@ class Worker {
     const std::vector<std::span<float>> lanes{expert_gradient_};
     const Pass pass{{threads_},
                     arena_,
-                    clock_,
-                    seconds_,
                     weights_.dense_values,
                     weights_.expert_values,
                     result.dense_gradient,
@@ -103,8 +101,6 @@ class Worker {
   std::vector<float> expert_gradient_;
   std::vector<int> lane_of_source_;
   Arena arena_{std::size_t{1} << 26};
-  SystemClock clock_;
-  PhaseSeconds seconds_;
 };
 
 }  // namespace

@@ -89,12 +89,10 @@ TEST_P(FeedForwardForms, OfADenseLayerHaveTheGradientsOfCentralDifferences) {
   const std::string prefix = "layers/00/ffn/";
   const FeedForward layer(options_.ffn.form, weights_.dense, prefix, options_.ffn.intermediate_size);
   Arena arena(1 << 22);
-  SystemClock clock;
-  PhaseSeconds seconds;
   std::vector<float> gradient(weights_.dense_values.size());
   std::vector<float> y(size_);
   std::vector<float> dx(size_);
-  const Pass pass{{1}, arena, clock, seconds, weights_.dense_values, {}, gradient, {}, {}};
+  const Pass pass{{1}, arena, weights_.dense_values, {}, gradient, {}, {}};
   const Shape shape{kTokens, options_.hidden_size};
   const ConstTensorView x(x_.data(), shape);
   const ConstTensorView dy(dy_.data(), shape);

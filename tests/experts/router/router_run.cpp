@@ -73,12 +73,8 @@ RouterRun run_router(const RouterCase& router_case, const reference::Weights& we
   RouterRun run;
   run.dense_gradient.resize(weights.dense_values.size());
   Arena arena(1 << 24);
-  const SystemClock clock;
-  PhaseSeconds seconds;
   const Pass pass{{router_case.threads},
                   arena,
-                  clock,
-                  seconds,
                   weights.dense_values,
                   {},
                   run.dense_gradient,

@@ -61,7 +61,7 @@ class RouterTest : public testing::Test {
 
   RoutingResult route(const std::vector<float>& logits) {
     Router router(options_, 0, table_, "");
-    const Pass pass{{1}, arena_, clock_, seconds_, weight_, {}, gradient_, {}, {}};
+    const Pass pass{{1}, arena_, weight_, {}, gradient_, {}, {}};
     counts_.assign(kExperts, -1);
     unbiased_counts_.assign(kExperts, -1);
     layout::LayerStatistics load;
@@ -84,8 +84,6 @@ class RouterTest : public testing::Test {
   MoeOptions options_;
   ParameterTable table_;
   Arena arena_;
-  SystemClock clock_;
-  PhaseSeconds seconds_;
   std::vector<float> weight_, gradient_;
   std::vector<float> bias_ = std::vector<float>(kExperts, 0.0F);
   std::vector<std::int64_t> previous_counts_, counts_, unbiased_counts_;

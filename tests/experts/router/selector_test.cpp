@@ -33,7 +33,7 @@ class SelectorTest : public testing::Test {
     const ConstTensorView view(flat.data(), Shape{std::ssize(values), options_.choices()});
     const auto slots = static_cast<std::size_t>(selector->slots(std::ssize(values)));
     std::vector<std::int32_t> chosen(values.size() * slots, -7);
-    const Pass pass{{1}, arena_, clock_, seconds_, {}, {}, {}, {}, {}, {seed_, first_token_}, training_};
+    const Pass pass{{1}, arena_, {}, {}, {}, {}, {}, {seed_, first_token_}, training_};
     selector->select(pass, {view, view, bias},
                      {chosen.data(), Shape{std::ssize(values), static_cast<std::int64_t>(slots)}});
     Choice choice(values.size());
@@ -66,8 +66,6 @@ class SelectorTest : public testing::Test {
 
   MoeOptions options_;
   Arena arena_{1 << 22};
-  SystemClock clock_;
-  PhaseSeconds seconds_;
   std::uint64_t seed_ = 1;
   std::int64_t first_token_ = 0;
   bool training_ = true;

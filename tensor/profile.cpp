@@ -1,0 +1,60 @@
+#include "tensor/profile.h"
+
+#include <omp.h>
+
+#include <utility>
+
+namespace troupe {
+namespace {
+
+template <class Enum>
+std::size_t at(Enum value) {
+  return static_cast<std::size_t>(value);
+}
+
+}  // namespace
+
+Profile::Profile(const Clock& clock, int threads, bool counts_ops)
+    : clock_(clock), counts_ops_(counts_ops), since_(clock.now()), work_(static_cast<std::size_t>(threads)) {}
+
+void Profile::reset() {
+  phase_ = Phase::kOther;
+  since_ = clock_.now();
+  seconds_ = {};
+  for (Phases& phases : work_) phases = {};
+}
+
+PhaseSeconds Profile::seconds() {
+  enter(phase_);
+  return seconds_;
+}
+
+OpWork Profile::work(Phase phase, OpKind op) const {
+  OpWork sum;
+  for (const Phases& phases : work_) {
+    const OpWork& one = phases[at(phase)][at(op)];
+    sum.thread_seconds += one.thread_seconds;
+    sum.calls += one.calls;
+    sum.flop += one.flop;
+  }
+  return sum;
+}
+
+Phase Profile::enter(Phase phase) {
+  const TimePoint now = clock_.now();
+  seconds_[at(phase_)] += troupe::seconds(now - since_);
+  since_ = now;
+  return std::exchange(phase_, phase);
+}
+
+void Profile::add(OpKind op, TimePoint start, double flop) {
+  const bool alone = omp_in_parallel() != 0;
+  const auto thread = alone ? static_cast<std::size_t>(omp_get_thread_num()) : 0;
+  OpWork& work = work_.at(thread)[at(phase_)][at(op)];
+  work.thread_seconds +=
+      troupe::seconds(clock_.now() - start) * (alone ? 1.0 : static_cast<double>(threads()));
+  ++work.calls;
+  work.flop += flop;
+}
+
+}  // namespace troupe
