@@ -1,5 +1,8 @@
 #pragma once
 #include <cstddef>
+#include <cstdint>
+#include <span>
+#include <type_traits>
 
 #include "tensor/tensor.h"
 
@@ -20,6 +23,15 @@ class Arena {
   /// reservation is too small.
   [[nodiscard]] TensorView allocate(const Shape& shape, DType dtype = DType::kF32);
 
+  /// The same for values of another type, which needs no destruction.
+  template <class T>
+  requires std::is_trivially_copyable_v<T>
+  [[nodiscard]] std::span<T> allocate_array(std::int64_t count) {
+    static_assert(alignof(T) <= kTensorAlignment);
+    const auto bytes = static_cast<std::size_t>(count) * sizeof(T);
+    return {reinterpret_cast<T*>(take(bytes)), static_cast<std::size_t>(count)};
+  }
+
   struct Mark {
     std::size_t used;
   };
@@ -29,6 +41,8 @@ class Arena {
   [[nodiscard]] std::size_t peak_bytes() const { return peak_; }
 
  private:
+  [[nodiscard]] std::byte* take(std::size_t bytes);
+
   std::byte* base_ = nullptr;
   std::size_t reserved_ = 0;
   std::size_t used_ = 0;

@@ -2,8 +2,24 @@
 
 #include "tensor/ops/activation/activation.h"
 #include "tensor/parallel.h"
+#include "tensor/pieces.h"
 
 namespace troupe::experts {
+namespace {
+
+// Parts of the arithmetic: rows of a segment, and outputs of a weight's gradient, that one task computes.
+constexpr std::int64_t kPieceRows = 256;
+constexpr std::int64_t kPieceOutputs = 256;
+// Pieces for each thread before the next experts' weights are read.
+constexpr std::int64_t kPiecesPerThread = 4;
+
+std::int64_t rows_of(const DispatchChunk& chunk, int expert) {
+  std::int64_t rows = 0;
+  for (int source = 0; source < chunk.sources(); ++source) rows += chunk.segment(source, expert).rows;
+  return rows;
+}
+
+}  // namespace
 
 ExpertFfn::ExpertFfn(const FfnForm& form, const ParameterTable& table, const std::string& prefix,
                      std::int64_t expert_size, std::span<const int> experts)
@@ -20,27 +36,55 @@ ExpertFfn::Saved ExpertFfn::allocate(Arena& arena, const DispatchChunk& chunk) c
 }
 
 template <class Body>
-void ExpertFfn::for_experts(const Pass& pass, const Body& body) const {
-  const auto count = static_cast<std::int64_t>(experts_.size());
-  // With fewer experts the tiles of each product are split instead; the bits are the same.
-  const bool split_experts = count >= 2 * pass.execution.threads;
-  parallel_for(split_experts ? pass.execution : Execution{1}, count,
-               [&](std::int64_t expert) { body(static_cast<int>(expert)); });
+void ExpertFfn::for_groups(const Execution& execution, const DispatchChunk& chunk, const Body& body) const {
+  const std::int64_t enough = execution.threads == 1 ? 1 : execution.threads * kPiecesPerThread * kPieceRows;
+  const int count = static_cast<int>(experts_.size());
+  for (int first = 0, last = 0; first < count; first = last) {
+    for (std::int64_t rows = 0; last < count && rows < enough; ++last) rows += rows_of(chunk, last);
+    body(Group{first, last});
+  }
+}
+
+template <class Body>
+void ExpertFfn::for_row_pieces(const Pass& pass, const DispatchChunk& chunk, const Group& group,
+                               const Body& body) const {
+  struct Piece {
+    int expert;
+    Segment rows;
+  };
+  const auto for_each = [&](const auto& each) {
+    for (int expert = group.first; expert < group.last; ++expert) {
+      for (int source = 0; source < chunk.sources(); ++source) {
+        const Segment segment = chunk.segment(source, expert);
+        const Pieces cut(segment.rows, kPieceRows);
+        for (std::int64_t i = 0; i < cut.count(); ++i)
+          each(Piece{expert, {segment.first_row + cut.first(i), cut.length(i)}});
+      }
+    }
+  };
+  std::int64_t count = 0;
+  for_each([&](const Piece&) { ++count; });
+  const ArenaScope scope(pass.arena);
+  const std::span<Piece> pieces = pass.arena.allocate_array<Piece>(count);
+  std::size_t next = 0;
+  for_each([&](const Piece& piece) { pieces[next++] = piece; });
+  parallel_for(pass.execution, count, [&](std::int64_t i) {
+    const Piece& piece = pieces[static_cast<std::size_t>(i)];
+    body(piece.expert, piece.rows);
+  });
 }
 
 void ExpertFfn::forward(const Pass& pass, const DispatchChunk& chunk, ConstTensorView x, const Saved& saved,
                         TensorView y) const {
-  for_experts(pass, [&](int index) {
-    const Expert& expert = experts_[static_cast<std::size_t>(index)];
-    for (int source = 0; source < chunk.sources(); ++source) {
-      const auto [first, rows] = chunk.segment(source, index);
-      if (rows == 0) continue;
-      const TensorView projected = saved.projected.rows(first, rows);
-      const TensorView activation = saved.activation.rows(first, rows);
-      expert.input.forward(pass.execution, pass.experts, x.rows(first, rows), projected);
+  for_groups(pass.execution, chunk, [&](const Group& group) {
+    for_row_pieces(pass, chunk, group, [&](int index, const Segment& rows) {
+      const Expert& expert = experts_[static_cast<std::size_t>(index)];
+      const TensorView projected = saved.projected.rows(rows.first_row, rows.rows);
+      const TensorView activation = saved.activation.rows(rows.first_row, rows.rows);
+      expert.input.forward(pass.execution, pass.experts, x.rows(rows.first_row, rows.rows), projected);
       ops::activation_forward(pass.execution, kind_, projected, activation);
-      expert.down.forward(pass.execution, pass.experts, activation, y.rows(first, rows));
-    }
+      expert.down.forward(pass.execution, pass.experts, activation, y.rows(rows.first_row, rows.rows));
+    });
   });
 }
 
@@ -48,25 +92,48 @@ void ExpertFfn::backward(const Pass& pass, const DispatchChunk& chunk, ConstTens
                          const Saved& saved, TensorView dx) const {
   const ArenaScope scope(pass.arena);
   const TensorView dactivations = pass.arena.allocate(saved.activation.shape());
-  for_experts(pass, [&](int index) {
-    const Expert& expert = experts_[static_cast<std::size_t>(index)];
-    for (int source = 0; source < chunk.sources(); ++source) {
-      const auto [first, rows] = chunk.segment(source, index);
-      if (rows == 0) continue;
-      const auto lane = static_cast<std::size_t>(pass.lane_of_source[static_cast<std::size_t>(source)]);
-      const std::span<float> gradient = pass.expert_gradient_lanes[lane];
-      const TensorView projected = saved.projected.rows(first, rows);
-      const TensorView dactivation = dactivations.rows(first, rows);
-      const ConstTensorView dy_rows = dy.rows(first, rows);
-      expert.down.backward(pass.execution, pass.experts, dy_rows, dactivation);
-      expert.down.weight_gradients(pass.execution, dy_rows, saved.activation.rows(first, rows), gradient,
-                                   ops::Accumulate::kYes);
+  for_groups(pass.execution, chunk, [&](const Group& group) {
+    for_row_pieces(pass, chunk, group, [&](int index, const Segment& rows) {
+      const Expert& expert = experts_[static_cast<std::size_t>(index)];
+      const TensorView projected = saved.projected.rows(rows.first_row, rows.rows);
+      const TensorView dactivation = dactivations.rows(rows.first_row, rows.rows);
+      expert.down.backward(pass.execution, pass.experts, dy.rows(rows.first_row, rows.rows), dactivation);
       ops::activation_backward(pass.execution, kind_, dactivation, projected, projected);
-      expert.input.weight_gradients(pass.execution, projected, x.rows(first, rows), gradient,
-                                    ops::Accumulate::kYes);
-      expert.input.backward(pass.execution, pass.experts, projected, dx.rows(first, rows));
+      expert.input.backward(pass.execution, pass.experts, projected, dx.rows(rows.first_row, rows.rows));
+    });
+    backward_weights(pass, chunk, group, dy, x, saved);
+  });
+}
+
+void ExpertFfn::backward_weights(const Pass& pass, const DispatchChunk& chunk, const Group& group,
+                                 ConstTensorView dy, ConstTensorView x, const Saved& saved) const {
+  const Pieces input(saved.projected.columns(), kPieceOutputs);
+  const Pieces down(dy.columns(), kPieceOutputs);
+  const std::int64_t pieces = input.count() + down.count();
+  parallel_for(pass.execution, (group.last - group.first) * pieces, [&](std::int64_t task) {
+    const int index = group.first + static_cast<int>(task / pieces);
+    const std::int64_t piece = task % pieces;
+    const Expert& expert = experts_[static_cast<std::size_t>(index)];
+    if (piece < input.count()) {
+      backward_outputs(pass, chunk, index, expert.input, input.first(piece), input.length(piece),
+                       saved.projected, x);
+    } else {
+      const std::int64_t i = piece - input.count();
+      backward_outputs(pass, chunk, index, expert.down, down.first(i), down.length(i), dy, saved.activation);
     }
   });
+}
+
+void ExpertFfn::backward_outputs(const Pass& pass, const DispatchChunk& chunk, int expert,
+                                 const Projection& projection, std::int64_t first, std::int64_t count,
+                                 ConstTensorView dy, ConstTensorView x) const {
+  for (int source = 0; source < chunk.sources(); ++source) {
+    const auto [row, rows] = chunk.segment(source, expert);
+    if (rows == 0) continue;
+    const auto lane = static_cast<std::size_t>(pass.lane_of_source[static_cast<std::size_t>(source)]);
+    projection.weight_gradients(pass.execution, first, count, dy.rows(row, rows), x.rows(row, rows),
+                                pass.expert_gradient_lanes[lane], ops::Accumulate::kYes);
+  }
 }
 
 }  // namespace troupe::experts

@@ -11,8 +11,9 @@
 namespace troupe::experts {
 
 /// The FFNs of this worker's routed experts of one layer, segment by segment. Every matrix product
-/// sees the rows of one segment, so its shape depends on routing only; an expert's weights are used
-/// for all its segments before the next expert's.
+/// sees a fixed piece of one segment's rows, so its shape depends on routing only; an expert's weights
+/// are used for all its segments before the next expert's. Threads share out these pieces and pieces of
+/// the weights' gradients, so an expert that gets most of the tokens keeps all of them busy.
 class ExpertFfn {
  public:
   struct Saved {
@@ -30,8 +31,8 @@ class ExpertFfn {
   void forward(const Pass& pass, const DispatchChunk& chunk, ConstTensorView x, const Saved& saved,
                TensorView y) const;
 
-  /// dy, x, dx: [rows_received, hidden]; dx overwritten. The weights' gradients are added to the lane
-  /// of each segment's source, sources ascending; threads split experts and tiles, never that sum.
+  /// dy, x, dx: [rows_received, hidden]; dx overwritten, saved.projected replaced by its gradient. The
+  /// weights' gradients are added to the lane of each segment's source, sources ascending.
   void backward(const Pass& pass, const DispatchChunk& chunk, ConstTensorView dy, ConstTensorView x,
                 const Saved& saved, TensorView dx) const;
 
@@ -40,10 +41,25 @@ class ExpertFfn {
     Projection input;
     Projection down;
   };
+  /// Experts [first, last) that are computed together.
+  struct Group {
+    int first;
+    int last;
+  };
 
-  /// Calls body(local expert); over the threads when there are enough experts.
+  /// Calls body(group) for consecutive experts with enough rows to keep all threads busy.
   template <class Body>
-  void for_experts(const Pass& pass, const Body& body) const;
+  void for_groups(const Execution& execution, const DispatchChunk& chunk, const Body& body) const;
+  /// Calls body(expert, rows) for the pieces of all segments of a group, over the threads.
+  template <class Body>
+  void for_row_pieces(const Pass& pass, const DispatchChunk& chunk, const Group& group,
+                      const Body& body) const;
+  void backward_weights(const Pass& pass, const DispatchChunk& chunk, const Group& group, ConstTensorView dy,
+                        ConstTensorView x, const Saved& saved) const;
+  /// One piece of the outputs of `projection`, from all segments of an expert.
+  void backward_outputs(const Pass& pass, const DispatchChunk& chunk, int expert,
+                        const Projection& projection, std::int64_t first, std::int64_t count,
+                        ConstTensorView dy, ConstTensorView x) const;
 
   ops::Activation kind_;
   std::vector<Expert> experts_;

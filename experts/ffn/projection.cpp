@@ -28,8 +28,17 @@ void Projection::backward(const Execution& execution, std::span<const float> wei
 
 void Projection::weight_gradients(const Execution& execution, ConstTensorView dy, ConstTensorView x,
                                   std::span<float> gradient, ops::Accumulate accumulate) const {
-  ops::gemm(execution, Transpose::kYes, Transpose::kNo, dy, x, weight_.gradient(gradient), accumulate);
-  if (bias_) ops::bias_gradient(execution, dy, bias_->gradient(gradient), accumulate);
+  weight_gradients(execution, 0, dy.columns(), dy, x, gradient, accumulate);
+}
+
+void Projection::weight_gradients(const Execution& execution, std::int64_t first, std::int64_t count,
+                                  ConstTensorView dy, ConstTensorView x, std::span<float> gradient,
+                                  ops::Accumulate accumulate) const {
+  const ConstTensorView outputs = dy.columns(first, count);
+  ops::gemm(execution, Transpose::kYes, Transpose::kNo, outputs, x,
+            weight_.gradient(gradient).rows(first, count), accumulate);
+  if (!bias_) return;
+  ops::bias_gradient(execution, outputs, bias_->gradient(gradient).rows(first, count), accumulate);
 }
 
 }  // namespace troupe::experts

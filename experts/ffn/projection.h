@@ -28,6 +28,10 @@ class Projection {
   /// The gradients of W and b, which overwrite or are added, each a complete sum over the rows.
   void weight_gradients(const Execution& execution, ConstTensorView dy, ConstTensorView x,
                         std::span<float> gradient, ops::Accumulate accumulate) const;
+  /// The same for outputs [first, first + count) only.
+  void weight_gradients(const Execution& execution, std::int64_t first, std::int64_t count,
+                        ConstTensorView dy, ConstTensorView x, std::span<float> gradient,
+                        ops::Accumulate accumulate) const;
 
  private:
   ParameterHandle weight_;

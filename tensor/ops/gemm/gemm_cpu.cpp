@@ -7,6 +7,7 @@
 #include "tensor/ops/checks.h"
 #include "tensor/ops/gemm/narrow_gemm.h"
 #include "tensor/parallel.h"
+#include "tensor/pieces.h"
 #include "tensor/profile.h"
 
 namespace troupe::ops {
@@ -17,7 +18,6 @@ constexpr std::int64_t kTileRows = 256;
 constexpr std::int64_t kTileColumns = 512;
 // Multiplications of a product that is not worth cutting.
 constexpr std::int64_t kSmallProduct = std::int64_t{1} << 25;
-constexpr std::int64_t kBorderMultiple = 16;
 
 /// The library must not use threads of its own: its bits depend on their number.
 class OneLibraryThread {
@@ -53,19 +53,6 @@ struct Factor {
   [[nodiscard]] char flag() const { return transposed ? 'T' : 'N'; }
 };
 
-/// Equal pieces of at most `largest`, borders on multiples of 16: a function of its arguments only.
-struct Pieces {
-  std::int64_t size;
-  std::int64_t count;
-
-  Pieces(std::int64_t total, std::int64_t largest) {
-    const std::int64_t wanted = (total + largest - 1) / largest;
-    const std::int64_t even = (total + wanted - 1) / wanted;
-    size = (even + kBorderMultiple - 1) / kBorderMultiple * kBorderMultiple;
-    count = (total + size - 1) / size;
-  }
-};
-
 struct Product {
   Factor a;
   Factor b;
@@ -87,11 +74,18 @@ struct Product {
 void compute_tiles(const Execution& execution, const Product& product) {
   const Pieces rows(product.m, kTileRows);
   const Pieces columns(product.n, kTileColumns);
-  parallel_for(execution, rows.count * columns.count, [&](std::int64_t tile) {
-    const std::int64_t row = tile % rows.count * rows.size;
-    const std::int64_t column = tile / rows.count * columns.size;
-    product.compute(row, std::min(rows.size, product.m - row), column,
-                    std::min(columns.size, product.n - column));
+  parallel_for(execution, rows.count() * columns.count(), [&](std::int64_t tile) {
+    const std::int64_t row = tile % rows.count();
+    const std::int64_t column = tile / rows.count();
+    product.compute(rows.first(row), rows.length(row), columns.first(column), columns.length(column));
+  });
+}
+
+void compute_narrow(const Execution& execution, Matrix<const float> a, Matrix<const float> b,
+                    Matrix<float> c) {
+  parallel_for_blocks(execution, b.rows, kTileColumns, [&](std::int64_t first, std::int64_t last) {
+    narrow_gemm(a, {b.row(first), last - first, b.columns, b.stride},
+                {c.data + first, c.rows, last - first, c.stride});
   });
 }
 
@@ -119,8 +113,8 @@ void gemm(const Execution& execution, Transpose transpose_a, Transpose transpose
   const bool small = m * n * k <= kSmallProduct;
   const bool narrow = transpose_a == Transpose::kNo && transpose_b == Transpose::kYes &&
                       accumulate == Accumulate::kNo && suits_narrow_gemm(m, k);
-  if (small && narrow) {
-    narrow_gemm(matrix(a), matrix(b), matrix(c));
+  if (narrow) {
+    compute_narrow(small ? Execution{1} : execution, matrix(a), matrix(b), matrix(c));
     return;
   }
   const Product product{Factor(a, transpose_a),

@@ -8,16 +8,17 @@ namespace troupe::ops {
 namespace {
 
 constexpr std::int64_t kFewestRows = 12;
-constexpr std::int64_t kMostRows = 128;
+constexpr std::int64_t kMostRows = 256;
 constexpr std::int64_t kMaxInner = 1024;   // bounds the transposed rows on the stack
-constexpr std::int64_t kTileRows = 64;     // of a
-constexpr std::int64_t kTileColumns = 48;  // rows of b that stay in the cache beside a
+constexpr std::int64_t kTileRows = 32;     // of a
+constexpr std::int64_t kTileColumns = 96;  // rows of b that stay in the cache beside a
 constexpr std::int64_t kPadding = 16;      // floats of the widest vector
 
 }  // namespace
 
 bool suits_narrow_gemm(std::int64_t m, std::int64_t k) {
-  return m >= kFewestRows && m <= kMostRows && k <= kMaxInner;
+  const bool library_copies_more = 4096 * m <= 3 * k * k;  // its copy of b against the product; measured
+  return m >= kFewestRows && m <= kMostRows && k <= kMaxInner && library_copies_more;
 }
 
 void narrow_gemm(Matrix<const float> a, Matrix<const float> b, Matrix<float> c) {

@@ -40,7 +40,8 @@ INSTANTIATE_TEST_SUITE_P(Shapes, GemmTest,
                                             ::testing::Values(Case{1, 1, 1}, Case{7, 5, 3}, Case{33, 65, 17},
                                                               Case{1, 40, 9}, Case{40, 1, 9},
                                                               Case{12, 50, 31}, Case{128, 97, 70},
-                                                              Case{81, 49, 33})));
+                                                              Case{81, 49, 33}, Case{12, 50, 131},
+                                                              Case{33, 99, 300}, Case{70, 1030, 530})));
 
 // Larger than the limit under which a product stays whole, and no multiple of a tile.
 constexpr Case kManyTiles{530, 1050, 70};
@@ -67,6 +68,16 @@ TEST(Gemm, GivesTheSameBitsForEveryNumberOfThreads) {
     gemm(Execution{threads}, Transpose::kNo, Transpose::kYes, a.view(), b.view(), c.view());
     EXPECT_TRUE(c.same_bits(once)) << threads << " threads";
   }
+}
+
+TEST(Gemm, GivesTheSameBitsForEveryNumberOfThreadsWithFewRows) {
+  const auto a = StridedMatrix::random(40, 900, 1);
+  const auto b = StridedMatrix::random(1100, 900, 2);
+  StridedMatrix once(40, 1100);
+  gemm(Execution{1}, Transpose::kNo, Transpose::kYes, a.view(), b.view(), once.view());
+  StridedMatrix c(40, 1100);
+  gemm(Execution{2}, Transpose::kNo, Transpose::kYes, a.view(), b.view(), c.view());
+  EXPECT_TRUE(c.same_bits(once));
 }
 
 TEST(Gemm, DoesNotDependOnStridesAndAlignment) {
