@@ -114,7 +114,7 @@ TEST(LoadConfig, NamesWithoutAnImplementationSayWhichValuesWork) {
               HasSubstr("model.norm.position must be pre, found 'post'"));
   EXPECT_THAT(mistakes("model: {attention: {kind: mla}}"), HasSubstr("one of mha, mqa, gqa"));
   EXPECT_THAT(mistakes("model: {layer_pattern: {full_every: 4}}"), HasSubstr("{} is its only value"));
-  EXPECT_THAT(mistakes("parallel: {recompute: block}"), HasSubstr("must be none"));
+  EXPECT_THAT(mistakes("parallel: {recompute: layer}"), HasSubstr("one of none, block"));
   EXPECT_THAT(mistakes("parallel: {backend: nccl}"), HasSubstr("one of mpi, inproc"));
   EXPECT_THAT(mistakes("checkpoint: {snapshot_every: 1}"), HasSubstr("must be 0"));
 }

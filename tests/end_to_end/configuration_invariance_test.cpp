@@ -62,7 +62,8 @@ TEST(ConfigurationTable, HoldsEveryPairOfValuesThatIsNotRefused) {
 class ConfigurationInvariance : public ::testing::TestWithParam<std::size_t> {};
 
 TEST_P(ConfigurationInvariance, EveryLayoutGivesTheSameBits) {
-  constexpr std::array<WorkerLayout, 5> kLayouts{{{4, 2, 2}, {3, 3, 1}, {8, 4, 1}, {2, 2, 2}, {5, 5, 1}}};
+  constexpr std::array<WorkerLayout, 5> kLayouts{
+      {{4, 2, 2, true}, {3, 3, 1}, {8, 4, 1, true}, {2, 2, 2}, {5, 5, 1, true}}};
   const Row& row = configuration_table().rows[GetParam()];
   SCOPED_TRACE(describe(row));
   const configs::RunConfig config = config_of(row);

@@ -69,6 +69,7 @@ TrainingRecord train_inproc(workers::TrainingOptions options, const data::TokenD
                             const std::function<void(workers::Trainer&, const workers::StepResult&)>& between,
                             const workers::RoutingFolders& routing) {
   options.threads = shape.threads;
+  options.recompute = shape.recompute;
   const layout::Layout layout(options.batch, shape.workers, shape.expert_parallel,
                               static_cast<int>(options.model.moe.experts));
   const data::BatchOrder order(dataset, options.data.sequence_length, options.seed);

@@ -21,6 +21,7 @@ struct WorkerLayout {
   int workers = 1;
   int expert_parallel = 1;
   int threads = 1;
+  bool recompute = false;
 };
 
 /// All that must not depend on the layout.

@@ -41,11 +41,13 @@ INSTANTIATE_TEST_SUITE_P(Layouts, LayoutInvariance,
                                            WorkerLayout{3, 1, 1}, WorkerLayout{4, 4, 1},
                                            WorkerLayout{4, 2, 2}, WorkerLayout{4, 1, 1},
                                            WorkerLayout{5, 5, 1}, WorkerLayout{8, 8, 2},
-                                           WorkerLayout{8, 4, 1}, WorkerLayout{8, 2, 1}),
+                                           WorkerLayout{8, 4, 1}, WorkerLayout{8, 2, 1},
+                                           WorkerLayout{1, 1, 1, true}, WorkerLayout{3, 3, 2, true}),
                          [](const auto& instance) {
                            return std::to_string(instance.param.workers) + "workers" +
                                   std::to_string(instance.param.expert_parallel) + "expert_parallel" +
-                                  std::to_string(instance.param.threads) + "threads";
+                                  std::to_string(instance.param.threads) + "threads" +
+                                  (instance.param.recompute ? "_recomputed" : "");
                          });
 
 TEST(LayoutInvarianceOfDispatch, ChunksAndNodesHaveTheBitsOfOneExchange) {

@@ -1,0 +1,174 @@
+// What a training step may cost, in numbers that are the same on every machine.
+#include <gtest/gtest.h>
+
+#include <numeric>
+#include <thread>
+
+#include "comm/collectives/inproc/inproc_communicator.h"
+#include "data/batch_order.h"
+#include "model/parameters.h"
+#include "tensor/parallel.h"
+#include "tests/end_to_end/inproc_training.h"
+#include "tests/experts/dispatch/counting_communicator.h"
+#include "tests/performance/allocation_counter.h"
+#include "workers/trainer.h"
+
+namespace troupe::test {
+namespace {
+
+const data::TokenDataset& dataset() {
+  static const data::TokenDataset dataset = tiny_dataset();
+  return dataset;
+}
+
+workers::TrainingOptions options_with(const std::function<void(workers::TrainingOptions&)>& change = {}) {
+  workers::TrainingOptions options = tiny_options(dataset());
+  options.batch = {.turns = 2, .grad_lanes = 4, .expert_lanes = 1, .micro_batch = 2};
+  options.profile_ops = true;
+  if (change) change(options);
+  return options;
+}
+
+std::int64_t tokens_of(const workers::TrainingOptions& options) {
+  return options.batch.sequences() * options.data.sequence_length;
+}
+
+/// One worker in this thread.
+class OneWorker {
+ public:
+  explicit OneWorker(workers::TrainingOptions options)
+      : options_(std::move(options)),
+        order_(dataset(), options_.data.sequence_length, options_.seed),
+        world_(std::move(comm::make_inproc_group(1).front())),
+        layout_(options_.batch, 1, 1, static_cast<int>(options_.model.moe.experts)),
+        trainer_(options_, layout_, *world_, dataset(), order_, clock_) {
+    use_one_library_thread();
+  }
+  const workers::StepResult& step() { return trainer_.step({}); }
+  [[nodiscard]] workers::Trainer& trainer() { return trainer_; }
+  [[nodiscard]] const workers::TrainingOptions& options() const { return options_; }
+
+  [[nodiscard]] double product_flop() const {
+    double flop = 0.0;
+    for (std::size_t phase = 0; phase < kPhaseNames.size(); ++phase)
+      flop += trainer_.profile().work(static_cast<Phase>(phase), OpKind::kGemm).flop;
+    return flop;
+  }
+
+ private:
+  SystemClock clock_;
+  workers::TrainingOptions options_;
+  data::BatchOrder order_;
+  std::unique_ptr<comm::Communicator> world_;
+  layout::Layout layout_;
+  workers::Trainer trainer_;
+};
+
+/// Elements of all matrices that one token is multiplied with; a tied embedding is the head.
+double elements_used_by_a_token(const workers::TrainingOptions& options) {
+  double elements = 0.0;
+  for (const ParameterSpec& spec : model::parameter_specs(options.model, options.vocab_size)) {
+    const bool is_matrix = spec.shape.rank() == 2;
+    if (!is_matrix || spec.expert > 0) continue;
+    const double times =
+        spec.kind == ParameterKind::kExpert ? static_cast<double>(options.model.moe.top_k) : 1.0;
+    elements += times * static_cast<double>(spec.elements());
+  }
+  return elements;
+}
+
+TEST(StepBudget, AllocatesNothingAfterTheFirstSteps) {
+  for (const int threads : {1, 2}) {
+    OneWorker worker(options_with([&](auto& options) { options.threads = threads; }));
+    for (int step = 0; step < 3; ++step) worker.step();
+    const AllocationCounter counter;
+    worker.step();
+    EXPECT_EQ(counter.count(), 0) << threads << " threads";
+  }
+}
+
+TEST(StepBudget, AllocatesNothingWithRecomputation) {
+  OneWorker worker(options_with([](auto& options) { options.recompute = true; }));
+  for (int step = 0; step < 3; ++step) worker.step();
+  const AllocationCounter counter;
+  worker.step();
+  EXPECT_EQ(counter.count(), 0);
+}
+
+TEST(StepBudget, ExecutesTheProductsOfTheFormulaAndNoOther) {
+  OneWorker worker(options_with());
+  worker.step();
+  const double formula =
+      6.0 * elements_used_by_a_token(worker.options()) * static_cast<double>(tokens_of(worker.options()));
+  EXPECT_DOUBLE_EQ(worker.product_flop(), formula);
+}
+
+TEST(StepBudget, RecomputationAddsOneForwardOfTheBlocks) {
+  OneWorker plain(options_with());
+  OneWorker again(options_with([](auto& options) { options.recompute = true; }));
+  plain.step();
+  again.step();
+  const auto& options = plain.options();
+  const double head = static_cast<double>(options.vocab_size * options.model.hidden_size);
+  const double blocks = elements_used_by_a_token(options) - head;
+  EXPECT_DOUBLE_EQ(again.product_flop() - plain.product_flop(),
+                   2.0 * blocks * static_cast<double>(tokens_of(options)));
+}
+
+TEST(StepBudget, RecomputationHalvesActivationMemory) {
+  const auto deep = [](auto& options) { options.model.layers = 8; };
+  OneWorker plain(options_with(deep));
+  OneWorker again(options_with([&](auto& options) {
+    deep(options);
+    options.recompute = true;
+  }));
+  plain.step();
+  again.step();
+  EXPECT_LE(again.trainer().model().activation_peak_bytes() * 2,
+            plain.trainer().model().activation_peak_bytes());
+}
+
+/// What two workers on two nodes send each other in one step.
+void run_two_workers(const workers::TrainingOptions& options, experts::Traffic& traffic) {
+  auto group = comm::make_inproc_group(2);
+  const data::BatchOrder order(dataset(), options.data.sequence_length, options.seed);
+  const layout::Layout layout(options.batch, 2, 2, static_cast<int>(options.model.moe.experts));
+  const SystemClock clock;
+  std::vector<std::jthread> threads;
+  for (auto& communicator : group) {
+    threads.emplace_back([&, inner = std::move(communicator)] {
+      experts::CountingCommunicator world(*inner, {0, 1}, traffic);
+      workers::Trainer trainer(options, layout, world, dataset(), order, clock);
+      world.barrier();
+      if (world.rank() == 0) traffic.messages = traffic.bytes = 0;
+      world.barrier();
+      trainer.step({});
+      world.barrier();
+    });
+  }
+}
+
+TEST(StepBudget, SendsOneMessageOfCountsAndFourOfRowsForEachLayerAndMicrobatch) {
+  const workers::TrainingOptions options = options_with();
+  experts::Traffic traffic;
+  run_two_workers(options, traffic);
+  const std::int64_t waves = options.batch.turns * options.batch.grad_lanes / 2;
+  const std::int64_t moe_layers = model::moe_layers(options.model);
+  const std::int64_t dispatch = 2 * waves * moe_layers * 5;
+  const std::int64_t weights = 2;  // gathered after the update
+  const std::int64_t lanes = traffic.messages - dispatch - weights;
+  EXPECT_GE(lanes, 2);  // each worker sends its lanes' slice
+  EXPECT_LE(lanes,
+            2 * static_cast<std::int64_t>(options.batch.grad_lanes) * 8);  // in pieces that fit the scratch
+
+  const std::int64_t row_bytes = options.model.hidden_size * 4;
+  const std::int64_t all_rows = tokens_of(options) * options.model.moe.top_k * moe_layers;
+  std::int64_t dense = 0;
+  for (const ParameterSpec& spec : model::parameter_specs(options.model, options.vocab_size))
+    if (spec.kind == ParameterKind::kDense) dense += spec.elements();
+  const std::int64_t gradients = dense * options.batch.grad_lanes * 4;
+  EXPECT_LE(traffic.bytes, 4 * all_rows * row_bytes + gradients + 2 * dense * 4);
+}
+
+}  // namespace
+}  // namespace troupe::test
