@@ -1,17 +1,25 @@
 #include "comm/collectives/byte_blocks.h"
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
 
 #include "base/error.h"
 
 namespace troupe::comm::detail {
+namespace {
 
-std::vector<std::int64_t> block_offsets(std::string_view operation, std::span<const std::int64_t> bytes,
-                                        int ranks, std::size_t total) {
+// The C library moves megabytes past the cache; but what arrives here is what is computed on next, and in
+// pieces the copy takes two thirds of the time.
+constexpr std::size_t kCopiedAtOnce = std::size_t{128} << 10;
+
+}  // namespace
+
+void find_block_offsets(std::string_view operation, std::span<const std::int64_t> bytes, int ranks,
+                        std::size_t total, std::vector<std::int64_t>& offsets) {
   TROUPE_CHECK(bytes.size() == static_cast<std::size_t>(ranks), "{}: {} block sizes for {} ranks", operation,
                bytes.size(), ranks);
-  std::vector<std::int64_t> offsets{0};
+  offsets.assign(1, 0);
   for (const std::int64_t size : bytes) {
     TROUPE_CHECK(size >= 0 && size <= std::numeric_limits<std::int64_t>::max() - offsets.back(),
                  "{}: a block of {} bytes", operation, size);
@@ -19,12 +27,12 @@ std::vector<std::int64_t> block_offsets(std::string_view operation, std::span<co
   }
   TROUPE_CHECK(static_cast<std::size_t>(offsets.back()) == total, "{}: blocks of {} bytes in a buffer of {}",
                operation, offsets.back(), total);
-  return offsets;
 }
 
 void copy_bytes(std::span<const std::byte> from, std::span<std::byte> to) {
   TROUPE_CHECK(from.size() == to.size(), "copy of {} bytes into {}", from.size(), to.size());
-  if (!from.empty()) std::memcpy(to.data(), from.data(), from.size());
+  for (std::size_t begin = 0; begin < from.size(); begin += kCopiedAtOnce)
+    std::memcpy(to.data() + begin, from.data() + begin, std::min(kCopiedAtOnce, from.size() - begin));
 }
 
 }  // namespace troupe::comm::detail

@@ -7,12 +7,11 @@
 
 namespace troupe::comm::detail {
 
-/// First byte of every block, and the end of the last: [blocks + 1].
+/// Puts the first byte of every block, and the end of the last, into `offsets`: [blocks + 1].
 /// Throws kInternal, naming `operation`, when there is not one size per rank, a size is negative, or
 /// the blocks do not fill exactly `total` bytes.
-[[nodiscard]] std::vector<std::int64_t> block_offsets(std::string_view operation,
-                                                      std::span<const std::int64_t> bytes, int ranks,
-                                                      std::size_t total);
+void find_block_offsets(std::string_view operation, std::span<const std::int64_t> bytes, int ranks,
+                        std::size_t total, std::vector<std::int64_t>& offsets);
 
 /// Block `rank` of `data`.
 template <class Byte>

@@ -6,7 +6,7 @@ namespace troupe::comm {
 
 Pending& Pending::operator=(Pending&& other) noexcept {
   Pending finished(std::move(*this));
-  operation_ = std::move(other.operation_);
+  operation_ = std::exchange(other.operation_, nullptr);
   return *this;
 }
 
@@ -19,15 +19,15 @@ Pending::~Pending() {
 }
 
 bool Pending::progress() {
-  if (!operation_) return true;
-  auto operation = std::move(operation_);  // a failed one is gone
+  if (operation_ == nullptr) return true;
+  Operation* operation = std::exchange(operation_, nullptr);  // a failed one is gone
   if (operation->progress()) return true;
-  operation_ = std::move(operation);
+  operation_ = operation;
   return false;
 }
 
 void Pending::wait() {
-  if (const auto operation = std::move(operation_)) operation->wait();
+  if (auto* operation = std::exchange(operation_, nullptr)) operation->wait();
 }
 
 }  // namespace troupe::comm

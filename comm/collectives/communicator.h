@@ -13,6 +13,8 @@ namespace troupe::comm {
 /// any number of times between pieces of computation, and moves bytes while they compute.
 class Pending {
  public:
+  /// What is under way. It belongs to whoever started it and may be used for another collective once it
+  /// is complete, so that starting one need not allocate.
   class Operation {
    public:
     virtual ~Operation() = default;
@@ -21,8 +23,9 @@ class Pending {
   };
 
   Pending() = default;  // nothing to wait for
-  explicit Pending(std::unique_ptr<Operation> operation) : operation_(std::move(operation)) {}
-  Pending(Pending&&) noexcept = default;
+  /// operation: lives until it is complete
+  explicit Pending(Operation& operation) : operation_(&operation) {}
+  Pending(Pending&& other) noexcept : operation_(std::exchange(other.operation_, nullptr)) {}
   Pending& operator=(Pending&& other) noexcept;  // completes what it held
   ~Pending();                                    // completes; logs a failure
 
@@ -32,7 +35,7 @@ class Pending {
   void wait();
 
  private:
-  std::unique_ptr<Operation> operation_;
+  Operation* operation_ = nullptr;
 };
 
 /// Bytes for every rank, one block after another, rank ascending. Blocks may be empty.

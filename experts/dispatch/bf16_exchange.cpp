@@ -3,32 +3,25 @@
 #include "tensor/ops/bf16/bf16.h"
 
 namespace troupe::experts {
-namespace {
 
-/// Widens the rows once they are there.
-class Widening final : public comm::Pending::Operation {
- public:
-  Widening(comm::Pending travelling, Execution execution, ConstTensorView arrived, TensorView to)
-      : travelling_(std::move(travelling)), execution_(execution), arrived_(arrived), to_(to) {}
+void Bf16Exchange::Widening::start(comm::Pending travelling, Execution execution, ConstTensorView arrived,
+                                   TensorView to) {
+  travelling_ = std::move(travelling);
+  execution_ = execution;
+  arrived_ = arrived;
+  to_ = to;
+}
 
-  bool progress() override {
-    if (!travelling_.progress()) return false;
-    ops::from_bf16(execution_, arrived_, to_);
-    return true;
-  }
-  void wait() override {
-    travelling_.wait();
-    ops::from_bf16(execution_, arrived_, to_);
-  }
+bool Bf16Exchange::Widening::progress() {
+  if (!travelling_.progress()) return false;
+  ops::from_bf16(execution_, arrived_, to_);
+  return true;
+}
 
- private:
-  comm::Pending travelling_;
-  Execution execution_;
-  ConstTensorView arrived_;
-  TensorView to_;
-};
-
-}  // namespace
+void Bf16Exchange::Widening::wait() {
+  travelling_.wait();
+  ops::from_bf16(execution_, arrived_, to_);
+}
 
 comm::Pending Bf16Exchange::start(const Pass& pass, const RowTable& rows, ConstTensorView from,
                                   TensorView to) {
@@ -39,8 +32,8 @@ comm::Pending Bf16Exchange::start(const Pass& pass, const RowTable& rows, ConstT
   const TensorView sent = pass.arena.allocate(from.shape(), DType::kBF16);
   const TensorView arrived = pass.arena.allocate(to.shape(), DType::kBF16);
   ops::to_bf16(pass.execution, from, sent);
-  return comm::Pending(
-      std::make_unique<Widening>(exchange_->start(pass, rows, sent, arrived), pass.execution, arrived, to));
+  widening_.start(exchange_->start(pass, rows, sent, arrived), pass.execution, arrived, to);
+  return comm::Pending(widening_);
 }
 
 }  // namespace troupe::experts

@@ -21,7 +21,22 @@ class Bf16Exchange final : public Exchange {
   comm::Pending start(const Pass& pass, const RowTable& rows, ConstTensorView from, TensorView to) override;
 
  private:
+  /// Widens the rows once they are there.
+  class Widening final : public comm::Pending::Operation {
+   public:
+    void start(comm::Pending travelling, Execution execution, ConstTensorView arrived, TensorView to);
+    bool progress() override;
+    void wait() override;
+
+   private:
+    comm::Pending travelling_;
+    Execution execution_;
+    ConstTensorView arrived_;
+    TensorView to_;
+  };
+
   std::unique_ptr<Exchange> exchange_;
+  Widening widening_;  // the one that is under way
 };
 
 }  // namespace troupe::experts

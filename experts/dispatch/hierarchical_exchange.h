@@ -14,6 +14,7 @@ class HierarchicalExchange final : public Exchange {
  public:
   /// Collective.
   HierarchicalExchange(comm::Communicator& communicator, Nodes nodes);
+  ~HierarchicalExchange() override;
 
   [[nodiscard]] int rank() const override { return rank_; }
   [[nodiscard]] int size() const override { return nodes_.ranks(); }
@@ -33,6 +34,11 @@ class HierarchicalExchange final : public Exchange {
   std::unique_ptr<comm::Communicator> node_communicator_;
   std::unique_ptr<comm::Communicator> rail_communicator_;
   std::vector<std::vector<int>> destinations_;  // [members of this node]
+  std::unique_ptr<Operation> operation_;        // the one that is under way, used again and again
+
+  // Of gather().
+  std::vector<std::int32_t> of_node_, arrived_;
+  std::vector<std::int64_t> node_bytes_, rail_bytes_;
 };
 
 }  // namespace troupe::experts

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "comm/collectives/byte_blocks.h"
 #include "comm/collectives/inproc/inproc_group.h"
+#include "comm/collectives/operation_pool.h"
 
 namespace troupe::comm {
 namespace {
@@ -38,23 +39,24 @@ Mismatch copy_block(std::string_view operation, int from_rank, std::span<const s
   return std::nullopt;
 }
 
-/// All-to-all and all-gather: blocks that are read from the peers' own memory.
+/// All-to-all and all-gather: blocks that are read from the peers' own memory. Not complete after it threw:
+/// the group has failed.
 class BlockExchange final : public Pending::Operation {
  public:
-  BlockExchange(InprocGroup& group, std::int64_t number, int rank, std::string_view operation,
-                ReceiveBlocks receive, Contribution contribution, bool gather)
-      : group_(group),
-        number_(number),
-        rank_(rank),
-        operation_(operation),
-        data_(receive.data),
-        gather_(gather) {
-    offsets_ = detail::block_offsets(operation, receive.bytes, group.size(), receive.data.size());
-    group_.post(number_, rank_, operation_, std::move(contribution));
-  }
+  BlockExchange(InprocGroup& group, int rank) : group_(group), rank_(rank) {}
 
-  ~BlockExchange() override {
-    if (!complete_) abandon();
+  [[nodiscard]] bool complete() const { return complete_; }
+
+  /// It must be complete.
+  void start(std::int64_t number, std::string_view operation, ReceiveBlocks receive,
+             Contribution contribution, bool gather) {
+    detail::find_block_offsets(operation, receive.bytes, group_.size(), receive.data.size(), offsets_);
+    number_ = number;
+    operation_ = operation;
+    data_ = receive.data;
+    gather_ = gather;
+    group_.post(number_, rank_, operation_, std::move(contribution));
+    complete_ = read_ = false;
   }
 
   bool progress() override {
@@ -98,14 +100,14 @@ class BlockExchange final : public Pending::Operation {
   }
 
   InprocGroup& group_;
-  std::int64_t number_;
   int rank_;
+  std::int64_t number_ = 0;
   std::string_view operation_;
   std::span<std::byte> data_;
   std::vector<std::int64_t> offsets_;
-  bool gather_;
+  bool gather_ = false;
   bool read_ = false;
-  bool complete_ = false;
+  bool complete_ = true;
 };
 
 class InprocCommunicator final : public Communicator {
@@ -119,19 +121,15 @@ class InprocCommunicator final : public Communicator {
 
   Pending start_all_to_all_v(SendBlocks send, ReceiveBlocks receive) override {
     constexpr std::string_view kOperation = "all_to_all_v";
-    Contribution mine{.data = send.data,
-                      .offsets = detail::block_offsets(kOperation, send.bytes, size(), send.data.size()),
-                      .values = {}};
-    return Pending(std::make_unique<BlockExchange>(*group_, next_number_++, rank_, kOperation, receive,
-                                                   std::move(mine), /*gather=*/false));
+    Contribution mine{.data = send.data, .offsets = {}, .values = {}};
+    detail::find_block_offsets(kOperation, send.bytes, size(), send.data.size(), mine.offsets);
+    return Pending(start(kOperation, receive, std::move(mine), /*gather=*/false));
   }
 
   void all_gather_v(std::span<const std::byte> mine, ReceiveBlocks receive) override {
     Contribution contribution{
         .data = mine, .offsets = {0, static_cast<std::int64_t>(mine.size())}, .values = {}};
-    BlockExchange(*group_, next_number_++, rank_, "all_gather_v", receive, std::move(contribution),
-                  /*gather=*/true)
-        .wait();
+    start("all_gather_v", receive, std::move(contribution), /*gather=*/true).wait();
   }
 
   void all_reduce_sum(std::span<std::int64_t> values) override {
@@ -153,6 +151,13 @@ class InprocCommunicator final : public Communicator {
   std::unique_ptr<Communicator> split(int color, int key) override;
 
  private:
+  BlockExchange& start(std::string_view operation, ReceiveBlocks receive, Contribution mine, bool gather) {
+    BlockExchange& exchange = exchanges_.idle(*group_, rank_);
+    exchange.start(next_number_, operation, receive, std::move(mine), gather);
+    ++next_number_;
+    return exchange;
+  }
+
   /// A blocking collective: posts, and reads when all are there.
   void exchange(std::string_view operation, Contribution mine,
                 const std::function<Mismatch(const InprocGroup::Reading&)>& body) {
@@ -171,6 +176,7 @@ class InprocCommunicator final : public Communicator {
   std::shared_ptr<InprocGroup> group_;  // the ranks' threads share it; the last one frees it
   int rank_;
   std::int64_t next_number_ = 0;
+  detail::OperationPool<BlockExchange> exchanges_;
 };
 
 template <class Combine>
