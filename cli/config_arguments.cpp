@@ -1,10 +1,7 @@
 #include "cli/config_arguments.h"
 
-#include <sched.h>
-
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <thread>
 
 #include "configs/load.h"
 #include "configs/rules.h"
@@ -23,13 +20,6 @@ configs::RunConfig ConfigArguments::load() const {
   for (const std::string& warning : configs::warnings(config))
     std::fprintf(stderr, "warning: %s\n", warning.c_str());
   return config;
-}
-
-int available_cores() {
-  cpu_set_t cores;
-  CPU_ZERO(&cores);
-  if (::sched_getaffinity(0, sizeof(cores), &cores) == 0) return CPU_COUNT(&cores);
-  return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));  // a machine of > 1024 cores
 }
 
 }  // namespace troupe::cli

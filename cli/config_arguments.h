@@ -20,7 +20,4 @@ struct ConfigArguments {
   [[nodiscard]] configs::RunConfig load() const;
 };
 
-/// Cores that this process may run on.
-[[nodiscard]] int available_cores();
-
 }  // namespace troupe::cli

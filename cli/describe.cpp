@@ -8,6 +8,7 @@
 #include "cli/placement_description.h"
 #include "cli/run_description.h"
 #include "cli/subcommands.h"
+#include "cli/this_process.h"
 #include "data/token_dataset.h"
 #include "data/tokenizer/tokenizer_json.h"
 

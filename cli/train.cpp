@@ -8,6 +8,7 @@
 #include "cli/config_arguments.h"
 #include "cli/exit_codes.h"
 #include "cli/subcommands.h"
+#include "cli/this_process.h"
 #include "cli/training_run.h"
 #include "cli/worker_process.h"
 #include "comm/collectives/broadcast_text.h"

@@ -1,7 +1,5 @@
 #include "cli/training_run.h"
 
-#include <unistd.h>
-
 #include <charconv>
 #include <iostream>
 #include <optional>
@@ -12,6 +10,7 @@
 #include "cli/initial_weights.h"
 #include "cli/metrics_observer.h"
 #include "cli/run_description.h"
+#include "cli/this_process.h"
 #include "cli/training_setup.h"
 #include "configs/identity.h"
 #include "configs/load.h"
@@ -115,8 +114,6 @@ class NewFolderGuard {
   std::filesystem::path folder_;
 };
 
-std::string program_path() { return std::filesystem::read_symlink("/proc/self/exe").string(); }
-
 }  // namespace
 
 Resume parse_resume(const std::string& text) {
@@ -157,21 +154,23 @@ class TrainingRun::Implementation {
 
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_->path(); }
 
-  int run_supervised() {
-    const configs::RunConfig& config = request_.config;
-    return conclude(coordinator_->run_supervised({.program = program_path(),
-                                                  .run_folder = folder_->path().string(),
-                                                  .workers = *config.parallel.workers,
-                                                  .threads = config.parallel.threads,
-                                                  .backend = config.parallel.backend,
-                                                  .launch = config.launch,
-                                                  .cores = available_cores(),
-                                                  .is_root = ::geteuid() == 0}));
-  }
+  int run_supervised() { return conclude(coordinator_->run_supervised(job_options())); }
 
   int run_classic() { return conclude(coordinator_->run_classic()); }
 
  private:
+  [[nodiscard]] coordinator::JobOptions job_options() const {
+    const configs::RunConfig& config = request_.config;
+    return {.command = {program_path(), "worker", "--run-dir", folder_->path().string()},
+            .workers = *config.parallel.workers,
+            .threads = config.parallel.threads,
+            .backend = config.parallel.backend,
+            .launch = config.launch,
+            .cores = available_cores(),
+            .whole_cores = whole_cores(),
+            .is_root = runs_as_root()};
+  }
+
   void prepare_folder() {
     log::set_up("coordinator", folder_->logs() / "coordinator.log");
     const storage::CheckpointStore store(folder_->checkpoints());
@@ -220,6 +219,7 @@ class TrainingRun::Implementation {
                                run.layout.workers, config.parallel.threads,
                                config.parallel.backend == layout::Backend::kMpi ? "mpi" : "inproc",
                                run.layout.expert_parallel, config.batch.grad_lanes, run.turns)},
+        {"binding", request_.under_mpi ? "as mpirun was told" : coordinator::describe_binding(job_options())},
         {"steps", start_.checkpoint.empty()
                       ? fmt::format("{} of {} tokens", config.run.steps, run.tokens_per_step)
                       : fmt::format("{} to {} of {} tokens, from {}", start_.step, config.run.steps,

@@ -147,6 +147,13 @@ pid_t start_child(const JobCommand& command, const FileDescriptor& output) {
   return process_id;
 }
 
+void execute(const JobCommand& command) {
+  StringArray arguments(command.arguments);
+  StringArray environment(environment_with(command.environment));
+  ::execvpe(arguments.data()[0], arguments.data(), environment.data());
+  throw io_error("cannot execute " + command.arguments.front());
+}
+
 std::vector<pid_t> children_of_this_process() {
   std::vector<pid_t> children;
   std::error_code error;

@@ -13,6 +13,9 @@ namespace troupe::coordinator {
 /// be executed.
 [[nodiscard]] pid_t start_child(const JobCommand& command, const FileDescriptor& output);
 
+/// Executes the command instead of this program, with this one's input and output. Throws kIo as above.
+[[noreturn]] void execute(const JobCommand& command);
+
 /// Direct children, ended ones that nobody waited for included.
 [[nodiscard]] std::vector<pid_t> children_of_this_process();
 

@@ -9,15 +9,15 @@
 
 namespace troupe::coordinator {
 
-/// What the worker job is started from.
+/// What a job is started from.
 struct JobOptions {
-  std::string program;     // absolute path of `troupe`
-  std::string run_folder;  // absolute
+  std::vector<std::string> command;  // of every worker: absolute path of a program, its arguments
   std::int64_t workers = 1;
   std::int64_t threads = 1;
   layout::Backend backend = layout::Backend::kMpi;
   LaunchOptions launch;
-  std::int64_t cores = 1;  // of this process's affinity mask
+  std::int64_t cores = 1;        // of this process's affinity mask
+  std::int64_t whole_cores = 0;  // physical ones, when this process may run on all of its machine; else 0
   bool is_root = false;
 };
 
@@ -29,7 +29,11 @@ struct JobCommand {
   bool operator==(const JobCommand&) const = default;
 };
 
-/// `mpirun … troupe worker --run-dir D`, or `troupe worker --run-dir D` alone for the inproc backend: pure.
+/// `mpirun … <command>`, or <command> alone for the inproc backend: pure.
 [[nodiscard]] JobCommand build_job_command(const JobOptions& options);
+
+/// Which cores mpirun is told to run the workers on, for people: "worker 0 on cores 0-3, worker 1 on cores
+/// 4-7", or why they are not bound. Pure.
+[[nodiscard]] std::string describe_binding(const JobOptions& options);
 
 }  // namespace troupe::coordinator

@@ -65,8 +65,7 @@ class CoordinatorTest : public ::testing::Test {
     ::setenv("TROUPE_STAND_IN", behaviour.c_str(), 1);
     ::setenv("TROUPE_WORKERS", "3", 1);
     JobOptions job;
-    job.program = STAND_IN_WORKER;
-    job.run_folder = folder_.path();
+    job.command = {STAND_IN_WORKER, "worker", "--run-dir", folder_.path()};
     job.workers = 3;
     job.backend = layout::Backend::kInproc;
     Coordinator coordinator(options_, folder_, commits_, observer);

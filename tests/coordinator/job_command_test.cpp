@@ -10,6 +10,7 @@ namespace {
 
 using ::testing::Contains;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsSupersetOf;
 using ::testing::Key;
 using ::testing::Not;
@@ -17,8 +18,7 @@ using ::testing::Pair;
 
 JobOptions options() {
   JobOptions result;
-  result.program = "/opt/troupe";
-  result.run_folder = "/runs/a b";
+  result.command = {"/opt/troupe", "worker", "--run-dir", "/runs/a b"};
   result.workers = 4;
   result.threads = 2;
   result.cores = 9;
@@ -49,9 +49,52 @@ TEST(JobCommand, InprocIsOneProcessWithoutMpi) {
 
 TEST(JobCommand, RanksYieldOnlyWhenTheyShareCores) {
   JobOptions crowded = options();
-  EXPECT_THAT(joined(build_job_command(crowded)), Not(::testing::HasSubstr("yield")));
+  EXPECT_THAT(joined(build_job_command(crowded)), Not(HasSubstr("yield")));
   crowded.cores = 8;
-  EXPECT_THAT(joined(build_job_command(crowded)), ::testing::HasSubstr("|--mca|mpi_yield_when_idle|1|"));
+  EXPECT_THAT(joined(build_job_command(crowded)), HasSubstr("|--mca|mpi_yield_when_idle|1|"));
+}
+
+TEST(JobCommand, WorkersAreBoundToEqualSharesWhenOneCoreIsLeft) {
+  JobOptions roomy = options();  // 4 workers of 2 threads, and the coordinator
+  roomy.whole_cores = 12;
+  EXPECT_THAT(joined(build_job_command(roomy)), HasSubstr("|--map-by|slot:PE=3|--bind-to|core|"));
+  EXPECT_EQ(describe_binding(roomy), "worker 0 on cores 0-2, …, worker 3 on cores 9-11");
+  roomy.whole_cores = 8;
+  EXPECT_THAT(joined(build_job_command(roomy)), HasSubstr("|--bind-to|none|"));
+  EXPECT_THAT(joined(build_job_command(roomy)), Not(HasSubstr("map-by")));
+  EXPECT_THAT(describe_binding(roomy), HasSubstr("4 workers x 2 threads and the coordinator share 8 cores"));
+}
+
+TEST(JobCommand, OneCoreEachIsNamedAsOne) {
+  JobOptions pair = options();
+  pair.workers = 2;
+  pair.threads = 1;
+  pair.whole_cores = 3;
+  EXPECT_EQ(describe_binding(pair), "worker 0 on core 0, worker 1 on core 1");
+}
+
+TEST(JobCommand, PartsOfAMachineAndOtherHostsAreNotBound) {
+  JobOptions part = options();
+  part.whole_cores = 0;
+  EXPECT_THAT(joined(build_job_command(part)), HasSubstr("|--bind-to|none|"));
+  EXPECT_THAT(describe_binding(part), HasSubstr("may not run on all cores"));
+  JobOptions cluster = options();
+  cluster.whole_cores = 64;
+  cluster.launch.hostfile = "hosts";
+  EXPECT_THAT(joined(build_job_command(cluster)), HasSubstr("|--bind-to|none|"));
+  EXPECT_THAT(describe_binding(cluster), HasSubstr("other hosts"));
+}
+
+TEST(JobCommand, OwnPlacementIsLeftAlone) {
+  JobOptions placed = options();
+  placed.whole_cores = 64;
+  placed.launch.mpirun_args = {"--bind-to", "numa"};
+  EXPECT_THAT(joined(build_job_command(placed)), Not(HasSubstr("|--bind-to|core|")));
+  EXPECT_THAT(joined(build_job_command(placed)), Not(HasSubstr("|--bind-to|none|")));
+  placed.launch.mpirun_args = {"-map-by", "node"};
+  EXPECT_THAT(joined(build_job_command(placed)), HasSubstr("|--bind-to|none|"));
+  EXPECT_THAT(joined(build_job_command(placed)), Not(HasSubstr("slot:PE")));
+  EXPECT_EQ(describe_binding(placed), "as launch.mpirun_args say");
 }
 
 TEST(JobCommand, OpenMpIsToldThreadsAndToSleep) {
@@ -74,11 +117,10 @@ TEST(JobCommand, HostsInterfaceAndOwnArgumentsArePassedOnBeforeTheProgram) {
   cluster.launch.interface = "eth1";
   cluster.launch.mpirun_args = {"--tag-output"};
   const std::string line = joined(build_job_command(cluster));
-  EXPECT_THAT(line, ::testing::HasSubstr("|--hostfile|hosts|"));
-  EXPECT_THAT(line, ::testing::HasSubstr("|--mca|btl_tcp_if_include|eth1|--mca|oob_tcp_if_include|eth1|"));
-  EXPECT_THAT(line, ::testing::HasSubstr("|--tag-output|/opt/troupe|worker|"));
-  EXPECT_THAT(line, Not(::testing::HasSubstr("--oversubscribe")))
-      << "a hostfile says how many slots there are";
+  EXPECT_THAT(line, HasSubstr("|--hostfile|hosts|"));
+  EXPECT_THAT(line, HasSubstr("|--mca|btl_tcp_if_include|eth1|--mca|oob_tcp_if_include|eth1|"));
+  EXPECT_THAT(line, HasSubstr("|--tag-output|/opt/troupe|worker|"));
+  EXPECT_THAT(line, Not(HasSubstr("--oversubscribe"))) << "a hostfile says how many slots there are";
 }
 
 }  // namespace

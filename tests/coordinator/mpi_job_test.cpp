@@ -30,8 +30,7 @@ class MpiJobTest : public ::testing::Test {
         << "#!/bin/sh\necho rank $OMPI_COMM_WORLD_RANK threads $OMP_NUM_THREADS\nexec sleep 1000\n";
     fs::permissions(script, fs::perms::owner_all);
     JobOptions options;
-    options.program = script;
-    options.run_folder = folder_;
+    options.command = {script};
     options.workers = 2;
     options.threads = 3;
     options.is_root = ::geteuid() == 0;
