@@ -9,6 +9,7 @@ void add_bench(CLI::App& program, Action& action) {
   bench->require_subcommand(1);
   bench->footer("Example:\n  troupe bench step --config configs/benchmarks/moe_step.yaml --json");
   constexpr AddBench kAll[]{
+      add_bench_all_to_all,
       add_bench_gemm,
       add_bench_step,
   };

@@ -6,6 +6,7 @@ namespace troupe::cli {
 /// `troupe bench NAME`: one file each, one line in bench.cpp. `bench` is the subcommand `troupe bench`.
 using AddBench = void (*)(CLI::App& bench, Action& action);
 
+void add_bench_all_to_all(CLI::App& bench, Action& action);
 void add_bench_gemm(CLI::App& bench, Action& action);
 void add_bench_step(CLI::App& bench, Action& action);
 
