@@ -70,6 +70,7 @@ class Reduction {
         total_(total),
         send_bytes_(static_cast<std::size_t>(pieces.ranks())),
         receive_bytes_(send_bytes_.size()),
+        send_begin_(send_bytes_.size()),
         sources_(static_cast<std::size_t>(total_lanes)) {}
 
   void reduce_piece(std::int64_t index) {
@@ -95,19 +96,18 @@ class Reduction {
 
   /// Copies this rank's lanes into one block per peer; returns the elements.
   std::int64_t pack(std::int64_t index) {
-    std::vector<std::int64_t> begin;
     std::int64_t end = 0;
     for (int peer = 0; peer < pieces_.ranks(); ++peer) {
       const std::int64_t elements =
           peer == rank_ ? 0 : pieces_.lanes_of(rank_) * pieces_.piece(peer, index).size;
-      begin.push_back(end);
+      send_begin_[static_cast<std::size_t>(peer)] = end;
       send_bytes_[static_cast<std::size_t>(peer)] = elements * static_cast<std::int64_t>(sizeof(float));
       end += elements;
     }
     parallel_for(execution_, pieces_.ranks(), [&](std::int64_t peer) {
       if (peer == rank_) return;
       const Interval piece = pieces_.piece(static_cast<int>(peer), index);
-      float* block = scratch_.data() + begin[static_cast<std::size_t>(peer)];
+      float* block = scratch_.data() + send_begin_[static_cast<std::size_t>(peer)];
       for (const auto& lane : lanes_) block = std::copy_n(lane.data() + piece.begin, piece.size, block);
     });
     return end;
@@ -154,6 +154,7 @@ class Reduction {
   std::span<float> received_;
   std::vector<std::int64_t> send_bytes_;     // [ranks]
   std::vector<std::int64_t> receive_bytes_;  // [ranks]
+  std::vector<std::int64_t> send_begin_;     // [ranks], elements
   std::vector<const float*> sources_;        // [total_lanes]
 };
 

@@ -1,6 +1,7 @@
 #include "experts/dispatch/hierarchical_exchange.h"
 
 #include <algorithm>
+#include <cstring>
 #include <numeric>
 
 namespace troupe::experts {
@@ -10,8 +11,9 @@ std::size_t at(std::int64_t index) { return static_cast<std::size_t>(index); }
 
 void copy_rows(ConstTensorView from, std::int64_t from_row, TensorView to, std::int64_t to_row,
                std::int64_t count) {
-  if (count > 0)
-    std::ranges::copy(bytes_of(from.rows(from_row, count)), bytes_of(to.rows(to_row, count)).begin());
+  if (count == 0) return;
+  const auto bytes = bytes_of(from.rows(from_row, count));
+  std::memcpy(bytes_of(to.rows(to_row, count)).data(), bytes.data(), bytes.size());
 }
 
 }  // namespace
