@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "comm/collectives/reduce_lanes.h"
 #include "model/parameters.h"
 #include "optimizer/schedule.h"
 #include "tensor/ops/elementwise/elementwise.h"
@@ -12,15 +11,10 @@
 namespace troupe::workers {
 namespace {
 
-constexpr std::size_t kReduceScratchElements = std::size_t{1} << 20;  // 4 MiB
+constexpr std::int64_t kReduceScratchElements = std::int64_t{1} << 20;  // 4 MiB
 
 std::vector<std::vector<float>> buffers(std::size_t count, std::int64_t elements) {
   return std::vector<std::vector<float>>(count, std::vector<float>(static_cast<std::size_t>(elements)));
-}
-
-template <class Row>
-std::vector<std::span<const float>> views(const std::vector<Row>& rows) {
-  return {rows.begin(), rows.end()};
 }
 
 std::int64_t microbatches(const layout::BatchShape& batch) {
@@ -86,9 +80,13 @@ Trainer::Trainer(const TrainingOptions& options, const layout::Layout& layout, c
       expert_lanes_(buffers(layout.expert_lanes_of(layout.group(world.rank())).size(),
                             partition_.experts.buffer_elements())),
       expert_lane_views_(expert_lanes_.begin(), expert_lanes_.end()),
-      dense_total_(state_.dense_adamw.first_moment().size()),
-      expert_total_(state_.expert_adamw.first_moment().size()),
-      reduce_scratch_(kReduceScratchElements),
+      dense_reduction_(groups_.world, options.batch.grad_lanes, partition_.dense_slices,
+                       kReduceScratchElements),
+      expert_reduction_(*groups_.replicas, options.batch.expert_lanes, partition_.expert_slices,
+                        kReduceScratchElements),
+      dense_reduced_(dense_lanes_.begin(), dense_lanes_.end()),
+      expert_reduced_(expert_lanes_.begin(), expert_lanes_.end()),
+      reduce_scratch_(layout.workers() > 1 ? static_cast<std::size_t>(kReduceScratchElements) : 0),
       lane_of_source_(static_cast<std::size_t>(layout.expert_parallel())),
       aux_coefficients_(options.model.moe.aux_loss.size()),
       turn_counts_(turn_count_elements(options, result_.load)),
@@ -222,10 +220,8 @@ void Trainer::record(int turn, int lane) {
 
 void Trainer::reduce_gradients() {
   const PhaseScope phase(execution_, Phase::kReduce);
-  comm::reduce_lanes(execution_, groups_.world, options_.batch.grad_lanes, views(dense_lanes_),
-                     partition_.dense_slices, reduce_scratch_, dense_total_);
-  comm::reduce_lanes(execution_, *groups_.replicas, options_.batch.expert_lanes, views(expert_lanes_),
-                     partition_.expert_slices, reduce_scratch_, expert_total_);
+  dense_total_ = dense_reduction_.reduce(execution_, dense_reduced_, reduce_scratch_);
+  expert_total_ = expert_reduction_.reduce(execution_, expert_reduced_, reduce_scratch_);
 }
 
 void Trainer::exchange(const ControlWord& control) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "comm/collectives/lane_reduction.h"
 #include "data/windows.h"
 #include "layout/layout.h"
 #include "model/transformer.h"
@@ -106,8 +107,12 @@ class Trainer {
   std::vector<float> microbatch_gradient_;  // where it is not a lane's; may be empty
   std::vector<std::vector<float>> expert_lanes_;
   std::vector<std::span<float>> expert_lane_views_;
-  std::vector<float> dense_total_;   // of the owned slice
-  std::vector<float> expert_total_;  // of the owned slice
+  comm::LaneReduction dense_reduction_;
+  comm::LaneReduction expert_reduction_;
+  std::vector<std::span<const float>> dense_reduced_;  // the lanes above, as reductions read them
+  std::vector<std::span<const float>> expert_reduced_;
+  std::span<const float> dense_total_;  // of the owned slice, of the current step
+  std::span<const float> expert_total_;
   std::vector<float> reduce_scratch_;
   std::vector<int> lane_of_source_;        // [group size], of the current wave
   std::vector<double> aux_coefficients_;   // of the current step

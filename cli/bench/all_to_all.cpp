@@ -13,7 +13,7 @@
 #include "cli/this_process.h"
 #include "comm/collectives/mpi/mpi_environment.h"
 #include "comm/collectives/mpi/mpi_floor.h"
-#include "comm/collectives/reduce_lanes.h"
+#include "comm/collectives/lane_reduction.h"
 #include "coordinator/child_process.h"
 #include "coordinator/job_command.h"
 #include "experts/dispatch/exchange.h"
@@ -101,8 +101,9 @@ class AllToAllBench {
     std::vector<std::int64_t> borders;
     for (int rank = 0; rank <= size(); ++rank) borders.push_back(slice * rank);
     const std::vector<std::span<const float>> lanes{lane};
-    run({.names = {fmt::format("{}, reduce_lanes", text(bytes))},
-         .bodies = {[&] { comm::reduce_lanes({1}, *job_, size(), lanes, borders, scratch, total); },
+    comm::LaneReduction reduction(*job_, size(), borders, kReduceScratchFloats);
+    run({.names = {fmt::format("{}, lane reduction", text(bytes))},
+         .bodies = {[&] { (void)reduction.reduce({1}, lanes, scratch); },
                     [&] { floor_.reduce_scatter(lane, total); }},
          .bytes = static_cast<double>(bytes * size())});
   }
@@ -155,8 +156,7 @@ class AllToAllBench {
   Repeats repeats_;
   SystemClock clock_;
   Arena arena_{std::size_t{1} << 34};  // address space for the scratch of an exchange
-  experts::PhaseSeconds phases_;
-  experts::Pass pass_{{1}, arena_, clock_, phases_, {}, {}, {}, {}, {}};
+  experts::Pass pass_{{1}, arena_, {}, {}, {}, {}, {}};
   std::vector<std::pair<std::string, std::unique_ptr<experts::Exchange>>> exchanges_;
   std::vector<Measurement> measurements_;
 };

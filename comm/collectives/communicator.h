@@ -50,7 +50,7 @@ struct ReceiveBlocks {
 
 /// Collectives between the workers of one group. All ranks call the same operations in the same
 /// order, with sizes that match; the sums it offers are of integers only, since they are exact in
-/// every order (floating-point sums between workers are made by reduce_lanes.h). Used from one thread per
+/// every order (floating-point sums between workers are made by lane_reduction.h). Used from one thread per
 /// rank, the compute thread. Errors: kPeerLost when a peer is gone, kInternal when the sizes that two
 /// ranks state do not match (it names operation, ranks and sizes; MPI detects it for all_to_all_v and
 /// all_gather_v, on the receiving rank). After an error the communicator can only be destroyed.
