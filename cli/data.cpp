@@ -1,9 +1,10 @@
-// troupe data prepare | inspect
+// troupe data prepare | inspect | order
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
 
 #include "base/log.h"
+#include "cli/data_order.h"
 #include "cli/exit_codes.h"
 #include "cli/subcommands.h"
 #include "data/corpus/description.h"
@@ -78,6 +79,7 @@ void add_data(CLI::App& program, Action& action) {
   subcommand->footer("Example:\n  troupe data inspect data/debian");
   add_prepare(*subcommand, action);
   add_inspect(*subcommand, action);
+  add_data_order(*subcommand, action);
 }
 
 }  // namespace troupe::cli
