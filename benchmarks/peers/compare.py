@@ -20,7 +20,14 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 PROGRAM = os.environ.get("TROUPE", "build/release/bin/troupe")
 STOPPED = 75  # exit code of a run that saved and can go on
-PEERS = {"eager": [], "compile": ["--compile"]}
+PEERS = {
+    "eager": [],
+    "compile": ["--compile"],
+    "eager-onednn": ["--onednn"],
+    "compile-onednn": ["--compile", "--onednn"],
+}
+# glibc: large tensors stay in the heap; otherwise every one costs page faults, 5 to 12 % of a step.
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "2000000000", "MALLOC_TRIM_THRESHOLD_": "20000000000"}
 CORPUS = """name: peers
 vocab_size: {vocab_size}
 document_cap_bytes: 16384
@@ -107,7 +114,7 @@ class Torch:
 
     def __init__(self, python, run_folder, order, threads, flags):
         number = str(threads)
-        environment = {**os.environ, "OMP_NUM_THREADS": number, "MKL_NUM_THREADS": number}
+        environment = {**os.environ, **KEEP_MEMORY, "OMP_NUM_THREADS": number, "MKL_NUM_THREADS": number}
         command = [python, HERE / "torch_trainer.py", run_folder, order, "--threads", number, *flags]
         self.process = subprocess.Popen(list(map(str, command)), env=environment, text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -176,12 +183,12 @@ def summarize(peers, rounds, tokens, compared):
 
 
 def table(rows):
-    lines = [f"{'':10}{'tokens/s':>10}{'least':>9}{'most':>9}{'ours / it':>11}{'by best':>9}{'loss diff':>11}"
+    lines = [f"{'':16}{'tokens/s':>10}{'least':>9}{'most':>9}{'ours / it':>11}{'by best':>9}{'loss diff':>11}"
              f"{'norm diff':>11}{'moved':>9}{'GEMM GFLOP/s':>14}{'warm-up s':>11}"]
     for row in rows:
         gemm, warm_up = row.get("gemm_flops", 0.0) * 1e-9, row.get("warm_up_seconds")
         lines.append(
-            f"{row['peer']:10}{row['tokens_per_second']:10.0f}{row['least_tokens_per_second']:9.0f}"
+            f"{row['peer']:16}{row['tokens_per_second']:10.0f}{row['least_tokens_per_second']:9.0f}"
             f"{row['most_tokens_per_second']:9.0f}{row['troupe_is_faster']:11.2f}"
             f"{row['troupe_is_faster_by_best_steps']:9.2f}{row['loss_difference']:11.1e}"
             f"{row['grad_norm_difference']:11.1e}{row['moved_tokens']:9.1e}{gemm:14.0f}"

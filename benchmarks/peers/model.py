@@ -49,6 +49,36 @@ def stored_name(name):
     return f"layers/{int(parts[1]):02}/{path}", int(rest[1]) if rest else None
 
 
+@torch.library.custom_op("peers::onednn_product", mutates_args=())
+def onednn_product(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+    """F.linear by the oneDNN inside PyTorch, through an internal operator. F.linear itself computes fp32 by another
+    library, which takes twice as long on processors that it is not made for. x: [rows, in], w: [out, in]"""
+    if x.numel() == 0:  # oneDNN refuses
+        return F.linear(x, w)
+    return torch.ops.mkldnn._linear_pointwise(x, w, None, "none", [], "")
+
+
+@onednn_product.register_fake
+def _(x, w):
+    return x.new_empty(*x.shape[:-1], w.shape[0])
+
+
+class OneDnnLinear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, w):
+        ctx.save_for_backward(x, w)
+        return onednn_product(x, w)
+
+    @staticmethod
+    def backward(ctx, dy):
+        x, w = ctx.saved_tensors
+        rows, dy_rows = x.flatten(0, -2), dy.flatten(0, -2)
+        return onednn_product(dy_rows, w.t()).view_as(x), onednn_product(dy_rows.t(), rows.t())
+
+
+linear = F.linear  # of every layer; torch_trainer.py may replace it by OneDnnLinear.apply
+
+
 def weight(*shape):
     return nn.Parameter(torch.empty(*shape))
 
@@ -84,11 +114,11 @@ class Attention(nn.Module):
 
     def forward(self, x, rotation):
         sequences, length, _ = x.shape
-        heads = F.linear(x, self.qkv_proj).view(sequences, length, -1, self.dim)
+        heads = linear(x, self.qkv_proj).view(sequences, length, -1, self.dim)
         q, k, v = heads.split([self.heads, self.kv_heads, self.kv_heads], dim=2)
         q, k = self.prepare(q, self.q_norm, rotation), self.prepare(k, self.k_norm, rotation)
         y = F.scaled_dot_product_attention(q, k, v.transpose(1, 2), is_causal=True, enable_gqa=True)
-        return F.linear(y.transpose(1, 2).reshape(sequences, length, -1), self.out_proj)
+        return linear(y.transpose(1, 2).reshape(sequences, length, -1), self.out_proj)
 
 
 class FeedForward(nn.Module):
@@ -99,8 +129,8 @@ class FeedForward(nn.Module):
         self.gate_up_proj, self.down_proj = weight(2 * size, hidden), weight(hidden, size)
 
     def forward(self, x):
-        gate, up = F.linear(x, self.gate_up_proj).chunk(2, dim=-1)
-        return F.linear(F.silu(gate) * up, self.down_proj)
+        gate, up = linear(x, self.gate_up_proj).chunk(2, dim=-1)
+        return linear(F.silu(gate) * up, self.down_proj)
 
 
 class Router(nn.Module):
@@ -116,7 +146,7 @@ class Router(nn.Module):
 
     def forward(self, x):
         """x: [tokens, hidden]. Returns experts and weights, [tokens, top_k]."""
-        scores = F.linear(x, self.weight).sigmoid()
+        scores = linear(x, self.weight).sigmoid()
         chosen = (scores.detach() + self.balancer).topk(self.top_k).indices
         weights = scores.gather(1, chosen)
         return chosen, weights / weights.sum(dim=1, keepdim=True) * self.scale
@@ -143,9 +173,9 @@ class MoeLayer(nn.Module):
         tokens = order // chosen.shape[1]
         counts = chosen.flatten().bincount(minlength=len(self.experts))
         self.router.counts += counts
-        parts = x[tokens].split(counts.tolist())
+        parts = x.index_select(0, tokens).split(counts.tolist())
         y = torch.cat([expert(part) for expert, part in zip(self.experts, parts)])
-        return torch.zeros_like(x).index_add(0, tokens, y * weights.flatten()[order].unsqueeze(1))
+        return torch.zeros_like(x).index_add(0, tokens, y * weights.flatten().index_select(0, order).unsqueeze(1))
 
     def forward(self, x):
         shape, x = x.shape, x.flatten(0, 1)
@@ -189,9 +219,18 @@ class Transformer(nn.Module):
         x = self.embedding(tokens)
         for layer in self.layers:
             x = layer(x, self.rotation)
+        return self.loss(x, targets)
+
+    def loss(self, x, targets):
         head = self.embedding.weight if self.head is None else self.head.weight
-        logits = F.linear(self.final_norm(x), head)
+        logits = linear(self.final_norm(x), head)
         return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum")
+
+    def compile_parts(self):
+        """Not the whole: what cannot be compiled in a layer would keep the loop over layers, and so the loss, from it."""
+        for layer in self.layers:
+            layer.compile()
+        self.loss = torch.compile(self.loss)
 
     def routers(self):
         return [module for module in self.modules() if isinstance(module, Router)]

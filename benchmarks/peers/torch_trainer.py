@@ -1,7 +1,7 @@
 """Trains a checkpoint of Troupe on in PyTorch. compare.py starts it, and tells it by standard input how many steps to
 make; every line of standard output is a JSON object.
 
-    torch_trainer.py RUN ORDER --threads 1 [--compile]
+    torch_trainer.py RUN ORDER --threads 1 [--compile] [--onednn]
 
 RUN is a run's folder with one checkpoint, ORDER what `troupe data order --json` wrote for the steps after it.
 """
@@ -17,6 +17,7 @@ import h5py
 import torch
 import yaml
 
+import model
 from model import Transformer, check_supported, stored_name
 
 
@@ -68,7 +69,8 @@ class Trainer:
             self.optimizer = self.make_optimizer()
             self.load(file)
         self.routers = self.model.routers()
-        self.compute = torch.compile(self.model) if compile_model else self.model
+        if compile_model:
+            self.model.compile_parts()
 
     def make_optimizer(self):
         options = self.config["optimizer"]
@@ -105,7 +107,7 @@ class Trainer:
         total = 0.0
         size = self.config["batch"]["micro_batch"]
         for part, wanted in zip(tokens.split(size), targets.split(size)):
-            loss = self.compute(part, wanted) / tokens.numel()
+            loss = self.model(part, wanted) / tokens.numel()
             loss.backward()
             total += loss.item()
         return total
@@ -146,12 +148,12 @@ def stored_decay(name, parameter):
 
 
 def product_rate(repeats=10):
-    """Best FLOP/s of a product of two fp32 matrices."""
+    """Best FLOP/s of a linear layer's product of two fp32 matrices."""
     n = 1024
     a, b, best = torch.randn(n, n), torch.randn(n, n), math.inf
     for _ in range(repeats):
         start = time.perf_counter()
-        a @ b
+        model.linear(a, b)
         best = min(best, time.perf_counter() - start)
     return 2 * n**3 / best
 
@@ -166,11 +168,13 @@ def main():
     parser.add_argument("order", type=pathlib.Path)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--onednn", action="store_true", help="products by oneDNN")
     arguments = parser.parse_args()
 
     torch.set_num_threads(arguments.threads)
     torch.set_float32_matmul_precision("highest")
-    torch.manual_seed(0)
+    if arguments.onednn:
+        model.linear = model.OneDnnLinear.apply
     trainer = Trainer(arguments.run, arguments.order, arguments.compile)
     start = time.perf_counter()
     trainer.warm_up()
