@@ -11,11 +11,12 @@ import argparse
 import json
 import os
 import pathlib
-import random
 import statistics
 import subprocess
 import sys
 import tempfile
+
+from made_up_corpus import describe_corpus
 
 HERE = pathlib.Path(__file__).resolve().parent
 PROGRAM = os.environ.get("TROUPE", "build/release/bin/troupe")
@@ -26,16 +27,8 @@ PEERS = {
     "eager-onednn": ["--onednn"],
     "compile-onednn": ["--compile", "--onednn"],
 }
-# glibc: large tensors stay in the heap; otherwise every one costs page faults, 5 to 12 % of a step.
+# For PyTorch: glibc keeps the memory of large tensors, whose page faults cost 5 to 12 % of a step otherwise.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "2000000000", "MALLOC_TRIM_THRESHOLD_": "20000000000"}
-CORPUS = """name: peers
-vocab_size: {vocab_size}
-document_cap_bytes: 16384
-heldout_fraction: 0.02
-tokenizer_sample_bytes: 100000000
-sources:
-  - {{path: text, domain: words, language: en, files: [words.txt], separator: "%%"}}
-"""
 
 
 def check(result, *good):
@@ -46,29 +39,6 @@ def check(result, *good):
 
 def troupe(*arguments, good=()):
     return check(subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True), *good)
-
-
-# ---- a corpus ------------------------------------------------------------------------------------
-
-
-def made_up_text(words, seed=1):
-    """`words` words of a made-up language with Zipf's frequencies, in documents."""
-    rng = random.Random(seed)
-    syllables = [a + b for a in "b d f g k l m n p r s t v z ch st".split() for b in "a e i o u ai".split()]
-    lexicon = list(dict.fromkeys("".join(rng.choices(syllables, k=rng.randint(1, 4))) for _ in range(40_000)))
-    frequencies = [1 / (rank + 5) for rank in range(len(lexicon))]
-    chosen = rng.choices(lexicon, frequencies, k=words)
-    documents = [" ".join(chosen[at : at + 500]) for at in range(0, words, 500)]
-    return "\n%%\n".join(documents) + "\n"
-
-
-def prepare_corpus(folder, vocab_size, tokens):
-    """Has at least so many tokens: a word is one or more of them."""
-    (folder / "text").mkdir()
-    (folder / "text" / "words.txt").write_text(made_up_text(max(tokens, 300_000)))
-    (folder / "corpus.yaml").write_text(CORPUS.format(vocab_size=vocab_size))
-    troupe("data", "prepare", folder / "corpus.yaml", "--output", folder / "corpus")
-    return folder / "corpus"
 
 
 # ---- the peers: each makes steps, and returns one record per step -----------------------------------
@@ -197,7 +167,7 @@ def table(rows):
 
 
 def pin(threads):
-    """This process and its children: the last cores, which are the least busy ones with other work."""
+    """This process and its children, to as many cores."""
     cores = sorted(os.sched_getaffinity(0))
     if threads > len(cores):
         sys.exit(f"--threads {threads}: there are {len(cores)} cores")
@@ -233,7 +203,8 @@ def start_peers(arguments, folder):
     total = 1 + arguments.rounds * (arguments.steps + 1)
     described = json.loads(troupe("describe", arguments.config, "--json", *sets(arguments.set)))
     tokens = described["tokens_per_step"]
-    corpus = prepare_corpus(folder, described["vocab_size"], tokens * total)
+    corpus = folder / "corpus"
+    troupe("data", "prepare", describe_corpus(folder, described["vocab_size"], tokens * total), "--output", corpus)
     ours = Troupe(arguments.config, folder, [
         *arguments.set, f"data.corpus={corpus}", "data.document_mask=false", "parallel.workers=1",
         "parallel.backend=inproc", f"parallel.threads={arguments.threads}", "evaluation.every=0",
