@@ -14,10 +14,8 @@
 #include "comm/control/contact.h"
 #include "comm/control/run_files.h"
 #include "comm/control/tcp_server.h"
-#include "coordinator/checkpoint_committer.h"
 #include "coordinator/job_launcher.h"
-#include "coordinator/membership.h"
-#include "coordinator/run_controller.h"
+#include "coordinator/run_actors.h"
 #include "coordinator/signal_watch.h"
 
 namespace troupe::coordinator {
@@ -26,7 +24,6 @@ namespace {
 using Milliseconds = std::chrono::milliseconds;
 
 constexpr int kActorThreads = 3;  // one may be held up by the disk
-constexpr std::size_t kMailbox = 1 << 20;
 constexpr Milliseconds kWatchInterval{1000};
 constexpr Milliseconds kExitLimit{30000};  // for a job whose workers were dismissed
 constexpr Milliseconds kEndGrace{5000};
@@ -63,7 +60,7 @@ class Coordinator::Impl {
     const JobCommand command = build_job_command(options);
     log::debug("starting {}", fmt::join(command.arguments, " "));
     JobLauncher job(command, folder_.logs() / fmt::format("workers-{}.log", epoch_));
-    begin();
+    actors_.begin(*server_);
     RunOutcome outcome = wait(&job);
     const bool dismissed = outcome.result == RunResult::kFinished || outcome.result == RunResult::kStopped;
     if (dismissed) let_exit(job);
@@ -74,7 +71,7 @@ class Coordinator::Impl {
   }
 
   RunOutcome run_classic() {
-    begin();
+    actors_.begin(*server_);
     RunOutcome outcome = wait(nullptr);
     finish();
     return outcome;
@@ -90,41 +87,14 @@ class Coordinator::Impl {
   void spawn_actors(CheckpointCommits& commits, RunObserver& observer) {
     runtime_ =
         std::make_unique<actors::AsioRuntime>(kActorThreads, [this](const Error& error) { fail(error); });
-    const actors::SpawnOptions mailbox{.mailbox_capacity = kMailbox};
-    controller_ = runtime_->spawn(
-        "run controller",
-        [this, &observer] {
-          RunControllerOptions options;
-          options.epoch = epoch_;
-          options.world_size = options_.workers;
-          options.checkpoint = options_.checkpoint;
-          options.first_step = options_.first_step;
-          options.schedule = options_.schedule;
-          return std::make_unique<RunController>(options, observer,
-                                                 [this](const RunOutcome& end) { settle(end); });
-        },
-        mailbox);
-    committer_ = runtime_->spawn(
-        "checkpoint committer",
-        [this, &commits, listener = controller_] {
-          return std::make_unique<CheckpointCommitter>(epoch_, options_.workers, commits, listener);
-        },
-        mailbox);
-    membership_ = runtime_->spawn(
-        "membership",
-        [this, listener = controller_] {
-          MembershipOptions options;
-          options.epoch = epoch_;
-          options.world_size = options_.workers;
-          options.nonce = folder_.nonce();
-          return std::make_unique<Membership>(options, *server_, listener);
-        },
-        mailbox);
-  }
-
-  void begin() {
-    (void)controller_.send(BeginRun{membership_, committer_});
-    server_->start(membership_);
+    RunControllerOptions options;
+    options.epoch = epoch_;
+    options.world_size = options_.workers;
+    options.checkpoint = options_.checkpoint;
+    options.first_step = options_.first_step;
+    options.schedule = options_.schedule;
+    actors_ = spawn_run_actors(*runtime_, options, folder_.nonce(), {*server_, commits, observer},
+                               [this](const RunOutcome& end) { settle(end); });
   }
 
   /// The actors are gone after this: no observer is called any more, and the links are closed.
@@ -164,13 +134,13 @@ class Coordinator::Impl {
     if (signal == SIGCHLD) return;
     const bool again = std::exchange(stop_requested_, true);
     if (again && signal == SIGUSR1) return;
-    (void)controller_.send(StopRequested{signal_name(signal), again ? signal : 0});
+    (void)actors_.controller.send(StopRequested{signal_name(signal), again ? signal : 0});
   }
 
   void watch(JobLauncher& job) {
     const auto& status = job.poll();
     if (!status || std::exchange(job_end_reported_, true)) return;
-    (void)controller_.send(JobEnded{status->text()});
+    (void)actors_.controller.send(JobEnded{status->text()});
   }
 
   void let_exit(JobLauncher& job) {
@@ -200,9 +170,7 @@ class Coordinator::Impl {
   std::optional<RunOutcome> outcome_;
   std::unique_ptr<comm::TcpControlServer> server_;  // outlives the actors
   std::unique_ptr<actors::AsioRuntime> runtime_;
-  actors::Address<RunControllerApi> controller_;
-  actors::Address<CheckpointCommitterApi> committer_;
-  actors::Address<MembershipApi> membership_;
+  RunActors actors_;
 };
 
 Coordinator::Coordinator(const CoordinatorOptions& options, RunFolder& folder, CheckpointCommits& commits,

@@ -114,32 +114,13 @@ SimulatedCluster::SimulatedCluster(const Options& chosen)
   run.schedule.run.steps = options.steps;
   run.schedule.checkpoint.every = options.save_every;
   run.schedule.evaluation.every = 4;
-  const actors::SpawnOptions mailbox{.mailbox_capacity = 1 << 20};
-  controller = runtime.spawn(
-      "run controller",
-      [this, run] {
-        return std::make_unique<RunController>(run, observer, [this](const RunOutcome& outcome) {
-          outcome_ = outcome;
-          ++outcomes;
-        });
-      },
-      mailbox);
-  const auto committer = runtime.spawn(
-      "checkpoint committer",
-      [this] { return std::make_unique<CheckpointCommitter>(kEpoch, options.workers, commits, controller); },
-      mailbox);
-  const auto membership = runtime.spawn(
-      "membership",
-      [this] {
-        MembershipOptions rules;
-        rules.epoch = kEpoch;
-        rules.world_size = options.workers;
-        rules.nonce = "nonce";
-        return std::make_unique<Membership>(rules, *server, controller);
-      },
-      mailbox);
-  EXPECT_EQ(controller.send(BeginRun{membership, committer}), actors::Delivery::kDelivered);
-  server->start(membership);
+  const RunActors actors = spawn_run_actors(runtime, run, "nonce", {*server, commits, observer},
+                                            [this](const RunOutcome& outcome) {
+                                              outcome_ = outcome;
+                                              ++outcomes;
+                                            });
+  controller = actors.controller;
+  actors.begin(*server);
 }
 
 SimulatedCluster::~SimulatedCluster() = default;

@@ -10,8 +10,7 @@
 #include "actors/deterministic_runtime.h"
 #include "comm/control/simulated.h"
 #include "coordinator/checkpoint_commits.h"
-#include "coordinator/membership.h"
-#include "coordinator/run_controller.h"
+#include "coordinator/run_actors.h"
 
 namespace troupe::coordinator {
 
