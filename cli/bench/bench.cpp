@@ -10,6 +10,7 @@ void add_bench(CLI::App& program, Action& action) {
   bench->footer("Example:\n  troupe bench step --config configs/benchmarks/moe_step.yaml --json");
   constexpr AddBench kAll[]{
       add_bench_all_to_all,
+      add_bench_coordinator,
       add_bench_gemm,
       add_bench_step,
   };

@@ -7,6 +7,7 @@ namespace troupe::cli {
 using AddBench = void (*)(CLI::App& bench, Action& action);
 
 void add_bench_all_to_all(CLI::App& bench, Action& action);
+void add_bench_coordinator(CLI::App& bench, Action& action);
 void add_bench_gemm(CLI::App& bench, Action& action);
 void add_bench_step(CLI::App& bench, Action& action);
 

@@ -1,0 +1,369 @@
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <sstream>
+
+#include "actors/deterministic_runtime.h"
+#include "base/error.h"
+#include "base/random.h"
+#include "cli/bench/bench.h"
+#include "cli/bench/report.h"
+#include "cli/exit_codes.h"
+#include "cli/metrics_observer.h"
+#include "comm/control/channel.h"
+#include "comm/control/codec.h"
+#include "comm/control/options.h"
+#include "coordinator/observer_list.h"
+#include "coordinator/run_actors.h"
+#include "coordinator/terminal.h"
+
+namespace troupe::cli {
+namespace {
+
+using comm::ConnectionId;
+
+constexpr comm::Epoch kEpoch = 1;
+const char* const kNonce = "nonce";
+constexpr Duration kStep = std::chrono::seconds(1);  // of the simulated workers
+
+struct CoordinatorArguments {
+  std::vector<std::int64_t> workers{64, 256, 1024, 4096};
+  std::int64_t steps = 10;
+  std::int64_t layers = 27;
+  std::int64_t experts = 64;
+  bool json = false;
+};
+
+/// The coordinator's end of all links without sockets: bytes go in as they come from a socket, and through
+/// frames, numbers and codec as in the TCP server.
+class MemoryServer final : public comm::ControlServer {
+ public:
+  explicit MemoryServer(const Clock& clock) : clock_(clock) {}
+
+  void connect(const std::string& peer) {
+    links_.push_back({comm::Channel(kEpoch), clock_.now()});
+    deliver(comm::WorkerConnected{std::ssize(links_), kEpoch, peer});
+  }
+  void receive(ConnectionId connection, std::string_view bytes) {
+    Link& link = link_of(connection);
+    link.last_heard = clock_.now();
+    link.channel.feed(bytes);
+    while (const auto payload = link.channel.next_message()) {
+      deliver(comm::WorkerMessageArrived{connection, kEpoch, comm::decode_worker_message(*payload)});
+      link.channel.take_in();
+    }
+  }
+  /// Acknowledges all that came; returns what goes to the worker.
+  [[nodiscard]] std::string beat(ConnectionId connection) {
+    link_of(connection).channel.acknowledge();
+    return link_of(connection).channel.take_output();
+  }
+
+  void start(actors::Address<comm::ServerEvents> events) override { events_ = std::move(events); }
+  void begin_epoch(comm::Epoch) override {}
+  actors::Delivery send(ConnectionId connection, const comm::CoordinatorMessage& message) override {
+    return link_of(connection).channel.send(comm::encode(message));
+  }
+  void close(ConnectionId) override { throw Error(ErrorCode::kInternal, "the coordinator closed a link"); }
+  [[nodiscard]] std::vector<comm::LastHeard> last_heard() const override {
+    std::vector<comm::LastHeard> heard;
+    for (const Link& link : links_) heard.push_back({std::ssize(heard) + 1, link.last_heard});
+    return heard;
+  }
+  [[nodiscard]] std::int64_t stale_messages() const override { return 0; }
+
+ private:
+  struct Link {
+    comm::Channel channel;
+    TimePoint last_heard;
+  };
+
+  Link& link_of(ConnectionId connection) { return links_.at(static_cast<std::size_t>(connection) - 1); }
+  template <class Event>
+  void deliver(Event event) {
+    const actors::Delivery delivery = events_.send(std::move(event));
+    TROUPE_CHECK(delivery == actors::Delivery::kDelivered, "the coordinator takes no more");
+  }
+
+  const Clock& clock_;
+  actors::Address<comm::ServerEvents> events_;
+  std::vector<Link> links_;
+};
+
+/// A worker as the coordinator hears it.
+class SpokenWorker {
+ public:
+  SpokenWorker(std::int64_t rank, const CoordinatorArguments& arguments)
+      : rank_(rank), arguments_(arguments), channel_(kEpoch) {}
+
+  std::string join(std::int64_t world_size) {
+    return frames_of(comm::JoinRequested{.first_rank = rank_,
+                                         .ranks = 1,
+                                         .world_size = world_size,
+                                         .host = "node-" + std::to_string(rank_ / 8),
+                                         .process_id = 1000 + rank_,
+                                         .numerics_fingerprint = 42,
+                                         .run_folder_nonce = kNonce});
+  }
+  /// What it says after a step: the report, then what it does now. Also gives the messages alone.
+  std::string report(std::int64_t step, std::vector<std::string>& messages) {
+    std::string bytes;
+    for (const comm::WorkerMessage& message :
+         {comm::WorkerMessage(step_finished(step)),
+          comm::WorkerMessage(comm::WorkerActive{rank_, step + 1, "training"})}) {
+      messages.push_back(comm::encode(message));
+      bytes += frames_of(message);
+    }
+    return bytes;
+  }
+  std::string heartbeat() {
+    channel_.acknowledge();
+    return channel_.take_output();
+  }
+  void hear(const std::string& bytes) {
+    channel_.feed(bytes);
+    while (channel_.next_message()) channel_.take_in();
+  }
+
+ private:
+  std::string frames_of(const comm::WorkerMessage& message) {
+    const actors::Delivery delivery = channel_.send(comm::encode(message));
+    TROUPE_CHECK(delivery == actors::Delivery::kDelivered, "worker {} cannot send", rank_);
+    return channel_.take_output();
+  }
+
+  [[nodiscard]] comm::StepFinished step_finished(std::int64_t step) const {
+    comm::StepFinished report;
+    report.rank = rank_;
+    report.step = step;
+    const double varied = 1.0 + 0.001 * static_cast<double>((rank_ * 31 + step * 17) % 97);
+    for (const char* phase :
+         {"load", "forward", "dispatch", "expert", "combine", "backward", "reduce", "update"})
+      report.phase_seconds[phase] = 0.1 * varied;
+    if (rank_ == 0) add_run(report, varied);
+    return report;
+  }
+
+  void add_run(comm::StepFinished& report, double varied) const {
+    report.tokens_total = report.step << 22;
+    for (const char* metric : {"loss", "loss_lm", "aux_loss", "router_z_loss", "learning_rate", "grad_norm",
+                               "step_seconds", "tokens_per_second", "mfu", "memory_bytes", "tokens_total"})
+      report.metrics[metric] = 2.5 * varied;
+    const Random random(1, RandomPurpose::kTest, static_cast<std::uint32_t>(report.step));
+    for (std::int64_t layer = 0; layer < arguments_.layers; ++layer) {
+      comm::LayerLoad load{.layer = layer + 1, .counts = {}, .bias = {}};
+      for (std::int64_t expert = 0; expert < arguments_.experts; ++expert) {
+        const auto index = static_cast<std::uint64_t>(layer * arguments_.experts + expert);
+        load.counts.push_back(static_cast<std::int64_t>(random.below(index, 1U << 20)));
+        load.bias.push_back(static_cast<float>(random.uniform(index)));
+      }
+      report.loads.push_back(std::move(load));
+    }
+  }
+
+  std::int64_t rank_;
+  const CoordinatorArguments& arguments_;
+  comm::Channel channel_;
+};
+
+/// No checkpoint is due in these few steps.
+class NoCommits final : public coordinator::CheckpointCommits {
+ public:
+  coordinator::CommittedCheckpoint commit(const coordinator::CheckpointAttempt&) override { return {}; }
+  void abandon(std::int64_t, comm::Epoch) override {}
+};
+
+/// For metrics.jsonl and samples.txt; gone with this.
+class TemporaryFolder {
+ public:
+  TemporaryFolder()
+      : path_(std::filesystem::temp_directory_path() / ("troupe-bench-" + std::to_string(::getpid()))) {
+    std::filesystem::create_directories(path_);
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+/// Who watches a real run: the terminal, the dashboard's history, metrics.jsonl.
+class Watchers {
+ public:
+  explicit Watchers(const Clock& clock)
+      : hub_(dashboard::RunInfo()),
+        file_(folder_.path() / "metrics.jsonl"),
+        metrics_(hub_, file_, folder_.path() / "samples.txt", clock),
+        terminal_(text_, {}, clock),
+        list_({&terminal_, &metrics_}) {}
+  [[nodiscard]] coordinator::RunObserver& list() { return list_; }
+
+ private:
+  TemporaryFolder folder_;
+  std::ostringstream text_;
+  dashboard::MetricsHub hub_;
+  dashboard::JsonlSink file_;
+  MetricsObserver metrics_;
+  coordinator::Terminal terminal_;
+  coordinator::ObserverList list_;
+};
+
+/// The actors of a run in virtual time, in this thread, and the workers that they hear.
+class CoordinatorBench {
+ public:
+  CoordinatorBench(std::int64_t workers, const CoordinatorArguments& arguments)
+      : steps_(arguments.steps), runtime_(1), server_(runtime_.clock()), watchers_(runtime_.clock()) {
+    for (std::int64_t rank = 0; rank < workers; ++rank) workers_.emplace_back(rank, arguments);
+    coordinator::RunControllerOptions options;
+    options.epoch = kEpoch;
+    options.world_size = workers;
+    options.schedule.run.steps = steps_ + 2;  // the last step is special
+    options.schedule.checkpoint.every = options.schedule.evaluation.every = 0;
+    coordinator::spawn_run_actors(runtime_, options, kNonce, {server_, commits_, watchers_.list()},
+                                  [](const coordinator::RunOutcome& outcome) {
+                                    throw Error(ErrorCode::kInternal, "the run ended: {}", outcome.message);
+                                  })
+        .begin(server_);
+  }
+
+  struct Result {
+    double join = 0.0;           // seconds, for all workers to come
+    std::vector<double> steps;   // seconds
+    std::vector<double> floors;  // seconds: the same messages, only decoded
+    std::size_t step_bytes = 0;
+  };
+
+  Result run() {
+    Result result;
+    result.join = join();
+    for (std::int64_t step = 1; step <= steps_ + 1; ++step) {  // the first one touches memory
+      std::vector<std::string> messages;
+      const double time = hear_step(step, messages);
+      const double floor = decode(messages);
+      if (step == 1) continue;
+      result.steps.push_back(time);
+      result.floors.push_back(floor);
+      result.step_bytes = 0;
+      for (const std::string& message : messages) result.step_bytes += message.size();
+    }
+    return result;
+  }
+
+ private:
+  template <class Work>
+  double timed(Work work) {
+    const TimePoint start = clock_.now();
+    work();
+    return seconds(clock_.now() - start);
+  }
+
+  double join() {
+    std::vector<std::string> words;
+    for (SpokenWorker& worker : workers_) words.push_back(worker.join(std::ssize(workers_)));
+    const double time = timed([&] {
+      for (std::size_t i = 0; i < words.size(); ++i) {
+        server_.connect("127.0.0.1:1");
+        server_.receive(static_cast<ConnectionId>(i) + 1, words[i]);
+        runtime_.run_until_idle();
+      }
+      runtime_.run_for(heartbeat_);
+    });
+    exchange_heartbeats();
+    return time;
+  }
+
+  /// All that the coordinator does in one step's time: the reports, then the heartbeats.
+  double hear_step(std::int64_t step, std::vector<std::string>& messages) {
+    std::vector<std::string> reports;
+    for (SpokenWorker& worker : workers_) reports.push_back(worker.report(step, messages));
+    double time = timed([&] { hear(reports); });
+    for (Duration passed{}; passed < kStep; passed += heartbeat_) time += exchange_heartbeats();
+    return time;
+  }
+
+  void hear(const std::vector<std::string>& words) {
+    for (std::size_t i = 0; i < words.size(); ++i)
+      server_.receive(static_cast<ConnectionId>(i) + 1, words[i]);
+    runtime_.run_until_idle();
+  }
+
+  double exchange_heartbeats() {
+    std::vector<std::string> theirs;
+    std::vector<std::string> ours;
+    for (SpokenWorker& worker : workers_) theirs.push_back(worker.heartbeat());
+    const double time = timed([&] {
+      hear(theirs);
+      for (std::size_t i = 0; i < workers_.size(); ++i)
+        ours.push_back(server_.beat(static_cast<ConnectionId>(i) + 1));
+      runtime_.run_for(heartbeat_);
+    });
+    for (std::size_t i = 0; i < workers_.size(); ++i) workers_[i].hear(ours[i]);
+    return time;
+  }
+
+  double decode(const std::vector<std::string>& messages) {
+    return timed([&] {
+      for (const std::string& message : messages) (void)comm::decode_worker_message(message);
+    });
+  }
+
+  const Duration heartbeat_ = std::chrono::duration_cast<Duration>(
+      std::chrono::duration<double>(comm::ControlOptions().heartbeat_seconds));
+  std::int64_t steps_;
+  SystemClock clock_;
+  NoCommits commits_;
+  actors::DeterministicRuntime runtime_;
+  MemoryServer server_;
+  Watchers watchers_;
+  std::vector<SpokenWorker> workers_;
+};
+
+int bench_coordinator(const CoordinatorArguments& arguments) {
+  Report report{.title = fmt::format("the coordinator's own time in a step of {:.0f} s; worker 0 reports {} "
+                                     "layers of {} experts; without sockets",
+                                     seconds(kStep), arguments.layers, arguments.experts),
+                .unit = "workers/ms",
+                .floor = "decoding",
+                .measurements = {},
+                .facts = {}};
+  for (const std::int64_t workers : arguments.workers) {
+    const auto result = CoordinatorBench(workers, arguments).run();
+    report.measurements.push_back({.what = fmt::format("{} workers", workers),
+                                   .seconds = summarize(result.steps),
+                                   .amount = 1e-3 * static_cast<double>(workers),
+                                   .floor_seconds = summarize(result.floors).median});
+    const double per_worker = summarize(result.steps).median / static_cast<double>(workers);
+    report.facts.push_back({fmt::format("microseconds_per_worker_{}", workers), 1e6 * per_worker});
+    report.facts.push_back({fmt::format("join_milliseconds_{}", workers), 1e3 * result.join});
+    report.facts.push_back({fmt::format("step_bytes_{}", workers), static_cast<double>(result.step_bytes)});
+  }
+  print(report, arguments.json);
+  return kSuccess;
+}
+
+}  // namespace
+
+void add_bench_coordinator(CLI::App& bench, Action& action) {
+  auto* coordinator =
+      bench.add_subcommand("coordinator", "A step of a run with many workers, as the coordinator hears it");
+  const auto arguments = std::make_shared<CoordinatorArguments>();
+  coordinator->add_option("--workers", arguments->workers, "Numbers of workers, each one line")
+      ->check(CLI::Range(1, 1 << 16));
+  coordinator->add_option("--steps", arguments->steps, "Steps that count")->check(CLI::Range(1, 1000));
+  coordinator->add_option("--layers", arguments->layers, "MoE layers")->check(CLI::Range(0, 1000));
+  coordinator->add_option("--experts", arguments->experts, "Experts of a layer")->check(CLI::Range(1, 4096));
+  coordinator->add_flag("--json", arguments->json, "Machine-readable");
+  coordinator->footer("Example:\n  troupe bench coordinator --workers 1024 4096 --json");
+  coordinator->callback(
+      [arguments, &action] { action = [arguments] { return bench_coordinator(*arguments); }; });
+}
+
+}  // namespace troupe::cli
