@@ -76,8 +76,10 @@ void Membership::join(ConnectionId connection, const comm::JoinRequested& identi
     refuse(connection, name_of(identity), *reason);
     return;
   }
+  view_is_stale_ = true;
+  if (!roster_.complete()) return;
   show();
-  if (roster_.complete()) tell(AllJoined{identity.numerics_fingerprint});
+  tell(AllJoined{identity.numerics_fingerprint});
 }
 
 void Membership::refuse(ConnectionId connection, const std::string& worker, const std::string& reason) {
@@ -123,9 +125,10 @@ void Membership::remove(ConnectionId connection, const std::string& reason) {
   if (member == nullptr) return;
   WorkerGone gone{member->identity, member->activity, reason, false};
   roster_.remove(connection);
-  gone.was_last = roster_.members().empty();
+  const bool was_last = gone.was_last = roster_.members().empty();
   tell(std::move(gone));
-  show();
+  view_is_stale_ = true;
+  if (was_last) show();
 }
 
 void Membership::on(const Broadcast& broadcast) {

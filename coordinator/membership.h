@@ -50,6 +50,7 @@ class Membership final : public actors::Actor<MembershipApi> {
   void suspect_silent_workers();
   void give_up_lost_workers();
   void remove(ConnectionId connection, const std::string& reason);
+  /// A view names every worker: at once only when all are here or gone, else once per check at most.
   void show();
   template <class Message>
   void tell(Message message) const;

@@ -66,7 +66,7 @@ class RunObserver {
   virtual void evaluation_finished(const EvaluationSummary& /*evaluation*/) {}
   virtual void sample_finished(const comm::SampleFinished& /*sample*/) {}
   virtual void checkpoint_settled(const CheckpointView& /*checkpoint*/) {}
-  /// When workers come, go, fall silent or come back, and once a second.
+  /// Soon after workers come, go, fall silent or come back, and once a second: not for each of them.
   virtual void membership_changed(const MembershipView& /*membership*/) {}
   /// One line for people and the log.
   virtual void note(Severity /*severity*/, const std::string& /*text*/) {}
