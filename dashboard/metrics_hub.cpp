@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <tuple>
 #include <utility>
 
 #include "dashboard/json.h"
@@ -64,6 +65,16 @@ json array_of(const Records& records) {
   return result;
 }
 
+json phases_json(const std::map<std::int64_t, std::map<std::string, double>>& phases) {
+  json result = json::object();
+  for (const auto& [rank, seconds] : phases) result[std::to_string(rank)] = numbers(seconds);
+  return result;
+}
+
+std::string event_text(const std::string& event, const std::string& data) {
+  return "event: " + event + "\ndata: " + data + "\n\n";
+}
+
 }  // namespace
 
 MetricsHub::MetricsHub(RunInfo info) : info_(std::move(info)) {}
@@ -109,21 +120,18 @@ void MetricsHub::record(const CheckpointRecord& checkpoint) {
 }
 
 void MetricsHub::record_phases(std::int64_t rank, const std::map<std::string, double>& phase_seconds) {
-  {
-    const std::scoped_lock lock(mutex_);
-    phases_[rank] = phase_seconds;
-  }
-  publish("phases", dump({{"rank", rank}, {"phase_seconds", numbers(phase_seconds)}}));
+  const std::scoped_lock lock(mutex_);
+  phases_[rank] = phase_seconds;
 }
 
 void MetricsHub::set_workers(std::vector<WorkerRecord> workers, std::int64_t epoch) {
-  const std::string event = dump({{"workers", array_of(workers)}, {"epoch", epoch}});
   {
     const std::scoped_lock lock(mutex_);
     workers_ = std::move(workers);
     info_.epoch = epoch;
+    workers_until_ = first_event_ + events_.size() + 1;
   }
-  publish("workers", event);
+  append_event({});  // events_since() writes it
 }
 
 void MetricsHub::set_folder(const std::string& folder) {
@@ -192,10 +200,14 @@ void MetricsHub::keep_shares(const StepRecord& step) {
 }
 
 void MetricsHub::publish(const std::string& event, const std::string& data) {
+  append_event(event_text(event, data));
+}
+
+void MetricsHub::append_event(std::string text) {
   std::function<void()> listener;
   {
     const std::scoped_lock lock(mutex_);
-    events_.push_back("event: " + event + "\ndata: " + data + "\n\n");
+    events_.push_back(std::move(text));
     if (events_.size() > kEvents) {
       events_.pop_front();
       ++first_event_;
@@ -207,8 +219,6 @@ void MetricsHub::publish(const std::string& event, const std::string& data) {
 
 std::string MetricsHub::state_json() const {
   const std::scoped_lock lock(mutex_);
-  json phases = json::object();
-  for (const auto& [rank, seconds] : phases_) phases[std::to_string(rank)] = numbers(seconds);
   json notes = json::array();
   for (const auto& [severity, text] : notes_) notes.push_back({{"severity", severity}, {"text", text}});
   return dump({{"run",
@@ -221,7 +231,7 @@ std::string MetricsHub::state_json() const {
                {"state", state_},
                {"step", step_json(latest_)},
                {"workers", array_of(workers_)},
-               {"phases", phases},
+               {"phases", phases_json(phases_)},
                {"evaluations", array_of(evaluations_)},
                {"samples", array_of(samples_)},
                {"checkpoints", array_of(checkpoints_)},
@@ -274,10 +284,15 @@ std::string MetricsHub::prometheus(bool per_expert) const {
 }
 
 MetricsHub::Events MetricsHub::events_since(std::uint64_t from) const {
-  const std::scoped_lock lock(mutex_);
+  std::unique_lock lock(mutex_);
   Events result{.text = {}, .next = first_event_ + events_.size()};
   for (std::uint64_t i = std::max(from, first_event_); i < result.next; ++i)
     result.text += events_[i - first_event_];
+  if (workers_until_ <= from) return result;
+  const auto [workers, phases, epoch] = std::tuple(workers_, phases_, info_.epoch);
+  lock.unlock();  // thousands of workers take a while to write
+  const json data{{"workers", array_of(workers)}, {"phases", phases_json(phases)}, {"epoch", epoch}};
+  result.text += event_text("workers", dump(data));
   return result;
 }
 

@@ -26,6 +26,7 @@ class MetricsHub {
   void record(const EvaluationRecord& evaluation);
   void record(const SampleRecord& sample);
   void record(const CheckpointRecord& checkpoint);
+  /// Of a rank's last step; shown with the workers.
   void record_phases(std::int64_t rank, const std::map<std::string, double>& phase_seconds);
   void set_workers(std::vector<WorkerRecord> workers, std::int64_t epoch);
   void set_folder(const std::string& folder);
@@ -51,7 +52,8 @@ class MetricsHub {
     std::string text;        // server-sent events, each "event: …\ndata: …\n\n"
     std::uint64_t next = 0;  // pass to the next call
   };
-  /// Events from number `from` on, as far as they are still kept.
+  /// Events from number `from` on, as far as they are still kept. Of the workers, only the newest state, and
+  /// that is written for its readers, not for its recorder: {"workers", "phases", "epoch"}.
   [[nodiscard]] Events events_since(std::uint64_t from) const;
   [[nodiscard]] std::uint64_t next_event() const;
 
@@ -80,6 +82,7 @@ class MetricsHub {
   void keep_load_frame(const StepRecord& step);
   void keep_shares(const StepRecord& step);
   void publish(const std::string& event, const std::string& json);
+  void append_event(std::string text);
 
   mutable std::mutex mutex_;
   RunInfo info_;
@@ -100,6 +103,7 @@ class MetricsHub {
   std::int64_t checkpoint_failures_ = 0;
   std::deque<std::string> events_;
   std::uint64_t first_event_ = 0;
+  std::uint64_t workers_until_ = 0;  // who reads from an earlier event has not seen the newest workers
   std::function<void()> listener_;
 };
 

@@ -251,8 +251,7 @@ function listen() {
   const on = (name, handler) => source.addEventListener(name, (event) => handler(JSON.parse(event.data)));
   on('step', (step) => { addPoint(step); showStep(step); addFrame(step); addShares(step); });
   on('state', (event) => showState(event.state));
-  on('workers', (event) => { workers = event.workers; showWorkers(); });
-  on('phases', (event) => { phases[event.rank] = event.phase_seconds; showWorkers(); });
+  on('workers', (event) => { workers = event.workers; phases = event.phases; showWorkers(); });
   on('evaluation', showEvaluation);
   on('sample', addSample);
   on('checkpoint', addCheckpoint);

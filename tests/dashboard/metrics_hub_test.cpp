@@ -68,6 +68,30 @@ TEST(MetricsHub, ALaggingReaderGetsTheNewestEvents) {
   EXPECT_EQ(hub.events_since(events.next).text, "");
 }
 
+TEST(MetricsHub, ManyWorkersDoNotDriveOtherEventsOut) {
+  MetricsHub hub({});
+  hub.record(step_record(1, 3.0));
+  for (std::int64_t rank = 0; rank < 2 * static_cast<std::int64_t>(MetricsHub::kEvents); ++rank)
+    hub.record_phases(rank, {{"forward", 0.25}});
+  EXPECT_NE(hub.events_since(0).text.find("event: step"), std::string::npos);
+}
+
+TEST(MetricsHub, AReaderGetsTheNewestWorkersOnceWithTheirPhases) {
+  MetricsHub hub({});
+  hub.set_workers({{.rank = 0, .host = "old"}}, 1);
+  hub.set_workers({{.rank = 0, .host = "new"}}, 2);
+  hub.record_phases(0, {{"forward", 0.25}});
+  const auto events = hub.events_since(0);
+  constexpr std::string_view kHead = "event: workers\ndata: ";
+  ASSERT_TRUE(events.text.starts_with(kHead));
+  const json data = json::parse(events.text.substr(kHead.size()));
+  ASSERT_EQ(data["workers"].size(), 1U);
+  EXPECT_EQ(data["workers"][0]["host"], "new");
+  EXPECT_EQ(data["phases"]["0"]["forward"], 0.25);
+  EXPECT_EQ(data["epoch"], 2);
+  EXPECT_EQ(hub.events_since(events.next).text, "");
+}
+
 TEST(MetricsHub, ValuesThatJsonCannotSayAreNull) {
   MetricsHub hub({});
   hub.record(step_record(1, std::numeric_limits<double>::quiet_NaN()));
