@@ -1,114 +1,163 @@
 #include "comm/control/cbor.h"
 
-#include <array>
-#include <cstdint>
-#include <nlohmann/json.hpp>
+#include <bit>
+#include <limits>
 
 #include "base/error.h"
 #include "comm/control/utf8.h"
 
 namespace troupe::comm::detail {
-
 namespace {
 
-[[noreturn]] void refuse(const char* what, std::size_t offset) {
-  throw Error(ErrorCode::kCorrupt, "control message: {} at byte {}", what, offset);
+// Major types, in the upper three bits of an item's first byte (RFC 8949, section 3.1).
+constexpr unsigned kUnsigned = 0;
+constexpr unsigned kNegative = 1;
+constexpr unsigned kText = 3;
+constexpr unsigned kList = 4;
+constexpr unsigned kMap = 5;
+constexpr unsigned kSimple = 7;
+// What the lower five bits say of a simple item; of others, up to 23 is the argument itself, from 24 on
+// 1, 2, 4 or 8 bytes of it follow.
+constexpr unsigned kFalse = 20;
+constexpr unsigned kTrue = 21;
+constexpr unsigned kNumber32 = 26;
+constexpr unsigned kNumber64 = 27;
+constexpr unsigned kOneByte = 24;
+constexpr unsigned kEightBytes = 27;
+
+constexpr std::uint64_t kMaxInteger = std::numeric_limits<std::int64_t>::max();
+
+char initial_byte(unsigned major, unsigned info) { return static_cast<char>(major << 5 | info); }
+
+/// CBOR's numbers have their highest byte first.
+void put(std::string& bytes, std::uint64_t value, unsigned count) {
+  for (unsigned i = count; i-- > 0;) bytes += static_cast<char>(value >> (8 * i));
 }
-
-/// Walks over the heads of all items without recursion. The library's parser is recursive, also where its
-/// SAX interface is not asked (a string of indefinite length inside another), so it only gets to see
-/// what passed here.
-class StructureCheck {
- public:
-  explicit StructureCheck(std::string_view bytes) : bytes_(bytes) {}
-
-  void run() {
-    open_ = {1};
-    depth_ = 1;
-    while (depth_ > 0) {
-      if (open_[depth_ - 1] == 0) {
-        --depth_;
-        continue;
-      }
-      --open_[depth_ - 1];
-      check_item();
-    }
-    if (offset_ != bytes_.size()) refuse("bytes behind the value", offset_);
-  }
-
- private:
-  enum Major { kUnsigned, kNegative, kBytes, kText, kArray, kMap, kTag, kSimple };
-
-  void check_item() {
-    if (++elements_ > kMaxCborElements) refuse("too many elements", offset_);
-    const unsigned initial = take_byte();
-    const auto major = static_cast<Major>(initial >> 5);
-    const unsigned info = initial & 31U;
-    const std::uint64_t argument = take_argument(info);
-    switch (major) {
-      case kUnsigned:
-      case kNegative:
-        return;
-      case kText:
-        return skip_text(argument);
-      case kArray:
-        return open(argument, 1);
-      case kMap:
-        return open(argument, 2);
-      case kSimple:
-        return check_simple(info);
-      case kBytes:
-      case kTag:
-        refuse("a byte string or tag", offset_);
-    }
-  }
-
-  unsigned take_byte() {
-    if (offset_ == bytes_.size()) refuse("an early end", offset_);
-    return static_cast<unsigned char>(bytes_[offset_++]);
-  }
-
-  std::uint64_t take_argument(unsigned info) {
-    if (info < 24) return info;
-    if (info > 27) refuse("an indefinite or reserved length", offset_);
-    std::uint64_t argument = 0;
-    for (unsigned i = 0; i < (1U << (info - 24)); ++i) argument = (argument << 8) | take_byte();
-    return argument;
-  }
-
-  void skip_text(std::uint64_t length) {
-    if (length > bytes_.size() - offset_) refuse("text longer than the message", offset_);
-    if (!is_utf8(bytes_.substr(offset_, length))) refuse("text that is not UTF-8", offset_);
-    offset_ += length;
-  }
-
-  /// Every item takes a byte at least, so no honest count exceeds what is left.
-  void open(std::uint64_t count, std::uint64_t items_each) {
-    if (count > (bytes_.size() - offset_) / items_each) refuse("more elements than bytes", offset_);
-    if (depth_ > kMaxCborDepth) refuse("nesting too deep", offset_);
-    open_[depth_++] = count * items_each;
-  }
-
-  void check_simple(unsigned info) const {
-    const bool constant = info >= 20 && info <= 22;  // false, true, null
-    const bool number = info >= 25 && info <= 27;    // half, single, double
-    if (!constant && !number) refuse("an unknown simple value", offset_);
-  }
-
-  std::string_view bytes_;
-  std::size_t offset_ = 0;
-  std::size_t elements_ = 0;
-  std::array<std::uint64_t, kMaxCborDepth + 1> open_{};  // items that each open container still expects
-  std::size_t depth_ = 0;
-};
 
 }  // namespace
 
-nlohmann::json parse_cbor(std::string_view bytes) {
-  StructureCheck(bytes).run();
-  nlohmann::json value = nlohmann::json::from_cbor(bytes, true, false);
-  if (value.is_discarded()) refuse("something that is not CBOR", 0);
+// ---- writing -----------------------------------------------------------------------------------
+
+void CborWriter::head(unsigned major, std::uint64_t argument) {
+  if (argument < kOneByte) {
+    bytes_ += initial_byte(major, static_cast<unsigned>(argument));
+    return;
+  }
+  const int bits = std::bit_width(argument);
+  const unsigned log_bytes = bits <= 8 ? 0 : bits <= 16 ? 1 : bits <= 32 ? 2 : 3;
+  bytes_ += initial_byte(major, kOneByte + log_bytes);
+  put(bytes_, argument, 1U << log_bytes);
+}
+
+void CborWriter::integer(std::int64_t value) {
+  const auto bits = static_cast<std::uint64_t>(value);
+  if (value < 0) return head(kNegative, ~bits);  // -1 - value
+  head(kUnsigned, bits);
+}
+
+void CborWriter::unsigned_integer(std::uint64_t value) { head(kUnsigned, value); }
+
+void CborWriter::number(double value) {
+  bytes_ += initial_byte(kSimple, kNumber64);
+  put(bytes_, std::bit_cast<std::uint64_t>(value), sizeof(value));
+}
+
+void CborWriter::number(float value) {
+  bytes_ += initial_byte(kSimple, kNumber32);
+  put(bytes_, std::bit_cast<std::uint32_t>(value), sizeof(value));
+}
+
+void CborWriter::boolean(bool value) { bytes_ += initial_byte(kSimple, value ? kTrue : kFalse); }
+
+void CborWriter::text(std::string_view value) {
+  head(kText, value.size());
+  bytes_ += value;
+}
+
+void CborWriter::list(std::size_t elements) { head(kList, elements); }
+
+void CborWriter::map(std::size_t pairs) { head(kMap, pairs); }
+
+// ---- reading -----------------------------------------------------------------------------------
+
+void CborReader::refuse(const char* what) const {
+  throw Error(ErrorCode::kCorrupt, "control message: {} at byte {}", what, offset_);
+}
+
+std::uint64_t CborReader::take(std::size_t count) {
+  if (count > bytes_.size() - offset_) refuse("an early end");
+  std::uint64_t value = 0;
+  for (std::size_t i = 0; i < count; ++i) value = value << 8 | static_cast<unsigned char>(bytes_[offset_++]);
   return value;
+}
+
+CborReader::Head CborReader::head() {
+  const auto initial = static_cast<unsigned>(take(1));
+  Head head{initial >> 5, initial & 31U, initial & 31U};
+  if (head.info > kEightBytes) refuse("an indefinite or reserved length");
+  if (head.info >= kOneByte) head.argument = take(std::size_t{1} << (head.info - kOneByte));
+  return head;
+}
+
+std::uint64_t CborReader::argument_of(unsigned major, const char* wanted) {
+  const Head next = head();
+  if (next.major != major) refuse(wanted);
+  return next.argument;
+}
+
+std::int64_t CborReader::integer() {
+  const Head next = head();
+  if (next.major > kNegative || next.argument > kMaxInteger) refuse("not an integer of 64 bits");
+  const auto value = static_cast<std::int64_t>(next.argument);
+  return next.major == kNegative ? -1 - value : value;
+}
+
+std::uint64_t CborReader::unsigned_integer() {
+  return argument_of(kUnsigned, "not an integer of at least 0");
+}
+
+std::uint64_t CborReader::simple(unsigned info, const char* wanted) {
+  const Head next = head();
+  if (next.major != kSimple || next.info != info) refuse(wanted);
+  return next.argument;
+}
+
+double CborReader::number64() { return std::bit_cast<double>(simple(kNumber64, "not a 64-bit number")); }
+
+float CborReader::number32() {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(simple(kNumber32, "not a 32-bit number")));
+}
+
+bool CborReader::boolean() {
+  const Head next = head();
+  if (next.major != kSimple || (next.info != kFalse && next.info != kTrue)) refuse("neither true nor false");
+  return next.info == kTrue;
+}
+
+std::string_view CborReader::text() {
+  const std::uint64_t length = argument_of(kText, "not text");
+  if (length > bytes_.size() - offset_) refuse("text longer than the message");
+  const std::string_view value = bytes_.substr(offset_, length);
+  if (!is_utf8(value)) refuse("text that is not UTF-8");
+  offset_ += length;
+  return value;
+}
+
+// Every element takes a byte at least, so no honest count exceeds what is left.
+std::size_t CborReader::list() {
+  const std::uint64_t elements = argument_of(kList, "not a list");
+  if (elements > bytes_.size() - offset_) refuse("more elements than bytes");
+  return elements;
+}
+
+std::size_t CborReader::map() {
+  const std::uint64_t pairs = argument_of(kMap, "not a map");
+  if (pairs > (bytes_.size() - offset_) / 2) refuse("more elements than bytes");
+  return pairs;
+}
+
+void CborReader::end() const {
+  if (offset_ != bytes_.size()) refuse("bytes behind the message");
 }
 
 }  // namespace troupe::comm::detail

@@ -1,10 +1,7 @@
 #include "comm/control/codec.h"
 
-#include <cmath>
-#include <concepts>
-#include <limits>
+#include <algorithm>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "base/error.h"
@@ -16,156 +13,146 @@ namespace troupe::comm {
 
 namespace {
 
+using detail::CborReader;
+using detail::CborWriter;
 using detail::Description;
-using nlohmann::json;
+
+constexpr std::string_view kType = "type";
+constexpr std::string_view kFields = "fields";
+constexpr std::size_t kReserved = 1024;  // elements: a count from outside alone claims no more memory
+
+template <class Message>
+std::size_t count_fields() {
+  static const std::size_t kCount = [] {
+    std::size_t count = 0;
+    auto archive = [&](const char*, const auto&) { ++count; };
+    const Message message;
+    Description<Message>::fields(archive, message);
+    return count;
+  }();
+  return kCount;
+}
 
 // ---- writing -----------------------------------------------------------------------------------
 
 template <class Message>
-json write_fields(const Message& message);
+requires requires { sizeof(Description<Message>); }
+void write(CborWriter& out, const Message& message);
 
-template <class Number>
-requires std::is_arithmetic_v<Number> json write(Number value) { return value; }
-json write(const std::string& text) { return detail::to_utf8(text); }
-
-template <class Struct>
-requires requires { sizeof(Description<Struct>); }
-json write(const Struct& value) { return write_fields(value); }
+void write(CborWriter& out, bool value) { out.boolean(value); }
+void write(CborWriter& out, std::int64_t value) { out.integer(value); }
+void write(CborWriter& out, std::uint64_t value) { out.unsigned_integer(value); }
+void write(CborWriter& out, float value) { out.number(value); }
+void write(CborWriter& out, double value) { out.number(value); }
+void write(CborWriter& out, const std::string& text) {
+  detail::is_utf8(text) ? out.text(text) : out.text(detail::to_utf8(text));
+}
 
 template <class Element>
-json write(const std::vector<Element>& elements) {
-  json list = json::array();
-  for (const Element& element : elements) list.push_back(write(element));
-  return list;
+void write(CborWriter& out, const std::vector<Element>& elements) {
+  out.list(elements.size());
+  for (const Element& element : elements) write(out, element);
 }
 
 template <class Value>
-json write(const std::map<std::string, Value>& values) {
-  json map = json::object();
-  for (const auto& [key, value] : values) map[detail::to_utf8(key)] = write(value);
-  return map;
+void write(CborWriter& out, const std::map<std::string, Value>& values) {
+  out.map(values.size());
+  for (const auto& [key, value] : values) {
+    write(out, key);
+    write(out, value);
+  }
 }
 
 template <class Message>
-json write_fields(const Message& message) {
-  json object = json::object();
-  auto archive = [&](const char* name, const auto& field) { object[name] = write(field); };
+requires requires { sizeof(Description<Message>); }
+void write(CborWriter& out, const Message& message) {
+  out.map(count_fields<Message>());
+  auto archive = [&](const char* name, const auto& field) {
+    out.text(name);
+    write(out, field);
+  };
   Description<Message>::fields(archive, message);
-  return object;
 }
 
 template <class... Messages>
 std::string encode_any(const std::variant<Messages...>& message) {
-  json envelope;
+  CborWriter out;
+  out.map(2);
   std::visit(
       [&]<class Message>(const Message& one) {
-        envelope["type"] = Description<Message>::kName;
-        envelope["fields"] = write_fields(one);
+        out.text(kType);
+        out.text(Description<Message>::kName);
+        out.text(kFields);
+        write(out, one);
       },
       message);
-  std::string bytes;
-  json::to_cbor(envelope, bytes);
-  return bytes;
+  return out.take();
 }
 
 // ---- reading -----------------------------------------------------------------------------------
 
 template <class Message>
-void read_fields(const json& object, Message& message);
+requires requires { sizeof(Description<Message>); }
+void read(CborReader& in, Message& message);
 
-[[noreturn]] void refuse_type(const char* wanted) {
-  throw Error(ErrorCode::kCorrupt, "control message: a field that should be {} is not", wanted);
-}
-
-void read(const json& value, bool& flag) {
-  if (!value.is_boolean()) refuse_type("true or false");
-  flag = value.get<bool>();
-}
-
-void read(const json& value, std::int64_t& number) {
-  if (!value.is_number_integer()) refuse_type("an integer");
-  if (value.is_number_unsigned() && value.get<std::uint64_t>() > std::numeric_limits<std::int64_t>::max()) {
-    refuse_type("a signed 64-bit integer");
-  }
-  number = value.get<std::int64_t>();
-}
-
-void read(const json& value, std::uint64_t& number) {
-  if (!value.is_number_unsigned()) refuse_type("an integer of at least 0");
-  number = value.get<std::uint64_t>();
-}
-
-void read(const json& value, double& number) {
-  if (!value.is_number_float()) refuse_type("a number");
-  number = value.get<double>();
-}
-
-void read(const json& value, float& number) {
-  double wide = 0.0;
-  read(value, wide);
-  if (std::isfinite(wide) && std::abs(wide) > std::numeric_limits<float>::max())
-    refuse_type("a 32-bit number");
-  number = static_cast<float>(wide);
-}
-
-void read(const json& value, std::string& text) {
-  if (!value.is_string()) refuse_type("text");
-  text = value.get_ref<const std::string&>();
-}
-
-template <class Struct>
-requires requires { sizeof(Description<Struct>); }
-void read(const json& value, Struct& into) { read_fields(value, into); }
+void read(CborReader& in, bool& value) { value = in.boolean(); }
+void read(CborReader& in, std::int64_t& value) { value = in.integer(); }
+void read(CborReader& in, std::uint64_t& value) { value = in.unsigned_integer(); }
+void read(CborReader& in, float& value) { value = in.number32(); }
+void read(CborReader& in, double& value) { value = in.number64(); }
+void read(CborReader& in, std::string& text) { text = in.text(); }
 
 template <class Element>
-void read(const json& value, std::vector<Element>& elements) {
-  if (!value.is_array()) refuse_type("a list");
-  elements.resize(value.size());
-  for (std::size_t i = 0; i < elements.size(); ++i) read(value[i], elements[i]);
+void read(CborReader& in, std::vector<Element>& elements) {
+  const std::size_t count = in.list();
+  elements.reserve(std::min(count, kReserved));
+  for (std::size_t i = 0; i < count; ++i) read(in, elements.emplace_back());
 }
 
 template <class Value>
-void read(const json& value, std::map<std::string, Value>& values) {
-  if (!value.is_object()) refuse_type("a map");
-  for (const auto& [key, element] : value.items()) read(element, values[key]);
+void read(CborReader& in, std::map<std::string, Value>& values) {
+  const std::size_t count = in.map();
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::string_view key = in.text();
+    read(in, values.try_emplace(values.end(), std::string(key))->second);  // they come in order
+  }
+}
+
+void expect(CborReader& in, std::string_view key) {
+  if (in.text() != key)
+    throw Error(ErrorCode::kCorrupt, "control message: '{}' is not where it must be", key);
 }
 
 template <class Message>
-void read_fields(const json& object, Message& message) {
-  if (!object.is_object()) refuse_type("a map of fields");
-  std::size_t known = 0;
+requires requires { sizeof(Description<Message>); }
+void read(CborReader& in, Message& message) {
+  if (in.map() != count_fields<Message>())
+    throw Error(ErrorCode::kCorrupt, "control message: fields are unknown or missing");
   auto archive = [&](const char* name, auto& field) {
-    const auto found = object.find(name);
-    if (found == object.end())
-      throw Error(ErrorCode::kCorrupt, "control message: field '{}' is missing", name);
-    read(*found, field);
-    ++known;
+    expect(in, name);
+    read(in, field);
   };
   Description<Message>::fields(archive, message);
-  if (known != object.size()) throw Error(ErrorCode::kCorrupt, "control message: it has unknown fields");
 }
 
 template <class Message, class Any>
-bool read_if_named(const std::string& name, const json& fields, Any& message) {
+bool read_if_named(std::string_view name, CborReader& in, Any& message) {
   if (name != Description<Message>::kName) return false;
-  Message one;
-  read_fields(fields, one);
-  message = std::move(one);
+  read(in, message.template emplace<Message>());
   return true;
 }
 
 template <class... Messages>
 void decode_any(std::string_view bytes, std::variant<Messages...>& message) {
-  const json envelope = detail::parse_cbor(bytes);
-  if (!envelope.is_object() || envelope.size() != 2 || !envelope.contains("type") ||
-      !envelope.contains("fields")) {
-    throw Error(ErrorCode::kCorrupt, "control message: it is not {{type, fields}}");
-  }
-  std::string name;
-  read(envelope["type"], name);
-  if (!(read_if_named<Messages>(name, envelope["fields"], message) || ...)) {
+  CborReader in(bytes);
+  if (in.map() != 2) throw Error(ErrorCode::kCorrupt, "control message: it is not {{type, fields}}");
+  expect(in, kType);
+  const std::string_view name = in.text();
+  expect(in, kFields);
+  if (!(read_if_named<Messages>(name, in, message) || ...)) {
     throw Error(ErrorCode::kCorrupt, "control message: unknown type '{}'", name.substr(0, 64));
   }
+  in.end();
 }
 
 }  // namespace

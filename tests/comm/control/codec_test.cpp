@@ -7,13 +7,15 @@
 
 #include "base/error.h"
 #include "base/random.h"
-#include "comm/control/cbor.h"
 #include "example_messages.h"
 
 namespace troupe::comm {
 namespace {
 
-using nlohmann::json;
+using namespace std::string_literals;
+
+/// Keeps the order of its fields, as messages do.
+using json = nlohmann::ordered_json;
 
 std::string cbor(const json& value) {
   std::string bytes;
@@ -81,6 +83,7 @@ TEST(Codec, RefusesOtherShapesThanAMessage) {
   json unknown = stop_training();
   unknown["type"] = "StartWorldWar";
   expect_refused(unknown);
+  expect_refused({{"fields", {{"reason", "enough"}}}, {"type", "StopTraining"}});
   json number = stop_training();
   number["type"] = 7;
   expect_refused(number);
@@ -98,11 +101,25 @@ TEST(Codec, RefusesUnknownMissingAndMistypedFields) {
   expect_refused(mistyped);
   expect_refused({{"type", "StartTraining"}, {"fields", {{"world_size", 1ULL << 63}, {"checkpoint", ""}}}});
   expect_refused({{"type", "StartTraining"}, {"fields", {{"world_size", "1"}, {"checkpoint", ""}}}});
+  expect_refused({{"type", "StartTraining"}, {"fields", {{"checkpoint", ""}, {"world_size", 1}}}});
 }
 
 TEST(Codec, RefusesMessagesOfTheOtherDirection) {
   EXPECT_THROW((void)decode_worker_message(encode(CoordinatorMessage(Dismiss{}))), Error);
   EXPECT_THROW((void)decode_coordinator_message(encode(WorkerMessage(WorkerActive{}))), Error);
+}
+
+TEST(Codec, ClaimsNoMemoryForCountsAlone) {
+  // A list of 2^26 loads, as long as the bytes that follow it, which are none.
+  std::string bytes =
+      "\xA2\x64type\x72"
+      "EvaluationFinished\x66"
+      "fields\xA3\x64step\x00\x67"s;
+  bytes +=
+      "domains\xA0\x65"
+      "loads\x9A\x04\x00\x00\x00"s +
+      std::string(std::size_t{1} << 26, '\0');
+  EXPECT_THROW((void)decode_worker_message(bytes), Error);
 }
 
 /// Damages some bytes, and sometimes cuts or stretches the whole.
