@@ -26,7 +26,10 @@ class RecordingObserver final : public RunObserver {
     evaluations.push_back(evaluation.step);
   }
   void checkpoint_settled(const CheckpointView& checkpoint) override { checkpoints.push_back(checkpoint); }
-  void membership_changed(const MembershipView& membership) override { newest_membership = membership; }
+  void membership_changed(const MembershipView& membership) override {
+    newest_membership = membership;
+    ++membership_changes;
+  }
   void note(Severity severity, const std::string& text) override { notes.emplace_back(severity, text); }
 
   [[nodiscard]] bool noted(const std::string& part) const;
@@ -37,6 +40,7 @@ class RecordingObserver final : public RunObserver {
   std::vector<std::int64_t> evaluations;
   std::vector<CheckpointView> checkpoints;
   MembershipView newest_membership;
+  int membership_changes = 0;
   std::vector<std::pair<Severity, std::string>> notes;
 };
 
