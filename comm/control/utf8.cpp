@@ -1,5 +1,6 @@
 #include "comm/control/utf8.h"
 
+#include <algorithm>
 #include <cstdint>
 
 namespace troupe::comm::detail {
@@ -38,6 +39,8 @@ std::size_t utf8_character_bytes(std::string_view text) {
 }
 
 bool is_utf8(std::string_view text) {
+  const auto is_ascii = [](char character) { return static_cast<unsigned char>(character) < 0x80; };
+  text.remove_prefix(static_cast<std::size_t>(std::ranges::find_if_not(text, is_ascii) - text.begin()));
   while (!text.empty()) {
     const std::size_t bytes = utf8_character_bytes(text);
     if (bytes == 0) return false;
