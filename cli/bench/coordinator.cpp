@@ -82,9 +82,10 @@ class MemoryServer final : public comm::ControlServer {
   };
 
   Link& link_of(ConnectionId connection) { return links_.at(static_cast<std::size_t>(connection) - 1); }
+  /// As an event of a server's session: one that does not fit would wait, so the mailbox gets a copy.
   template <class Event>
-  void deliver(Event event) {
-    const actors::Delivery delivery = events_.send(std::move(event));
+  void deliver(const Event& event) {
+    const actors::Delivery delivery = events_.send(event);
     TROUPE_CHECK(delivery == actors::Delivery::kDelivered, "the coordinator takes no more");
   }
 
