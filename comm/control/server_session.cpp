@@ -20,6 +20,12 @@ ServerSession::ServerSession(ConnectionId id, TcpStream& stream, std::string pee
   nonces_.server = make_secret();
   stream_.write(make_challenge(nonces_.server));
   stream_.read(kAnswerBytes);
+  ++state_.pending_connections;
+}
+
+void ServerSession::enter(Phase phase) {
+  if (is_pending()) --state_.pending_connections;
+  phase_ = phase;
 }
 
 void ServerSession::on_bytes(std::string_view bytes) {
@@ -42,14 +48,14 @@ void ServerSession::authenticate(std::string_view bytes) {
   stream_.write(make_verdict(state_.secret, nonces_, {welcome, state_.epoch}));
   if (welcome) return open(epoch);
   log::info("control link: {} comes from epoch {}, now is {}: refused", peer_, epoch, state_.epoch);
-  phase_ = Phase::kRefused;
+  enter(Phase::kRefused);
   farewell_until_ = state_.clock.now() + state_.farewell;
   stream_.finish_writing();
   stream_.read(1);
 }
 
 void ServerSession::open(Epoch epoch) {
-  phase_ = Phase::kOpen;
+  enter(Phase::kOpen);
   last_heard_ = state_.clock.now();
   channel_.emplace(epoch, state_.unacknowledged_bytes);
   events_.push(WorkerConnected{id_, epoch, peer_});
@@ -112,7 +118,7 @@ void ServerSession::flush() {
 void ServerSession::close() {
   if (phase_ != Phase::kOpen) return;
   flush();
-  phase_ = Phase::kClosing;
+  enter(Phase::kClosing);
   farewell_until_ = state_.clock.now() + state_.farewell;
   stream_.finish_writing();
 }
@@ -147,7 +153,7 @@ void ServerSession::abandon(const std::string& reason) {
 
 void ServerSession::end(const std::string& reason) {
   const bool was_connected = is_connected();
-  phase_ = Phase::kOver;
+  enter(Phase::kOver);
   if (!was_connected) return;
   events_.push(WorkerDisconnected{id_, channel_->epoch(), reason});
   (void)flush_events();

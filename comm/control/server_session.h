@@ -19,6 +19,7 @@ struct ServerState {
   std::size_t unacknowledged_bytes = 0;  // at most, on one connection
   Epoch epoch = 0;
   actors::Address<ServerEvents> events;
+  std::size_t pending_connections = 0;  // not authenticated
   std::int64_t stale_messages = 0;
   std::int64_t refused_connections = 0;
 };
@@ -60,6 +61,7 @@ class ServerSession {
  private:
   enum class Phase { kPending, kRefused, kOpen, kClosing, kOver };
 
+  void enter(Phase phase);
   void authenticate(std::string_view bytes);
   void open(Epoch epoch);
   void take_messages();

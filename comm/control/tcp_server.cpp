@@ -185,13 +185,11 @@ class TcpControlServer::Implementation {
 
   /// Strangers who say nothing cannot keep workers out: the oldest of them gives way.
   void make_room() {
-    std::size_t pending = 0;
-    detail::ServerSession* oldest = nullptr;
-    for (const auto& [id, connection] : connections_) {
-      if (!connection->session.is_pending()) continue;
-      if (pending++ == 0) oldest = &connection->session;
-    }
-    if (pending >= limits_.pending_connections) oldest->abandon("too many connections are not authenticated");
+    if (state_.pending_connections < limits_.pending_connections) return;
+    const auto oldest = std::ranges::find_if(
+        connections_, [](const auto& entry) { return entry.second->session.is_pending(); });
+    if (oldest != connections_.end())
+      oldest->second->session.abandon("too many connections are not authenticated");
   }
 
   template <class Action>
