@@ -15,6 +15,7 @@
 #include "comm/control/run_files.h"
 #include "comm/control/tcp_server.h"
 #include "coordinator/job_launcher.h"
+#include "coordinator/open_file_limit.h"
 #include "coordinator/run_actors.h"
 #include "coordinator/signal_watch.h"
 
@@ -79,6 +80,7 @@ class Coordinator::Impl {
 
  private:
   void listen() {
+    make_room_for_links(options_.workers);
     server_ = std::make_unique<comm::TcpControlServer>(options_.control, comm::make_secret(), clock_);
     server_->begin_epoch(epoch_);
     comm::write_contact(contact_file(), server_->contact(epoch_));
