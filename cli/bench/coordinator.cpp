@@ -1,16 +1,15 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <sstream>
 
 #include "actors/deterministic_runtime.h"
 #include "base/error.h"
-#include "base/random.h"
 #include "cli/bench/bench.h"
 #include "cli/bench/report.h"
+#include "cli/bench/spoken_worker.h"
 #include "cli/exit_codes.h"
 #include "cli/metrics_observer.h"
 #include "comm/control/channel.h"
@@ -25,15 +24,13 @@ namespace {
 
 using comm::ConnectionId;
 
-constexpr comm::Epoch kEpoch = 1;
-const char* const kNonce = "nonce";
+constexpr comm::Epoch kEpoch = SpokenWorker::kEpoch;
 constexpr Duration kStep = std::chrono::seconds(1);  // of the simulated workers
 
 struct CoordinatorArguments {
   std::vector<std::int64_t> workers{64, 256, 1024, 4096};
   std::int64_t steps = 10;
-  std::int64_t layers = 27;
-  std::int64_t experts = 64;
+  SpokenModel model;
   bool json = false;
 };
 
@@ -94,82 +91,6 @@ class MemoryServer final : public comm::ControlServer {
   std::vector<Link> links_;
 };
 
-/// A worker as the coordinator hears it.
-class SpokenWorker {
- public:
-  SpokenWorker(std::int64_t rank, const CoordinatorArguments& arguments)
-      : rank_(rank), arguments_(arguments), channel_(kEpoch) {}
-
-  std::string join(std::int64_t world_size) {
-    return frames_of(comm::JoinRequested{.first_rank = rank_,
-                                         .ranks = 1,
-                                         .world_size = world_size,
-                                         .host = "node-" + std::to_string(rank_ / 8),
-                                         .process_id = 1000 + rank_,
-                                         .numerics_fingerprint = 42,
-                                         .run_folder_nonce = kNonce});
-  }
-  /// What it says after a step: the report, then what it does now. Also gives the messages alone.
-  std::string report(std::int64_t step, std::vector<std::string>& messages) {
-    std::string bytes;
-    for (const comm::WorkerMessage& message :
-         {comm::WorkerMessage(step_finished(step)),
-          comm::WorkerMessage(comm::WorkerActive{rank_, step + 1, "training"})}) {
-      messages.push_back(comm::encode(message));
-      bytes += frames_of(message);
-    }
-    return bytes;
-  }
-  std::string heartbeat() {
-    channel_.acknowledge();
-    return channel_.take_output();
-  }
-  void hear(const std::string& bytes) {
-    channel_.feed(bytes);
-    while (channel_.next_message()) channel_.take_in();
-  }
-
- private:
-  std::string frames_of(const comm::WorkerMessage& message) {
-    const actors::Delivery delivery = channel_.send(comm::encode(message));
-    TROUPE_CHECK(delivery == actors::Delivery::kDelivered, "worker {} cannot send", rank_);
-    return channel_.take_output();
-  }
-
-  [[nodiscard]] comm::StepFinished step_finished(std::int64_t step) const {
-    comm::StepFinished report;
-    report.rank = rank_;
-    report.step = step;
-    const double varied = 1.0 + 0.001 * static_cast<double>((rank_ * 31 + step * 17) % 97);
-    for (const char* phase :
-         {"load", "forward", "dispatch", "expert", "combine", "backward", "reduce", "update"})
-      report.phase_seconds[phase] = 0.1 * varied;
-    if (rank_ == 0) add_run(report, varied);
-    return report;
-  }
-
-  void add_run(comm::StepFinished& report, double varied) const {
-    report.tokens_total = report.step << 22;
-    for (const char* metric : {"loss", "loss_lm", "aux_loss", "router_z_loss", "learning_rate", "grad_norm",
-                               "step_seconds", "tokens_per_second", "mfu", "memory_bytes", "tokens_total"})
-      report.metrics[metric] = 2.5 * varied;
-    const Random random(1, RandomPurpose::kTest, static_cast<std::uint32_t>(report.step));
-    for (std::int64_t layer = 0; layer < arguments_.layers; ++layer) {
-      comm::LayerLoad load{.layer = layer + 1, .counts = {}, .bias = {}};
-      for (std::int64_t expert = 0; expert < arguments_.experts; ++expert) {
-        const auto index = static_cast<std::uint64_t>(layer * arguments_.experts + expert);
-        load.counts.push_back(static_cast<std::int64_t>(random.below(index, 1U << 20)));
-        load.bias.push_back(static_cast<float>(random.uniform(index)));
-      }
-      report.loads.push_back(std::move(load));
-    }
-  }
-
-  std::int64_t rank_;
-  const CoordinatorArguments& arguments_;
-  comm::Channel channel_;
-};
-
 /// No checkpoint is due in these few steps.
 class NoCommits final : public coordinator::CheckpointCommits {
  public:
@@ -222,13 +143,14 @@ class CoordinatorBench {
  public:
   CoordinatorBench(std::int64_t workers, const CoordinatorArguments& arguments)
       : steps_(arguments.steps), runtime_(1), server_(runtime_.clock()), watchers_(runtime_.clock()) {
-    for (std::int64_t rank = 0; rank < workers; ++rank) workers_.emplace_back(rank, arguments);
+    for (std::int64_t rank = 0; rank < workers; ++rank) workers_.emplace_back(rank, workers, arguments.model);
     coordinator::RunControllerOptions options;
     options.epoch = kEpoch;
     options.world_size = workers;
     options.schedule.run.steps = steps_ + 2;  // the last step is special
     options.schedule.checkpoint.every = options.schedule.evaluation.every = 0;
-    coordinator::spawn_run_actors(runtime_, options, kNonce, {server_, commits_, watchers_.list()},
+    coordinator::spawn_run_actors(runtime_, options, SpokenWorker::kNonce,
+                                  {server_, commits_, watchers_.list()},
                                   [](const coordinator::RunOutcome& outcome) {
                                     throw Error(ErrorCode::kInternal, "the run ended: {}", outcome.message);
                                   })
@@ -268,7 +190,7 @@ class CoordinatorBench {
 
   double join() {
     std::vector<std::string> words;
-    for (SpokenWorker& worker : workers_) words.push_back(worker.join(std::ssize(workers_)));
+    for (SpokenWorker& worker : workers_) words.push_back(worker.join());
     const double time = timed([&] {
       for (std::size_t i = 0; i < words.size(); ++i) {
         server_.connect("127.0.0.1:1");
@@ -331,7 +253,7 @@ class CoordinatorBench {
 int bench_coordinator(const CoordinatorArguments& arguments) {
   Report report{.title = fmt::format("the coordinator's own time in a step of {:.0f} s; worker 0 reports {} "
                                      "layers of {} experts; without sockets",
-                                     seconds(kStep), arguments.layers, arguments.experts),
+                                     seconds(kStep), arguments.model.layers, arguments.model.experts),
                 .unit = "workers/ms",
                 .floor = "decoding",
                 .measurements = {},
@@ -360,8 +282,9 @@ void add_bench_coordinator(CLI::App& bench, Action& action) {
   coordinator->add_option("--workers", arguments->workers, "Numbers of workers, each one line")
       ->check(CLI::Range(1, 1 << 16));
   coordinator->add_option("--steps", arguments->steps, "Steps that count")->check(CLI::Range(1, 1000));
-  coordinator->add_option("--layers", arguments->layers, "MoE layers")->check(CLI::Range(0, 1000));
-  coordinator->add_option("--experts", arguments->experts, "Experts of a layer")->check(CLI::Range(1, 4096));
+  coordinator->add_option("--layers", arguments->model.layers, "MoE layers")->check(CLI::Range(0, 1000));
+  coordinator->add_option("--experts", arguments->model.experts, "Experts of a layer")
+      ->check(CLI::Range(1, 4096));
   coordinator->add_flag("--json", arguments->json, "Machine-readable");
   coordinator->footer("Example:\n  troupe bench coordinator --workers 1024 4096 --json");
   coordinator->callback(
