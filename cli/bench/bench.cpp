@@ -13,6 +13,7 @@ void add_bench(CLI::App& program, Action& action) {
       add_bench_coordinator,
       add_bench_gemm,
       add_bench_step,
+      add_bench_tokenizer,
   };
   for (const AddBench add : kAll) add(*bench, action);
 }

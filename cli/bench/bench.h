@@ -10,5 +10,6 @@ void add_bench_all_to_all(CLI::App& bench, Action& action);
 void add_bench_coordinator(CLI::App& bench, Action& action);
 void add_bench_gemm(CLI::App& bench, Action& action);
 void add_bench_step(CLI::App& bench, Action& action);
+void add_bench_tokenizer(CLI::App& bench, Action& action);
 
 }  // namespace troupe::cli
