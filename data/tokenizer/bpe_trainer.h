@@ -13,7 +13,7 @@ namespace troupe::data {
 struct BpeTrainerOptions {
   int vocab_size = 8192;           // entries: 256 bytes, merged tokens, `<|endoftext|>`
   std::int64_t minimum_count = 2;  // a pair that is seen less often becomes no token
-  /// Memory: training needs about 20 times this. When the distinct words take more bytes, the
+  /// Memory: training needs about 25 times this. When the distinct words take more bytes, the
   /// rarest are forgotten (about 6 MB are needed for 40 MB of mixed text).
   std::size_t word_bytes = std::size_t{32} << 20;
 };

@@ -13,8 +13,7 @@ TokenId right_of(std::uint64_t key) { return static_cast<TokenId>(key & 0xFFFFFF
 
 }  // namespace
 
-MergeLearner::MergeLearner(const WordTable& words, std::span<const std::int64_t> counts)
-    : counts_(counts.begin(), counts.end()) {
+MergeLearner::MergeLearner(const WordTable& words, std::span<const std::int64_t> counts) {
   for (const std::uint8_t byte : bytes_in_alphabet_order()) {
     tokens_.emplace_back(1, static_cast<char>(byte));
     lengths_.push_back(1);
@@ -28,34 +27,31 @@ void MergeLearner::lay_out(const WordTable& words, std::span<const std::int64_t>
   std::array<TokenId, 256> byte_tokens{};
   for (TokenId id = 0; id < 256; ++id)
     byte_tokens[bytes_in_alphabet_order()[static_cast<std::size_t>(id)]] = id;
-  const std::size_t places = words.byte_count() + words.size() + 1;
-  token_at_.assign(places, kNoToken);
-  begin_of_.assign(places, kNoPlace);
-  word_at_.assign(places, 0);
+  spots_.resize(words.byte_count() + words.size() + 1);
   Place place = 1;
   for (std::uint32_t number = 0; number < counts.size(); ++number, ++place) {
     for (const char byte : words.word(number)) {
-      token_at_[place] = byte_tokens[static_cast<unsigned char>(byte)];
-      begin_of_[place] = place;
-      word_at_[place] = number;
+      spots_[place] = {byte_tokens[static_cast<unsigned char>(byte)], place, counts[number]};
       ++place;
     }
   }
 }
 
 void MergeLearner::count_pairs() {
-  for (Place place = 1; place + 1 < token_at_.size(); ++place) {
-    if (token_at_[place] == kNoToken || token_at_[place + 1] == kNoToken) continue;
-    add_pair(place, token_at_[place], token_at_[place + 1], counts_[word_at_[place]]);
+  for (Place place = 1; place + 1 < spots_.size(); ++place) {
+    const Spot& left = spots_[place];
+    const Spot& right = spots_[place + 1];
+    if (left.token == kNoToken || right.token == kNoToken) continue;
+    add_pair(place, left.token, right.token, left.count);
   }
   propose_from(0);
 }
 
 MergeLearner::Place MergeLearner::next_of(Place place) const {
-  return place + lengths_[static_cast<std::size_t>(token_at_[place])];
+  return place + lengths_[static_cast<std::size_t>(spots_[place].token)];
 }
 
-MergeLearner::Place MergeLearner::previous_of(Place place) const { return begin_of_[place - 1]; }
+MergeLearner::Place MergeLearner::previous_of(Place place) const { return spots_[place - 1].begin; }
 
 MergeLearner::Pair& MergeLearner::pair_of(TokenId left, TokenId right) {
   const std::uint64_t key = pair_key(left, right);
@@ -101,31 +97,32 @@ void MergeLearner::merge_everywhere(std::uint64_t key) {
 
   const std::size_t first_new_pair = pairs_.size();
   for (const Place place : std::exchange(pair_of(left, right).places, {})) {
-    if (token_at_[place] != left) continue;
+    if (spots_[place].token != left) continue;
     const Place right_place = next_of(place);
-    if (token_at_[right_place] == right) merge_at(place, right_place, result);
+    if (spots_[right_place].token == right) merge_at(place, right_place, result);
   }
+  pair_of(left, right).count = 0;
   propose_from(first_new_pair);
 }
 
 void MergeLearner::merge_at(Place place, Place right_place, TokenId result) {
-  const TokenId left = token_at_[place];
-  const TokenId right = token_at_[right_place];
+  const TokenId left = spots_[place].token;
+  const TokenId right = spots_[right_place].token;
   const Place previous = previous_of(place);
   const Place next = next_of(right_place);
-  const std::int64_t count = counts_[word_at_[place]];
+  const std::int64_t count = spots_[place].count;
 
-  pair_of(left, right).count -= count;
-  token_at_[place] = result;
-  token_at_[right_place] = kNoToken;
-  begin_of_[next - 1] = place;
+  spots_[place].token = result;
+  spots_[right_place].token = kNoToken;
+  spots_[next - 1].begin = place;
   if (previous != kNoPlace) {
-    pair_of(token_at_[previous], left).count -= count;
-    add_pair(previous, token_at_[previous], result, count);
+    const TokenId before = spots_[previous].token;
+    pair_of(before, left).count -= count;
+    add_pair(previous, before, result, count);
   }
-  if (token_at_[next] != kNoToken) {
-    pair_of(right, token_at_[next]).count -= count;
-    add_pair(place, result, token_at_[next], count);
+  if (const TokenId after = spots_[next].token; after != kNoToken) {
+    pair_of(right, after).count -= count;
+    add_pair(place, result, after, count);
   }
 }
 

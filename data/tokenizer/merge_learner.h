@@ -38,6 +38,12 @@ class MergeLearner {
   static constexpr Place kNoPlace = ~Place{0};
   static constexpr TokenId kNoToken = -1;
 
+  /// A place for each byte of each word.
+  struct Spot {
+    TokenId token = kNoToken;  // that begins here
+    Place begin = kNoPlace;    // of the token that ends here
+    std::int64_t count = 0;    // how often the word was seen
+  };
   struct Pair {
     std::uint64_t key = 0;
     std::int64_t count = 0;     // exact: over the words, how often it stands there times the word's count
@@ -65,11 +71,7 @@ class MergeLearner {
   std::vector<std::uint32_t> lengths_;  // bytes of each token
   std::vector<Merge> merges_;
 
-  std::vector<TokenId> token_at_;       // by place: the token that begins here, or kNoToken
-  std::vector<Place> begin_of_;         // by place: where the token that ends here begins, or kNoPlace
-  std::vector<std::uint32_t> word_at_;  // by place: number of the word
-  std::vector<std::int64_t> counts_;    // by number of the word
-
+  std::vector<Spot> spots_;
   PairMap<std::uint32_t> pair_numbers_;
   std::vector<Pair> pairs_;
   std::priority_queue<Candidate> candidates_;
