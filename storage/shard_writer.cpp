@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "storage/dataset_pieces.h"
+#include "storage/file_filler.h"
 #include "storage/hdf5/file.h"
 #include "storage/shard.h"
 
@@ -21,6 +21,8 @@ constexpr std::int64_t kRangeOverheadBytes = 2 << 10;
 struct Run {
   std::vector<const TensorShard*> shards;
   TensorRange range;
+  std::int64_t offset = 0;  // in the file, in bytes
+  [[nodiscard]] std::string dataset() const { return range_dataset(range.name, range.begin); }
 };
 
 std::int64_t element_count(const TensorShard& shard) {
@@ -62,20 +64,12 @@ std::vector<Run> make_runs(std::span<const TensorShard> shards) {
   std::vector<Run> runs;
   for (const TensorShard* shard : sorted) {
     if (runs.empty() || !continues(runs.back(), *shard)) {
-      runs.push_back({{}, {shard->name, shard->type, shard->global_shape, shard->element_begin, 0, {}}});
+      runs.push_back({{}, {shard->name, shard->type, shard->global_shape, shard->element_begin, 0, {}}, 0});
     }
     runs.back().shards.push_back(shard);
     runs.back().range.count += element_count(*shard);
   }
   return runs;
-}
-
-void hash_in_memory(std::vector<Run>& runs) {
-  for (Run& run : runs) {
-    Hasher hasher;
-    for (const TensorShard* shard : run.shards) hasher.update(shard->data);
-    run.range.hash = hasher.finish();
-  }
 }
 
 std::int64_t needed_bytes(std::span<const Run> runs) {
@@ -84,27 +78,39 @@ std::int64_t needed_bytes(std::span<const Run> runs) {
   return bytes;
 }
 
-void write_runs(const std::filesystem::path& path, std::span<const Run> runs) {
+/// Makes the file with all its datasets, which have their places but no content yet.
+void make_file(const std::filesystem::path& path, std::span<Run> runs) {
   hdf5::File file = hdf5::File::create(path);
-  for (const Run& run : runs) {
-    hdf5::Dataset dataset = file.create_dataset(range_dataset(run.range.name, run.range.begin),
-                                                run.range.type, {&run.range.count, 1});
-    std::int64_t begin = 0;
-    for (const TensorShard* shard : run.shards) {
-      dataset.write_bytes(begin, shard->data);
-      begin += element_count(*shard);
-    }
+  for (Run& run : runs) {
+    run.offset = file.create_dataset(run.dataset(), run.range.type, {&run.range.count, 1}).dataset_offset();
   }
   file.close();
 }
 
-void compare_with_memory(const std::filesystem::path& path, std::span<const Run> runs) {
+/// Writes the datasets' content and fsyncs the file; hashes both.
+FileDescription fill_file(const std::filesystem::path& path, std::vector<Run>& runs) {
+  std::ranges::sort(runs, {}, &Run::offset);
+  FileFiller filler(path);
+  for (Run& run : runs) {
+    filler.keep_until(run.offset);
+    Hasher hasher;
+    for (const TensorShard* shard : run.shards) filler.write(shard->data, hasher);
+    run.range.hash = hasher.finish();
+  }
+  return filler.finish();
+}
+
+/// The file has the bytes that were hashed in memory, and HDF5 finds every dataset where they lie.
+void verify_file(const std::filesystem::path& path, const FileDescription& expected,
+                 std::span<const Run> runs) {
+  drop_from_cache(path);
+  if (describe_file(path) != expected)
+    throw Error(ErrorCode::kIo, "{} reads back with other bytes than were written", path.string());
   const hdf5::File file = hdf5::File::open(path);
   for (const Run& run : runs) {
-    if (hash_dataset(file.open_dataset(range_dataset(run.range.name, run.range.begin))) == run.range.hash)
-      continue;
-    throw Error(ErrorCode::kIo, "{}: '{}' reads back with other bytes than were written", path.string(),
-                run.range.name);
+    const hdf5::Dataset dataset = file.open_dataset(run.dataset());
+    if (dataset.dataset_offset() == run.offset && dataset.elements() == run.range.count) continue;
+    throw Error(ErrorCode::kIo, "{}: '{}' lies elsewhere than it was written", path.string(), run.dataset());
   }
 }
 
@@ -113,17 +119,15 @@ void compare_with_memory(const std::filesystem::path& path, std::span<const Run>
 ShardDescription write_shard_file(const std::filesystem::path& folder, std::int64_t rank,
                                   std::span<const TensorShard> shards) {
   std::vector<Run> runs = make_runs(shards);
-  hash_in_memory(runs);
   make_folders(folder);
   require_free_space(folder, needed_bytes(runs));
   const std::filesystem::path path = folder / shard_file_name(rank);
   remove_tree(path);  // of an attempt that failed
   ShardDescription description{rank, {}, {}};
   try {
-    write_runs(path, runs);
-    drop_from_cache(path);
-    description.file = describe_file(path);
-    compare_with_memory(path, runs);
+    make_file(path, runs);
+    description.file = fill_file(path, runs);
+    verify_file(path, description.file, runs);
   } catch (...) {
     ::unlink(path.c_str());
     throw;

@@ -20,16 +20,6 @@ namespace {
 
 constexpr std::size_t kPieceBytes = std::size_t{1} << 20;
 
-/// Bytes that were read; 0 at the end of the file.
-std::size_t read_piece(const FileDescriptor& file, std::span<std::byte> piece,
-                       const std::filesystem::path& path) {
-  while (true) {
-    const ssize_t got = ::read(file.get(), piece.data(), piece.size());
-    if (got >= 0) return static_cast<std::size_t>(got);
-    if (errno != EINTR) throw io_error("cannot read " + path.string());
-  }
-}
-
 void write_durably(const std::filesystem::path& path, std::span<const std::byte> bytes) {
   FileDescriptor file = FileDescriptor::open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW);
   write_all(file, bytes, path);
@@ -38,6 +28,15 @@ void write_durably(const std::filesystem::path& path, std::span<const std::byte>
 }
 
 }  // namespace
+
+std::size_t read_piece(const FileDescriptor& file, std::span<std::byte> piece,
+                       const std::filesystem::path& path) {
+  while (true) {
+    const ssize_t got = ::read(file.get(), piece.data(), piece.size());
+    if (got >= 0) return static_cast<std::size_t>(got);
+    if (errno != EINTR) throw io_error("cannot read " + path.string());
+  }
+}
 
 FileDescription describe_file(const std::filesystem::path& path) {
   const FileDescriptor file = FileDescriptor::open(path, O_RDONLY | O_NOFOLLOW);

@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 
+#include "base/file.h"
 #include "storage/hash.h"
 
 namespace troupe::storage {
@@ -16,6 +17,10 @@ struct FileDescription {
   Hash128 hash;
   bool operator==(const FileDescription&) const = default;
 };
+
+/// Reads on from where the file stands: the bytes that were read, 0 at its end. `path` is for kIo's message.
+[[nodiscard]] std::size_t read_piece(const FileDescriptor& file, std::span<std::byte> piece,
+                                     const std::filesystem::path& path);
 
 /// Reads the whole file; kIo.
 [[nodiscard]] FileDescription describe_file(const std::filesystem::path& path);
