@@ -79,8 +79,8 @@ std::string balancer_name(const model::ModelOptions& options, std::size_t moe_la
   return model::layer_prefix(layer, options.layers) + "router/balancer";
 }
 
-storage::ShardDescription save_shards(const std::filesystem::path& folder, const TrainingOptions& options,
-                                      const Partition& partition, TrainingState& state) {
+void with_shards(const TrainingOptions& options, const Partition& partition, TrainingState& state,
+                 const std::function<void(std::span<const storage::TensorShard>)>& body) {
   std::vector<storage::TensorShard> shards;
   add_owned(partition.dense, partition.dense_slice(), state.dense_values, state.dense_adamw, shards);
   add_owned(partition.experts, partition.expert_slice(), state.expert_values, state.expert_adamw, shards);
@@ -101,7 +101,16 @@ storage::ShardDescription save_shards(const std::filesystem::path& folder, const
       add(kPreviousUnbiasedCounts, state.previous_unbiased_counts);
     }
   }
-  return storage::write_shard_file(folder, partition.worker, shards);
+  body(shards);
+}
+
+storage::ShardDescription save_shards(const std::filesystem::path& folder, const TrainingOptions& options,
+                                      const Partition& partition, TrainingState& state) {
+  storage::ShardDescription description;
+  with_shards(options, partition, state, [&](std::span<const storage::TensorShard> shards) {
+    description = storage::write_shard_file(folder, partition.worker, shards);
+  });
+  return description;
 }
 
 void load_state(storage::CheckpointReader& reader, const TrainingOptions& options, const Partition& partition,

@@ -1,5 +1,7 @@
 #pragma once
 #include <filesystem>
+#include <functional>
+#include <span>
 
 #include "storage/checkpoint_reader.h"
 #include "storage/shard.h"
@@ -21,8 +23,12 @@ inline constexpr const char* kPreviousUnbiasedCounts = "balancer/previous_unbias
 /// Of layer number `moe_layer` among those with experts.
 [[nodiscard]] std::string balancer_name(const model::ModelOptions& options, std::size_t moe_layer);
 
-/// Writes this worker's file: the slices it owns, and on worker 0 what all hold alike.
-/// On the storage thread.
+/// Calls `body` with what this worker saves: the slices it owns, and on worker 0 what all hold alike.
+/// The shards' data are the state itself, and gone after the call.
+void with_shards(const TrainingOptions& options, const Partition& partition, TrainingState& state,
+                 const std::function<void(std::span<const storage::TensorShard>)>& body);
+
+/// Writes them into this worker's file. On the storage thread.
 [[nodiscard]] storage::ShardDescription save_shards(const std::filesystem::path& folder,
                                                     const TrainingOptions& options,
                                                     const Partition& partition, TrainingState& state);

@@ -1,7 +1,5 @@
 #include "workers/storage_thread.h"
 
-#include <utility>
-
 namespace troupe::workers {
 
 StorageThread::StorageThread() : thread_([this] { work(); }) {}
@@ -15,7 +13,7 @@ StorageThread::~StorageThread() {
   thread_.join();
 }
 
-void StorageThread::run(std::function<void()> job) {
+std::future<void> StorageThread::start(std::function<void()> job) {
   std::packaged_task<void()> task(std::move(job));
   std::future<void> done = task.get_future();
   {
@@ -23,7 +21,7 @@ void StorageThread::run(std::function<void()> job) {
     jobs_.push(std::move(task));
   }
   changed_.notify_one();
-  done.get();
+  return done;
 }
 
 void StorageThread::work() {

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <queue>
 #include <thread>
+#include <utility>
 
 namespace troupe::workers {
 
@@ -16,8 +17,10 @@ class StorageThread {
   StorageThread(const StorageThread&) = delete;
   StorageThread& operator=(const StorageThread&) = delete;
 
-  /// Runs a job there and waits for it; rethrows what it throws. From any other thread.
-  void run(std::function<void()> job);
+  /// Runs a job there, behind those that are queued. What it throws is the future's. From any thread.
+  [[nodiscard]] std::future<void> start(std::function<void()> job);
+  /// The same, and waits for it; rethrows what it throws. From any other thread.
+  void run(std::function<void()> job) { start(std::move(job)).get(); }
 
  private:
   void work();

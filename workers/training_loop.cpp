@@ -8,7 +8,6 @@
 #include "base/log.h"
 #include "data/tokenizer/tokenizer_json.h"
 #include "model/parameters.h"
-#include "storage/checkpoint_store.h"
 #include "workers/checkpoint.h"
 #include "workers/memory.h"
 
@@ -121,7 +120,8 @@ TrainingLoop::TrainingLoop(const TrainingOptions& options, const EventOptions& e
       evaluator_(trainer_, data.heldout),
       sampler_(trainer_, data.tokenizer),
       placer_(trainer_, events.placement_every),
-      routing_(options, layout, world.rank(), storage.routing) {
+      routing_(options, layout, world.rank(), storage.routing),
+      saver_(storage.checkpoints, storage.epoch, storage_thread, control) {
   const bool resumes = !storage_.load.empty();
   if (!resumes && !storage_.weights) return;
   storage_thread_.run([&] {
@@ -137,9 +137,9 @@ TrainingLoop::TrainingLoop(const TrainingOptions& options, const EventOptions& e
 comm::TrainingEnded TrainingLoop::run() {
   plan_ = control_.plan(1);
   std::int64_t step = trainer_.state().counters.step;
-  if (step == 0) border(0);  // a resumed run did the events of its first border before it saved
-  bool stop = false;
-  while (!stop && step < trainer_.options().steps) {
+  if (step == 0) border(0, false);  // a resumed run did the events of its first border before it saved
+  bool last = step >= trainer_.options().steps;
+  while (!last) {
     if (step == plan_.last_step) plan_ = control_.plan(plan_.version + 1);
     const ControlWord mine{.stop = control_.stop_requested() ? 1 : 0,
                            .plan_version = control_.newest_plan_version()};
@@ -148,9 +148,9 @@ comm::TrainingEnded TrainingLoop::run() {
     step = result.step;
     report(result);
     if (result.control.plan_version > plan_.version) plan_ = control_.plan(result.control.plan_version);
-    stop = result.control.stop != 0 || step == plan_.stop_after;
-    border(step);
-    stop ? save(step) : placer_.after(result);
+    last = step >= trainer_.options().steps || step == plan_.stop_after || result.control.stop != 0;
+    border(step, last);
+    if (!last) placer_.after(result);
   }
   return {.rank = rank_, .step = step, .finished = step >= trainer_.options().steps};
 }
@@ -164,14 +164,14 @@ const StepResult& TrainingLoop::train_step(const ControlWord& control) {
   return result;
 }
 
-void TrainingLoop::border(std::int64_t step) {
+void TrainingLoop::border(std::int64_t step, bool last) {
   if (contains(plan_.evaluate_fully, step)) {
     evaluate(step, events_.final_evaluation_sequences);
   } else if (contains(plan_.evaluate, step)) {
     evaluate(step, events_.evaluation_sequences);
   }
   if (contains(plan_.sample, step)) sample(step);
-  if (contains(plan_.save, step)) save(step);
+  if (last || contains(plan_.save, step)) save(step, last);
 }
 
 void TrainingLoop::evaluate(std::int64_t step, std::int64_t sequences) {
@@ -195,30 +195,13 @@ void TrainingLoop::sample(std::int64_t step) {
   }
 }
 
-void TrainingLoop::save(std::int64_t step) {
-  if (saved_step_ == step) return;
-  saved_step_ = step;
+void TrainingLoop::save(std::int64_t step, bool last) {
   control_.set_activity(step, "saving");
-  const TrainingCounters& counters = trainer_.state().counters;
-  const std::string folder = storage::CheckpointStore::temporary_name(step, storage_.epoch);
-  comm::ShardWritten message{.rank = rank_,
-                             .step = step,
-                             .folder = folder,
-                             .description = {},
-                             .error = {},
-                             .updates = counters.updates,
-                             .tokens_total = counters.tokens,
-                             .data_cursor = counters.next_sequence};
-  try {
-    storage_thread_.run([&] {
-      message.description = storage::to_json(save_shards(storage_.checkpoints / folder, trainer_.options(),
-                                                         trainer_.partition(), trainer_.state()));
-    });
-  } catch (const Error& error) {  // the run goes on without this checkpoint; the coordinator tells the user
-    log::error("saving step {} failed: {}", step, error.what());
-    message.error = error.what();
+  if (last) {
+    saver_.save_and_wait(trainer_.options(), trainer_.partition(), trainer_.state());
+  } else {
+    saver_.save(trainer_.options(), trainer_.partition(), trainer_.state());
   }
-  control_.report(std::move(message));
 }
 
 void TrainingLoop::report(const StepResult& result) {

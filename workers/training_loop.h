@@ -9,6 +9,7 @@
 #include "comm/control/messages.h"
 #include "data/batch_order.h"
 #include "data/tokenizer/tokenizer.h"
+#include "workers/checkpoint_saver.h"
 #include "workers/evaluator.h"
 #include "workers/expert_placer.h"
 #include "workers/init_from/initialize_from.h"
@@ -63,10 +64,11 @@ class TrainingLoop {
 
  private:
   const StepResult& train_step(const ControlWord& control);
-  void border(std::int64_t step);
+  /// last: no step follows
+  void border(std::int64_t step, bool last);
   void evaluate(std::int64_t step, std::int64_t sequences);
   void sample(std::int64_t step);
-  void save(std::int64_t step);
+  void save(std::int64_t step, bool last);
   void report(const StepResult& result);
   [[nodiscard]] std::vector<comm::LayerLoad> loads(const layout::LoadStatistics& load) const;
   void add_shares(const StepResult& result, std::vector<comm::LayerLoad>& loads);
@@ -83,9 +85,9 @@ class TrainingLoop {
   ExpertPlacer placer_;
   RoutingTapes routing_;
   comm::StepPlan plan_;
-  std::int64_t saved_step_ = -1;
   std::int64_t skipped_steps_ = 0;
   layout::LoadStatistics untold_;  // domains and co-activation of the steps since they were last told
+  CheckpointSaver saver_;          // may read trainer_ to its end
 };
 
 }  // namespace troupe::workers
