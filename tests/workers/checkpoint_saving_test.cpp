@@ -52,7 +52,10 @@ class Coordinator final : public RunControl {
     const auto at = std::ranges::find(order_, first);
     return at != order_.end() && at < std::ranges::find(order_, second);
   }
-  [[nodiscard]] const std::vector<comm::ShardWritten>& shards() const { return shards_; }
+  [[nodiscard]] std::vector<comm::ShardWritten> shards() {
+    const std::lock_guard lock(mutex_);
+    return shards_;
+  }
 
   std::function<void(std::int64_t step)> after_step;
   std::function<void(std::int64_t step)> before_save;
@@ -87,7 +90,9 @@ class CheckpointSaving : public ::testing::Test {
     auto world = std::move(comm::make_inproc_group(1).front());
     TrainingLoop loop(options_, {}, {.checkpoints = folder_, .load = {}, .epoch = 1, .weights = {}}, data_,
                       layout(), *world, storage_thread_, coordinator, clock_);
-    return loop.run();
+    const comm::TrainingEnded ended = loop.run();
+    told_at_end_ = coordinator.shards();
+    return ended;
   }
 
   /// The report of a worker that stands still while it saves after this step.
@@ -112,6 +117,7 @@ class CheckpointSaving : public ::testing::Test {
   TrainingData data_;
   SystemClock clock_;
   std::promise<void> opened_;
+  std::vector<comm::ShardWritten> told_at_end_;
   StorageThread storage_thread_;
 };
 
@@ -123,10 +129,10 @@ TEST_F(CheckpointSaving, TrainingGoesOnAndTheFileHoldsTheStepThatWasSaved) {
   close_disk();
   EXPECT_TRUE(train(coordinator).finished);
   EXPECT_TRUE(coordinator.told_before("step 4", "saved 2"));
-  ASSERT_EQ(coordinator.shards().size(), 2U);
-  EXPECT_EQ(coordinator.shards()[0].description, expected_description(2));
-  EXPECT_EQ(coordinator.shards()[0].updates, 2);
-  EXPECT_EQ(coordinator.shards()[1].description, expected_description(kSteps));
+  ASSERT_EQ(told_at_end_.size(), 2U);
+  EXPECT_EQ(told_at_end_[0].description, expected_description(2));
+  EXPECT_EQ(told_at_end_[0].updates, 2);
+  EXPECT_EQ(told_at_end_[1].description, expected_description(kSteps));
 }
 
 TEST_F(CheckpointSaving, TheNextSaveWaitsForTheOneOnItsWay) {
@@ -137,9 +143,9 @@ TEST_F(CheckpointSaving, TheNextSaveWaitsForTheOneOnItsWay) {
   close_disk();
   EXPECT_TRUE(train(coordinator).finished);
   EXPECT_TRUE(coordinator.told_before("saved 2", "step 5"));
-  ASSERT_EQ(coordinator.shards().size(), 3U);
-  EXPECT_EQ(coordinator.shards()[0].description, expected_description(2));
-  EXPECT_EQ(coordinator.shards()[1].description, expected_description(4));
+  ASSERT_EQ(told_at_end_.size(), 3U);
+  EXPECT_EQ(told_at_end_[0].description, expected_description(2));
+  EXPECT_EQ(told_at_end_[1].description, expected_description(4));
 }
 
 TEST_F(CheckpointSaving, AStopEndsWhenItsCheckpointIsWritten) {
@@ -150,17 +156,17 @@ TEST_F(CheckpointSaving, AStopEndsWhenItsCheckpointIsWritten) {
   };
   close_disk();
   EXPECT_FALSE(train(coordinator).finished);
-  ASSERT_EQ(coordinator.shards().size(), 2U);
-  EXPECT_EQ(coordinator.shards()[0].description, expected_description(2));
-  EXPECT_EQ(coordinator.shards()[1].description, expected_description(3));
+  ASSERT_EQ(told_at_end_.size(), 2U);
+  EXPECT_EQ(told_at_end_[0].description, expected_description(2));
+  EXPECT_EQ(told_at_end_[1].description, expected_description(3));
 }
 
 TEST_F(CheckpointSaving, ASaveThatFailsIsReportedAndTrainingEndsWell) {
   std::ofstream(folder_) << "a file where the folder should be";
   Coordinator coordinator({2});
   EXPECT_TRUE(train(coordinator).finished);
-  ASSERT_EQ(coordinator.shards().size(), 2U);
-  for (const comm::ShardWritten& shard : coordinator.shards()) {
+  ASSERT_EQ(told_at_end_.size(), 2U);
+  for (const comm::ShardWritten& shard : told_at_end_) {
     EXPECT_NE(shard.error.find(folder_.string()), std::string::npos) << shard.error;
     EXPECT_TRUE(shard.description.empty());
   }
