@@ -3,9 +3,11 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <numeric>
 #include <optional>
+#include <utility>
 
 #include "cli/bench/bench.h"
 #include "cli/bench/report.h"
@@ -121,14 +123,15 @@ class AllToAllBench {
     return Tensor({std::accumulate(bytes.begin(), bytes.end(), std::int64_t{0}) / kRowBytes, kRowFloats});
   }
 
-  /// In turn, so that all see the same machine.
+  /// In turn, each time another one first, so that all see the same machine.
   void run(const Contest& contest) {
     for (const auto& body : contest.bodies) body();
     std::vector<std::vector<double>> times(contest.bodies.size());
     const TimePoint begin = clock_.now();
-    while (std::ssize(times[0]) < repeats_.least ||
-           slowest(seconds(clock_.now() - begin)) < repeats_.seconds) {
-      for (std::size_t i = 0; i < times.size(); ++i) {
+    const auto more = [&] { return slowest(seconds(clock_.now() - begin)) < repeats_.seconds; };
+    for (std::size_t round = 0; std::cmp_less(round, repeats_.least) || more(); ++round) {
+      for (std::size_t turn = 0; turn < times.size(); ++turn) {
+        const std::size_t i = (round + turn) % times.size();
         job_->barrier();
         const TimePoint start = clock_.now();
         contest.bodies[i]();
@@ -170,16 +173,23 @@ std::vector<std::int64_t> row_table(int size, std::int64_t bytes, bool skewed) {
   return rows;
 }
 
+std::optional<std::string> refusal(std::int64_t largest, int ranks) {
+  if (ranks < 2) return "one process has nobody to exchange with: mpirun -n 2 troupe bench all-to-all";
+  if (largest * ranks <= std::numeric_limits<int>::max()) return std::nullopt;
+  return fmt::format("--kib {}: with {} ranks this is more than MPI_Alltoallv can count, 2 GiB",
+                     largest >> 10, ranks);
+}
+
 int measure(const AllToAllArguments& arguments) {
   const comm::MpiEnvironment environment;
-  if (environment.size() < 2) {
-    throw Error(ErrorCode::kConfig,
-                "one process has nobody to exchange with: mpirun -n 2 troupe bench all-to-all");
+  const std::int64_t largest = *std::ranges::max_element(arguments.kib) << 10;
+  if (const auto reason = refusal(largest, environment.size())) {
+    if (environment.rank() == 0) throw Error(ErrorCode::kConfig, "{}", *reason);
+    return kUsage;
   }
   AllToAllBench bench(environment, arguments.seconds);
   for (const std::int64_t kib : arguments.kib)
     bench.all_to_all(bench.text(kib << 10), row_table(bench.size(), kib << 10, /*skewed=*/false));
-  const std::int64_t largest = *std::ranges::max_element(arguments.kib) << 10;
   bench.all_to_all(bench.text(largest) + " skewed", row_table(bench.size(), largest, /*skewed=*/true));
   bench.all_gather(largest);
   bench.reduce(largest);
