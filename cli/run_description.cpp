@@ -22,8 +22,9 @@ void count_parameters(const model::ModelOptions& model, RunDescription& descript
   }
 }
 
-/// Floats that backward needs of one token, and the logits of the loss.
-std::int64_t activation_floats(const model::ModelOptions& model, std::int64_t vocab_size) {
+/// Floats that backward needs of one token, and the logits of the loss. Blocks that are computed again keep
+/// their inputs, and one of them at a time all of it.
+std::int64_t activation_floats(const model::ModelOptions& model, std::int64_t vocab_size, bool recompute) {
   const auto& attention = model.attention;
   const auto& moe = model.moe;
   const std::int64_t moe_layers = model::moe_layers(model);
@@ -32,6 +33,11 @@ std::int64_t activation_floats(const model::ModelOptions& model, std::int64_t vo
   const std::int64_t dense_ffn = 3 * model.ffn.intermediate_size;
   const std::int64_t routed = moe.top_k * (2 * model.hidden_size + 3 * moe.expert_size);
   const std::int64_t shared = 3 * moe.shared_experts * moe.expert_size + moe.experts;
+  if (recompute) {
+    const std::int64_t largest =
+        std::max(moe_layers > 0 ? routed + shared : 0, model.layers > moe_layers ? dense_ffn : 0);
+    return model.layers * model.hidden_size + block + largest + vocab_size;
+  }
   return model.layers * block + (model.layers - moe_layers) * dense_ffn + moe_layers * (routed + shared) +
          vocab_size;
 }
@@ -50,7 +56,9 @@ RunDescription::Bytes count_bytes(const configs::RunConfig& config, const RunDes
           .gradient_lanes = kFloatBytes * (lanes * dense + expert_lanes * local),
           .optimizer_state =
               2 * kFloatBytes * ((dense + workers - 1) / workers + (local + replicas - 1) / replicas),
-          .activations = kFloatBytes * tokens * activation_floats(config.model, description.vocab_size)};
+          .activations = kFloatBytes * tokens *
+                         activation_floats(config.model, description.vocab_size,
+                                           config.parallel.recompute == layout::Recompute::kBlock)};
 }
 
 std::string mebibytes(std::int64_t bytes) {

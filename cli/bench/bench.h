@@ -7,8 +7,10 @@ namespace troupe::cli {
 using AddBench = void (*)(CLI::App& bench, Action& action);
 
 void add_bench_all_to_all(CLI::App& bench, Action& action);
+void add_bench_attention(CLI::App& bench, Action& action);
 void add_bench_coordinator(CLI::App& bench, Action& action);
 void add_bench_gemm(CLI::App& bench, Action& action);
+void add_bench_moe(CLI::App& bench, Action& action);
 void add_bench_step(CLI::App& bench, Action& action);
 void add_bench_tokenizer(CLI::App& bench, Action& action);
 
