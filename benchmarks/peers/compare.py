@@ -9,6 +9,7 @@ Run from the repository, after building ($TROUPE names another program). README.
 """
 import argparse
 import json
+import math
 import os
 import pathlib
 import statistics
@@ -110,9 +111,9 @@ class Torch:
 
 
 def largest_difference(ours, theirs, key, steps):
-    """Largest relative difference of a number over the first steps."""
-    pairs = [(a[key], b[key]) for a, b in zip(ours, theirs)][:steps]
-    return max(abs(a - b) / abs(a) for a, b in pairs)
+    """Largest relative difference of a number over the first steps; infinite when one is not a number."""
+    differences = [abs(a[key] - b[key]) / abs(a[key]) for a, b in zip(ours, theirs)][:steps]
+    return max(difference if math.isfinite(difference) else math.inf for difference in differences)
 
 
 def moved_tokens(ours, theirs, steps):
@@ -179,7 +180,7 @@ def parse_arguments():
     parser.add_argument("--config", default="configs/benchmarks/moe_step.yaml", help="its corpus is not needed")
     parser.add_argument("--set", action="append", default=[], help="KEY=VALUE, instead of the file's; may be repeated")
     parser.add_argument("--venv", type=pathlib.Path, help="virtual environment with requirements.txt")
-    parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS))
+    parser.add_argument("--peers", nargs="*", choices=PEERS, default=["eager", "compile", "compile-onednn"])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=3, help="of a round that count; one more comes before them")
     parser.add_argument("--threads", type=int, default=1)

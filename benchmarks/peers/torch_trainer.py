@@ -76,8 +76,8 @@ class Trainer:
         options = self.config["optimizer"]
         named = list(self.model.named_parameters())
         groups = [
-            {"params": [p for name, p in named if stored_decay(name, p)], "weight_decay": options["weight_decay"]},
-            {"params": [p for name, p in named if not stored_decay(name, p)], "weight_decay": 0.0},
+            {"params": [p for name, p in named if decays(name, p)], "weight_decay": options["weight_decay"]},
+            {"params": [p for name, p in named if not decays(name, p)], "weight_decay": 0.0},
         ]
         return torch.optim.AdamW(groups, betas=tuple(options["betas"]), eps=options["eps"], fused=True)
 
@@ -142,7 +142,7 @@ class Trainer:
         return {"step": self.step, "loss": loss, "grad_norm": norm, "counts": counts, "seconds": seconds}
 
 
-def stored_decay(name, parameter):
+def decays(name, parameter):
     """Embeddings and norms do not decay."""
     return parameter.dim() > 1 and not name.startswith("embedding")
 

@@ -44,6 +44,10 @@ class Summary(unittest.TestCase):
         row = summary([records([4.0, 2.0, 1.0], [1, 1, 1])], [records([4.0, 2.2, 0.0], [1, 1, 1])], compared=2)
         self.assertAlmostEqual(row["loss_difference"], 0.1)
 
+    def test_takes_no_number_for_a_difference(self):
+        row = summary([records([4.0, 2.0], [1, 1])], [records([4.0, float("nan")], [1, 1])])
+        self.assertEqual(row["loss_difference"], float("inf"))
+
     def test_counts_tokens_that_went_elsewhere(self):
         ours = [records([1, 1], [1, 1])]
         theirs = [records([1, 1], [1, 1], counts=((4, 4),))]
