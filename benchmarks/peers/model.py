@@ -227,7 +227,7 @@ class Transformer(nn.Module):
         return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum")
 
     def compile_parts(self):
-        """Not the whole: what cannot be compiled in a layer would keep the loop over layers, and so the loss, from it."""
+        """Not the whole: what cannot be compiled in a layer would keep the loop over layers, and the loss, from it."""
         for layer in self.layers:
             layer.compile()
         self.loss = torch.compile(self.loss)
