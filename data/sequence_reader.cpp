@@ -29,6 +29,10 @@ const Sequences& SequenceReader::read(std::span<const std::int64_t> numbers) {
   return sequences_;
 }
 
+void SequenceReader::prefetch(std::int64_t number) const {
+  dataset_.prefetch(order_.window(number) * length_, length_ + 1);
+}
+
 std::int64_t SequenceReader::predicted_tokens(std::int64_t number) const {
   if (!document_mask_) return length_;
   const std::int64_t first_token = order_.window(number) * length_;

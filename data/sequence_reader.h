@@ -21,6 +21,9 @@ class SequenceReader {
   /// has been called with as many numbers.
   const Sequences& read(std::span<const std::int64_t> numbers);
 
+  /// Has the tokens of a sequence that will be read soon brought into memory, without waiting.
+  void prefetch(std::int64_t number) const;
+
   /// Targets of this sequence that are not masked, from the document offsets alone.
   [[nodiscard]] std::int64_t predicted_tokens(std::int64_t number) const;
 

@@ -174,10 +174,23 @@ std::int64_t TokenDataset::document_at(std::int64_t position) const {
   return std::upper_bound(offsets.begin(), offsets.end(), position) - offsets.begin() - 1;
 }
 
+void TokenDataset::check_range(std::int64_t first, std::int64_t count) const {
+  TROUPE_CHECK(0 <= first && first <= token_count() && 0 <= count && count <= token_count() - first,
+               "tokens [{}, +{}) of {}", first, count, token_count());
+}
+
+void TokenDataset::prefetch(std::int64_t first, std::int64_t count) const {
+  check_range(first, count);
+  const int error = ::posix_fadvise(file_.get(), tokens_offset_ + first * token_width_, count * token_width_,
+                                    POSIX_FADV_WILLNEED);
+  if (error == 0) return;
+  errno = error;
+  throw io_error("cannot read ahead in " + path_.string());
+}
+
 void TokenDataset::read(std::int64_t first, std::span<std::int32_t> tokens) const {
   const auto count = static_cast<std::int64_t>(tokens.size());
-  TROUPE_CHECK(0 <= first && first <= token_count() && count <= token_count() - first,
-               "tokens [{}, +{}) of {}", first, count, token_count());
+  check_range(first, count);
   const auto bytes = std::as_writable_bytes(tokens).last(static_cast<std::size_t>(count * token_width_));
   read_at(file_, bytes, tokens_offset_ + first * token_width_, path_);
   if (token_width_ == sizeof(std::uint16_t)) widen_in_place(tokens);

@@ -53,7 +53,12 @@ class TokenDataset {
   /// (kCorrupt).
   void read(std::int64_t first, std::span<std::int32_t> tokens) const;
 
+  /// Asks the system to have `count` tokens from `first` in memory soon, and does not wait. Same range check.
+  void prefetch(std::int64_t first, std::int64_t count) const;
+
  private:
+  void check_range(std::int64_t first, std::int64_t count) const;
+
   std::filesystem::path path_;
   TokenFileHeader header_;
   FileDescriptor file_;

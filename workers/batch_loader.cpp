@@ -29,6 +29,7 @@ std::int64_t BatchLoader::target_tokens(std::int64_t first_sequence) const {
 model::MicrobatchInput BatchLoader::load(std::int64_t first_sequence) {
   std::iota(numbers_.begin(), numbers_.end(), first_sequence);
   model::MicrobatchInput input = as_input(reader_.read(numbers_));
+  for (const std::int64_t number : numbers_) reader_.prefetch(number + batch_.sequences());
   input.first_token = first_sequence * length_;
   return input;
 }

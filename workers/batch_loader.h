@@ -20,7 +20,8 @@ class BatchLoader {
   /// Unmasked targets of the global batch that begins at a sequence number: M.
   [[nodiscard]] std::int64_t target_tokens(std::int64_t first_sequence) const;
 
-  /// Microbatch that begins at this sequence number; valid until the next call.
+  /// Microbatch that begins at this sequence number; valid until the next call. The same place of the next
+  /// global batch is read ahead, so that its turn does not wait for the disk.
   [[nodiscard]] model::MicrobatchInput load(std::int64_t first_sequence);
 
  private:

@@ -4,6 +4,7 @@
 
 #include <numeric>
 
+#include "base/error.h"
 #include "base/random.h"
 #include "data/batch_order.h"
 #include "tests/data/token_files.h"
@@ -78,6 +79,13 @@ TEST_P(SequenceReaderTest, EqualsThePlainDefinition) {
       ASSERT_EQ(sequence.domains, expected.domains) << window;
     }
   }
+}
+
+TEST_P(SequenceReaderTest, PrefetchesUpToTheLastWindow) {
+  const std::int64_t length = dataset_.token_count() - 1;
+  const SequenceReader reader(dataset_, order_, length, GetParam());
+  EXPECT_NO_THROW(reader.prefetch(0));
+  EXPECT_THROW(reader.prefetch(1), Error);
 }
 
 TEST_P(SequenceReaderTest, CountsPredictedTokensAsTheMaskDoes) {

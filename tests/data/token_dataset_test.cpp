@@ -90,6 +90,7 @@ TEST(TokenDataset, RefusesToReadOutsideTheStream) {
   expect_error(ErrorCode::kInternal, "tokens [", [&] { dataset.read(dataset.token_count() - 1, tokens); });
   expect_error(ErrorCode::kInternal, "tokens [",
                [&] { dataset.read(std::numeric_limits<std::int64_t>::max(), tokens); });
+  expect_error(ErrorCode::kInternal, "tokens [", [&] { dataset.prefetch(dataset.token_count() - 1, 2); });
 }
 
 TEST(TokenDataset, FindsTheDocumentOfEveryToken) {
