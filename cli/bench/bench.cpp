@@ -14,6 +14,7 @@ void add_bench(CLI::App& program, Action& action) {
       add_bench_coordinator,
       add_bench_gemm,
       add_bench_moe,
+      add_bench_loader,
       add_bench_step,
       add_bench_tokenizer,
   };

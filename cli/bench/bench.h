@@ -11,6 +11,7 @@ void add_bench_attention(CLI::App& bench, Action& action);
 void add_bench_coordinator(CLI::App& bench, Action& action);
 void add_bench_gemm(CLI::App& bench, Action& action);
 void add_bench_moe(CLI::App& bench, Action& action);
+void add_bench_loader(CLI::App& bench, Action& action);
 void add_bench_step(CLI::App& bench, Action& action);
 void add_bench_tokenizer(CLI::App& bench, Action& action);
 
