@@ -98,25 +98,6 @@ class NoCommits final : public coordinator::CheckpointCommits {
   void abandon(std::int64_t, comm::Epoch) override {}
 };
 
-/// For metrics.jsonl and samples.txt; gone with this.
-class TemporaryFolder {
- public:
-  TemporaryFolder()
-      : path_(std::filesystem::temp_directory_path() / ("troupe-bench-" + std::to_string(::getpid()))) {
-    std::filesystem::create_directories(path_);
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
-
 /// Who watches a real run: the terminal, the dashboard's history, metrics.jsonl.
 class Watchers {
  public:
@@ -129,7 +110,8 @@ class Watchers {
   [[nodiscard]] coordinator::RunObserver& list() { return list_; }
 
  private:
-  TemporaryFolder folder_;
+  data::TemporaryFolder folder_{std::filesystem::temp_directory_path() /
+                                fmt::format("troupe-bench-coordinator-{}", ::getpid())};  // metrics, samples
   std::ostringstream text_;
   dashboard::MetricsHub hub_;
   dashboard::JsonlSink file_;

@@ -1,25 +1,17 @@
 #include "cli/bench/synthetic_corpus.h"
 
-#include <cerrno>
+#include <fmt/format.h>
+#include <unistd.h>
+
 #include <cmath>
-#include <cstdlib>
-#include <cstring>
 #include <string>
 #include <vector>
 
-#include "base/error.h"
 #include "base/random.h"
 #include "data/token_file_writer.h"
 
 namespace troupe::cli {
 namespace {
-
-std::filesystem::path make_temporary_folder() {
-  std::string name = (std::filesystem::temp_directory_path() / "troupe-bench-XXXXXX").string();
-  if (::mkdtemp(name.data()) == nullptr)
-    throw Error(ErrorCode::kIo, "cannot make the temporary folder {}: {}", name, std::strerror(errno));
-  return name;
-}
 
 std::vector<std::int32_t> zipf_tokens(std::int64_t vocab_size, std::int64_t count) {
   const Random random(1, RandomPurpose::kTest);
@@ -37,7 +29,7 @@ std::vector<std::int32_t> zipf_tokens(std::int64_t vocab_size, std::int64_t coun
 
 SyntheticCorpus::SyntheticCorpus(std::int64_t vocab_size, std::int64_t sequence_length,
                                  std::int64_t sequences)
-    : folder_(make_temporary_folder()) {
+    : folder_(std::filesystem::temp_directory_path() / fmt::format("troupe-bench-corpus-{}", ::getpid())) {
   const std::int64_t count = sequence_length * (sequences + 1) + 1;
   const data::TokenFileHeader header{
       .domain_names = {"synthetic"},
@@ -50,11 +42,6 @@ SyntheticCorpus::SyntheticCorpus(std::int64_t vocab_size, std::int64_t sequence_
   data::write_token_file(file(), header, zipf_tokens(vocab_size, count));
 }
 
-SyntheticCorpus::~SyntheticCorpus() {
-  std::error_code ignored;
-  std::filesystem::remove_all(folder_, ignored);
-}
-
-std::filesystem::path SyntheticCorpus::file() const { return folder_ / data::kTrainFile; }
+std::filesystem::path SyntheticCorpus::file() const { return folder_.path() / data::kTrainFile; }
 
 }  // namespace troupe::cli

@@ -2,6 +2,8 @@
 #include <cstdint>
 #include <filesystem>
 
+#include "data/corpus/temporary_folder.h"
+
 namespace troupe::cli {
 
 /// A token file in a temporary folder, for as long as it lives: one document longer than a sequence, ids
@@ -9,14 +11,10 @@ namespace troupe::cli {
 class SyntheticCorpus {
  public:
   SyntheticCorpus(std::int64_t vocab_size, std::int64_t sequence_length, std::int64_t sequences);
-  ~SyntheticCorpus();
-  SyntheticCorpus(const SyntheticCorpus&) = delete;
-  SyntheticCorpus& operator=(const SyntheticCorpus&) = delete;
-
   [[nodiscard]] std::filesystem::path file() const;
 
  private:
-  std::filesystem::path folder_;
+  data::TemporaryFolder folder_;
 };
 
 }  // namespace troupe::cli
