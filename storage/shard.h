@@ -1,6 +1,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -63,10 +64,12 @@ struct ShardDescription {
 [[nodiscard]] bool valid_tensor_name(std::string_view name);
 
 /// Writes a worker's file of a checkpoint into `folder` (made when missing) and proves that it holds
-/// what memory held: every range is hashed in memory, written, fsynced, dropped from the page cache,
-/// read back and compared. Adjacent ranges of a tensor are stored as one.
+/// what memory held: every range and the whole file are hashed in memory, written, fsynced, dropped from
+/// the page cache, read back and compared. Adjacent ranges of a tensor are stored as one.
 /// Free space is checked first. Throws kIo; nothing of the file remains then.
+///   on_synced: called between fsync and reading back
 [[nodiscard]] ShardDescription write_shard_file(const std::filesystem::path& folder, std::int64_t rank,
-                                                std::span<const TensorShard> shards);
+                                                std::span<const TensorShard> shards,
+                                                const std::function<void()>& on_synced = {});
 
 }  // namespace troupe::storage

@@ -117,7 +117,8 @@ void verify_file(const std::filesystem::path& path, const FileDescription& expec
 }  // namespace
 
 ShardDescription write_shard_file(const std::filesystem::path& folder, std::int64_t rank,
-                                  std::span<const TensorShard> shards) {
+                                  std::span<const TensorShard> shards,
+                                  const std::function<void()>& on_synced) {
   std::vector<Run> runs = make_runs(shards);
   make_folders(folder);
   require_free_space(folder, needed_bytes(runs));
@@ -127,6 +128,7 @@ ShardDescription write_shard_file(const std::filesystem::path& folder, std::int6
   try {
     make_file(path, runs);
     description.file = fill_file(path, runs);
+    if (on_synced) on_synced();
     verify_file(path, description.file, runs);
   } catch (...) {
     ::unlink(path.c_str());

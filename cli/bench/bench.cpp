@@ -12,6 +12,7 @@ void add_bench(CLI::App& program, Action& action) {
       add_bench_all_to_all,
       add_bench_attention,
       add_bench_coordinator,
+      add_bench_checkpoint,
       add_bench_gemm,
       add_bench_moe,
       add_bench_loader,

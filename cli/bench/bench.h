@@ -9,6 +9,7 @@ using AddBench = void (*)(CLI::App& bench, Action& action);
 void add_bench_all_to_all(CLI::App& bench, Action& action);
 void add_bench_attention(CLI::App& bench, Action& action);
 void add_bench_coordinator(CLI::App& bench, Action& action);
+void add_bench_checkpoint(CLI::App& bench, Action& action);
 void add_bench_gemm(CLI::App& bench, Action& action);
 void add_bench_moe(CLI::App& bench, Action& action);
 void add_bench_loader(CLI::App& bench, Action& action);
