@@ -33,7 +33,8 @@ workers::EventOptions event_options(const configs::RunConfig& config) {
           .sample_tokens = config.sampling.tokens,
           .placement_every = config.parallel.placement == layout::PlacementKind::kBalanced
                                  ? config.parallel.placement_every
-                                 : 0};
+                                 : 0,
+          .saves_on_the_way = config.checkpoint.every > 0 && config.checkpoint.every < config.run.steps};
 }
 
 workers::RoutingFolders routing_folders(const configs::RunConfig& config,

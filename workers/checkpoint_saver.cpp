@@ -21,11 +21,14 @@ CheckpointSaver::~CheckpointSaver() {
   if (reported_.valid()) reported_.wait();  // it reads our copy
 }
 
+void CheckpointSaver::prepare(const TrainingOptions& options, const Partition& partition,
+                              TrainingState& state) {
+  copy(options, partition, state);  // touches every page
+}
+
 void CheckpointSaver::save(const TrainingOptions& options, const Partition& partition, TrainingState& state) {
   wait();
-  with_shards(options, partition, state, [&](std::span<const storage::TensorShard> shards) {
-    snapshot_.take({options.threads}, shards);
-  });
+  copy(options, partition, state);
   start(partition.worker, state.counters,
         [this, worker = partition.worker](const std::filesystem::path& folder) {
           return storage::write_shard_file(folder, worker, snapshot_.shards());
@@ -38,6 +41,12 @@ void CheckpointSaver::save_and_wait(const TrainingOptions& options, const Partit
   start(partition.worker, state.counters,
         [&](const std::filesystem::path& folder) { return save_shards(folder, options, partition, state); });
   wait();
+}
+
+void CheckpointSaver::copy(const TrainingOptions& options, const Partition& partition, TrainingState& state) {
+  with_shards(options, partition, state, [&](std::span<const storage::TensorShard> shards) {
+    snapshot_.take({options.threads}, shards);
+  });
 }
 
 void CheckpointSaver::wait() {

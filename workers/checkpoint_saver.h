@@ -23,13 +23,17 @@ class CheckpointSaver {
   CheckpointSaver(const CheckpointSaver&) = delete;
   CheckpointSaver& operator=(const CheckpointSaver&) = delete;
 
+  /// Takes the memory that save() copies to, so that its first call finds it. At a run's start.
+  void prepare(const TrainingOptions& options, const Partition& partition, TrainingState& state);
   /// Returns when the state is copied; the copy is written while training goes on. Waits first for the part
   /// before.
   void save(const TrainingOptions& options, const Partition& partition, TrainingState& state);
   /// Writes the state itself, which needs no memory for a copy. Returns when that is reported.
   void save_and_wait(const TrainingOptions& options, const Partition& partition, TrainingState& state);
+
  private:
   using Write = std::function<storage::ShardDescription(const std::filesystem::path& folder)>;
+  void copy(const TrainingOptions& options, const Partition& partition, TrainingState& state);
   /// The write is reported, on the storage thread, when it is done.
   void start(int rank, const TrainingCounters& counters, Write write);
   /// Until the part on its way is reported. Rethrows what made reporting impossible.

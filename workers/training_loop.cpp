@@ -135,6 +135,7 @@ TrainingLoop::TrainingLoop(const TrainingOptions& options, const EventOptions& e
 }
 
 comm::TrainingEnded TrainingLoop::run() {
+  if (events_.saves_on_the_way) saver_.prepare(trainer_.options(), trainer_.partition(), trainer_.state());
   plan_ = control_.plan(1);
   std::int64_t step = trainer_.state().counters.step;
   if (step == 0) border(0, false);  // a resumed run did the events of its first border before it saved

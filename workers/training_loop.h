@@ -28,6 +28,7 @@ struct EventOptions {
   std::vector<std::string> prompts;
   std::int64_t sample_tokens = 64;
   std::int64_t placement_every = 0;  // steps between moves of experts; 0: they stay
+  bool saves_on_the_way = false;     // not only at the end: memory for that is taken at the start
 };
 
 /// Where a loop saves to and resumes from.
