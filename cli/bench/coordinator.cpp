@@ -18,6 +18,7 @@
 #include "coordinator/observer_list.h"
 #include "coordinator/run_actors.h"
 #include "coordinator/terminal.h"
+#include "data/corpus/temporary_folder.h"
 
 namespace troupe::cli {
 namespace {
