@@ -72,7 +72,7 @@ class Dots1 : public testing::TestWithParam<const char*> {
                {*group_[0], layout::Placement(static_cast<std::size_t>(model::moe_layers(options_)),
                                               layout::LayerPlacement::contiguous(
                                                   static_cast<int>(options_.moe.experts), 1))},
-               {1}, clock_) {
+               {1}) {
     for (std::int64_t t = 0; t < std::ssize(tokens_); ++t)
       positions_.push_back(static_cast<std::int32_t>(t % length()));
     first_visible_.resize(tokens_.size(), 0);
@@ -178,7 +178,6 @@ class Dots1 : public testing::TestWithParam<const char*> {
   std::vector<float> bias_;
   std::array<std::vector<float>, 2> weights_;  // dense, experts
   std::vector<std::unique_ptr<comm::Communicator>> group_;
-  SystemClock clock_;
   model::Transformer model_;
 };
 

@@ -12,6 +12,7 @@ class AllocationCounter {
   AllocationCounter(const AllocationCounter&) = delete;
   AllocationCounter& operator=(const AllocationCounter&) = delete;
   [[nodiscard]] std::int64_t count() const;
+  [[nodiscard]] std::int64_t bytes() const;
 };
 
 }  // namespace troupe::test

@@ -1,35 +1,20 @@
 // What a step calls again and again allocates nothing of ours once it has done so before.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <new>
 #include <vector>
 
 #include "tests/comm/collectives/backend.h"
-
-namespace {
-
-thread_local int allocations = 0;  // MPI has its memory from malloc
-
-}  // namespace
-
-void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+#include "tests/performance/allocation_counter.h"
 
 namespace troupe::comm::testing {
 namespace {
 
 template <class Body>
-int allocations_of_second(const Body& body) {
+std::int64_t allocations_of_second(const Body& body) {
   body();
-  const int before = allocations;
+  const test::AllocationCounter counter;  // MPI has its memory from malloc
   body();
-  return allocations - before;
+  return counter.count();
 }
 
 TEST(MpiAllocation, ExchangesAreStartedInMemoryThatIsThere) {
