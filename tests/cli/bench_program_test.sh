@@ -6,7 +6,10 @@ troupe=$1
 source=$2
 
 check() {  # check 'PYTHON CONDITION ON j' < JSON
-  python3 -c "import json,sys; j=json.load(sys.stdin); sys.exit(0 if ($1) else 'not so: $1 in %s' % json.dumps(j))"
+  CONDITION=$1 python3 -c '
+import json, os, sys
+j = json.load(sys.stdin)
+if not eval(os.environ["CONDITION"]): sys.exit("not so: " + os.environ["CONDITION"] + " in " + json.dumps(j))'
 }
 
 step=("$troupe" bench step --config "$source/configs/tiny.yaml" --set model.vocab_size=256 --steps 2)
