@@ -36,6 +36,8 @@ class ManualClock final : public Clock {
   TimePoint now_{};
 };
 
-[[nodiscard]] inline double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+[[nodiscard]] inline double seconds(Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
 
 }  // namespace troupe

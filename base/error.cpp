@@ -7,12 +7,18 @@ namespace troupe {
 
 std::string_view to_string(ErrorCode code) {
   switch (code) {
-    case ErrorCode::kConfig: return "configuration";
-    case ErrorCode::kCorrupt: return "corrupt data";
-    case ErrorCode::kPeerLost: return "peer lost";
-    case ErrorCode::kTimeout: return "timeout";
-    case ErrorCode::kIo: return "input/output";
-    case ErrorCode::kInternal: return "internal";
+    case ErrorCode::kConfig:
+      return "configuration";
+    case ErrorCode::kCorrupt:
+      return "corrupt data";
+    case ErrorCode::kPeerLost:
+      return "peer lost";
+    case ErrorCode::kTimeout:
+      return "timeout";
+    case ErrorCode::kIo:
+      return "input/output";
+    case ErrorCode::kInternal:
+      return "internal";
   }
   return "unknown";
 }

@@ -45,8 +45,8 @@ namespace detail {
 }  // namespace troupe
 
 /// Throws Error{kInternal} when an invariant of ours is broken. The message is an fmt format.
-#define TROUPE_CHECK(condition, ...)                                                                \
-  do {                                                                                              \
-    if (!(condition)) [[unlikely]]                                                                  \
-      ::troupe::detail::check_failed(__FILE__, __LINE__, #condition, ::fmt::format(__VA_ARGS__));   \
+#define TROUPE_CHECK(condition, ...)                                                              \
+  do {                                                                                            \
+    if (!(condition)) [[unlikely]]                                                                \
+      ::troupe::detail::check_failed(__FILE__, __LINE__, #condition, ::fmt::format(__VA_ARGS__)); \
   } while (false)

@@ -50,13 +50,15 @@ class Fields {
   virtual ~Fields() = default;
 
   virtual void flag(std::string_view name, bool& value, std::string_view help) = 0;
-  virtual void integer(std::string_view name, std::int64_t& value, IntegerRange range, std::string_view help) = 0;
+  virtual void integer(std::string_view name, std::int64_t& value, IntegerRange range,
+                       std::string_view help) = 0;
   virtual void real(std::string_view name, double& value, RealRange range, std::string_view help) = 0;
   virtual void text(std::string_view name, std::string& value, std::string_view help) = 0;
   /// An integer that may be absent; `absent` is how that is written: "auto" or "null".
-  virtual void optional_integer(std::string_view name, std::optional<std::int64_t>& value, std::string_view absent,
-                                IntegerRange range, std::string_view help) = 0;
-  virtual void optional_text(std::string_view name, std::optional<std::string>& value, std::string_view help) = 0;
+  virtual void optional_integer(std::string_view name, std::optional<std::int64_t>& value,
+                                std::string_view absent, IntegerRange range, std::string_view help) = 0;
+  virtual void optional_text(std::string_view name, std::optional<std::string>& value,
+                             std::string_view help) = 0;
   virtual void schedule(std::string_view name, Schedule& value, RealRange range, std::string_view help) = 0;
   virtual void reals(std::string_view name, std::vector<double>& value, std::size_t count, RealRange range,
                      std::string_view help) = 0;
@@ -65,10 +67,11 @@ class Fields {
   virtual void real_map(std::string_view name, std::map<std::string, double>& value, RealRange range,
                         std::string_view help) = 0;
   /// One of `names`; value is its index.
-  virtual void choice_index(std::string_view name, std::size_t& value, std::span<const std::string_view> names,
-                            std::string_view help) = 0;
+  virtual void choice_index(std::string_view name, std::size_t& value,
+                            std::span<const std::string_view> names, std::string_view help) = 0;
   /// A nested group; `describe` is called with this Fields inside the group.
-  virtual void section(std::string_view name, std::string_view help, const std::function<void()>& describe) = 0;
+  virtual void section(std::string_view name, std::string_view help,
+                       const std::function<void()>& describe) = 0;
   /// A list of groups: `resize(n)` makes it n long, `describe(i)` describes element i.
   virtual void list(std::string_view name, std::string_view help, std::size_t size,
                     const std::function<void(std::size_t)>& resize,
@@ -76,7 +79,8 @@ class Fields {
 
   /// An enum whose values 0..n-1 are called `names` in order.
   template <class E>
-  void choice(std::string_view name, E& value, std::span<const std::string_view> names, std::string_view help) {
+  void choice(std::string_view name, E& value, std::span<const std::string_view> names,
+              std::string_view help) {
     auto index = static_cast<std::size_t>(value);
     choice_index(name, index, names, help);
     value = static_cast<E>(index);

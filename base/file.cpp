@@ -36,12 +36,13 @@ void FileDescriptor::close() {
 
 std::string read_file(const std::filesystem::path& path, std::size_t limit_bytes) {
   const FileDescriptor file = FileDescriptor::open(path, O_RDONLY);
-  struct stat status{};
+  struct stat status {};
   if (::fstat(file.get(), &status) != 0) throw io_error("cannot stat " + path.string());
   if (!S_ISREG(status.st_mode)) throw Error(ErrorCode::kIo, "{} is not a regular file", path.string());
   const auto size = static_cast<std::size_t>(status.st_size);
   if (size > limit_bytes) {
-    throw Error(ErrorCode::kCorrupt, "{}: {} bytes, more than the {} that are allowed", path.string(), size, limit_bytes);
+    throw Error(ErrorCode::kCorrupt, "{}: {} bytes, more than the {} that are allowed", path.string(), size,
+                limit_bytes);
   }
   std::string content(size, '\0');
   std::size_t done = 0;
@@ -55,7 +56,8 @@ std::string read_file(const std::filesystem::path& path, std::size_t limit_bytes
   return content;
 }
 
-void write_all(const FileDescriptor& file, std::span<const std::byte> bytes, const std::filesystem::path& path) {
+void write_all(const FileDescriptor& file, std::span<const std::byte> bytes,
+               const std::filesystem::path& path) {
   while (!bytes.empty()) {
     const ssize_t written = ::write(file.get(), bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;

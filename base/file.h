@@ -32,7 +32,8 @@ class FileDescriptor {
 [[nodiscard]] std::string read_file(const std::filesystem::path& path, std::size_t limit_bytes);
 
 /// Writes all bytes, retrying short writes; throws kIo.
-void write_all(const FileDescriptor& file, std::span<const std::byte> bytes, const std::filesystem::path& path);
+void write_all(const FileDescriptor& file, std::span<const std::byte> bytes,
+               const std::filesystem::path& path);
 
 /// Replaces `path` so that a reader sees the old or the new content, also after a crash:
 /// write to a temporary beside it, fsync, rename, fsync of the folder.

@@ -10,13 +10,16 @@ namespace {
 constexpr double kTwoToMinus53 = 0x1.0p-53;
 
 double to_unit(std::uint64_t bits) { return static_cast<double>(bits >> 11) * kTwoToMinus53; }
-std::uint64_t join(std::uint32_t low, std::uint32_t high) { return low | (static_cast<std::uint64_t>(high) << 32); }
+std::uint64_t join(std::uint32_t low, std::uint32_t high) {
+  return low | (static_cast<std::uint64_t>(high) << 32);
+}
 }  // namespace
 
 std::array<std::uint32_t, 4> Random::words(std::uint64_t index) const {
   const r123::Philox4x32::ctr_type counter{
       {static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32), stream_, purpose_}};
-  const r123::Philox4x32::key_type key{{static_cast<std::uint32_t>(seed_), static_cast<std::uint32_t>(seed_ >> 32)}};
+  const r123::Philox4x32::key_type key{
+      {static_cast<std::uint32_t>(seed_), static_cast<std::uint32_t>(seed_ >> 32)}};
   const auto result = r123::Philox4x32{}(counter, key);
   return {result[0], result[1], result[2], result[3]};
 }

@@ -5,7 +5,7 @@
 #include "configs/load.h"
 #include "storage/checkpoint_store.h"
 #include "tensor/parallel.h"
-#include "workers/checkpoint.h"
+#include "workers/checkpoint/checkpoint.h"
 
 namespace troupe::cli {
 storage::CheckpointReader open_checkpoint(const std::filesystem::path& path) {

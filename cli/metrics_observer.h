@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "coordinator/run_observer.h"
+#include "coordinator/run/run_observer.h"
 #include "dashboard/jsonl_sink.h"
 #include "dashboard/metrics_hub.h"
 

@@ -10,14 +10,14 @@
 #include "cli/initial_weights.h"
 #include "cli/metrics_observer.h"
 #include "cli/run_description.h"
+#include "cli/terminal/terminal.h"
 #include "cli/this_process.h"
 #include "cli/training_setup.h"
 #include "configs/identity.h"
 #include "configs/load.h"
+#include "coordinator/checkpoints/store_commits.h"
 #include "coordinator/coordinator.h"
-#include "coordinator/observer_list.h"
-#include "coordinator/store_commits.h"
-#include "coordinator/terminal.h"
+#include "coordinator/run/observer_list.h"
 #include "dashboard/http_server.h"
 #include "storage/checkpoint_store.h"
 #include "tensor/ops/numerics_fingerprint.h"
@@ -138,9 +138,7 @@ class TrainingRun::Implementation {
               .workers = *request_.config.parallel.workers,
               .epoch = 0,
               .domains = corpus_.domains}),
-        terminal_(std::cout,
-                  request_.under_mpi ? coordinator::TerminalOptions()
-                                     : coordinator::TerminalOptions::detect(stdout),
+        terminal_(std::cout, request_.under_mpi ? TerminalOptions() : TerminalOptions::detect(stdout),
                   clock_) {
     if (request_.config.dashboard.enabled) {
       server_.emplace(request_.config.dashboard, request_.config.metrics.per_expert, hub_);
@@ -211,7 +209,7 @@ class TrainingRun::Implementation {
   void print_start() {
     const configs::RunConfig& config = request_.config;
     const RunDescription run = describe_run(config, corpus_.vocab_size, available_cores());
-    coordinator::SummaryLines lines{
+    SummaryLines lines{
         {"model", fmt::format("{:.2f} M parameters, {:.2f} M active per token",
                               1e-6 * static_cast<double>(run.parameters.total),
                               1e-6 * static_cast<double>(run.parameters.active))},
@@ -248,7 +246,7 @@ class TrainingRun::Implementation {
   SystemClock clock_;
   CorpusFacts corpus_;
   dashboard::MetricsHub hub_;
-  coordinator::Terminal terminal_;
+  Terminal terminal_;
   std::optional<dashboard::HttpServer> server_;
   std::optional<coordinator::RunFolder> folder_;
   StartPoint start_;

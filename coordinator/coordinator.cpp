@@ -11,13 +11,13 @@
 #include "actors/asio_runtime.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "comm/control/contact.h"
-#include "comm/control/run_files.h"
-#include "comm/control/tcp_server.h"
-#include "coordinator/job_launcher.h"
-#include "coordinator/open_file_limit.h"
-#include "coordinator/run_actors.h"
-#include "coordinator/signal_watch.h"
+#include "comm/control/link/contact.h"
+#include "comm/control/link/run_files.h"
+#include "comm/control/tcp/tcp_server.h"
+#include "coordinator/job/job_launcher.h"
+#include "coordinator/job/open_file_limit.h"
+#include "coordinator/job/signal_watch.h"
+#include "coordinator/run/run_actors.h"
 
 namespace troupe::coordinator {
 namespace {

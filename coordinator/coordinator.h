@@ -5,12 +5,12 @@
 #include <string>
 
 #include "comm/control/options.h"
-#include "coordinator/checkpoint_commits.h"
-#include "coordinator/job_command.h"
-#include "coordinator/outcome.h"
-#include "coordinator/run_folder.h"
-#include "coordinator/run_observer.h"
-#include "coordinator/step_scheduler.h"
+#include "coordinator/checkpoints/checkpoint_commits.h"
+#include "coordinator/job/job_command.h"
+#include "coordinator/run/outcome.h"
+#include "coordinator/run/run_folder.h"
+#include "coordinator/run/run_observer.h"
+#include "coordinator/run/step_scheduler.h"
 
 namespace troupe::coordinator {
 

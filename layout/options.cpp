@@ -35,8 +35,10 @@ void describe(Fields& fields, ParallelOptions& options) {
   fields.choice("device", options.device, kDeviceNames, "What computes");
   fields.choice("backend", options.backend, kBackendNames,
                 "How workers talk: mpi between processes, inproc between threads of one process");
-  fields.choice("recompute", options.recompute, kRecomputeNames, "What backward computes again instead of keeping: nothing, or every block from its input (less memory, "
-                "up to a third more time)");
+  fields.choice(
+      "recompute", options.recompute, kRecomputeNames,
+      "What backward computes again instead of keeping: nothing, or every block from its input (less memory, "
+      "up to a third more time)");
   fields.group("dispatch", options.dispatch, "How tokens travel to their experts");
   fields.choice(
       "placement", options.placement, kPlacementNames,

@@ -25,9 +25,12 @@ auto key(const ParameterSpec& spec) { return std::tie(spec.name, spec.expert); }
 Shape ParameterSpec::global_shape() const {
   if (kind == ParameterKind::kDense) return shape;
   switch (shape.rank()) {
-    case 1: return Shape{experts, shape[0]};
-    case 2: return Shape{experts, shape[0], shape[1]};
-    default: return Shape{experts, shape[0], shape[1], shape[2]};
+    case 1:
+      return Shape{experts, shape[0]};
+    case 2:
+      return Shape{experts, shape[0], shape[1]};
+    default:
+      return Shape{experts, shape[0], shape[1], shape[2]};
   }
 }
 

@@ -15,8 +15,8 @@ enum class ParameterKind : std::uint8_t {
 
 /// What a parameter is, whoever holds it.
 struct ParameterSpec {
-  std::string name;        // "layers/03/attention/qkv_proj"; an expert's is the stacked tensor's name
-  Shape shape;             // of one expert, for kExpert
+  std::string name;  // "layers/03/attention/qkv_proj"; an expert's is the stacked tensor's name
+  Shape shape;       // of one expert, for kExpert
   ParameterKind kind = ParameterKind::kDense;
   std::int64_t expert = -1;     // global expert id for kExpert
   std::int64_t moe_layer = -1;  // index among the layers with experts for kExpert
@@ -27,7 +27,9 @@ struct ParameterSpec {
 
   [[nodiscard]] std::int64_t elements() const { return shape.elements(); }
   /// Where this parameter starts in its global tensor, in elements.
-  [[nodiscard]] std::int64_t global_begin() const { return kind == ParameterKind::kExpert ? expert * elements() : 0; }
+  [[nodiscard]] std::int64_t global_begin() const {
+    return kind == ParameterKind::kExpert ? expert * elements() : 0;
+  }
   /// [experts, ...shape] for an expert's, else shape.
   [[nodiscard]] Shape global_shape() const;
 };

@@ -15,7 +15,8 @@ Shape::Shape(std::initializer_list<std::int64_t> sizes)
 
 Shape::Shape(std::span<const std::int64_t> sizes) : rank_(static_cast<int>(sizes.size())) {
   TROUPE_CHECK(sizes.size() <= kMaxRank, "a shape has at most {} dimensions, not {}", kMaxRank, sizes.size());
-  TROUPE_CHECK(std::ranges::all_of(sizes, [](std::int64_t size) { return size >= 0; }), "negative size in a shape");
+  TROUPE_CHECK(std::ranges::all_of(sizes, [](std::int64_t size) { return size >= 0; }),
+               "negative size in a shape");
   std::ranges::copy(sizes, sizes_.begin());
 }
 

@@ -17,8 +17,12 @@ class Shape {
   explicit Shape(std::span<const std::int64_t> sizes);
 
   [[nodiscard]] int rank() const { return rank_; }
-  [[nodiscard]] std::int64_t operator[](int dimension) const { return sizes_[static_cast<std::size_t>(dimension)]; }
-  [[nodiscard]] std::span<const std::int64_t> sizes() const { return {sizes_.data(), static_cast<std::size_t>(rank_)}; }
+  [[nodiscard]] std::int64_t operator[](int dimension) const {
+    return sizes_[static_cast<std::size_t>(dimension)];
+  }
+  [[nodiscard]] std::span<const std::int64_t> sizes() const {
+    return {sizes_.data(), static_cast<std::size_t>(rank_)};
+  }
   /// Product of the sizes; 1 for rank 0.
   [[nodiscard]] std::int64_t elements() const;
   /// "[3, 4]"

@@ -13,7 +13,8 @@ Tensor::Tensor(const Shape& shape, DType dtype) : shape_(shape), dtype_(dtype) {
   const auto bytes = static_cast<std::size_t>(shape.elements() * size_bytes(dtype));
   const std::size_t rounded = (bytes + kTensorAlignment) / kTensorAlignment * kTensorAlignment;
   auto* data = static_cast<std::byte*>(std::aligned_alloc(kTensorAlignment, rounded));
-  if (data == nullptr) throw Error(ErrorCode::kIo, "out of memory for a tensor {} ({} bytes)", shape.to_string(), bytes);
+  if (data == nullptr)
+    throw Error(ErrorCode::kIo, "out of memory for a tensor {} ({} bytes)", shape.to_string(), bytes);
   std::memset(data, 0, rounded);
   data_.reset(data);
 }

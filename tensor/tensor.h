@@ -33,13 +33,14 @@ class BasicTensorView {
       : data_(data), shape_(shape), dtype_(dtype), device_(device), row_stride_(row_stride) {}
   /// A contiguous host matrix or vector over someone's floats or ints.
   BasicTensorView(Element<float>* data, const Shape& shape)
-      : BasicTensorView(reinterpret_cast<Byte*>(data), shape, DType::kF32, Device::kCpu, contiguous_stride(shape)) {}
+      : BasicTensorView(reinterpret_cast<Byte*>(data), shape, DType::kF32, Device::kCpu,
+                        contiguous_stride(shape)) {}
   BasicTensorView(Element<std::int32_t>* data, const Shape& shape)
-      : BasicTensorView(reinterpret_cast<Byte*>(data), shape, DType::kI32, Device::kCpu, contiguous_stride(shape)) {}
+      : BasicTensorView(reinterpret_cast<Byte*>(data), shape, DType::kI32, Device::kCpu,
+                        contiguous_stride(shape)) {}
 
   operator BasicTensorView<true>() const  // NOLINT: a mutable view is a const view
-    requires(!kConst)
-  {
+      requires(!kConst) {
     return {data_, shape_, dtype_, device_, row_stride_};
   }
 
@@ -66,20 +67,21 @@ class BasicTensorView {
 
   /// Rows [first, first + count).
   [[nodiscard]] BasicTensorView rows(std::int64_t first, std::int64_t count) const {
-    TROUPE_CHECK(first >= 0 && count >= 0 && first + count <= rows(), "rows {}+{} of {}", first, count, shape_.to_string());
+    TROUPE_CHECK(first >= 0 && count >= 0 && first + count <= rows(), "rows {}+{} of {}", first, count,
+                 shape_.to_string());
     Shape shape = with_rows(count);
     return {data_ + first * row_stride_ * size_bytes(dtype_), shape, dtype_, device_, row_stride_};
   }
   /// Columns [first, first + count) of a matrix: same rows, a strided view.
   [[nodiscard]] BasicTensorView columns(std::int64_t first, std::int64_t count) const {
-    TROUPE_CHECK(shape_.rank() == 2 && first >= 0 && count >= 0 && first + count <= shape_[1], "columns {}+{} of {}",
-                 first, count, shape_.to_string());
+    TROUPE_CHECK(shape_.rank() == 2 && first >= 0 && count >= 0 && first + count <= shape_[1],
+                 "columns {}+{} of {}", first, count, shape_.to_string());
     return {data_ + first * size_bytes(dtype_), Shape{rows(), count}, dtype_, device_, row_stride_};
   }
   /// Same elements under another shape; contiguous views only.
   [[nodiscard]] BasicTensorView reshaped(const Shape& shape) const {
-    TROUPE_CHECK(contiguous() && shape.elements() == elements(), "cannot reshape {} to {}", shape_.to_string(),
-                 shape.to_string());
+    TROUPE_CHECK(contiguous() && shape.elements() == elements(), "cannot reshape {} to {}",
+                 shape_.to_string(), shape.to_string());
     return {data_, shape, dtype_, device_, contiguous_stride(shape)};
   }
 
@@ -91,10 +93,14 @@ class BasicTensorView {
   }
   [[nodiscard]] Shape with_rows(std::int64_t count) const {
     switch (shape_.rank()) {
-      case 1: return Shape{count};
-      case 2: return Shape{count, shape_[1]};
-      case 3: return Shape{count, shape_[1], shape_[2]};
-      default: return Shape{count, shape_[1], shape_[2], shape_[3]};
+      case 1:
+        return Shape{count};
+      case 2:
+        return Shape{count, shape_[1]};
+      case 3:
+        return Shape{count, shape_[1], shape_[2]};
+      default:
+        return Shape{count, shape_[1], shape_[2], shape_[3]};
     }
   }
   template <class T>

@@ -7,7 +7,7 @@
 #include "data/evaluation_order.h"
 #include "data/token_dataset.h"
 #include "layout/load_statistics.h"
-#include "workers/trainer.h"
+#include "workers/step/trainer.h"
 
 namespace troupe::workers {
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "data/tokenizer/tokenizer.h"
-#include "workers/trainer.h"
+#include "workers/step/trainer.h"
 
 namespace troupe::workers {
 

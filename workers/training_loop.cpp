@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "data/tokenizer/tokenizer_json.h"
 #include "model/parameters.h"
-#include "workers/checkpoint.h"
+#include "workers/checkpoint/checkpoint.h"
 #include "workers/memory.h"
 
 namespace troupe::workers {

@@ -6,18 +6,18 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "comm/control/messages.h"
+#include "comm/control/messages/messages.h"
 #include "data/batch_order.h"
 #include "data/tokenizer/tokenizer.h"
-#include "workers/checkpoint_saver.h"
+#include "workers/agent/run_control.h"
+#include "workers/checkpoint/checkpoint_saver.h"
+#include "workers/checkpoint/storage_thread.h"
 #include "workers/evaluator.h"
-#include "workers/expert_placer.h"
 #include "workers/init_from/initialize_from.h"
-#include "workers/routing_tapes.h"
-#include "workers/run_control.h"
+#include "workers/routing/routing_tapes.h"
 #include "workers/sampler.h"
-#include "workers/storage_thread.h"
-#include "workers/trainer.h"
+#include "workers/step/expert_placer.h"
+#include "workers/step/trainer.h"
 
 namespace troupe::workers {
 

@@ -13,11 +13,11 @@
 #include "cli/bench/report.h"
 #include "cli/exit_codes.h"
 #include "cli/this_process.h"
+#include "comm/collectives/lane_reduction.h"
 #include "comm/collectives/mpi/mpi_environment.h"
 #include "comm/collectives/mpi/mpi_floor.h"
-#include "comm/collectives/lane_reduction.h"
-#include "coordinator/child_process.h"
-#include "coordinator/job_command.h"
+#include "coordinator/job/child_process.h"
+#include "coordinator/job/job_command.h"
 #include "experts/dispatch/exchange.h"
 
 namespace troupe::cli {

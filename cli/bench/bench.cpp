@@ -9,15 +9,8 @@ void add_bench(CLI::App& program, Action& action) {
   bench->require_subcommand(1);
   bench->footer("Example:\n  troupe bench step --config configs/benchmarks/moe_step.yaml --json");
   constexpr AddBench kAll[]{
-      add_bench_all_to_all,
-      add_bench_attention,
-      add_bench_coordinator,
-      add_bench_checkpoint,
-      add_bench_gemm,
-      add_bench_moe,
-      add_bench_loader,
-      add_bench_step,
-      add_bench_tokenizer,
+      add_bench_all_to_all, add_bench_attention, add_bench_coordinator, add_bench_checkpoint, add_bench_gemm,
+      add_bench_moe,        add_bench_loader,    add_bench_step,        add_bench_tokenizer,
   };
   for (const AddBench add : kAll) add(*bench, action);
 }

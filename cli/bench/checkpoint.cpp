@@ -18,8 +18,8 @@
 #include "configs/load.h"
 #include "storage/checkpoint_store.h"
 #include "tensor/parallel.h"
-#include "workers/checkpoint.h"
-#include "workers/checkpoint_saver.h"
+#include "workers/checkpoint/checkpoint.h"
+#include "workers/checkpoint/checkpoint_saver.h"
 
 namespace troupe::cli {
 namespace {

@@ -12,12 +12,12 @@
 #include "cli/bench/spoken_worker.h"
 #include "cli/exit_codes.h"
 #include "cli/metrics_observer.h"
-#include "comm/control/channel.h"
-#include "comm/control/codec.h"
+#include "cli/terminal/terminal.h"
+#include "comm/control/link/channel.h"
+#include "comm/control/messages/codec.h"
 #include "comm/control/options.h"
-#include "coordinator/observer_list.h"
-#include "coordinator/run_actors.h"
-#include "coordinator/terminal.h"
+#include "coordinator/run/observer_list.h"
+#include "coordinator/run/run_actors.h"
 #include "data/corpus/temporary_folder.h"
 
 namespace troupe::cli {
@@ -117,7 +117,7 @@ class Watchers {
   dashboard::MetricsHub hub_;
   dashboard::JsonlSink file_;
   MetricsObserver metrics_;
-  coordinator::Terminal terminal_;
+  Terminal terminal_;
   coordinator::ObserverList list_;
 };
 

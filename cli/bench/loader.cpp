@@ -18,7 +18,7 @@
 #include "data/batch_order.h"
 #include "data/corpus/temporary_folder.h"
 #include "data/token_file_writer.h"
-#include "workers/batch_loader.h"
+#include "workers/step/batch_loader.h"
 
 namespace troupe::cli {
 namespace {

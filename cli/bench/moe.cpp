@@ -14,8 +14,8 @@
 #include "experts/moe_layer.h"
 #include "model/parameters.h"
 #include "tensor/parallel.h"
-#include "workers/partition.h"
-#include "workers/training_state.h"
+#include "workers/step/partition.h"
+#include "workers/step/training_state.h"
 
 namespace troupe::cli {
 namespace {

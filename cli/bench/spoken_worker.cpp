@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
-#include "comm/control/codec.h"
+#include "comm/control/messages/codec.h"
 
 namespace troupe::cli {
 

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "comm/control/channel.h"
+#include "comm/control/link/channel.h"
 
 namespace troupe::cli {
 

@@ -8,7 +8,7 @@
 #include "comm/collectives/communicator.h"
 #include "configs/run_config.h"
 #include "data/batch_order.h"
-#include "workers/trainer.h"
+#include "workers/step/trainer.h"
 
 namespace troupe::cli {
 

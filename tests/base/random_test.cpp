@@ -15,8 +15,8 @@ TEST(Random, IsAPureFunctionOfItsKey) {
 
 TEST(Random, DiffersBySeedPurposeStreamAndIndex) {
   const std::set<std::uint64_t> values{
-      Random(7, RandomPurpose::kTest, 3).bits(41),  Random(8, RandomPurpose::kTest, 3).bits(41),
-      Random(7, RandomPurpose::kInit, 3).bits(41),  Random(7, RandomPurpose::kTest, 4).bits(41),
+      Random(7, RandomPurpose::kTest, 3).bits(41), Random(8, RandomPurpose::kTest, 3).bits(41),
+      Random(7, RandomPurpose::kInit, 3).bits(41), Random(7, RandomPurpose::kTest, 4).bits(41),
       Random(7, RandomPurpose::kTest, 3).bits(42),
   };
   EXPECT_EQ(values.size(), 5U);

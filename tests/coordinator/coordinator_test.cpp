@@ -11,10 +11,10 @@
 #include <thread>
 
 #include "base/error.h"
-#include "comm/control/contact.h"
-#include "comm/control/tcp_client.h"
-#include "coordinator/child_process.h"
-#include "simulated_cluster.h"
+#include "comm/control/link/contact.h"
+#include "comm/control/tcp/tcp_client.h"
+#include "coordinator/job/child_process.h"
+#include "tests/coordinator/run/simulated_cluster.h"
 #include "workers/agent/worker_agent.h"
 
 namespace troupe::coordinator {

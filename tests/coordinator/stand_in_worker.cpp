@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "base/error.h"
-#include "comm/control/contact.h"
-#include "comm/control/run_files.h"
-#include "comm/control/tcp_client.h"
+#include "comm/control/link/contact.h"
+#include "comm/control/link/run_files.h"
+#include "comm/control/tcp/tcp_client.h"
 #include "workers/agent/worker_agent.h"
 
 namespace troupe {

@@ -10,7 +10,7 @@
 #include "layout/placement_plan.h"
 #include "tests/end_to_end/configuration_table.h"
 #include "tests/end_to_end/inproc_training.h"
-#include "workers/trainer.h"
+#include "workers/step/trainer.h"
 
 namespace troupe::test {
 namespace {

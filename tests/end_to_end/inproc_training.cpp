@@ -10,8 +10,8 @@
 #include "comm/collectives/inproc/inproc_communicator.h"
 #include "data/batch_order.h"
 #include "tensor/parallel.h"
-#include "workers/storage_thread.h"
-#include "workers/trainer.h"
+#include "workers/checkpoint/storage_thread.h"
+#include "workers/step/trainer.h"
 
 namespace troupe::test {
 namespace {

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "data/token_dataset.h"
-#include "workers/routing_tapes.h"
-#include "workers/trainer.h"
+#include "workers/routing/routing_tapes.h"
+#include "workers/step/trainer.h"
 
 namespace troupe::test {
 

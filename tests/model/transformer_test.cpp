@@ -145,8 +145,8 @@ TEST_F(TransformerTest, RefusesWhatDoesNotFit) {
 TEST_F(TransformerTest, CountsPhasesAndOps) {
   forward_backward(reference::as_input(batch_));
   const PhaseSeconds seconds = profile_.seconds();
-  for (const Phase phase : {Phase::kForward, Phase::kRouter, Phase::kDispatch, Phase::kExpert, Phase::kCombine,
-                            Phase::kBackward}) {
+  for (const Phase phase : {Phase::kForward, Phase::kRouter, Phase::kDispatch, Phase::kExpert,
+                            Phase::kCombine, Phase::kBackward}) {
     EXPECT_GT(seconds[static_cast<std::size_t>(phase)], 0.0);
   }
   EXPECT_GT(profile_.work(Phase::kExpert, OpKind::kGemm).flop, 0.0);

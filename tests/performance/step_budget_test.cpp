@@ -11,7 +11,7 @@
 #include "tests/end_to_end/inproc_training.h"
 #include "tests/experts/dispatch/counting_communicator.h"
 #include "tests/performance/allocation_counter.h"
-#include "workers/trainer.h"
+#include "workers/step/trainer.h"
 
 namespace troupe::test {
 namespace {

@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "comm/control/run_files.h"
+#include "comm/control/link/run_files.h"
 
 namespace troupe::workers {
 namespace {

@@ -9,9 +9,9 @@
 
 #include "actors/asio_runtime.h"
 #include "base/clock.h"
-#include "comm/control/client.h"
-#include "comm/control/messages.h"
-#include "workers/run_control.h"
+#include "comm/control/link/client.h"
+#include "comm/control/messages/messages.h"
+#include "workers/agent/run_control.h"
 
 namespace troupe::workers {
 

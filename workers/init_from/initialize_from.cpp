@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "model/parameters.h"
-#include "workers/checkpoint.h"
+#include "workers/checkpoint/checkpoint.h"
 
 namespace troupe::workers {
 namespace {

@@ -1,9 +1,9 @@
 #pragma once
 #include "storage/checkpoint_reader.h"
 #include "workers/init_from/weight_origins.h"
-#include "workers/partition.h"
+#include "workers/step/partition.h"
+#include "workers/step/training_state.h"
 #include "workers/training_options.h"
-#include "workers/training_state.h"
 
 namespace troupe::workers {
 

@@ -15,6 +15,7 @@ void cross_entropy_forward(const Execution& execution, ConstTensorView logits, C
 
 /// The same, and replaces logits by the gradient of  scale * sum over rows of (nll + z_loss * log_z²).
 void cross_entropy_forward_backward(const Execution& execution, TensorView logits, ConstTensorView targets,
-                                    float scale, float z_loss, std::span<double> nll, std::span<double> log_z);
+                                    float scale, float z_loss, std::span<double> nll,
+                                    std::span<double> log_z);
 
 }  // namespace troupe::ops

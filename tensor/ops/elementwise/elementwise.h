@@ -10,7 +10,8 @@ namespace troupe::ops {
 void add(const Execution& execution, std::span<const float> x, std::span<float> y);
 
 /// out = a + b; out may be a or b.
-void sum(const Execution& execution, std::span<const float> a, std::span<const float> b, std::span<float> out);
+void sum(const Execution& execution, std::span<const float> a, std::span<const float> b,
+         std::span<float> out);
 
 /// y = 0.
 void zero(const Execution& execution, std::span<float> y);
@@ -26,21 +27,23 @@ void gather_rows(const Execution& execution, ConstTensorView x, ConstTensorView 
 ///   out[t] = ((w[t,0]*y[slot(t,0)] + w[t,1]*y[slot(t,1)]) + …) + base[t]
 ///   y: [routed, hidden]; slots: [tokens, top_k] i32 row of y, -1 = dropped (adds nothing);
 ///   weights: [tokens, top_k]; base: [tokens, hidden], may be an empty view or `out`; out: [tokens, hidden]
-void combine_rows(const Execution& execution, ConstTensorView y, ConstTensorView slots, ConstTensorView weights,
-                  ConstTensorView base, TensorView out);
+void combine_rows(const Execution& execution, ConstTensorView y, ConstTensorView slots,
+                  ConstTensorView weights, ConstTensorView base, TensorView out);
 
 /// Its gradient: dy[slot(t,j)] = w[t,j] * dout[t];  dweights[t,j] = <dout[t], y[slot(t,j)]> in a fixed
 /// order of summation. dy: [routed, hidden]; dweights: [tokens, top_k]
-void combine_rows_backward(const Execution& execution, ConstTensorView dout, ConstTensorView y, ConstTensorView slots,
-                           ConstTensorView weights, TensorView dy, TensorView dweights);
+void combine_rows_backward(const Execution& execution, ConstTensorView dout, ConstTensorView y,
+                           ConstTensorView slots, ConstTensorView weights, TensorView dy,
+                           TensorView dweights);
 
 /// out[t,j] += <a[t], y[slot(t,j)]> in a fixed order of summation, where the slot is not -1.
 ///   a: [tokens, hidden]; y: [routed, hidden]; out: [tokens, slots]
-void add_slot_products(const Execution& execution, ConstTensorView a, ConstTensorView y, ConstTensorView slots,
-                       TensorView out);
+void add_slot_products(const Execution& execution, ConstTensorView a, ConstTensorView y,
+                       ConstTensorView slots, TensorView out);
 
 /// dx[t] += (dgathered[slot(t,0)] + dgathered[slot(t,1)]) + … : the gradient of gathering a token once
 /// per slot; slots added in order.
-void scatter_slots_add(const Execution& execution, ConstTensorView dgathered, ConstTensorView slots, TensorView dx);
+void scatter_slots_add(const Execution& execution, ConstTensorView dgathered, ConstTensorView slots,
+                       TensorView dx);
 
 }  // namespace troupe::ops

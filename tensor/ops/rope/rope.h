@@ -13,8 +13,12 @@ class RopeTable {
   RopeTable(std::int64_t positions, std::int64_t rotary, double theta);
   [[nodiscard]] std::int64_t rotary() const { return rotary_; }
   [[nodiscard]] std::int64_t positions() const { return cosine_.shape()[0]; }
-  [[nodiscard]] const float* cosine(std::int64_t position) const { return cosine_.f32() + position * (rotary_ / 2); }
-  [[nodiscard]] const float* sine(std::int64_t position) const { return sine_.f32() + position * (rotary_ / 2); }
+  [[nodiscard]] const float* cosine(std::int64_t position) const {
+    return cosine_.f32() + position * (rotary_ / 2);
+  }
+  [[nodiscard]] const float* sine(std::int64_t position) const {
+    return sine_.f32() + position * (rotary_ / 2);
+  }
 
  private:
   std::int64_t rotary_;
@@ -28,7 +32,7 @@ enum class RopeDirection : bool { kForward, kBackward };
 /// channel i of the first half is paired with channel i of the second half of the rotated part.
 ///   x: [tokens, heads * head_dim], rows may be strided; positions: [tokens] i32
 /// Backward rotates by the negative angle.
-void rope(const Execution& execution, const RopeTable& table, ConstTensorView positions, std::int64_t head_dim,
-          RopeDirection direction, TensorView x);
+void rope(const Execution& execution, const RopeTable& table, ConstTensorView positions,
+          std::int64_t head_dim, RopeDirection direction, TensorView x);
 
 }  // namespace troupe::ops

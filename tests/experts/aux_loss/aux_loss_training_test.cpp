@@ -11,7 +11,7 @@
 #include "data/batch_order.h"
 #include "tests/end_to_end/inproc_training.h"
 #include "workers/evaluator.h"
-#include "workers/trainer.h"
+#include "workers/step/trainer.h"
 
 namespace troupe::test {
 namespace {

@@ -1,0 +1,171 @@
+#include "coordinator/job/child_process.h"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "base/error.h"
+
+namespace troupe::coordinator {
+namespace {
+
+/// Strings and the null-terminated array of pointers to them that exec wants.
+class StringArray {
+ public:
+  explicit StringArray(std::vector<std::string> strings) : strings_(std::move(strings)) {
+    for (std::string& text : strings_) pointers_.push_back(text.data());
+    pointers_.push_back(nullptr);
+  }
+  [[nodiscard]] char** data() { return pointers_.data(); }
+
+ private:
+  std::vector<std::string> strings_;
+  std::vector<char*> pointers_;
+};
+
+std::vector<std::string> environment_with(const std::map<std::string, std::string>& added) {
+  std::vector<std::string> result;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string text = *entry;
+    if (!added.contains(text.substr(0, text.find('=')))) result.push_back(text);
+  }
+  for (const auto& [name, value] : added) result.push_back(name + "=" + value);
+  return result;
+}
+
+/// Everything the child needs, made before the fork: after it only async-signal-safe calls are allowed.
+struct ChildSetup {
+  StringArray arguments;
+  StringArray environment;
+  int death_signal;
+  int input;
+  int output;
+  int failure;  // write end of the pipe that carries errno when exec fails
+  pid_t parent;
+};
+
+[[noreturn]] void fail_child(int failure) {
+  const int number = errno;
+  // Without a reader there is nobody to tell: the exit code still does.
+  [[maybe_unused]] const ssize_t written = ::write(failure, &number, sizeof number);
+  ::_exit(127);
+}
+
+void restore_signals() {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE, SIGCHLD})
+    ::signal(signal, SIG_DFL);
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+[[noreturn]] void run_child(ChildSetup& setup) {
+  if (::setpgid(0, 0) != 0 || ::prctl(PR_SET_PDEATHSIG, setup.death_signal) != 0) fail_child(setup.failure);
+  if (::getppid() != setup.parent) ::_exit(127);  // it died before the line above
+  restore_signals();
+  const bool redirected = ::dup2(setup.input, STDIN_FILENO) >= 0 &&
+                          ::dup2(setup.output, STDOUT_FILENO) >= 0 &&
+                          ::dup2(setup.output, STDERR_FILENO) >= 0;
+  if (redirected) ::execvpe(setup.arguments.data()[0], setup.arguments.data(), setup.environment.data());
+  fail_child(setup.failure);
+}
+
+/// fork() with every signal blocked, so that no handler of ours runs in the child.
+template <class Child>
+pid_t fork_quietly(Child child) {
+  sigset_t all;
+  sigset_t before;
+  ::sigfillset(&all);
+  if (::pthread_sigmask(SIG_SETMASK, &all, &before) != 0)
+    throw Error(ErrorCode::kInternal, "pthread_sigmask failed");
+  const pid_t process_id = ::fork();
+  if (process_id == 0) child();
+  const int fork_errno = errno;
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  errno = fork_errno;
+  if (process_id < 0) throw io_error("cannot fork the worker job");
+  return process_id;
+}
+
+/// Blocks until the child executed its program or failed to; in that case reaps it and throws.
+void check_executed(pid_t process_id, const FileDescriptor& failure, const std::string& program) {
+  int number = 0;
+  ssize_t got = 0;
+  do {
+    got = ::read(failure.get(), &number, sizeof number);
+  } while (got < 0 && errno == EINTR);
+  if (got == 0) return;
+  ::waitpid(process_id, nullptr, 0);
+  errno = number;
+  throw io_error("cannot execute " + program);
+}
+
+std::optional<pid_t> parent_of(const std::filesystem::path& process) {
+  // "<pid> (<name>) <state> <parent> …": the name may hold anything, so begin after its last parenthesis.
+  // The process may end at any time; then it is nobody's child.
+  std::array<char, 512> bytes{};
+  const int fd = ::open((process / "stat").c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return std::nullopt;
+  const FileDescriptor file(fd);
+  const ssize_t got = ::read(file.get(), bytes.data(), bytes.size());
+  if (got <= 0) return std::nullopt;
+  const std::string_view text(bytes.data(), static_cast<std::size_t>(got));
+  const std::size_t name_end = text.rfind(')');
+  if (name_end == std::string_view::npos || name_end + 4 >= text.size()) return std::nullopt;
+  pid_t parent = 0;
+  std::from_chars(text.data() + name_end + 4, text.data() + text.size(), parent);
+  return parent;
+}
+
+}  // namespace
+
+pid_t start_child(const JobCommand& command, const FileDescriptor& output) {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw io_error("cannot make a pipe for the worker job");
+  const FileDescriptor read_end(ends[0]);
+  FileDescriptor write_end(ends[1]);
+  const FileDescriptor input = FileDescriptor::open("/dev/null", O_RDONLY);
+  ChildSetup setup{StringArray(command.arguments),
+                   StringArray(environment_with(command.environment)),
+                   command.death_signal,
+                   input.get(),
+                   output.get(),
+                   write_end.get(),
+                   ::getpid()};
+  const pid_t process_id = fork_quietly([&] { run_child(setup); });
+  write_end.close();
+  check_executed(process_id, read_end, command.arguments.front());
+  return process_id;
+}
+
+void execute(const JobCommand& command) {
+  StringArray arguments(command.arguments);
+  StringArray environment(environment_with(command.environment));
+  ::execvpe(arguments.data()[0], arguments.data(), environment.data());
+  throw io_error("cannot execute " + command.arguments.front());
+}
+
+std::vector<pid_t> children_of_this_process() {
+  std::vector<pid_t> children;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
+    const std::string name = entry.path().filename().string();
+    pid_t process_id = 0;
+    const auto [stop, failure] = std::from_chars(name.data(), name.data() + name.size(), process_id);
+    if (failure != std::errc{} || stop != name.data() + name.size()) continue;
+    if (parent_of(entry.path()) == ::getpid()) children.push_back(process_id);
+  }
+  if (error) throw Error(ErrorCode::kIo, "cannot list /proc: {}", error.message());
+  return children;
+}
+
+}  // namespace troupe::coordinator

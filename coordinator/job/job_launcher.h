@@ -1,0 +1,57 @@
+#pragma once
+#include <sys/types.h>
+
+#include <chrono>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "coordinator/job/job_command.h"
+
+namespace troupe::coordinator {
+
+/// How the job's first process (mpirun, or the worker itself) ended.
+struct JobStatus {
+  int exit_code = 0;  // when signal == 0
+  int signal = 0;     // otherwise
+  [[nodiscard]] bool succeeded() const { return exit_code == 0 && signal == 0; }
+  /// "exited with code 3", "was ended by signal 9 (Killed)".
+  [[nodiscard]] std::string text() const;
+  bool operator==(const JobStatus&) const = default;
+};
+
+/// The worker job: a child process in its own process group, its output in a log file, reading nothing.
+/// It cannot outlive this process: the kernel signals it when the thread that started it ends, so start it
+/// from the main thread. This process becomes the reaper of its descendants, hence knows when all are gone.
+/// Not thread-safe; nothing here blocks except end(). The process must have no other children.
+class JobLauncher {
+ public:
+  /// Starts the job. Throws kIo when the program cannot be executed or the log file not be written.
+  JobLauncher(const JobCommand& command, std::filesystem::path log_file);
+  /// Ends what is left, without grace.
+  ~JobLauncher();
+  JobLauncher(const JobLauncher&) = delete;
+  JobLauncher& operator=(const JobLauncher&) = delete;
+
+  [[nodiscard]] pid_t process_id() const { return process_id_; }
+  /// The status once the first process ended; never blocks.
+  [[nodiscard]] const std::optional<JobStatus>& poll();
+  /// Ends the job: SIGTERM to the group, SIGKILL to every process left after `grace`; returns when all are
+  /// gone. A process that even SIGKILL does not end (stuck in the kernel) is logged after a few seconds.
+  void end(std::chrono::milliseconds grace);
+
+  /// Last lines that the job printed, at most `lines`; for people.
+  [[nodiscard]] std::string log_tail(std::size_t lines) const;
+  [[nodiscard]] const std::filesystem::path& log_file() const { return log_file_; }
+
+ private:
+  /// Reaps; true while a process of the job is left.
+  bool any_left();
+
+  std::filesystem::path log_file_;
+  pid_t process_id_ = -1;
+  std::optional<JobStatus> status_;
+};
+
+}  // namespace troupe::coordinator

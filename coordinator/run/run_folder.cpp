@@ -1,0 +1,132 @@
+#include "coordinator/run/run_folder.h"
+
+#include <fcntl.h>
+#include <openssl/rand.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <utility>
+
+#include "base/error.h"
+#include "comm/control/link/run_files.h"
+#include "coordinator/run/metrics_cut.h"
+
+namespace troupe::coordinator {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kSmallFileBytes = 256;
+
+std::string random_hex() {
+  std::array<unsigned char, 16> bytes{};
+  if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1) {
+    throw Error(ErrorCode::kInternal, "the system has no random numbers for the run folder's nonce");
+  }
+  std::string text;
+  for (const unsigned char byte : bytes) text += fmt::format("{:02x}", byte);
+  return text;
+}
+
+void create_folders(const fs::path& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) throw Error(ErrorCode::kIo, "cannot make the folder {}: {}", path.string(), error.message());
+}
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) != 0) return "unknown";
+  return name.data();
+}
+
+FileDescriptor lock_folder(const fs::path& path) {
+  const fs::path file = path / "lock";
+  FileDescriptor lock = FileDescriptor::open(file, O_RDWR | O_CREAT);
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) throw io_error("cannot lock " + file.string());
+    const std::string holder = read_file(file, kSmallFileBytes);
+    throw Error(ErrorCode::kIo,
+                "the run folder {} is in use by {}: wait until it ends, or choose another --run-dir",
+                path.string(), holder.empty() ? "another process" : holder);
+  }
+  const std::string holder = fmt::format("process {} on {}", ::getpid(), host_name());
+  if (::ftruncate(lock.get(), 0) != 0) throw io_error("cannot write " + file.string());
+  write_all(lock, std::as_bytes(std::span(holder)), file);
+  return lock;
+}
+
+/// n of "<name>-<n>", or 0.
+std::int64_t number_of(const std::string& entry, const std::string& name) {
+  if (!entry.starts_with(name + "-")) return 0;
+  const char* begin = entry.data() + name.size() + 1;
+  const char* end = entry.data() + entry.size();
+  std::int64_t number = 0;
+  const auto [stop, error] = std::from_chars(begin, end, number);
+  return error == std::errc{} && stop == end ? number : 0;
+}
+
+std::int64_t highest_number(const fs::path& parent, const std::string& name) {
+  std::int64_t highest = 0;
+  std::error_code error;
+  const fs::directory_iterator entries(parent, error);
+  if (error) throw Error(ErrorCode::kIo, "cannot list the folder {}: {}", parent.string(), error.message());
+  for (const auto& entry : entries) {
+    highest = std::max(highest, number_of(entry.path().filename().string(), name));
+  }
+  return highest;
+}
+
+comm::Epoch read_epoch(const fs::path& file) {
+  if (!fs::exists(file)) return 0;
+  const std::string text = read_file(file, kSmallFileBytes);
+  comm::Epoch epoch = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), epoch);
+  if (error != std::errc{} || epoch < 0 || (stop != text.data() + text.size() && *stop != '\n')) {
+    throw Error(ErrorCode::kCorrupt,
+                "{} should hold the run's epoch, a number; remove the file to begin at 1", file.string());
+  }
+  return epoch;
+}
+
+}  // namespace
+
+RunFolder RunFolder::create_numbered(const fs::path& parent, const std::string& name) {
+  create_folders(parent);
+  for (std::int64_t number = highest_number(parent, name) + 1;; ++number) {
+    const fs::path path = parent / fmt::format("{}-{}", name, number);
+    if (::mkdir(path.c_str(), 0755) == 0) return open(path);
+    if (errno != EEXIST) throw io_error("cannot make the run folder " + path.string());
+  }
+}
+
+RunFolder RunFolder::open(const fs::path& path) {
+  create_folders(path);
+  const fs::path absolute = fs::canonical(path);
+  return RunFolder(absolute, lock_folder(absolute));
+}
+
+RunFolder::RunFolder(fs::path path, FileDescriptor lock)
+    : path_(std::move(path)), lock_(std::move(lock)), nonce_(random_hex()) {
+  create_folders(checkpoints());
+  create_folders(logs());
+  write_file_atomically(path_ / comm::kNonceFile, nonce_);
+}
+
+comm::Epoch RunFolder::raise_epoch() {
+  const fs::path file = path_ / "epoch";
+  const comm::Epoch epoch = read_epoch(file) + 1;
+  write_file_atomically(file, fmt::format("{}\n", epoch));
+  return epoch;
+}
+
+void RunFolder::write_config(std::string_view yaml) { write_file_atomically(config_file(), yaml); }
+
+void RunFolder::cut_metrics(std::int64_t step) { cut_metrics_file(metrics_file(), step); }
+
+}  // namespace troupe::coordinator

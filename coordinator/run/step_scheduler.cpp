@@ -1,0 +1,39 @@
+#include "coordinator/run/step_scheduler.h"
+
+#include <algorithm>
+
+namespace troupe::coordinator {
+namespace {
+
+bool is_multiple(std::int64_t step, std::int64_t every) { return every > 0 && step > 0 && step % every == 0; }
+
+}  // namespace
+
+comm::StepPlan StepScheduler::plan(std::int64_t version, std::int64_t first_step) const {
+  comm::StepPlan plan;
+  plan.version = version;
+  plan.first_step = first_step;
+  plan.last_step = std::min(first_step + kPlanSteps, options_.run.steps);
+  for (std::int64_t step = plan.first_step; step <= plan.last_step; ++step) add_events(plan, step);
+  const auto stop_after = options_.run.stop_after;
+  if (stop_after && *stop_after < options_.run.steps) plan.stop_after = *stop_after;
+  return plan;
+}
+
+void StepScheduler::add_events(comm::StepPlan& plan, std::int64_t step) const {
+  const bool is_last = step == options_.run.steps;
+  if (step == 0 || is_last) {
+    plan.evaluate_fully.push_back(step);
+  } else if (is_multiple(step, options_.evaluation.every)) {
+    plan.evaluate.push_back(step);
+  }
+  const bool samples = options_.sampling.every > 0;
+  if (samples && (is_last || is_multiple(step, options_.sampling.every))) plan.sample.push_back(step);
+  if (is_last || is_multiple(step, options_.checkpoint.every)) plan.save.push_back(step);
+}
+
+bool StepScheduler::renewal_due(const comm::StepPlan& plan, std::int64_t step) const {
+  return plan.last_step < options_.run.steps && plan.last_step - step <= kRenewalSteps;
+}
+
+}  // namespace troupe::coordinator

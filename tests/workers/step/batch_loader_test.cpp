@@ -1,0 +1,47 @@
+#include "workers/step/batch_loader.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "tests/data/token_files.h"
+#include "tests/storage/scratch_folder.h"
+
+namespace troupe::workers {
+namespace {
+
+/// Windows as they lie in the stream, again and again; remembers which sequences were asked for.
+class RecordingOrder final : public data::SequenceOrder {
+ public:
+  explicit RecordingOrder(std::int64_t windows) : windows_(windows) {}
+  [[nodiscard]] std::int64_t window(std::int64_t number) const override {
+    asked.push_back(number);
+    return number % windows_;
+  }
+
+  mutable std::vector<std::int64_t> asked;
+
+ private:
+  std::int64_t windows_;
+};
+
+TEST(BatchLoader, LoadsAMicrobatchAndReadsAheadItsPlaceInTheNextBatch) {
+  constexpr std::int64_t kLength = 4;
+  const storage::ScratchFolder folder;
+  const data::TestStream stream = data::make_stream({{0, 101}}, 1, 1000);
+  const data::TokenDataset dataset = data::make_dataset(folder / "train.h5", stream);
+  const RecordingOrder order(data::window_count(dataset, kLength));
+  BatchLoader loader(dataset, order, kLength, /*document_mask=*/false,
+                     {.turns = 3, .grad_lanes = 2, .expert_lanes = 1, .micro_batch = 2});
+  const model::MicrobatchInput input = loader.load(14);
+  EXPECT_EQ(order.asked, (std::vector<std::int64_t>{14, 15, 26, 27}));
+  EXPECT_EQ(input.first_token, 14 * kLength);
+  for (std::int64_t i = 0; i < 2 * kLength; ++i) {
+    const auto place = static_cast<std::size_t>(14 * kLength + i);
+    EXPECT_EQ(input.tokens.i32()[i], stream.tokens[place]);
+    EXPECT_EQ(input.targets.i32()[i], stream.tokens[place + 1]);
+  }
+}
+
+}  // namespace
+}  // namespace troupe::workers

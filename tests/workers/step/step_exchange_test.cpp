@@ -1,0 +1,68 @@
+#include "workers/step/step_exchange.h"
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <thread>
+
+#include "comm/collectives/inproc/inproc_communicator.h"
+
+namespace troupe::workers {
+namespace {
+
+// Runs body(exchange, rank) on `workers` ranks, reduces, and returns rank 0's exchange.
+template <class Body>
+StepExchange exchange_on(int workers, std::int64_t counts, std::int64_t values, const Body& body) {
+  StepExchange result(counts, values, workers);
+  auto group = comm::make_inproc_group(workers);
+  std::vector<std::jthread> threads;
+  for (auto& communicator : group) {
+    threads.emplace_back([&, world = std::move(communicator)] {
+      StepExchange mine(counts, values, workers);
+      body(mine, world->rank());
+      mine.reduce(*world);
+      if (world->rank() == 0) result = mine;
+    });
+  }
+  threads.clear();
+  return result;
+}
+
+TEST(StepExchange, CountsAreSummed) {
+  auto exchange = exchange_on(3, 2, 0, [](StepExchange& mine, int rank) { mine.counts()[1] += rank + 1; });
+  EXPECT_EQ(exchange.counts()[0], 0);
+  EXPECT_EQ(exchange.counts()[1], 6);
+}
+
+TEST(StepExchange, ValuesKeepEveryBit) {
+  const std::vector<double> values{0.1, -0.0, 5e-324, -1e300, std::nan("")};
+  const auto exchange = exchange_on(5, 1, std::ssize(values), [&](StepExchange& mine, int rank) {
+    mine.set_value(rank, values[static_cast<std::size_t>(rank)]);
+  });
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    EXPECT_EQ(std::bit_cast<std::uint64_t>(exchange.value(static_cast<std::int64_t>(i))),
+              std::bit_cast<std::uint64_t>(values[i]));
+  }
+}
+
+TEST(StepExchange, ControlWordsAreTheMaximumFieldByField) {
+  const auto exchange = exchange_on(3, 1, 1, [](StepExchange& mine, int rank) {
+    mine.set_control(rank, {.stop = rank == 1 ? 1 : 0, .save = 0, .plan_version = 7 - rank});
+  });
+  EXPECT_EQ(exchange.control(), (ControlWord{.stop = 1, .save = 0, .plan_version = 7}));
+}
+
+TEST(StepExchange, ClearForgetsTheStepBefore) {
+  StepExchange exchange(1, 1, 1);
+  exchange.counts()[0] = 5;
+  exchange.set_value(0, 2.0);
+  exchange.set_control(0, {.stop = 1});
+  exchange.clear();
+  EXPECT_EQ(exchange.counts()[0], 0);
+  EXPECT_EQ(exchange.value(0), 0.0);
+  EXPECT_EQ(exchange.control(), ControlWord{});
+}
+
+}  // namespace
+}  // namespace troupe::workers

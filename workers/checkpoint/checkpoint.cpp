@@ -1,0 +1,144 @@
+#include "workers/checkpoint/checkpoint.h"
+
+#include <array>
+
+#include "model/parameters.h"
+
+namespace troupe::workers {
+namespace {
+
+constexpr const char* kCounters = "training/counters";
+constexpr std::size_t kCounterFields = 4;
+
+std::string first_moment(const std::string& name) { return "optimizer/first_moment/" + name; }
+std::string second_moment(const std::string& name) { return "optimizer/second_moment/" + name; }
+
+// Rows of one value per expert; the first is the bias.
+Shape balancer_shape(const experts::Balancer& balancer) {
+  const std::int64_t experts = std::ssize(balancer.bias());
+  return {std::ssize(balancer.state()) / experts, experts};
+}
+
+std::span<float> part(std::span<float> values, std::int64_t begin, std::int64_t length) {
+  return values.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(length));
+}
+
+void add_owned(const ParameterTable& table, Partition::Slice slice, std::span<float> values,
+               optimizer::ShardedAdamW& adamw, std::vector<storage::TensorShard>& shards) {
+  for_each_stretch(
+      table, slice,
+      [&](const ParameterSpec& spec, std::int64_t element, std::int64_t at, std::int64_t length) {
+        const Shape shape = spec.global_shape();
+        const auto add = [&](const std::string& name, std::span<float> data, std::int64_t begin) {
+          shards.emplace_back(name, shape, element, std::span<const float>(part(data, begin, length)));
+        };
+        add(spec.name, values, at);
+        add(first_moment(spec.name), adamw.first_moment(), at - slice.begin);
+        add(second_moment(spec.name), adamw.second_moment(), at - slice.begin);
+      });
+}
+
+void require_shape(const storage::CheckpointReader& reader, const std::string& name, const Shape& expected) {
+  const Shape& stored = reader.tensor(name).shape;
+  if (stored == expected) return;
+  throw Error(ErrorCode::kConfig,
+              "{}: {} is {}, but the configuration asks for {}: it is a checkpoint of another model",
+              reader.folder().string(), name, stored.to_string(), expected.to_string());
+}
+
+void read_values(storage::CheckpointReader& reader, const ParameterTable& table, std::span<float> values) {
+  const Partition::Slice all{0, table.buffer_elements()};
+  for_each_stretch(
+      table, all, [&](const ParameterSpec& spec, std::int64_t element, std::int64_t at, std::int64_t length) {
+        require_shape(reader, spec.name, spec.global_shape());
+        reader.read(spec.name, element, part(values, at, length));
+      });
+}
+
+void read_moments(storage::CheckpointReader& reader, const ParameterTable& table, Partition::Slice slice,
+                  optimizer::ShardedAdamW& adamw) {
+  for_each_stretch(
+      table, slice,
+      [&](const ParameterSpec& spec, std::int64_t element, std::int64_t at, std::int64_t length) {
+        reader.read(first_moment(spec.name), element, part(adamw.first_moment(), at - slice.begin, length));
+        reader.read(second_moment(spec.name), element, part(adamw.second_moment(), at - slice.begin, length));
+      });
+}
+
+Shape counts_shape(const layout::LoadCounts& counts) { return {counts.layers(), counts.columns()}; }
+
+void read_counts(storage::CheckpointReader& reader, const char* name, layout::LoadCounts& counts) {
+  require_shape(reader, name, counts_shape(counts));
+  reader.read(name, 0, counts.all());
+}
+
+}  // namespace
+
+std::string balancer_name(const model::ModelOptions& options, std::size_t moe_layer) {
+  const std::int64_t layer = model::layer_of_moe(options, static_cast<std::int64_t>(moe_layer));
+  return model::layer_prefix(layer, options.layers) + "router/balancer";
+}
+
+void with_shards(const TrainingOptions& options, const Partition& partition, TrainingState& state,
+                 const std::function<void(std::span<const storage::TensorShard>)>& body) {
+  std::vector<storage::TensorShard> shards;
+  add_owned(partition.dense, partition.dense_slice(), state.dense_values, state.dense_adamw, shards);
+  add_owned(partition.experts, partition.expert_slice(), state.expert_values, state.expert_adamw, shards);
+
+  const TrainingCounters& c = state.counters;
+  const std::array<std::int64_t, kCounterFields> counters{c.step, c.updates, c.next_sequence, c.tokens};
+  if (partition.worker == 0) {
+    shards.emplace_back(kCounters, Shape{kCounterFields}, 0, std::span<const std::int64_t>(counters));
+    for (std::size_t layer = 0; layer < state.balancers.size(); ++layer) {
+      const experts::Balancer& balancer = *state.balancers[layer];
+      shards.emplace_back(balancer_name(options.model, layer), balancer_shape(balancer), 0, balancer.state());
+    }
+    if (!state.balancers.empty()) {
+      const auto add = [&](const char* name, const layout::LoadCounts& counts) {
+        shards.emplace_back(name, counts_shape(counts), 0, counts.all());
+      };
+      add(kPreviousCounts, state.previous_counts);
+      add(kPreviousUnbiasedCounts, state.previous_unbiased_counts);
+    }
+  }
+  body(shards);
+}
+
+storage::ShardDescription save_shards(const std::filesystem::path& folder, const TrainingOptions& options,
+                                      const Partition& partition, TrainingState& state) {
+  storage::ShardDescription description;
+  with_shards(options, partition, state, [&](std::span<const storage::TensorShard> shards) {
+    description = storage::write_shard_file(folder, partition.worker, shards);
+  });
+  return description;
+}
+
+void load_state(storage::CheckpointReader& reader, const TrainingOptions& options, const Partition& partition,
+                TrainingState& state) {
+  read_values(reader, partition.dense, state.dense_values);
+  read_values(reader, partition.experts, state.expert_values);
+  read_moments(reader, partition.dense, partition.dense_slice(), state.dense_adamw);
+  read_moments(reader, partition.experts, partition.expert_slice(), state.expert_adamw);
+
+  std::array<std::int64_t, kCounterFields> counters{};
+  require_shape(reader, kCounters, Shape{kCounterFields});
+  reader.read(kCounters, 0, std::span<std::int64_t>(counters));
+  state.counters = {
+      .step = counters[0], .updates = counters[1], .next_sequence = counters[2], .tokens = counters[3]};
+
+  for (std::size_t layer = 0; layer < state.balancers.size(); ++layer) {
+    experts::Balancer& balancer = *state.balancers[layer];
+    std::vector<float> values(balancer.state().size());
+    const std::string name = balancer_name(options.model, layer);
+    require_shape(reader, name, balancer_shape(balancer));
+    reader.read(name, 0, std::span<float>(values));
+    balancer.restore(values);
+  }
+  if (!state.balancers.empty()) {
+    read_counts(reader, kPreviousCounts, state.previous_counts);
+    read_counts(reader, kPreviousUnbiasedCounts, state.previous_unbiased_counts);
+  }
+  state.refresh_bias();
+}
+
+}  // namespace troupe::workers

@@ -1,0 +1,41 @@
+#pragma once
+#include <filesystem>
+#include <functional>
+#include <span>
+
+#include "storage/checkpoint_reader.h"
+#include "storage/shard.h"
+#include "workers/step/partition.h"
+#include "workers/step/training_state.h"
+
+namespace troupe::workers {
+
+/// Names of a checkpoint's tensors: a parameter's value has the parameter's name, its moments are
+///   optimizer/first_moment/<name>, optimizer/second_moment/<name>
+/// and what all workers hold alike is
+///   layers/LL/router/balancer           [rows, experts]: the bias; of pid also integral, last error
+///   balancer/previous_counts            [moe layers, experts] int64, of the last global batch
+///   balancer/previous_unbiased_counts   the same, by selection without bias
+///   training/counters                   step, updates, next sequence, tokens
+
+inline constexpr const char* kPreviousCounts = "balancer/previous_counts";
+inline constexpr const char* kPreviousUnbiasedCounts = "balancer/previous_unbiased_counts";
+/// Of layer number `moe_layer` among those with experts.
+[[nodiscard]] std::string balancer_name(const model::ModelOptions& options, std::size_t moe_layer);
+
+/// Calls `body` with what this worker saves: the slices it owns, and on worker 0 what all hold alike.
+/// The shards' data are the state itself, and gone after the call.
+void with_shards(const TrainingOptions& options, const Partition& partition, TrainingState& state,
+                 const std::function<void(std::span<const storage::TensorShard>)>& body);
+
+/// Writes them into this worker's file. On the storage thread.
+[[nodiscard]] storage::ShardDescription save_shards(const std::filesystem::path& folder,
+                                                    const TrainingOptions& options,
+                                                    const Partition& partition, TrainingState& state);
+
+/// Reads a state that any layout wrote. Throws kConfig, naming the tensor and both shapes, when
+/// the checkpoint is of another model. On the storage thread.
+void load_state(storage::CheckpointReader& reader, const TrainingOptions& options, const Partition& partition,
+                TrainingState& state);
+
+}  // namespace troupe::workers

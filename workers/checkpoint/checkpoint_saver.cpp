@@ -1,0 +1,76 @@
+#include "workers/checkpoint/checkpoint_saver.h"
+
+#include <string>
+#include <utility>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "storage/checkpoint_store.h"
+#include "workers/checkpoint/checkpoint.h"
+
+namespace troupe::workers {
+
+CheckpointSaver::CheckpointSaver(std::filesystem::path checkpoints, comm::Epoch epoch,
+                                 StorageThread& storage_thread, RunControl& control)
+    : checkpoints_(std::move(checkpoints)),
+      epoch_(epoch),
+      storage_thread_(storage_thread),
+      control_(control) {}
+
+CheckpointSaver::~CheckpointSaver() {
+  if (reported_.valid()) reported_.wait();  // it reads our copy
+}
+
+void CheckpointSaver::prepare(const TrainingOptions& options, const Partition& partition,
+                              TrainingState& state) {
+  copy(options, partition, state);  // touches every page
+}
+
+void CheckpointSaver::save(const TrainingOptions& options, const Partition& partition, TrainingState& state) {
+  wait();
+  copy(options, partition, state);
+  start(partition.worker, state.counters,
+        [this, worker = partition.worker](const std::filesystem::path& folder) {
+          return storage::write_shard_file(folder, worker, snapshot_.shards());
+        });
+}
+
+void CheckpointSaver::save_and_wait(const TrainingOptions& options, const Partition& partition,
+                                    TrainingState& state) {
+  wait();
+  start(partition.worker, state.counters,
+        [&](const std::filesystem::path& folder) { return save_shards(folder, options, partition, state); });
+  wait();
+}
+
+void CheckpointSaver::copy(const TrainingOptions& options, const Partition& partition, TrainingState& state) {
+  with_shards(options, partition, state, [&](std::span<const storage::TensorShard> shards) {
+    snapshot_.take({options.threads}, shards);
+  });
+}
+
+void CheckpointSaver::wait() {
+  if (reported_.valid()) reported_.get();
+}
+
+void CheckpointSaver::start(int rank, const TrainingCounters& counters, Write write) {
+  comm::ShardWritten message{.rank = rank,
+                             .step = counters.step,
+                             .folder = storage::CheckpointStore::temporary_name(counters.step, epoch_),
+                             .description = {},
+                             .error = {},
+                             .updates = counters.updates,
+                             .tokens_total = counters.tokens,
+                             .data_cursor = counters.next_sequence};
+  reported_ = storage_thread_.start([this, message = std::move(message), write = std::move(write)]() mutable {
+    try {
+      message.description = storage::to_json(write(checkpoints_ / message.folder));
+    } catch (const Error& error) {  // the run goes on without it; the coordinator tells the user
+      log::error("saving step {} failed: {}", message.step, error.what());
+      message.error = error.what();
+    }
+    control_.report(std::move(message));
+  });
+}
+
+}  // namespace troupe::workers
