@@ -1,5 +1,6 @@
 // troupe checkpoint list | inspect | verify
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <functional>
@@ -26,7 +27,8 @@ void print(const std::string& text) { std::fputs(text.c_str(), stdout); }
 int list(const CheckpointArguments& arguments) {
   const auto checkpoints = storage::find_checkpoints(arguments.path);
   print(arguments.json ? storage::list_as_json(checkpoints) : storage::list_as_text(checkpoints));
-  return kSuccess;
+  const bool all_usable = std::ranges::all_of(checkpoints, &storage::CheckpointSummary::usable);
+  return all_usable ? kSuccess : kFailure;
 }
 
 int inspect(const CheckpointArguments& arguments) {

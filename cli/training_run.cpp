@@ -1,12 +1,10 @@
 #include "cli/training_run.h"
 
-#include <charconv>
 #include <iostream>
 #include <optional>
 
 #include "base/error.h"
 #include "base/log.h"
-#include "cli/config_arguments.h"
 #include "cli/initial_weights.h"
 #include "cli/metrics_observer.h"
 #include "cli/run_description.h"
@@ -20,69 +18,13 @@
 #include "coordinator/run/observer_list.h"
 #include "dashboard/http_server.h"
 #include "storage/checkpoint_store.h"
-#include "tensor/ops/numerics_fingerprint.h"
 
 namespace troupe::cli {
 namespace {
 
-/// The checkpoint that a run begins from.
-struct StartPoint {
-  std::string checkpoint;  // absolute folder; empty: initial values
-  std::int64_t step = 0;
-  std::int64_t timeline = 0;
-};
-
 coordinator::RunFolder open_folder(const RunRequest& request) {
   if (!request.run_folder.empty()) return coordinator::RunFolder::open(request.run_folder);
   return coordinator::RunFolder::create_numbered(request.config.run.dir, request.config.run.name);
-}
-
-// A run goes on only as the same run.
-void require_same_meaning(const configs::RunConfig& config, const storage::CheckpointReader& reader) {
-  const auto& metadata = reader.manifest().metadata;
-  if (metadata.config_hash == configs::config_hash(config)) return;
-  const configs::RunConfig saved = configs::parse_config(metadata.config, reader.folder().string(), {});
-  std::string list;
-  for (const auto& difference : configs::differences(saved, config)) {
-    list += fmt::format("\n  {}: {} in the checkpoint, {} now", difference.key, difference.first,
-                        difference.second);
-  }
-  throw Error(ErrorCode::kConfig,
-              "{} is a checkpoint of another configuration:{}\nuse the same values, or another --run-dir",
-              reader.folder().string(), list);
-}
-
-StartPoint choose_start(const storage::CheckpointStore& store, const Resume& resume,
-                        const configs::RunConfig& config, const std::string& tokenizer_hash) {
-  const auto all = store.list();
-  const std::int64_t newest_timeline = all.empty() ? 0 : all.front().timeline;
-  if (std::holds_alternative<ResumeNever>(resume)) {
-    return {.checkpoint = {}, .step = 0, .timeline = all.empty() ? 0 : newest_timeline + 1};
-  }
-  std::optional<storage::CheckpointReader> reader;
-  if (const auto* wanted = std::get_if<ResumeStep>(&resume)) {
-    reader.emplace(store.open(wanted->step));
-  } else if (const auto newest = store.newest_intact()) {
-    reader.emplace(*newest);
-  } else {
-    return {};
-  }
-  require_same_meaning(config, *reader);
-  const auto& metadata = reader->manifest().metadata;
-  if (metadata.tokenizer_hash != tokenizer_hash) {
-    throw Error(ErrorCode::kConfig,
-                "{}: the corpus {} has another tokenizer than the one this run was trained with",
-                reader->folder().string(), config.data.corpus);
-  }
-  if (metadata.numerics_fingerprint != ops::numerics_fingerprint()) {
-    log::warn(
-        "{} was written by another build or kind of machine: the run goes on, but not bit for bit as there",
-        reader->folder().string());
-  }
-  const bool rolls_back = !all.empty() && all.front().step > metadata.step;
-  return {.checkpoint = std::filesystem::absolute(reader->folder()).string(),
-          .step = metadata.step,
-          .timeline = rolls_back ? newest_timeline + 1 : metadata.timeline};
 }
 
 storage::CheckpointMetadata metadata_of(const configs::RunConfig& config, const StartPoint& start,
@@ -115,17 +57,6 @@ class NewFolderGuard {
 };
 
 }  // namespace
-
-Resume parse_resume(const std::string& text) {
-  if (text == "auto") return ResumeAuto{};
-  if (text == "never") return ResumeNever{};
-  std::int64_t step = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), step);
-  if (error != std::errc{} || end != text.data() + text.size() || step < 0) {
-    throw Error(ErrorCode::kConfig, "--resume {}: auto, never or the step of a checkpoint", text);
-  }
-  return ResumeStep{step};
-}
 
 class TrainingRun::Implementation {
  public:
@@ -171,11 +102,11 @@ class TrainingRun::Implementation {
 
   void prepare_folder() {
     log::set_up("coordinator", folder_->logs() / "coordinator.log");
-    const storage::CheckpointStore store(folder_->checkpoints());
-    resolve_init_from(request_.config, recorded_config());
-    start_ = choose_start(store, request_.resume, request_.config, corpus_.tokenizer_hash);
+    storage::CheckpointStore store(folder_->checkpoints());
+    store.recover();
+    start_ = choose_start(store, folder_->config_file(), request_.resume, request_.config, corpus_);
     if (start_.checkpoint.empty()) require_fitting_weights(request_.config, corpus_);
-    commits_.emplace(folder_->checkpoints(), request_.config.checkpoint,
+    commits_.emplace(std::move(store), request_.config.checkpoint,
                      metadata_of(request_.config, start_, corpus_));
     folder_->write_config(configs::dump(request_.config));
     folder_->cut_metrics(start_.checkpoint.empty() ? -1 : start_.step);
@@ -185,13 +116,6 @@ class TrainingRun::Implementation {
     hub_.set_folder(folder_->path().string());
     coordinator_.emplace(coordinator_options(), *folder_, *commits_, *observers_);
     print_start();
-  }
-
-  /// Of a run that goes on.
-  [[nodiscard]] std::optional<configs::RunConfig> recorded_config() const {
-    const bool goes_on = !std::holds_alternative<ResumeNever>(request_.resume);
-    if (!goes_on || !std::filesystem::exists(folder_->config_file())) return std::nullopt;
-    return configs::load_config(folder_->config_file(), {});
   }
 
   [[nodiscard]] coordinator::CoordinatorOptions coordinator_options() const {

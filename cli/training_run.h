@@ -1,24 +1,12 @@
 #pragma once
-#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
-#include <variant>
 
+#include "cli/run_start.h"
 #include "configs/run_config.h"
 
 namespace troupe::cli {
-
-/// Where a run begins: the newest checkpoint if there is one, initial values, or the checkpoint of a step.
-struct ResumeAuto {};
-struct ResumeNever {};
-struct ResumeStep {
-  std::int64_t step;
-};
-using Resume = std::variant<ResumeAuto, ResumeNever, ResumeStep>;
-
-/// "auto", "never" or a step; throws kConfig.
-[[nodiscard]] Resume parse_resume(const std::string& text);
 
 struct RunRequest {
   configs::RunConfig config;  // workers and expert_parallel resolved

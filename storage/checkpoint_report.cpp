@@ -38,8 +38,7 @@ std::string list_as_text(std::span<const CheckpointSummary> checkpoints) {
       fmt::format("{:<16} {:>8} {:>14} {:>12}  state\n", "checkpoint", "timeline", "tokens", "size");
   for (const CheckpointSummary& checkpoint : checkpoints) {
     text += fmt::format("{:<16} {:>8} {:>14} {:>12}  {}\n", name_of(checkpoint.folder), checkpoint.timeline,
-                        checkpoint.tokens_total, readable_bytes(checkpoint.size_bytes),
-                        checkpoint.usable() ? "complete" : "damaged: " + checkpoint.problem);
+                        checkpoint.tokens_total, readable_bytes(checkpoint.size_bytes), checkpoint.state());
   }
   return text;
 }
@@ -53,6 +52,7 @@ std::string list_as_json(std::span<const CheckpointSummary> checkpoints) {
                     {"tokens_total", checkpoint.tokens_total},
                     {"size_bytes", checkpoint.size_bytes},
                     {"usable", checkpoint.usable()},
+                    {"unreadable", checkpoint.unreadable},
                     {"problem", checkpoint.problem}});
   }
   return dump(list);
@@ -97,7 +97,8 @@ std::string manifest_as_json(const std::filesystem::path& checkpoint, const Mani
 std::string verification_as_text(const std::filesystem::path& checkpoint, const VerifyReport& report,
                                  const std::optional<std::string>& digest) {
   std::string text;
-  for (const std::string& problem : report.problems) text += "damaged: " + problem + "\n";
+  const std::string_view kind = report.unreadable ? "not readable" : "damaged";
+  for (const std::string& problem : report.problems) text += fmt::format("{}: {}\n", kind, problem);
   if (!report.intact()) return text;
   if (digest) return fmt::format("{}  {}\n", *digest, name_of(checkpoint));
   return fmt::format("{} is intact: {} files, {} tensors, {}\n", name_of(checkpoint), report.files,
@@ -108,7 +109,8 @@ std::string verification_as_json(const std::filesystem::path& checkpoint, const 
                                  const std::optional<std::string>& digest) {
   Json json{
       {"checkpoint", checkpoint.string()}, {"intact", report.intact()},       {"files", report.files},
-      {"tensors", report.tensors},         {"size_bytes", report.size_bytes}, {"problems", report.problems}};
+      {"tensors", report.tensors},         {"size_bytes", report.size_bytes}, {"problems", report.problems},
+      {"unreadable", report.unreadable}};
   if (digest) json["digest"] = *digest;
   return dump(json);
 }

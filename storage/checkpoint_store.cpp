@@ -60,8 +60,8 @@ void complete(const fs::path& attempt, const CheckpointMetadata& metadata,
   sync_folder(attempt);
 }
 
-void warn_of_damage(const fs::path& checkpoint, const std::string& problem) {
-  log::warn("checkpoint {} is damaged and not used: {}", checkpoint.string(), problem);
+void warn_of(const CheckpointSummary& checkpoint) {
+  log::warn("checkpoint {} is not used; {}", checkpoint.folder.string(), checkpoint.state());
 }
 
 /// Removes an attempt that failed, without hiding why it failed.
@@ -83,21 +83,30 @@ std::optional<std::int64_t> checkpoint_step(std::string_view name) {
   return error == std::errc() && end == name.data() + name.size() ? std::optional(step) : std::nullopt;
 }
 
+std::string CheckpointSummary::state() const {
+  if (usable()) return "complete";
+  return (unreadable ? "not readable: " : "damaged: ") + problem;
+}
+
 CheckpointSummary summarize_checkpoint(const fs::path& folder) {
   const auto step = checkpoint_step(folder.filename().string());
-  CheckpointSummary summary{folder, 0, step.value_or(0), 0, 0, ""};
+  CheckpointSummary summary;
+  summary.folder = folder;
+  summary.step = step.value_or(0);
   try {
-    const CheckpointReader reader(folder);
-    const CheckpointMetadata& metadata = reader.manifest().metadata;
+    const Manifest manifest = load_manifest(folder);
+    const CheckpointMetadata& metadata = manifest.metadata;
     if (step && metadata.step != *step) {
       throw Error(ErrorCode::kCorrupt, "{} holds step {}", folder.string(), metadata.step);
     }
     summary.step = metadata.step;
     summary.timeline = metadata.timeline;
     summary.tokens_total = metadata.tokens_total;
-    for (const FileDescription& file : reader.manifest().files) summary.size_bytes += file.size_bytes;
+    for (const FileDescription& file : manifest.files) summary.size_bytes += file.size_bytes;
+    for (const FileDescription& file : manifest.files) require_size(folder, file);
   } catch (const Error& error) {
     summary.problem = error.what();
+    summary.unreadable = error.code() == ErrorCode::kIo;
   }
   return summary;
 }
@@ -125,6 +134,7 @@ fs::path CheckpointStore::commit(const CheckpointMetadata& metadata,
     discard(attempt);
     throw Error(error.code(), "the checkpoint of step {} was not saved: {}", metadata.step, error.what());
   }
+  known_intact_[target] = true;  // every file was read back
   return target;
 }
 
@@ -159,27 +169,53 @@ void CheckpointStore::remove_checkpoint(const fs::path& folder) const {
 }
 
 void CheckpointStore::retain(const Retention& retention) {
-  std::int64_t newer = 0;
-  for (const CheckpointSummary& checkpoint : list()) {
+  std::int64_t kept = 0;
+  for (CheckpointSummary& checkpoint : list()) {
     if (!checkpoint.usable()) continue;
+    if (kept < retention.keep) {
+      if (is_intact(checkpoint)) kept += 1;
+      continue;
+    }
     const bool milestone = retention.keep_every > 0 && checkpoint.step % retention.keep_every == 0;
-    if (newer >= retention.keep && !milestone) remove_checkpoint(checkpoint.folder);
-    newer += 1;
+    if (!milestone) remove_checkpoint(checkpoint.folder);
   }
+}
+
+bool CheckpointStore::is_intact(CheckpointSummary& checkpoint) {
+  const auto known = known_intact_.find(checkpoint.folder);
+  if (known != known_intact_.end()) return known->second;
+  const VerifyReport report = verify(checkpoint.folder);
+  if (!report.intact()) {
+    checkpoint.problem = report.problems.front();
+    checkpoint.unreadable = report.unreadable;
+    warn_of(checkpoint);
+  }
+  known_intact_[checkpoint.folder] = report.intact();
+  return report.intact();
 }
 
 void CheckpointStore::recover() {
   for (const std::string& name : names_in(folder_)) {
     if (name.starts_with(kTemporaryPrefix)) remove_tree(folder_ / name);
-    if (!name.starts_with(kAsidePrefix)) continue;
-    const fs::path target = folder_ / name.substr(kAsidePrefix.size());
-    if (path_exists(target)) {
-      remove_tree(folder_ / name);
-    } else {
-      rename_path(folder_ / name, target);
-      sync_folder(folder_);
-    }
+    if (name.starts_with(kAsidePrefix))
+      settle_aside(folder_ / name, folder_ / name.substr(kAsidePrefix.size()));
   }
+}
+
+void CheckpointStore::settle_aside(const fs::path& aside, const fs::path& target) const {
+  if (path_exists(target)) {
+    const VerifyReport replacement = verify(target);
+    if (replacement.intact()) return remove_tree(aside);
+    if (replacement.unreadable || !verify(aside).intact()) {
+      return log::warn("{} is not intact ({}); what it was to replace stays as {}", target.string(),
+                       replacement.problems.front(), aside.string());
+    }
+    log::warn("{} is damaged: what it was to replace comes back ({})", target.string(),
+              replacement.problems.front());
+    remove_checkpoint(target);
+  }
+  rename_path(aside, target);
+  sync_folder(folder_);
 }
 
 std::vector<CheckpointSummary> CheckpointStore::list() const {
@@ -193,18 +229,20 @@ std::vector<CheckpointSummary> CheckpointStore::list() const {
   return checkpoints;
 }
 
-std::optional<fs::path> CheckpointStore::newest_intact() const {
-  const auto checkpoints = list();
-  for (const CheckpointSummary& checkpoint : checkpoints) {
-    if (!checkpoint.usable()) warn_of_damage(checkpoint.folder, checkpoint.problem);
+IntactSearch CheckpointStore::search_intact() {
+  IntactSearch found;
+  for (CheckpointSummary& checkpoint : list()) {
+    if (!checkpoint.usable()) {
+      warn_of(checkpoint);
+    } else if (found.newest) {
+      continue;
+    } else if (is_intact(checkpoint)) {
+      found.newest = checkpoint.folder;
+      continue;
+    }
+    found.passed_over.push_back(checkpoint);
   }
-  for (const CheckpointSummary& checkpoint : checkpoints) {
-    if (!checkpoint.usable()) continue;
-    const VerifyReport report = verify(checkpoint.folder);
-    if (report.intact()) return checkpoint.folder;
-    warn_of_damage(checkpoint.folder, report.problems.front());
-  }
-  return std::nullopt;
+  return found;
 }
 
 CheckpointReader CheckpointStore::open(std::int64_t step) const {

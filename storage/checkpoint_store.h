@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,12 +23,21 @@ struct Retention {
 /// A finished folder, as far as one can tell without reading all of it.
 struct CheckpointSummary {
   std::filesystem::path folder;
-  std::int64_t timeline = 0;
-  std::int64_t step = 0;
+  std::int64_t timeline = 0;  // 0 when the manifest does not say
+  std::int64_t step = 0;      // as the name says when the manifest does not
   std::int64_t tokens_total = 0;
   std::int64_t size_bytes = 0;  // of all files
   std::string problem;          // empty: complete, as far as names and sizes tell
+  bool unreadable = false;      // the system refused to read it (EIO, EACCES, …), which says nothing of it
   [[nodiscard]] bool usable() const { return problem.empty(); }
+  /// "complete", "damaged: …" or "not readable: …"
+  [[nodiscard]] std::string state() const;
+};
+
+/// What a search for a checkpoint to go on from met.
+struct IntactSearch {
+  std::optional<std::filesystem::path> newest;  // every byte is as it was written
+  std::vector<CheckpointSummary> passed_over;   // newer, or of unknown age; each with its problem
 };
 
 /// Name of a store's folder inside its run's.
@@ -59,17 +69,18 @@ class CheckpointStore {
                                const std::vector<ShardDescription>& shards);
   /// Removes an attempt.
   void abandon(std::int64_t step, std::int64_t epoch);
-  /// Removes what `retention` does not keep. Damaged checkpoints are left for people to look at.
+  /// Removes what `retention` does not keep. Only intact checkpoints count: each that this object has not
+  /// written or read whole yet is read once. Damaged ones are left for people to look at.
   void retain(const Retention& retention);
   /// What an interrupted process left: unfinished attempts go, a checkpoint that was moved aside comes
-  /// back when its replacement never arrived. Call at start, under the run folder's lock.
+  /// back when its replacement never arrived or is damaged. Call at start, under the run folder's lock,
+  /// before anything is chosen from the store.
   void recover();
 
   /// Newest first, by (timeline, step); damaged ones last, with their problem.
   [[nodiscard]] std::vector<CheckpointSummary> list() const;
-  /// The newest checkpoint whose every byte is as it was written; damaged ones are passed over with a
-  /// warning. Empty when there is none.
-  [[nodiscard]] std::optional<std::filesystem::path> newest_intact() const;
+  /// The newest checkpoint whose every byte is as it was written. Others are passed over with a warning.
+  [[nodiscard]] IntactSearch search_intact();
   /// kConfig, naming what there is, when the step does not exist.
   [[nodiscard]] CheckpointReader open(std::int64_t step) const;
   /// The newest usable one; kConfig when there is none.
@@ -79,8 +90,12 @@ class CheckpointStore {
   [[nodiscard]] std::filesystem::path final_folder(std::int64_t step) const;
   void publish(const std::filesystem::path& attempt, const std::filesystem::path& target) const;
   void remove_checkpoint(const std::filesystem::path& folder) const;
+  void settle_aside(const std::filesystem::path& aside, const std::filesystem::path& target) const;
+  /// Reads all of it, the first time; `checkpoint` gets what is wrong, with a warning.
+  bool is_intact(CheckpointSummary& checkpoint);
 
   std::filesystem::path folder_;
+  std::map<std::filesystem::path, bool> known_intact_;  // written or read whole by this object
 };
 
 }  // namespace troupe::storage

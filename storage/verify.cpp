@@ -19,6 +19,7 @@ bool holds(VerifyReport& report, Check check) {
     return true;
   } catch (const Error& error) {
     report.problems.emplace_back(error.what());
+    report.unreadable = report.unreadable || error.code() == ErrorCode::kIo;
     return false;
   }
 }

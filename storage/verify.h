@@ -15,6 +15,7 @@ struct VerifyReport {
   std::int64_t tensors = 0;
   std::int64_t size_bytes = 0;
   std::vector<std::string> problems;  // each names a file
+  bool unreadable = false;            // the system refused to read something, which says nothing of its bytes
   [[nodiscard]] bool intact() const { return problems.empty(); }
 };
 

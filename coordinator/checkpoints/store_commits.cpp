@@ -20,11 +20,9 @@ std::int64_t folder_bytes(const std::filesystem::path& folder) {
 
 }  // namespace
 
-StoreCommits::StoreCommits(const std::filesystem::path& checkpoints, const CheckpointOptions& options,
+StoreCommits::StoreCommits(storage::CheckpointStore store, const CheckpointOptions& options,
                            storage::CheckpointMetadata run)
-    : store_(checkpoints), retention_{options.keep, options.keep_every}, run_(std::move(run)) {
-  store_.recover();
-}
+    : store_(std::move(store)), retention_{options.keep, options.keep_every}, run_(std::move(run)) {}
 
 CommittedCheckpoint StoreCommits::commit(const CheckpointAttempt& attempt) {
   storage::CheckpointMetadata metadata = run_;

@@ -1,6 +1,4 @@
 #pragma once
-#include <filesystem>
-
 #include "coordinator/checkpoints/checkpoint_commits.h"
 #include "coordinator/options.h"
 #include "storage/checkpoint_store.h"
@@ -11,9 +9,8 @@ namespace troupe::coordinator {
 class StoreCommits final : public CheckpointCommits {
  public:
   /// `run`: what is the same for all checkpoints of this process: timeline, workers, expert_parallel, hashes,
-  /// configuration; the rest is filled in from the workers' reports. Constructed before workers start: it
-  /// removes what an interrupted process left.
-  StoreCommits(const std::filesystem::path& checkpoints, const CheckpointOptions& options,
+  /// configuration; the rest is filled in from the workers' reports. `store` is recovered already.
+  StoreCommits(storage::CheckpointStore store, const CheckpointOptions& options,
                storage::CheckpointMetadata run);
 
   [[nodiscard]] CommittedCheckpoint commit(const CheckpointAttempt& attempt) override;

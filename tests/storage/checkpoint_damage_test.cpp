@@ -45,7 +45,7 @@ class CheckpointDamage : public ::testing::Test {
     const VerifyReport report = verify(newer_);
     ASSERT_FALSE(report.intact());
     EXPECT_THAT(report.problems.front(), ::testing::HasSubstr(part));
-    EXPECT_EQ(store_.newest_intact(), older_);
+    EXPECT_EQ(CheckpointStore(folder_.path()).search_intact().newest, older_);
   }
 
   ScratchFolder folder_;
@@ -59,7 +59,7 @@ TEST_F(CheckpointDamage, IntactCheckpointsVerify) {
   EXPECT_TRUE(report.intact());
   EXPECT_EQ(report.files, 4);
   EXPECT_EQ(report.tensors, 6);
-  EXPECT_EQ(store_.newest_intact(), newer_);
+  EXPECT_EQ(CheckpointStore(folder_.path()).search_intact().newest, newer_);
 }
 
 TEST_F(CheckpointDamage, FlippedByteAnywhereInAShardIsDetected) {

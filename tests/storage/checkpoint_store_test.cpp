@@ -120,7 +120,7 @@ TEST_F(CheckpointStoreTest, CheckpointMovedAsideGoesWhenItsReplacementArrived) {
 
 TEST_F(CheckpointStoreTest, EmptyAndMissingStoresSaySo) {
   EXPECT_TRUE(store_.list().empty());
-  EXPECT_EQ(store_.newest_intact(), std::nullopt);
+  EXPECT_EQ(store_.search_intact().newest, std::nullopt);
   store_.recover();
   expect_error([&] { (void)store_.open_latest(); }, ErrorCode::kConfig, {"no usable checkpoint"});
   save(store_, state_, 10, 1);

@@ -1,0 +1,168 @@
+#include "cli/run_start.h"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <span>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "cli/initial_weights.h"
+#include "configs/identity.h"
+#include "configs/load.h"
+#include "storage/verify.h"
+#include "tensor/ops/numerics_fingerprint.h"
+
+namespace troupe::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using storage::CheckpointSummary;
+
+std::string states_of(std::span<const CheckpointSummary> checkpoints) {
+  std::string lines;
+  for (const CheckpointSummary& checkpoint : checkpoints) {
+    lines += fmt::format("\n  {}: {}", checkpoint.folder.string(), checkpoint.state());
+  }
+  return lines;
+}
+
+/// An input/output error is not damage: what cannot be read now may be the newest state there is.
+void refuse_unreadable(const storage::IntactSearch& found) {
+  std::vector<CheckpointSummary> unreadable;
+  std::ranges::copy_if(found.passed_over, std::back_inserter(unreadable), &CheckpointSummary::unreadable);
+  if (unreadable.empty()) return;
+  const std::string older =
+      !found.newest ? "--resume never begins at step 0"
+                    : fmt::format("--resume {} goes on from {}",
+                                  storage::checkpoint_step(found.newest->filename().string()).value_or(0),
+                                  found.newest->string());
+  throw Error(ErrorCode::kIo,
+              "the run does not go on, because checkpoints cannot be read:{}\nmake them readable and start "
+              "again; nothing was changed ({} instead)",
+              states_of(unreadable), older);
+}
+
+std::optional<fs::path> newest_intact(storage::CheckpointStore& store) {
+  const storage::IntactSearch found = store.search_intact();
+  refuse_unreadable(found);
+  if (found.newest || found.passed_over.empty()) return found.newest;
+  throw Error(
+      ErrorCode::kCorrupt,
+      "the run does not go on, because none of its checkpoints is intact:{}\nput one of them back from "
+      "a copy, or begin at step 0 with --resume never; nothing was changed",
+      states_of(found.passed_over));
+}
+
+fs::path intact_at(const storage::CheckpointStore& store, std::int64_t step) {
+  fs::path folder = store.open(step).folder();
+  const storage::VerifyReport report = storage::verify(folder);
+  if (report.intact()) return folder;
+  throw Error(report.unreadable ? ErrorCode::kIo : ErrorCode::kCorrupt, "{} cannot be used: {}",
+              folder.string(), report.problems.front());
+}
+
+std::optional<fs::path> wanted_checkpoint(storage::CheckpointStore& store, const Resume& resume) {
+  if (std::holds_alternative<ResumeNever>(resume)) return std::nullopt;
+  if (const auto* wanted = std::get_if<ResumeStep>(&resume)) return intact_at(store, wanted->step);
+  return newest_intact(store);
+}
+
+/// A timeline that wins over all that is there.
+std::int64_t next_timeline(std::span<const CheckpointSummary> all) {
+  return all.empty() ? 0 : 1 + std::ranges::max(all, {}, &CheckpointSummary::timeline).timeline;
+}
+
+/// Whether something is there that the run leaves behind by going on from here.
+bool goes_back(std::span<const CheckpointSummary> all, const storage::CheckpointMetadata& from) {
+  return std::ranges::any_of(all, [&](const CheckpointSummary& other) {
+    const bool may_be_of_it = !other.usable() || other.timeline == from.timeline;
+    return other.timeline > from.timeline || (may_be_of_it && other.step > from.step);
+  });
+}
+
+/// What the run's folder says about a run that has no checkpoint yet.
+std::optional<configs::RunConfig> recorded_without_checkpoint(const fs::path& file, const Resume& resume) {
+  if (std::holds_alternative<ResumeNever>(resume) || !fs::exists(file)) return std::nullopt;
+  try {
+    return configs::load_config(file, {});
+  } catch (const Error& error) {
+    throw Error(ErrorCode::kConfig,
+                "{}\nthe run's own record of its configuration is damaged and there is no checkpoint to make "
+                "it anew from: remove the file, and give --init-from again if the run was begun with it",
+                error.what());
+  }
+}
+
+void warn_of_damaged_record(const fs::path& file) {
+  try {
+    if (fs::exists(file)) static_cast<void>(configs::load_config(file, {}));
+  } catch (const Error& error) {
+    log::warn("{} is damaged and is made anew from the checkpoint: {}", file.string(), error.what());
+  }
+}
+
+// A run goes on only as the same run.
+void require_same_meaning(const configs::RunConfig& config, const configs::RunConfig& saved,
+                          const storage::CheckpointReader& reader) {
+  if (reader.manifest().metadata.config_hash == configs::config_hash(config)) return;
+  std::string list;
+  for (const auto& difference : configs::differences(saved, config)) {
+    list += fmt::format("\n  {}: {} in the checkpoint, {} now", difference.key, difference.first,
+                        difference.second);
+  }
+  throw Error(ErrorCode::kConfig,
+              "{} is a checkpoint of another configuration:{}\nuse the same values, or another --run-dir",
+              reader.folder().string(), list);
+}
+
+void require_same_tokenizer(const storage::CheckpointReader& reader, const configs::RunConfig& config,
+                            const CorpusFacts& corpus) {
+  if (reader.manifest().metadata.tokenizer_hash == corpus.tokenizer_hash) return;
+  throw Error(ErrorCode::kConfig,
+              "{}: the corpus {} has another tokenizer than the one this run was trained with",
+              reader.folder().string(), config.data.corpus);
+}
+
+void warn_of_another_build(const storage::CheckpointReader& reader) {
+  if (reader.manifest().metadata.numerics_fingerprint == ops::numerics_fingerprint()) return;
+  log::warn(
+      "{} was written by another build or kind of machine: the run goes on, but not bit for bit as there",
+      reader.folder().string());
+}
+
+}  // namespace
+
+Resume parse_resume(const std::string& text) {
+  if (text == "auto") return ResumeAuto{};
+  if (text == "never") return ResumeNever{};
+  std::int64_t step = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), step);
+  if (error != std::errc{} || end != text.data() + text.size() || step < 0) {
+    throw Error(ErrorCode::kConfig, "--resume {}: auto, never or the step of a checkpoint", text);
+  }
+  return ResumeStep{step};
+}
+
+StartPoint choose_start(storage::CheckpointStore& store, const fs::path& recorded_config,
+                        const Resume& resume, configs::RunConfig& config, const CorpusFacts& corpus) {
+  const std::optional<fs::path> checkpoint = wanted_checkpoint(store, resume);
+  const std::vector<CheckpointSummary> all = store.list();
+  if (!checkpoint) {
+    resolve_init_from(config, recorded_without_checkpoint(recorded_config, resume));
+    return {.checkpoint = {}, .step = 0, .timeline = next_timeline(all)};
+  }
+  const storage::CheckpointReader reader(*checkpoint);
+  const storage::CheckpointMetadata& metadata = reader.manifest().metadata;
+  const configs::RunConfig saved = configs::parse_config(metadata.config, reader.folder().string(), {});
+  warn_of_damaged_record(recorded_config);
+  resolve_init_from(config, saved);
+  require_same_meaning(config, saved, reader);
+  require_same_tokenizer(reader, config, corpus);
+  warn_of_another_build(reader);
+  return {.checkpoint = fs::absolute(reader.folder()).string(),
+          .step = metadata.step,
+          .timeline = goes_back(all, metadata) ? next_timeline(all) : metadata.timeline};
+}
+
+}  // namespace troupe::cli

@@ -1,0 +1,145 @@
+// Where a run begins: never at step 0 by itself once something was saved.
+#include "cli/run_start.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "base/file.h"
+#include "configs/identity.h"
+#include "configs/load.h"
+#include "tensor/ops/numerics_fingerprint.h"
+#include "tests/storage/expect_error.h"
+#include "tests/storage/sample_state.h"
+#include "tests/storage/scratch_folder.h"
+#include "tests/storage/unreadable.h"
+
+namespace troupe::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using storage::expect_error;
+
+class RunStartTest : public ::testing::Test {
+ protected:
+  RunStartTest()
+      : config_(configs::load_config(fs::path(TROUPE_SOURCE_DIR) / "configs/tiny.yaml", {})),
+        store_(folder_ / "checkpoints") {
+    fs::create_directories(store_.folder());
+    corpus_.tokenizer_hash = "tokenizer";
+  }
+
+  fs::path save(std::int64_t step, std::int64_t timeline = 0) {
+    storage::CheckpointMetadata metadata = storage::sample_metadata(step, 2);
+    metadata.timeline = timeline;
+    metadata.config = configs::dump(config_);
+    metadata.config_hash = configs::config_hash(config_);
+    metadata.tokenizer_hash = corpus_.tokenizer_hash;
+    metadata.numerics_fingerprint = ops::numerics_fingerprint();
+    return storage::save(store_, storage::sample_state(), metadata);
+  }
+
+  static void flip_byte(const fs::path& checkpoint) {
+    std::fstream file(checkpoint / "worker-00001.h5", std::ios::in | std::ios::out | std::ios::binary);
+    file.seekg(2000);
+    const char byte = static_cast<char>(file.get() ^ 1);
+    file.seekp(2000);
+    file.put(byte);
+  }
+
+  StartPoint start(const Resume& resume = ResumeAuto{}) {
+    storage::CheckpointStore store(store_.folder());
+    configs::RunConfig config = config_;
+    return choose_start(store, folder_ / "config.yaml", resume, config, corpus_);
+  }
+
+  storage::ScratchFolder folder_;
+  configs::RunConfig config_;
+  CorpusFacts corpus_;
+  storage::CheckpointStore store_;
+};
+
+TEST_F(RunStartTest, NewRunsBeginAtZero) {
+  const StartPoint begin = start();
+  EXPECT_EQ(begin.checkpoint, "");
+  EXPECT_EQ(begin.timeline, 0);
+}
+
+TEST_F(RunStartTest, GoesOnFromTheNewestOnItsTimeline) {
+  save(10);
+  save(20);
+  EXPECT_EQ(start().step, 20);
+  EXPECT_EQ(start().timeline, 0);
+}
+
+TEST_F(RunStartTest, PassesOverDamageAndLeavesThatTimeline) {
+  save(10);
+  flip_byte(save(20));
+  EXPECT_EQ(start().step, 10);
+  EXPECT_EQ(start().timeline, 1);  // or what is saved at 15 would lose to the damaged 20
+}
+
+TEST_F(RunStartTest, RefusesWhenEveryCheckpointIsDamaged) {
+  flip_byte(save(10));
+  fs::remove(save(20) / "manifest.json");
+  expect_error(
+      [&] { (void)start(); }, ErrorCode::kCorrupt,
+      {"none of its checkpoints is intact", "step-00000010: damaged: ", "worker-00001.h5 was changed",
+       "step-00000020: damaged: ", "manifest.json is missing", "--resume never"});
+}
+
+TEST_F(RunStartTest, NeverBeginsAgainWithATimelineOfItsOwn) {
+  save(10, 2);
+  flip_byte(save(20, 4));
+  const StartPoint begin = start(ResumeNever{});
+  EXPECT_EQ(begin.checkpoint, "");
+  EXPECT_EQ(begin.timeline, 5);
+}
+
+TEST_F(RunStartTest, RefusesWhenTheNewestCannotBeReadAlthoughAnOlderOneCan) {
+  save(10);
+  const fs::path newest = save(20);
+  storage::forbid_reading(newest / "worker-00000.h5");
+  {
+    const storage::OrdinaryUser user;
+    expect_error([&] { (void)start(); }, ErrorCode::kIo,
+                 {"step-00000020: not readable: ", "Permission denied", "--resume 10 goes on from"});
+    EXPECT_EQ(start(ResumeStep{10}).step, 10);
+    EXPECT_EQ(start(ResumeStep{10}).timeline, 1);
+    expect_error([&] { (void)start(ResumeStep{20}); }, ErrorCode::kIo, {"step-00000020 cannot be used"});
+  }
+  storage::allow_reading(newest / "worker-00000.h5");
+  EXPECT_EQ(start().step, 20);
+}
+
+TEST_F(RunStartTest, TheStepThatWasAskedForMustBeIntact) {
+  flip_byte(save(10));
+  save(20);
+  expect_error([&] { (void)start(ResumeStep{10}); }, ErrorCode::kCorrupt,
+               {"step-00000010 cannot be used", "worker-00001.h5"});
+}
+
+TEST_F(RunStartTest, GoingBackFromAnAbandonedTimelineWinsOverTheNewestOne) {
+  save(30, 0);
+  save(20, 1);
+  EXPECT_EQ(start().step, 20);
+  EXPECT_EQ(start().timeline, 1);
+  EXPECT_EQ(start(ResumeStep{30}).timeline, 2);
+}
+
+TEST_F(RunStartTest, DamagedRecordOfTheConfigurationDoesNotStopARunWithCheckpoints) {
+  save(10);
+  write_file_atomically(folder_ / "config.yaml", "run: {steps: [");
+  EXPECT_EQ(start().step, 10);
+}
+
+TEST_F(RunStartTest, DamagedRecordOfTheConfigurationIsNamedWhenNothingWasSaved) {
+  write_file_atomically(folder_ / "config.yaml", "run: {steps: [");
+  expect_error([&] { (void)start(); }, ErrorCode::kConfig, {"config.yaml:1", "remove the file"});
+  EXPECT_EQ(start(ResumeNever{}).step, 0);
+}
+
+}  // namespace
+}  // namespace troupe::cli
