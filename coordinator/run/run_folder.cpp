@@ -1,8 +1,6 @@
 #include "coordinator/run/run_folder.h"
 
-#include <fcntl.h>
 #include <openssl/rand.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -37,28 +35,6 @@ void create_folders(const fs::path& path) {
   std::error_code error;
   fs::create_directories(path, error);
   if (error) throw Error(ErrorCode::kIo, "cannot make the folder {}: {}", path.string(), error.message());
-}
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  if (::gethostname(name.data(), name.size() - 1) != 0) return "unknown";
-  return name.data();
-}
-
-FileDescriptor lock_folder(const fs::path& path) {
-  const fs::path file = path / "lock";
-  FileDescriptor lock = FileDescriptor::open(file, O_RDWR | O_CREAT);
-  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) throw io_error("cannot lock " + file.string());
-    const std::string holder = read_file(file, kSmallFileBytes);
-    throw Error(ErrorCode::kIo,
-                "the run folder {} is in use by {}: wait until it ends, or choose another --run-dir",
-                path.string(), holder.empty() ? "another process" : holder);
-  }
-  const std::string holder = fmt::format("process {} on {}", ::getpid(), host_name());
-  if (::ftruncate(lock.get(), 0) != 0) throw io_error("cannot write " + file.string());
-  write_all(lock, std::as_bytes(std::span(holder)), file);
-  return lock;
 }
 
 /// n of "<name>-<n>", or 0.
@@ -108,10 +84,10 @@ RunFolder RunFolder::create_numbered(const fs::path& parent, const std::string& 
 RunFolder RunFolder::open(const fs::path& path) {
   create_folders(path);
   const fs::path absolute = fs::canonical(path);
-  return RunFolder(absolute, lock_folder(absolute));
+  return RunFolder(absolute, FolderLock(absolute));
 }
 
-RunFolder::RunFolder(fs::path path, FileDescriptor lock)
+RunFolder::RunFolder(fs::path path, FolderLock lock)
     : path_(std::move(path)), lock_(std::move(lock)), nonce_(random_hex()) {
   create_folders(checkpoints());
   create_folders(logs());

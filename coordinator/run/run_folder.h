@@ -4,13 +4,12 @@
 #include <string>
 #include <string_view>
 
-#include "base/file.h"
 #include "comm/control/messages/messages.h"
+#include "coordinator/run/folder_lock.h"
 
 namespace troupe::coordinator {
 
 /// The folder of one run, locked for as long as this object lives: a second coordinator on it is refused.
-/// The lock is flock(2) on `lock`; the kernel drops it when the process ends, however it ends.
 class RunFolder {
  public:
   /// Makes `<parent>/<name>-<n>` with the next free n ≥ 1; two processes never get the same one.
@@ -40,10 +39,10 @@ class RunFolder {
   void cut_metrics(std::int64_t step);
 
  private:
-  RunFolder(std::filesystem::path path, FileDescriptor lock);
+  RunFolder(std::filesystem::path path, FolderLock lock);
 
   std::filesystem::path path_;
-  FileDescriptor lock_;
+  FolderLock lock_;
   std::string nonce_;
 };
 
