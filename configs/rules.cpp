@@ -314,10 +314,22 @@ class Rules {
     require(config_.optimizer.eps > 0.0, "optimizer.eps", "optimizer.eps must be above 0");
     const auto& schedule = config_.schedule;
     const bool decays = schedule.kind == optimizer::ScheduleKind::kWsd;
-    const std::int64_t used = decays ? schedule.decay : 0;
-    require(schedule.warmup <= config_.run.steps - used, decays ? "schedule.decay" : "schedule.warmup",
-            "schedule.warmup + decay = {} + {} steps exceed run.steps = {}", schedule.warmup, used,
-            config_.run.steps);
+    if (!is_length("schedule.warmup", schedule.warmup) || !is_length("schedule.decay", schedule.decay))
+      return;
+    const std::int64_t steps = config_.run.steps;
+    const std::int64_t warmup = optimizer::length_in_steps(schedule.warmup, steps);
+    const std::int64_t used = decays ? optimizer::length_in_steps(schedule.decay, steps) : 0;
+    require(
+        warmup <= steps - used, decays ? "schedule.decay" : "schedule.warmup",
+        "schedule.warmup + decay = {} + {} steps exceed run.steps = {}; lengths below 1 are parts of the run",
+        warmup, used, steps);
+  }
+
+  bool is_length(std::string_view key, double length) {
+    const bool whole = length < 1.0 || length == std::floor(length);
+    require(whole && length < 1e15, key,
+            "{} = {} must be a number of whole steps, or a part of the run below 1", key, length);
+    return whole && length < 1e15;
   }
 
   void check_sampling() {

@@ -2,6 +2,12 @@
 
 namespace troupe::optimizer {
 
+std::int64_t length_in_steps(double length, std::int64_t steps) {
+  if (length >= 1.0) return static_cast<std::int64_t>(length);
+  constexpr double kRounding = 1e-9;  // 0.29 of 100 steps are 29
+  return static_cast<std::int64_t>(length * static_cast<double>(steps) + kRounding);
+}
+
 void describe(Fields& fields, OptimizerOptions& options) {
   fields.choice("kind", options.kind, kOptimizerNames, "Optimizer");
   fields.real("lr", options.lr, {0.0, 1e3}, "Learning rate after warm-up");
@@ -15,9 +21,10 @@ void describe(Fields& fields, OptimizerOptions& options) {
 
 void describe(Fields& fields, ScheduleOptions& options) {
   fields.choice("kind", options.kind, kScheduleNames, "How the learning rate moves after warm-up");
-  fields.integer("warmup", options.warmup, kNonNegative,
-                 "Steps of linear warm-up; the first has lr / warmup");
-  fields.integer("decay", options.decay, kNonNegative, "Last steps, in which wsd decays");
+  fields.real("warmup", options.warmup, kNonNegativeReal,
+              "Steps of linear warm-up, or below 1 a part of the run; the first step has lr / warmup");
+  fields.real("decay", options.decay, kNonNegativeReal,
+              "Last steps, in which wsd decays, or below 1 a part of the run");
   fields.choice("decay_shape", options.decay_shape, kDecayShapeNames, "Curve of that decay");
   fields.real("final_ratio", options.final_ratio, kFraction, "Learning rate at the end, as part of lr");
 }

@@ -27,11 +27,15 @@ inline constexpr std::array<std::string_view, 3> kDecayShapeNames{"linear", "cos
 
 struct ScheduleOptions {
   ScheduleKind kind = ScheduleKind::kWsd;
-  std::int64_t warmup = 20;  // steps; step 1 uses lr / warmup
-  std::int64_t decay = 40;   // last steps of wsd
+  double warmup = 0.05;  // a length: see below; step 1 uses lr / steps of it
+  double decay = 0.2;    // a length: the last steps of wsd
   DecayShape decay_shape = DecayShape::kLinear;
   double final_ratio = 0.0;  // of lr at the end
 };
+
+/// Steps that a length of ScheduleOptions means in a run of `steps`: from 1 on itself, below 1 that part of
+/// the run, rounded down. Pure.
+[[nodiscard]] std::int64_t length_in_steps(double length, std::int64_t steps);
 
 void describe(Fields& fields, OptimizerOptions& options);
 void describe(Fields& fields, ScheduleOptions& options);

@@ -27,15 +27,17 @@ double decay(DecayShape shape, double progress) {
 }
 
 double cosine(const ScheduleOptions& options, std::int64_t step, std::int64_t steps) {
-  if (steps <= options.warmup) return 1.0;
-  const double progress = ratio(step - options.warmup, steps - options.warmup);
+  const std::int64_t warmup = length_in_steps(options.warmup, steps);
+  if (steps <= warmup) return 1.0;
+  const double progress = ratio(step - warmup, steps - warmup);
   return options.final_ratio + (1.0 - options.final_ratio) * half_cosine(progress);
 }
 
 double wsd(const ScheduleOptions& options, std::int64_t step, std::int64_t steps) {
-  const std::int64_t begin = steps - options.decay;
-  if (step <= begin || options.decay == 0) return 1.0;
-  const double progress = ratio(step - begin, options.decay);
+  const std::int64_t length = length_in_steps(options.decay, steps);
+  const std::int64_t begin = steps - length;
+  if (step <= begin || length == 0) return 1.0;
+  const double progress = ratio(step - begin, length);
   return options.final_ratio + (1.0 - options.final_ratio) * decay(options.decay_shape, progress);
 }
 
@@ -48,7 +50,8 @@ double multi_step(std::int64_t step, std::int64_t steps) {
 }  // namespace
 
 double learning_rate_factor(const ScheduleOptions& options, std::int64_t step, std::int64_t steps) {
-  if (step < options.warmup) return ratio(step, options.warmup);
+  const std::int64_t warmup = length_in_steps(options.warmup, steps);
+  if (step < warmup) return ratio(step, warmup);
   switch (options.kind) {
     case ScheduleKind::kConstant:
       return 1.0;

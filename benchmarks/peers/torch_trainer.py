@@ -21,11 +21,16 @@ import model
 from model import Transformer, check_supported, stored_name
 
 
+def length_in_steps(length, steps):
+    """As optimizer/options.cpp: below 1 a part of the run."""
+    return int(length) if length >= 1 else int(length * steps + 1e-9)
+
+
 def learning_rate(optimizer, schedule, step, steps):
     """As optimizer/schedule.cpp: warm-up, then constant until the decay of wsd, which no comparison reaches."""
-    if schedule["kind"] not in ("constant", "wsd") or step > steps - schedule["decay"]:
+    if schedule["kind"] not in ("constant", "wsd") or step > steps - length_in_steps(schedule["decay"], steps):
         raise SystemExit(f"the PyTorch peer does not have step {step} of schedule {schedule['kind']}")
-    return optimizer["lr"] * min(1.0, step / max(1, schedule["warmup"]))
+    return optimizer["lr"] * min(1.0, step / max(1, length_in_steps(schedule["warmup"], steps)))
 
 
 def balance_rate(rate, step, steps):

@@ -33,10 +33,28 @@ TEST(LoadConfig, EveryPresetLoadsAndItsDumpGivesTheSame) {
   }
 }
 
+TEST(LoadConfig, EveryPresetTakesAnotherNumberOfSteps) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(kPresets)) {
+    if (entry.path().extension() != ".yaml" || entry.path().parent_path().filename() == "corpora") continue;
+    for (const char* steps : {"run.steps=1", "run.steps=7", "run.steps=100", "run.steps=100000"}) {
+      const std::vector<std::string> overrides{steps};
+      EXPECT_NO_THROW((void)load_config(entry.path(), overrides)) << entry.path() << " " << steps;
+    }
+  }
+}
+
+TEST(LoadConfig, LengthsOfSchedulesAreWholeStepsOrPartsOfTheRun) {
+  EXPECT_EQ(parse("schedule: {warmup: 3, decay: 0.25}").schedule.decay, 0.25);
+  EXPECT_THAT(mistakes("schedule: {warmup: 3.5}"),
+              HasSubstr("schedule.warmup = 3.5 must be a number of whole steps"));
+  EXPECT_THAT(mistakes("run: {steps: 10}\nschedule: {warmup: 0.5, decay: 6}"),
+              HasSubstr("5 + 6 steps exceed"));
+}
+
 TEST(LoadConfig, TheQuickstartPresetSpellsOutTheDefaults) {
   const std::vector<std::string> defaults{"run.steps=240",        "batch.sequences=16",
                                           "batch.grad_lanes=8",   "optimizer.lr=1.0e-3",
-                                          "schedule.warmup=20",   "schedule.decay=40",
+                                          "schedule.warmup=0.05", "schedule.decay=0.2",
                                           "evaluation.every=50",  "sampling.every=100",
                                           "checkpoint.every=100", "evaluation.final_sequences=1024",
                                           "model.init.std=0.02"};

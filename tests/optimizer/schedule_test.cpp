@@ -20,6 +20,21 @@ TEST(Schedule, WarmsUpFromOneOverWarmup) {
   }
 }
 
+TEST(Schedule, LengthsBelowOneArePartsOfTheRun) {
+  EXPECT_EQ(length_in_steps(0.0, 100), 0);
+  EXPECT_EQ(length_in_steps(40.0, 10), 40);
+  EXPECT_EQ(length_in_steps(1.0, 100), 1);
+  EXPECT_EQ(length_in_steps(0.29, 100), 29);  // 0.29 * 100 is below 29 in binary
+  EXPECT_EQ(length_in_steps(0.5, 3), 1);      // rounded down, so that parts of one run fit into it
+  auto parts = options(ScheduleKind::kWsd);
+  parts.warmup = 0.1;
+  parts.decay = 0.2;
+  for (std::int64_t step = 1; step <= 100; ++step) {
+    EXPECT_EQ(learning_rate_factor(parts, step, 100),
+              learning_rate_factor(options(ScheduleKind::kWsd), step, 100));
+  }
+}
+
 TEST(Schedule, CosineIsHalfwayInTheMiddleAndEndsAtTheFinalRatio) {
   EXPECT_NEAR(learning_rate_factor(options(ScheduleKind::kCosine), 55, 100), 0.55, 1e-12);
   EXPECT_NEAR(learning_rate_factor(options(ScheduleKind::kCosine), 100, 100), 0.1, 1e-12);
