@@ -22,7 +22,7 @@ TensorView sent_part(TensorView rows, const DispatchChunk& chunk) {
 
 }  // namespace
 
-MoeLayer::MoeLayer(const MoeOptions& options, const FfnForm& form, std::int64_t layer,
+MoeLayer::MoeLayer(const MoeOptions& options, const layers::FfnForm& form, std::int64_t layer,
                    const std::string& prefix, const ParameterTable& dense, const ParameterTable& experts,
                    const ExpertGroup& group, Exchange& exchange)
     : group_(group),

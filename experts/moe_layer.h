@@ -35,9 +35,9 @@ class MoeLayer {
 
   /// layer: index among all layers of the model; prefix: "layers/03/". The tables and the exchange, which
   /// all layers share, must outlive it.
-  MoeLayer(const MoeOptions& options, const FfnForm& form, std::int64_t layer, const std::string& prefix,
-           const ParameterTable& dense, const ParameterTable& experts, const ExpertGroup& group,
-           Exchange& exchange);
+  MoeLayer(const MoeOptions& options, const layers::FfnForm& form, std::int64_t layer,
+           const std::string& prefix, const ParameterTable& dense, const ParameterTable& experts,
+           const ExpertGroup& group, Exchange& exchange);
 
   [[nodiscard]] Saved make_saved() const { return Saved(DispatchPlan(group_, exchange_, layer_)); }
 

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "base/fields.h"
-#include "tensor/ops/activation/kind.h"
 
 namespace troupe::experts {
 
@@ -101,16 +100,6 @@ struct MoeOptions {
 
   /// Columns of logits, scores and counts: the routed experts, then the zero-compute ones.
   [[nodiscard]] std::int64_t choices() const { return experts + router.zero_experts; }
-};
-
-using ops::Activation;
-inline constexpr std::array<std::string_view, 6> kActivationNames{"swiglu", "geglu", "reglu",
-                                                                  "relu2",  "gelu",  "clamped_swiglu"};
-
-/// What every feed-forward of a model is made of, dense or expert.
-struct FfnForm {
-  Activation activation = Activation::kSwiGlu;
-  bool bias = false;
 };
 
 void describe(Fields& fields, RouterOptions& options);

@@ -2,16 +2,15 @@
 #include <optional>
 #include <string>
 
-#include "experts/pass.h"
+#include "layers/parameter_handle.h"
+#include "layers/pass.h"
+#include "layers/projection.h"
 #include "model/options.h"
 #include "tensor/ops/attention/attention.h"
 #include "tensor/ops/rope/rope.h"
 #include "tensor/tensor.h"
 
 namespace troupe::model {
-
-using experts::ParameterHandle;
-using experts::Pass;
 
 /// Views of one microbatch's [tokens] i32 inputs.
 struct TokenPlaces {
@@ -43,18 +42,12 @@ class AttentionLayer {
                 const Saved& saved, TensorView dx) const;
 
  private:
-  /// What differs between queries, keys and values: which rows of qkv_proj.
-  struct Part {
-    std::int64_t first_row;
-    std::int64_t width;
-  };
   void prepare(const Pass& pass, TensorView projected, const std::optional<ParameterHandle>& norm,
                const TokenPlaces& places, TensorView inv_rms, TensorView prepared) const;
   void prepare_backward(const Pass& pass, ConstTensorView raw, const std::optional<ParameterHandle>& norm,
                         const TokenPlaces& places, ConstTensorView inv_rms, TensorView gradient) const;
-  void project(const Pass& pass, ConstTensorView x, const Part& part, TensorView out) const;
-  void project_backward(const Pass& pass, ConstTensorView dout, ConstTensorView x, const Part& part,
-                        TensorView dx, bool first) const;
+  [[nodiscard]] layers::Projection part(const ParameterTable& table, const std::string& prefix,
+                                        std::int64_t first_head, std::int64_t heads) const;
   [[nodiscard]] ops::AttentionShape shape(std::int64_t tokens) const;
   [[nodiscard]] TensorView by_head(TensorView view) const;
   [[nodiscard]] ConstTensorView by_head(ConstTensorView view) const;
@@ -63,13 +56,12 @@ class AttentionLayer {
   double eps_;
   std::int64_t sequence_length_;
   const ops::RopeTable* rope_;
-  ParameterHandle qkv_;
-  ParameterHandle out_;
+  layers::Projection query_;  // these three are rows of one matrix
+  layers::Projection key_;
+  layers::Projection value_;
+  layers::Projection out_;
   std::optional<ParameterHandle> q_norm_;
   std::optional<ParameterHandle> k_norm_;
-  Part query_;
-  Part key_;
-  Part value_;
 };
 
 }  // namespace troupe::model

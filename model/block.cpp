@@ -6,19 +6,18 @@
 namespace troupe::model {
 namespace {
 
-using experts::FeedForward;
 using experts::MoeLayer;
 
-std::variant<FeedForward, MoeLayer> make_ffn(const ModelOptions& options, std::int64_t layer,
-                                             const std::string& prefix, const ParameterTable& dense,
-                                             const ParameterTable& expert_table,
-                                             const experts::ModelExpertGroup& group,
-                                             experts::Exchange& exchange) {
+std::variant<layers::FeedForward, MoeLayer> make_ffn(const ModelOptions& options, std::int64_t layer,
+                                                     const std::string& prefix, const ParameterTable& dense,
+                                                     const ParameterTable& expert_table,
+                                                     const experts::ModelExpertGroup& group,
+                                                     experts::Exchange& exchange) {
   if (is_moe_layer(options, layer)) {
     return MoeLayer(options.moe, options.ffn.form, layer, prefix, dense, expert_table,
                     group.layer(static_cast<std::size_t>(moe_index(options, layer))), exchange);
   }
-  return FeedForward(options.ffn.form, dense, prefix + "ffn/", options.ffn.intermediate_size);
+  return layers::FeedForward(options.ffn.form, dense, prefix + "ffn/", options.ffn.intermediate_size);
 }
 
 }  // namespace
@@ -56,11 +55,10 @@ void Block::forward_ffn(const Pass& pass, const experts::RouterStep& step, const
     moe->forward(pass, saved.ffn_norm.y, step, sums, *saved.moe, y);
     return;
   }
-  const auto& ffn = std::get<FeedForward>(ffn_);
-  comm::Pending nothing;
+  const auto& ffn = std::get<layers::FeedForward>(ffn_);
   saved.ffn = ffn.allocate(pass.arena, y.rows());
-  ffn.expand(pass, saved.ffn_norm.y, saved.ffn, nothing);
-  ffn.contract(pass, saved.ffn, y, nothing);
+  ffn.expand(pass, saved.ffn_norm.y, saved.ffn);
+  ffn.contract(pass, saved.ffn, y);
 }
 
 void Block::backward(const Pass& pass, const TokenPlaces& places, const experts::RouterStep& step,
@@ -80,10 +78,9 @@ void Block::backward_ffn(const Pass& pass, const experts::RouterStep& step,
     moe->backward(pass, gradient, saved.ffn_norm.y, step, load, *saved.moe, dx);
     return;
   }
-  const auto& ffn = std::get<FeedForward>(ffn_);
-  comm::Pending nothing;
-  ffn.backward_contract(pass, gradient, saved.ffn, nothing);
-  ffn.backward_expand(pass, gradient, saved.ffn_norm.y, saved.ffn, dx, nothing);
+  const auto& ffn = std::get<layers::FeedForward>(ffn_);
+  ffn.backward_contract(pass, gradient, saved.ffn);
+  ffn.backward_expand(pass, gradient, saved.ffn_norm.y, saved.ffn, dx);
 }
 
 }  // namespace troupe::model

@@ -2,10 +2,10 @@
 #include <optional>
 #include <variant>
 
-#include "experts/ffn/feed_forward.h"
 #include "experts/moe_layer.h"
+#include "layers/feed_forward.h"
+#include "layers/norm_layer.h"
 #include "model/attention_layer.h"
-#include "model/norm_layer.h"
 #include "model/options.h"
 
 namespace troupe::model {
@@ -15,11 +15,11 @@ class Block {
  public:
   struct Saved {
     ConstTensorView x;  // [tokens, hidden], the block's input
-    NormLayer::Saved attention_norm;
+    layers::NormLayer::Saved attention_norm;
     AttentionLayer::Saved attention;
     TensorView middle;  // [tokens, hidden], after attention
-    NormLayer::Saved ffn_norm;
-    experts::FeedForward::Saved ffn;  // of a dense layer
+    layers::NormLayer::Saved ffn_norm;
+    layers::FeedForward::Saved ffn;  // of a dense layer
     std::optional<experts::MoeLayer::Saved> moe;
   };
 
@@ -45,10 +45,10 @@ class Block {
   void backward_ffn(const Pass& pass, const experts::RouterStep& step, const layout::LayerStatistics& load,
                     Saved& saved, ConstTensorView gradient, TensorView dx) const;
 
-  NormLayer attention_norm_;
+  layers::NormLayer attention_norm_;
   AttentionLayer attention_;
-  NormLayer ffn_norm_;
-  std::variant<experts::FeedForward, experts::MoeLayer> ffn_;
+  layers::NormLayer ffn_norm_;
+  std::variant<layers::FeedForward, experts::MoeLayer> ffn_;
 };
 
 }  // namespace troupe::model

@@ -3,14 +3,11 @@
 #include <algorithm>
 
 #include "tensor/ops/cross_entropy/cross_entropy.h"
-#include "tensor/ops/elementwise/elementwise.h"
-#include "tensor/ops/gemm/gemm.h"
 
 namespace troupe::model {
 namespace {
 
 using ops::Accumulate;
-using ops::Transpose;
 
 constexpr std::int64_t kChunkRows =
     256;  // part of the arithmetic: the weight's gradient adds chunks in order
@@ -28,20 +25,19 @@ std::span<double> part(std::vector<double>& values, std::int64_t first, std::int
 
 }  // namespace
 
-Head::Head(experts::ParameterHandle weight, double z_loss, std::int64_t max_tokens)
-    : weight_(weight),
+Head::Head(const ParameterHandle& weight, double z_loss, std::int64_t max_tokens)
+    : projection_(weight),
       z_loss_(z_loss),
       nll_(static_cast<std::size_t>(max_tokens)),
       log_z_(static_cast<std::size_t>(max_tokens)) {}
 
-void Head::forward(const experts::Pass& pass, ConstTensorView x, ConstTensorView targets,
-                   std::span<double> token_nll, MicrobatchResult& result) {
+void Head::forward(const Pass& pass, ConstTensorView x, ConstTensorView targets, std::span<double> token_nll,
+                   MicrobatchResult& result) {
   const ArenaScope scope(pass.arena);
-  const ConstTensorView weight = weight_.value(pass.dense);
-  const TensorView logits = pass.arena.allocate({std::min(kChunkRows, x.rows()), weight.rows()});
+  const TensorView logits = pass.arena.allocate({std::min(kChunkRows, x.rows()), projection_.width()});
   for_chunks(x.rows(), [&](std::int64_t first, std::int64_t count) {
     const TensorView chunk = logits.rows(0, count);
-    ops::gemm(pass.execution, Transpose::kNo, Transpose::kYes, x.rows(first, count), weight, chunk);
+    projection_.forward(pass.execution, pass.dense, x.rows(first, count), chunk);
     ops::cross_entropy_forward(pass.execution, chunk, targets.rows(first, count), part(nll_, first, count),
                                part(log_z_, first, count));
   });
@@ -49,22 +45,20 @@ void Head::forward(const experts::Pass& pass, ConstTensorView x, ConstTensorView
   std::ranges::copy(part(nll_, 0, static_cast<std::int64_t>(token_nll.size())), token_nll.begin());
 }
 
-void Head::forward_backward(const experts::Pass& pass, ConstTensorView x, ConstTensorView targets,
-                            float scale, TensorView dx, MicrobatchResult& result) {
+void Head::forward_backward(const Pass& pass, ConstTensorView x, ConstTensorView targets, float scale,
+                            TensorView dx, MicrobatchResult& result) {
   const ArenaScope scope(pass.arena);
-  const ConstTensorView weight = weight_.value(pass.dense);
-  const TensorView gradient = weight_.gradient(pass.dense_gradient);
-  const TensorView logits = pass.arena.allocate({std::min(kChunkRows, x.rows()), weight.rows()});
-  if (x.rows() == 0) ops::zero(pass.execution, gradient.floats());
+  const TensorView logits = pass.arena.allocate({std::min(kChunkRows, x.rows()), projection_.width()});
+  if (x.rows() == 0) projection_.weight_gradients(pass.execution, logits, x, pass.dense_gradient);
   for_chunks(x.rows(), [&](std::int64_t first, std::int64_t count) {
     const TensorView chunk = logits.rows(0, count);
-    ops::gemm(pass.execution, Transpose::kNo, Transpose::kYes, x.rows(first, count), weight, chunk);
+    projection_.forward(pass.execution, pass.dense, x.rows(first, count), chunk);
     ops::cross_entropy_forward_backward(pass.execution, chunk, targets.rows(first, count), scale,
                                         static_cast<float>(z_loss_), part(nll_, first, count),
                                         part(log_z_, first, count));
-    ops::gemm(pass.execution, Transpose::kNo, Transpose::kNo, chunk, weight, dx.rows(first, count));
-    ops::gemm(pass.execution, Transpose::kYes, Transpose::kNo, chunk, x.rows(first, count), gradient,
-              first == 0 ? Accumulate::kNo : Accumulate::kYes);
+    projection_.backward(pass.execution, pass.dense, chunk, dx.rows(first, count));
+    projection_.weight_gradients(pass.execution, chunk, x.rows(first, count), pass.dense_gradient,
+                                 first == 0 ? Accumulate::kNo : Accumulate::kYes);
   });
   add_sums(targets, result);
 }
@@ -82,11 +76,10 @@ void Head::add_sums(ConstTensorView targets, MicrobatchResult& result) const {
   }
 }
 
-void Head::logits_of_row(const experts::Pass& pass, ConstTensorView x, std::int64_t row,
+void Head::logits_of_row(const Pass& pass, ConstTensorView x, std::int64_t row,
                          std::span<float> logits) const {
-  const ConstTensorView weight = weight_.value(pass.dense);
-  const TensorView out(logits.data(), Shape{1, weight.rows()});
-  ops::gemm(pass.execution, Transpose::kNo, Transpose::kYes, x.rows(row, 1), weight, out);
+  const TensorView out(logits.data(), Shape{1, projection_.width()});
+  projection_.forward(pass.execution, pass.dense, x.rows(row, 1), out);
 }
 
 }  // namespace troupe::model

@@ -1,7 +1,8 @@
 #pragma once
 #include <span>
 
-#include "experts/pass.h"
+#include "layers/pass.h"
+#include "layers/projection.h"
 #include "model/microbatch.h"
 #include "tensor/tensor.h"
 
@@ -12,26 +13,25 @@ namespace troupe::model {
 class Head {
  public:
   /// The weight is [vocab, hidden]. z_loss: coefficient of log²Z.
-  Head(experts::ParameterHandle weight, double z_loss, std::int64_t max_tokens);
+  Head(const ParameterHandle& weight, double z_loss, std::int64_t max_tokens);
 
   /// Fills nll, log_z_squared and target_tokens of result.  x: [tokens, hidden]; targets: [tokens] i32
   /// token_nll: [tokens], or empty
-  void forward(const experts::Pass& pass, ConstTensorView x, ConstTensorView targets,
-               std::span<double> token_nll, MicrobatchResult& result);
+  void forward(const Pass& pass, ConstTensorView x, ConstTensorView targets, std::span<double> token_nll,
+               MicrobatchResult& result);
 
   /// The same; overwrites dx: [tokens, hidden] and the weight's gradient with the gradient of
   /// scale * Σ (nll + z_loss log²Z).
-  void forward_backward(const experts::Pass& pass, ConstTensorView x, ConstTensorView targets, float scale,
+  void forward_backward(const Pass& pass, ConstTensorView x, ConstTensorView targets, float scale,
                         TensorView dx, MicrobatchResult& result);
 
   /// logits: [vocab], of one row of x.
-  void logits_of_row(const experts::Pass& pass, ConstTensorView x, std::int64_t row,
-                     std::span<float> logits) const;
+  void logits_of_row(const Pass& pass, ConstTensorView x, std::int64_t row, std::span<float> logits) const;
 
  private:
   void add_sums(ConstTensorView targets, MicrobatchResult& result) const;
 
-  experts::ParameterHandle weight_;
+  layers::Projection projection_;
   double z_loss_;
   std::vector<double> nll_;    // [max tokens]
   std::vector<double> log_z_;  // [max tokens]

@@ -3,8 +3,8 @@
 #include <span>
 #include <vector>
 
-#include "experts/pass.h"
 #include "experts/router/routing_tape.h"
+#include "layers/pass.h"
 #include "layout/load_statistics.h"
 #include "tensor/tensor.h"
 

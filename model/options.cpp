@@ -32,7 +32,7 @@ void describe(Fields& fields, AttentionOptions& options) {
 void describe(Fields&, LayerPatternOptions&) {}
 
 void describe(Fields& fields, FfnOptions& options) {
-  fields.choice("activation", options.form.activation, experts::kActivationNames,
+  fields.choice("activation", options.form.activation, layers::kActivationNames,
                 "Of dense layers and experts");
   fields.flag("bias", options.form.bias, "Biases in dense layers and experts");
   fields.integer("intermediate_size", options.intermediate_size, kWidth, "Width of the dense layers");

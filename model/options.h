@@ -6,6 +6,7 @@
 
 #include "base/fields.h"
 #include "experts/options.h"
+#include "layers/options.h"
 
 namespace troupe::model {
 
@@ -41,7 +42,7 @@ struct AttentionOptions {
 struct LayerPatternOptions {};
 
 struct FfnOptions {
-  experts::FfnForm form;                 // of dense layers and experts
+  layers::FfnForm form;                  // of dense layers and experts
   std::int64_t intermediate_size = 704;  // of the dense layers
 };
 

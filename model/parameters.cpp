@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "experts/ffn/projection.h"
+#include "layers/feed_forward.h"
 
 namespace troupe::model {
 namespace {
@@ -55,7 +55,7 @@ class Builder {
   void ffn(const std::string& prefix, std::int64_t size) {
     const auto& form = options_.ffn.form;
     const std::int64_t columns = ops::input_columns(form.activation) * size;
-    projection(prefix + experts::input_projection(form), columns, options_.hidden_size);
+    projection(prefix + layers::input_projection(form), columns, options_.hidden_size);
     projection(prefix + "down", options_.hidden_size, size);
   }
 

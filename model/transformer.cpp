@@ -5,12 +5,13 @@
 
 #include "base/error.h"
 #include "experts/balancer/balancer.h"
+#include "layers/embedding.h"
+#include "layers/norm_layer.h"
 #include "model/activation_memory.h"
 #include "model/block.h"
 #include "model/head.h"
 #include "model/parameters.h"
 #include "tensor/ops/elementwise/elementwise.h"
-#include "tensor/ops/embedding/embedding.h"
 
 namespace troupe::model {
 namespace {
@@ -63,7 +64,7 @@ class Transformer::Implementation {
         rope_(shape.sequence_length, rotary_channels(options.attention), options.attention.rope.theta),
         embedding_(dense, "embedding/weight"),
         final_norm_(dense, "final_norm/weight", options.norm.eps),
-        head_(options.tie_embeddings ? embedding_ : experts::ParameterHandle(dense, "head/weight"),
+        head_(options.tie_embeddings ? embedding_.weight() : ParameterHandle(dense, "head/weight"),
               options.loss.z_loss, shape.max_tokens) {
     blocks_.reserve(static_cast<std::size_t>(options.layers));
     for (std::int64_t layer = 0; layer < options.layers; ++layer) {
@@ -99,7 +100,7 @@ class Transformer::Implementation {
     pass.expert_gradient_lanes = gradients.expert_lanes;
     pass.lane_of_source = wave.lane_of_source;
     ConstTensorView x;
-    NormLayer::Saved normed;
+    layers::NormLayer::Saved normed;
     {
       const PhaseScope phase(execution_, Phase::kForward);
       x = forward_blocks(pass, input, step, result);
@@ -120,7 +121,8 @@ class Transformer::Implementation {
                  token_nll.size(), token_count(input));
     const Pass pass = start(input, weights, step);
     const PhaseScope phase(execution_, Phase::kForward);
-    const NormLayer::Saved normed = final_norm_.forward(pass, forward_only(pass, input, step, result));
+    const layers::NormLayer::Saved normed =
+        final_norm_.forward(pass, forward_only(pass, input, step, result));
     head_.forward(pass, normed.y, input.targets, token_nll, result);
   }
 
@@ -132,7 +134,8 @@ class Transformer::Implementation {
                  logits.size(), expected);
     MicrobatchResult ignored = make_result();
     const Pass pass = start(input, weights, step);
-    const NormLayer::Saved normed = final_norm_.forward(pass, forward_only(pass, input, step, ignored));
+    const layers::NormLayer::Saved normed =
+        final_norm_.forward(pass, forward_only(pass, input, step, ignored));
     if (expected > 0) head_.logits_of_row(pass, normed.y, row, logits);
   }
 
@@ -212,7 +215,7 @@ class Transformer::Implementation {
 
   [[nodiscard]] TensorView embed(const Pass& pass, const MicrobatchInput& input) {
     const TensorView x = arena_.allocate({token_count(input), options_.hidden_size});
-    ops::embedding_forward(execution_, input.tokens, embedding_.value(pass.dense), x);
+    embedding_.forward(pass, input.tokens, x);
     return x;
   }
 
@@ -252,7 +255,7 @@ class Transformer::Implementation {
   }
 
   void backward_body(const Pass& pass, const MicrobatchInput& input, const StepContext& step,
-                     ConstTensorView x, const NormLayer::Saved& normed, ConstTensorView dnormed,
+                     ConstTensorView x, const layers::NormLayer::Saved& normed, ConstTensorView dnormed,
                      MicrobatchResult& result) {
     const TensorView gradient = arena_.allocate(x.shape());
     ops::zero(execution_, gradient.floats());
@@ -267,10 +270,8 @@ class Transformer::Implementation {
       blocks_[index].backward(pass, {input.positions, input.first_visible}, router_step(step, layer),
                               router_sums(result, layer).load, saved_[index], gradient);
     }
-    const TensorView table = embedding_.gradient(pass.dense_gradient);
-    if (!options_.tie_embeddings)
-      ops::zero(execution_, table.floats());  // tied: the head's gradient is there
-    ops::embedding_backward(execution_, input.tokens, gradient, table);
+    embedding_.backward(pass, input.tokens, gradient,
+                        options_.tie_embeddings ? ops::Accumulate::kYes : ops::Accumulate::kNo);
   }
 
   ModelOptions options_;
@@ -282,8 +283,8 @@ class Transformer::Implementation {
   Execution execution_;
   Arena arena_;
   ops::RopeTable rope_;
-  experts::ParameterHandle embedding_;
-  NormLayer final_norm_;
+  layers::Embedding embedding_;
+  layers::NormLayer final_norm_;
   Head head_;
   std::vector<Block> blocks_;
   std::vector<Block::Saved> saved_;  // of the microbatch in work

@@ -103,7 +103,7 @@ class LayerBench {
   [[nodiscard]] double beside_expert_gemm_share() const { return 1.0 - gemm_seconds_ / all_seconds_; }
 
  private:
-  [[nodiscard]] experts::Pass pass() {
+  [[nodiscard]] Pass pass() {
     return {{options_.threads, &profile_},
             arena_,
             state_.dense_values,

@@ -3,8 +3,8 @@
 #include <span>
 
 #include "experts/options.h"
-#include "experts/pass.h"
 #include "experts/router/routing.h"
+#include "layers/pass.h"
 #include "layout/load_statistics.h"
 
 namespace troupe::experts {

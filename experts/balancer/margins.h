@@ -2,8 +2,8 @@
 #include <cstdint>
 #include <span>
 
-#include "experts/pass.h"
 #include "experts/router/selector.h"
+#include "layers/pass.h"
 
 namespace troupe::experts {
 

@@ -4,7 +4,7 @@
 #include <span>
 
 #include "comm/collectives/communicator.h"
-#include "experts/pass.h"
+#include "layers/pass.h"
 #include "layout/options.h"
 #include "tensor/tensor.h"
 

@@ -3,7 +3,7 @@
 
 #include "experts/dispatch/dispatch_plan.h"
 #include "experts/options.h"
-#include "experts/pass.h"
+#include "layers/pass.h"
 
 namespace troupe::experts {
 

@@ -1,7 +1,7 @@
 #pragma once
 #include <cstdint>
 
-#include "experts/pass.h"
+#include "layers/pass.h"
 #include "tensor/tensor.h"
 
 namespace troupe::experts {

@@ -21,11 +21,11 @@ std::int64_t rows_of(const DispatchChunk& chunk, int expert) {
 
 }  // namespace
 
-ExpertFfn::ExpertFfn(const FfnForm& form, const ParameterTable& table, const std::string& prefix,
+ExpertFfn::ExpertFfn(const layers::FfnForm& form, const ParameterTable& table, const std::string& prefix,
                      std::int64_t expert_size, std::span<const int> experts)
     : kind_(form.activation), expert_size_(expert_size) {
   for (const int expert : experts) {
-    experts_.push_back({{table, prefix + input_projection(form), form.bias, expert},
+    experts_.push_back({{table, prefix + layers::input_projection(form), form.bias, expert},
                         {table, prefix + "down", form.bias, expert}});
   }
 }
@@ -125,14 +125,15 @@ void ExpertFfn::backward_weights(const Pass& pass, const DispatchChunk& chunk, c
 }
 
 void ExpertFfn::backward_outputs(const Pass& pass, const DispatchChunk& chunk, int expert,
-                                 const Projection& projection, std::int64_t first, std::int64_t count,
+                                 const layers::Projection& projection, std::int64_t first, std::int64_t count,
                                  ConstTensorView dy, ConstTensorView x) const {
+  const layers::Projection outputs = projection.outputs(first, count);
   for (int source = 0; source < chunk.sources(); ++source) {
     const auto [row, rows] = chunk.segment(source, expert);
     if (rows == 0) continue;
     const auto lane = static_cast<std::size_t>(pass.lane_of_source[static_cast<std::size_t>(source)]);
-    projection.weight_gradients(pass.execution, first, count, dy.rows(row, rows), x.rows(row, rows),
-                                pass.expert_gradient_lanes[lane], ops::Accumulate::kYes);
+    outputs.weight_gradients(pass.execution, dy.columns(first, count).rows(row, rows), x.rows(row, rows),
+                             pass.expert_gradient_lanes[lane], ops::Accumulate::kYes);
   }
 }
 

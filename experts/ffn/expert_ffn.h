@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "experts/dispatch/dispatch_plan.h"
-#include "experts/ffn/projection.h"
-#include "experts/pass.h"
+#include "layers/feed_forward.h"
+#include "layers/pass.h"
 #include "tensor/tensor.h"
 
 namespace troupe::experts {
@@ -22,7 +22,7 @@ class ExpertFfn {
   };
 
   /// prefix: "layers/03/experts/"; experts: global ids of this worker's, ascending; all in `table`.
-  ExpertFfn(const FfnForm& form, const ParameterTable& table, const std::string& prefix,
+  ExpertFfn(const layers::FfnForm& form, const ParameterTable& table, const std::string& prefix,
             std::int64_t expert_size, std::span<const int> experts);
 
   [[nodiscard]] Saved allocate(Arena& arena, const DispatchChunk& chunk) const;
@@ -38,8 +38,8 @@ class ExpertFfn {
 
  private:
   struct Expert {
-    Projection input;
-    Projection down;
+    layers::Projection input;
+    layers::Projection down;
   };
   /// Experts [first, last) that are computed together.
   struct Group {
@@ -58,7 +58,7 @@ class ExpertFfn {
                         ConstTensorView x, const Saved& saved) const;
   /// One piece of the outputs of `projection`, from all segments of an expert.
   void backward_outputs(const Pass& pass, const DispatchChunk& chunk, int expert,
-                        const Projection& projection, std::int64_t first, std::int64_t count,
+                        const layers::Projection& projection, std::int64_t first, std::int64_t count,
                         ConstTensorView dy, ConstTensorView x) const;
 
   ops::Activation kind_;

@@ -11,8 +11,16 @@ namespace troupe::experts {
 using ops::Accumulate;
 using ops::Transpose;
 
-SharedExperts::SharedExperts(const MoeOptions& options, const FfnForm& form, const ParameterTable& table,
-                             const std::string& prefix)
+namespace {
+
+layers::FeedForward::Meanwhile moving(comm::Pending& exchange) {
+  return [&exchange] { exchange.progress(); };
+}
+
+}  // namespace
+
+SharedExperts::SharedExperts(const MoeOptions& options, const layers::FfnForm& form,
+                             const ParameterTable& table, const std::string& prefix)
     : ffn_(form, table, prefix, options.shared_experts * options.expert_size) {
   if (options.shared_gate) gate_.emplace(table, prefix + "gate_weight");
 }
@@ -33,19 +41,19 @@ void SharedExperts::expand(const Pass& pass, ConstTensorView x, const Saved& sav
     ops::gemm(pass.execution, Transpose::kNo, Transpose::kYes, x, gate_->value(pass.dense), saved.gate);
     for (float& value : saved.gate.floats()) value = 1.0F / (1.0F + std::exp(-value));
   }
-  ffn_.expand(pass, x, saved.ffn, exchange);
+  ffn_.expand(pass, x, saved.ffn, moving(exchange));
 }
 
 void SharedExperts::contract(const Pass& pass, const Saved& saved, TensorView y,
                              comm::Pending& exchange) const {
-  if (!gate_) return ffn_.contract(pass, saved.ffn, y, exchange);
-  ffn_.contract(pass, saved.ffn, saved.output, exchange);
+  if (!gate_) return ffn_.contract(pass, saved.ffn, y, moving(exchange));
+  ffn_.contract(pass, saved.ffn, saved.output, moving(exchange));
   ops::combine_rows(pass.execution, saved.output, saved.rows, saved.gate, {}, y);
 }
 
 void SharedExperts::backward_contract(const Pass& pass, ConstTensorView dy, const Saved& saved,
                                       comm::Pending& exchange) const {
-  if (!gate_) return ffn_.backward_contract(pass, dy, saved.ffn, exchange);
+  if (!gate_) return ffn_.backward_contract(pass, dy, saved.ffn, moving(exchange));
   {
     const ArenaScope scope(pass.arena);
     const TensorView doutput = pass.arena.allocate(saved.output.shape());
@@ -57,13 +65,13 @@ void SharedExperts::backward_contract(const Pass& pass, ConstTensorView dy, cons
       gate = dgate.f32()[t] * gate * (1.0F - gate);
     }
   }
-  ffn_.backward_contract(pass, saved.output, saved.ffn, exchange);
+  ffn_.backward_contract(pass, saved.output, saved.ffn, moving(exchange));
 }
 
 void SharedExperts::backward_expand(const Pass& pass, ConstTensorView dy, ConstTensorView x,
                                     const Saved& saved, TensorView dx, comm::Pending& exchange) const {
-  if (!gate_) return ffn_.backward_expand(pass, dy, x, saved.ffn, dx, exchange);
-  ffn_.backward_expand(pass, saved.output, x, saved.ffn, dx, exchange);
+  if (!gate_) return ffn_.backward_expand(pass, dy, x, saved.ffn, dx, moving(exchange));
+  ffn_.backward_expand(pass, saved.output, x, saved.ffn, dx, moving(exchange));
   ops::gemm(pass.execution, Transpose::kNo, Transpose::kNo, saved.gate, gate_->value(pass.dense), dx,
             Accumulate::kYes);
   ops::gemm(pass.execution, Transpose::kYes, Transpose::kNo, saved.gate, x,

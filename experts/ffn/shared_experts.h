@@ -2,7 +2,10 @@
 #include <optional>
 #include <string>
 
-#include "experts/ffn/feed_forward.h"
+#include "comm/collectives/communicator.h"
+#include "experts/options.h"
+#include "layers/feed_forward.h"
+#include "layers/parameter_handle.h"
 
 namespace troupe::experts {
 
@@ -12,7 +15,7 @@ namespace troupe::experts {
 class SharedExperts {
  public:
   struct Saved {
-    FeedForward::Saved ffn;
+    layers::FeedForward::Saved ffn;
     // With a gate:
     TensorView gate;    // [tokens, 1], sigmoid(gate · x)
     TensorView output;  // [tokens, hidden], of the FFN; after backward_contract the gradient of it
@@ -20,12 +23,12 @@ class SharedExperts {
   };
 
   /// prefix: "layers/03/shared_experts/"
-  SharedExperts(const MoeOptions& options, const FfnForm& form, const ParameterTable& table,
+  SharedExperts(const MoeOptions& options, const layers::FfnForm& form, const ParameterTable& table,
                 const std::string& prefix);
 
   [[nodiscard]] Saved allocate(Arena& arena, std::int64_t tokens, std::int64_t hidden) const;
 
-  /// As FeedForward's.
+  /// As FeedForward's; the exchange moves on beside them.
   void expand(const Pass& pass, ConstTensorView x, const Saved& saved, comm::Pending& exchange) const;
   void contract(const Pass& pass, const Saved& saved, TensorView y, comm::Pending& exchange) const;
   /// Also replaces saved.gate by the gradient of the gate's logit.
@@ -35,7 +38,7 @@ class SharedExperts {
                        TensorView dx, comm::Pending& exchange) const;
 
  private:
-  FeedForward ffn_;
+  layers::FeedForward ffn_;
   std::optional<ParameterHandle> gate_;
 };
 

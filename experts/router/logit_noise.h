@@ -3,8 +3,9 @@
 #include <string>
 
 #include "experts/aux_loss/aux_loss.h"
-#include "experts/pass.h"
 #include "experts/router/routing.h"
+#include "layers/parameter_handle.h"
+#include "layers/pass.h"
 #include "tensor/tensor.h"
 
 namespace troupe::experts {

@@ -6,12 +6,12 @@
 
 #include "experts/aux_loss/aux_loss.h"
 #include "experts/options.h"
-#include "experts/pass.h"
 #include "experts/router/router_logits.h"
 #include "experts/router/routing.h"
 #include "experts/router/score.h"
 #include "experts/router/selector.h"
 #include "experts/router/weights.h"
+#include "layers/pass.h"
 #include "layout/load_statistics.h"
 #include "tensor/tensor.h"
 

@@ -4,10 +4,11 @@
 
 #include "experts/aux_loss/aux_loss.h"
 #include "experts/options.h"
-#include "experts/pass.h"
 #include "experts/router/input_jitter.h"
 #include "experts/router/logit_noise.h"
 #include "experts/router/routing.h"
+#include "layers/parameter_handle.h"
+#include "layers/pass.h"
 #include "tensor/tensor.h"
 
 namespace troupe::experts {

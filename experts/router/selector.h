@@ -4,7 +4,7 @@
 #include <span>
 
 #include "experts/options.h"
-#include "experts/pass.h"
+#include "layers/pass.h"
 #include "tensor/tensor.h"
 
 namespace troupe::experts {

@@ -1,5 +1,5 @@
 #pragma once
-#include "experts/pass.h"
+#include "layers/pass.h"
 
 namespace troupe::experts {
 

@@ -1,9 +1,9 @@
 // Layers of the block one by one: gradients against central differences of <dy, y>.
 #include <gtest/gtest.h>
 
-#include "experts/ffn/feed_forward.h"
+#include "layers/feed_forward.h"
+#include "layers/norm_layer.h"
 #include "model/attention_layer.h"
-#include "model/norm_layer.h"
 #include "tests/reference/fixtures.h"
 
 namespace troupe::model {
@@ -67,14 +67,14 @@ class LayerTest : public testing::Test {
 };
 
 TEST_F(LayerTest, Norm) {
-  const NormLayer layer(weights_.dense, kPrefix + "ffn_norm/weight", options_.norm.eps);
+  const layers::NormLayer layer(weights_.dense, kPrefix + "ffn_norm/weight", options_.norm.eps);
   const auto saved = layer.forward(pass(), view(x_));
   layer.backward(pass(), view(dy_), view(x_), saved, view(dx_));
   expect_gradients({"ffn_norm/weight"}, [&] { return model_.norm(parameter("ffn_norm/weight"), input_); });
 }
 
 TEST_F(LayerTest, NormAddsToTheGradientOfTheResidualPath) {
-  const NormLayer layer(weights_.dense, kPrefix + "ffn_norm/weight", options_.norm.eps);
+  const layers::NormLayer layer(weights_.dense, kPrefix + "ffn_norm/weight", options_.norm.eps);
   const auto saved = layer.forward(pass(), view(x_));
   layer.backward(pass(), view(dy_), view(x_), saved, view(dx_));
   std::vector<float> added(x_.size(), 3.0F);
@@ -95,14 +95,13 @@ TEST_F(LayerTest, Attention) {
 }
 
 TEST_F(LayerTest, DenseFfn) {
-  const experts::FeedForward layer(options_.ffn.form, weights_.dense, kPrefix + "ffn/",
-                                   options_.ffn.intermediate_size);
-  comm::Pending nothing;
+  const layers::FeedForward layer(options_.ffn.form, weights_.dense, kPrefix + "ffn/",
+                                  options_.ffn.intermediate_size);
   const auto saved = layer.allocate(arena_, static_cast<std::int64_t>(batch_.size()));
-  layer.expand(pass(), view(x_), saved, nothing);
-  layer.contract(pass(), saved, view(y_), nothing);
-  layer.backward_contract(pass(), view(dy_), saved, nothing);
-  layer.backward_expand(pass(), view(dy_), view(x_), saved, view(dx_), nothing);
+  layer.expand(pass(), view(x_), saved);
+  layer.contract(pass(), saved, view(y_));
+  layer.backward_contract(pass(), view(dy_), saved);
+  layer.backward_expand(pass(), view(dy_), view(x_), saved, view(dx_));
   expect_gradients({"ffn/gate_up_proj", "ffn/down_proj"},
                    [&] { return model_.ffn(parameters_, kPrefix + "ffn/", -1, input_); });
 }

@@ -114,16 +114,16 @@ TEST(ParameterSpecs, EveryNthLayerHasExpertsAndTheOthersAreDense) {
 }
 
 TEST(ParameterCounts, ExpertsWithoutAGateHaveTwoMatricesAndBiasesCount) {
-  const auto expert = [](experts::FfnForm form) {
+  const auto expert = [](layers::FfnForm form) {
     ModelOptions options = quickstart();
     options.ffn.form = form;
     ModelOptions larger = options;
     larger.moe.experts += 1;
     return (count_parameters(larger, 8192).total - count_parameters(options, 8192).total) / 3 - 256;
   };
-  EXPECT_EQ(expert({experts::Activation::kGeGlu, false}), 3 * 256 * 256);
-  EXPECT_EQ(expert({experts::Activation::kRelu2, false}), 2 * 256 * 256);
-  EXPECT_EQ(expert({experts::Activation::kClampedSwiGlu, true}), 3 * 256 * 256 + 2 * 256 + 256);
+  EXPECT_EQ(expert({layers::Activation::kGeGlu, false}), 3 * 256 * 256);
+  EXPECT_EQ(expert({layers::Activation::kRelu2, false}), 2 * 256 * 256);
+  EXPECT_EQ(expert({layers::Activation::kClampedSwiGlu, true}), 3 * 256 * 256 + 2 * 256 + 256);
 }
 
 TEST(ParameterCounts, ZeroComputeExpertsLowerWhatATokenUses) {

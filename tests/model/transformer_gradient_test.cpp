@@ -88,7 +88,7 @@ INSTANTIATE_TEST_SUITE_P(
              }},
         Case{"gpt_oss_feed_forward",
              [](ModelOptions& o) {
-               o.ffn.form = {experts::Activation::kClampedSwiGlu, true};
+               o.ffn.form = {layers::Activation::kClampedSwiGlu, true};
              }},
         Case{"gated_shared_experts", [](ModelOptions& o) { o.moe.shared_gate = true; }},
         Case{"loss_z_loss", [](ModelOptions& o) { o.loss.z_loss = 0.01; }},

@@ -40,17 +40,17 @@ double Model::activate(double gate, double up) const {
     return 0.5 * x * (1.0 + std::tanh(std::sqrt(2.0 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
   };
   switch (options_.ffn.form.activation) {
-    case experts::Activation::kSwiGlu:
+    case layers::Activation::kSwiGlu:
       return gate * sigmoid(gate) * up;
-    case experts::Activation::kGeGlu:
+    case layers::Activation::kGeGlu:
       return gelu(gate) * up;
-    case experts::Activation::kReGlu:
+    case layers::Activation::kReGlu:
       return gate > 0.0 ? gate * up : 0.0;
-    case experts::Activation::kRelu2:
+    case layers::Activation::kRelu2:
       return up > 0.0 ? up * up : 0.0;
-    case experts::Activation::kGelu:
+    case layers::Activation::kGelu:
       return gelu(up);
-    case experts::Activation::kClampedSwiGlu:
+    case layers::Activation::kClampedSwiGlu:
       break;
   }
   const double g = std::min(gate, 7.0);
@@ -61,7 +61,7 @@ Values Model::ffn(const Parameters& parameters, const std::string& prefix, std::
                   const Values& x) const {
   const auto& form = options_.ffn.form;
   const bool gated =
-      form.activation != experts::Activation::kRelu2 && form.activation != experts::Activation::kGelu;
+      form.activation != layers::Activation::kRelu2 && form.activation != layers::Activation::kGelu;
   const std::string first = prefix + (gated ? "gate_up" : "up");
   const std::int64_t hidden = options_.hidden_size;
   Values projected = linear(x, parameters.at({first + "_proj", expert}), hidden);

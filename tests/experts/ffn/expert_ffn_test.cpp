@@ -7,7 +7,7 @@
 #include <array>
 
 #include "comm/collectives/inproc/inproc_communicator.h"
-#include "experts/ffn/feed_forward.h"
+#include "layers/feed_forward.h"
 #include "tests/experts/layer_run.h"
 
 namespace troupe::experts {
@@ -73,16 +73,14 @@ class ExpertFfnPieces : public testing::Test {
     });
     Results results{.gradient = std::vector<float>(values.size())};
     const Pass pass{{1}, arena_, values, {}, results.gradient, {}, {}};
-    const FeedForward ffn(options_.ffn.form, weights_.dense, kDensePrefix, kExpertSize);
+    const layers::FeedForward ffn(options_.ffn.form, weights_.dense, kDensePrefix, kExpertSize);
     const std::int64_t rows = kRows[static_cast<std::size_t>(expert)];
     const auto part = [&](auto& all) { return TensorView(all.data(), shape_).rows(first, rows); };
-    comm::Pending nothing;
     const auto saved = ffn.allocate(arena_, rows);
-    ffn.expand(pass, x().rows(first, rows), saved, nothing);
-    ffn.contract(pass, saved, part(results.y), nothing);
-    ffn.backward_contract(pass, dy().rows(first, rows), saved, nothing);
-    ffn.backward_expand(pass, dy().rows(first, rows), x().rows(first, rows), saved, part(results.dx),
-                        nothing);
+    ffn.expand(pass, x().rows(first, rows), saved);
+    ffn.contract(pass, saved, part(results.y));
+    ffn.backward_contract(pass, dy().rows(first, rows), saved);
+    ffn.backward_expand(pass, dy().rows(first, rows), x().rows(first, rows), saved, part(results.dx));
     return results;
   }
 

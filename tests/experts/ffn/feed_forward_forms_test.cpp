@@ -4,7 +4,7 @@
 
 #include <map>
 
-#include "experts/ffn/feed_forward.h"
+#include "layers/feed_forward.h"
 #include "model/parameters.h"
 #include "tests/experts/layer_run.h"
 
@@ -15,12 +15,12 @@ constexpr std::int64_t kTokens = 9;
 constexpr double kTolerance = 2e-4;
 
 struct Form {
-  FfnForm ffn;
+  layers::FfnForm ffn;
   bool shared_gate;
 };
 
 std::string name_of(const Form& form) {
-  std::string name(kActivationNames[static_cast<std::size_t>(form.ffn.activation)]);
+  std::string name(layers::kActivationNames[static_cast<std::size_t>(form.ffn.activation)]);
   if (form.ffn.bias) name += "_bias";
   if (form.shared_gate) name += "_shared_gate";
   return name;
@@ -87,7 +87,7 @@ TEST_P(FeedForwardForms, OfRoutedAndSharedExpertsHaveTheGradientsOfCentralDiffer
 
 TEST_P(FeedForwardForms, OfADenseLayerHaveTheGradientsOfCentralDifferences) {
   const std::string prefix = "layers/00/ffn/";
-  const FeedForward layer(options_.ffn.form, weights_.dense, prefix, options_.ffn.intermediate_size);
+  const layers::FeedForward layer(options_.ffn.form, weights_.dense, prefix, options_.ffn.intermediate_size);
   Arena arena(1 << 22);
   std::vector<float> gradient(weights_.dense_values.size());
   std::vector<float> y(size_);
@@ -96,12 +96,11 @@ TEST_P(FeedForwardForms, OfADenseLayerHaveTheGradientsOfCentralDifferences) {
   const Shape shape{kTokens, options_.hidden_size};
   const ConstTensorView x(x_.data(), shape);
   const ConstTensorView dy(dy_.data(), shape);
-  comm::Pending nothing;
   const auto saved = layer.allocate(arena, kTokens);
-  layer.expand(pass, x, saved, nothing);
-  layer.contract(pass, saved, {y.data(), shape}, nothing);
-  layer.backward_contract(pass, dy, saved, nothing);
-  layer.backward_expand(pass, dy, x, saved, {dx.data(), shape}, nothing);
+  layer.expand(pass, x, saved);
+  layer.contract(pass, saved, {y.data(), shape});
+  layer.backward_contract(pass, dy, saved);
+  layer.backward_expand(pass, dy, x, saved, {dx.data(), shape});
 
   const auto loss = [&] { return dot_dy(model_.ffn(parameters_, prefix, -1, input_)); };
   EXPECT_LE(reference::gradient_error(dx, input_, loss), kTolerance);
@@ -110,9 +109,10 @@ TEST_P(FeedForwardForms, OfADenseLayerHaveTheGradientsOfCentralDifferences) {
 
 std::vector<Form> all_forms() {
   std::vector<Form> forms;
-  for (std::size_t kind = 0; kind < kActivationNames.size(); ++kind) {
+  for (std::size_t kind = 0; kind < layers::kActivationNames.size(); ++kind) {
     for (const bool bias : {false, true}) {
-      for (const bool gate : {false, true}) forms.push_back({{static_cast<Activation>(kind), bias}, gate});
+      for (const bool gate : {false, true})
+        forms.push_back({{static_cast<layers::Activation>(kind), bias}, gate});
     }
   }
   return forms;
@@ -127,14 +127,14 @@ std::map<std::string, ParameterSpec> specs_by_name(const model::ModelOptions& op
 }
 
 TEST(FeedForwardParameters, WithoutAGateHaveAnUpProjectionOnly) {
-  const auto named = specs_by_name(options_of({{Activation::kRelu2, false}, false}));
+  const auto named = specs_by_name(options_of({{layers::Activation::kRelu2, false}, false}));
   EXPECT_EQ(named.at("layers/00/ffn/up_proj").shape, (Shape{10, 12}));
   EXPECT_EQ(named.at("layers/01/experts/up_proj").global_shape(), (Shape{5, 7, 12}));
   EXPECT_FALSE(named.contains("layers/00/ffn/gate_up_proj"));
 }
 
 TEST(FeedForwardParameters, BiasesBeginAtZeroAndDoNotDecay) {
-  const auto named = specs_by_name(options_of({{Activation::kClampedSwiGlu, true}, true}));
+  const auto named = specs_by_name(options_of({{layers::Activation::kClampedSwiGlu, true}, true}));
   EXPECT_EQ(named.at("layers/00/ffn/gate_up_bias").shape, (Shape{20}));
   EXPECT_EQ(named.at("layers/01/experts/gate_up_bias").global_shape(), (Shape{5, 14}));
   EXPECT_EQ(named.at("layers/01/experts/down_bias").global_shape(), (Shape{5, 12}));

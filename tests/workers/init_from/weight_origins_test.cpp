@@ -114,7 +114,7 @@ TEST(WeightOrigins, RouterRowsOfAGroupOfSlicesAreTheFirstOnes) {
 }
 
 TEST(WeightOrigins, SpreadFactorsAreMegatronsRoots) {
-  const auto factors = [](model::ModelOptions target, experts::Activation activation) {
+  const auto factors = [](model::ModelOptions target, layers::Activation activation) {
     auto source = dense_model();
     source.ffn.form.activation = target.ffn.form.activation = activation;
     const auto map = origins(source, target, SliceScale::kSpread);
@@ -123,13 +123,13 @@ TEST(WeightOrigins, SpreadFactorsAreMegatronsRoots) {
     EXPECT_EQ(first, map.of(spec(target, "layers/01/experts/down_proj", 0)).blocks[0].factor);
     return static_cast<double>(first);
   };
-  EXPECT_NEAR(factors(upcycled(5), experts::Activation::kSwiGlu), std::cbrt(2.0), 1e-6);
-  EXPECT_NEAR(factors(upcycled(5), experts::Activation::kRelu2), std::cbrt(2.0), 1e-6);
-  EXPECT_NEAR(factors(upcycled(5), experts::Activation::kGelu), std::sqrt(2.0), 1e-6);
+  EXPECT_NEAR(factors(upcycled(5), layers::Activation::kSwiGlu), std::cbrt(2.0), 1e-6);
+  EXPECT_NEAR(factors(upcycled(5), layers::Activation::kRelu2), std::cbrt(2.0), 1e-6);
+  EXPECT_NEAR(factors(upcycled(5), layers::Activation::kGelu), std::sqrt(2.0), 1e-6);
   auto before_top_k = upcycled(5);  // softmax over all: copies * slices^2 / k = 3 * 4 / 2
   before_top_k.moe.router.score = experts::Score::kSoftmax;
   before_top_k.moe.router.normalize_weights = false;
-  EXPECT_NEAR(factors(before_top_k, experts::Activation::kSwiGlu), std::cbrt(6.0), 1e-6);
+  EXPECT_NEAR(factors(before_top_k, layers::Activation::kSwiGlu), std::cbrt(6.0), 1e-6);
 }
 
 TEST(WeightOrigins, BiasesOfSlicesAreCutAndTheOutputsStayWhole) {
@@ -184,7 +184,7 @@ TEST(WeightOrigins, RefusesWhatCannotBeMappedAndSaysWhatToDo) {
   without_shared.moe.shared_experts = 0;
   EXPECT_THAT(refusal(moe_model(), without_shared), HasSubstr("has no place"));
   auto other_form = moe_model();
-  other_form.ffn.form.activation = experts::Activation::kRelu2;
+  other_form.ffn.form.activation = layers::Activation::kRelu2;
   EXPECT_THAT(refusal(moe_model(), other_form), HasSubstr("up_proj"));
 }
 

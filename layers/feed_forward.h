@@ -1,18 +1,23 @@
 #pragma once
+#include <functional>
 #include <string>
 
-#include "comm/collectives/communicator.h"
-#include "experts/ffn/projection.h"
-#include "experts/pass.h"
+#include "layers/options.h"
+#include "layers/pass.h"
+#include "layers/projection.h"
 #include "tensor/tensor.h"
 
-namespace troupe::experts {
+namespace troupe::layers {
 
-/// down( activation( gate_up x ) ) for every token, in any form of FfnForm: a dense layer's FFN, or the
-/// shared experts. In two halves, so that an exchange can travel beside each; `exchange` is moved on between
+/// "gate_up" or, without a gate, "up": what a feed-forward's first projection is called.
+[[nodiscard]] std::string input_projection(const FfnForm& form);
+
+/// down( activation( gate_up x ) ) for every token, in any form of FfnForm: a dense layer's, or the shared
+/// experts'. In two halves, so that something else can go on beside each: `meanwhile` is called between
 /// pieces of a fixed number of rows.
 class FeedForward {
  public:
+  using Meanwhile = std::function<void()>;  // empty: nothing
   struct Saved {
     TensorView projected;   // [tokens, input_columns * size]: gate and up, or up
     TensorView activation;  // [tokens, size]
@@ -29,16 +34,16 @@ class FeedForward {
   [[nodiscard]] Saved allocate(Arena& arena, std::int64_t tokens) const;
 
   /// x: [tokens, hidden]; fills saved
-  void expand(const Pass& pass, ConstTensorView x, const Saved& saved, comm::Pending& exchange) const;
+  void expand(const Pass& pass, ConstTensorView x, const Saved& saved, const Meanwhile& meanwhile = {}) const;
   /// y: [tokens, hidden], overwritten
-  void contract(const Pass& pass, const Saved& saved, TensorView y, comm::Pending& exchange) const;
+  void contract(const Pass& pass, const Saved& saved, TensorView y, const Meanwhile& meanwhile = {}) const;
 
   /// Replaces saved.projected by the gradient with respect to it.
   void backward_contract(const Pass& pass, ConstTensorView dy, const Saved& saved,
-                         comm::Pending& exchange) const;
+                         const Meanwhile& meanwhile = {}) const;
   /// dx: [tokens, hidden], overwritten; and the weights' gradients.
   void backward_expand(const Pass& pass, ConstTensorView dy, ConstTensorView x, const Saved& saved,
-                       TensorView dx, comm::Pending& exchange) const;
+                       TensorView dx, const Meanwhile& meanwhile = {}) const;
 
  private:
   ops::Activation kind_;
@@ -47,4 +52,4 @@ class FeedForward {
   std::int64_t size_;
 };
 
-}  // namespace troupe::experts
+}  // namespace troupe::layers

@@ -1,16 +1,13 @@
 #pragma once
-#include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string>
 
 #include "tensor/arena.h"
 #include "tensor/execution.h"
-#include "tensor/parameter.h"
 #include "tensor/profile.h"
 #include "tensor/tensor.h"
 
-namespace troupe::experts {
+namespace troupe {
 
 /// Which tokens of the run a microbatch holds: keys of its random numbers, never of the layout.
 struct TokenPlace {
@@ -36,21 +33,4 @@ struct Pass {
   bool training = false;  // a backward follows: jitter and noise are on
 };
 
-/// A parameter of a table, found once: its values in a weight buffer, its gradient in another.
-class ParameterHandle {
- public:
-  /// Throws kInternal when the table has no such parameter.
-  ParameterHandle(const ParameterTable& table, const std::string& name, std::int64_t expert = -1)
-      : table_(&table), index_(table.find(name, expert)) {}
-
-  [[nodiscard]] ConstTensorView value(std::span<const float> buffer) const {
-    return table_->view(buffer, index_);
-  }
-  [[nodiscard]] TensorView gradient(std::span<float> buffer) const { return table_->view(buffer, index_); }
-
- private:
-  const ParameterTable* table_;
-  std::size_t index_;
-};
-
-}  // namespace troupe::experts
+}  // namespace troupe

@@ -1,11 +1,12 @@
 #pragma once
 #include <string>
 
-#include "experts/pass.h"
+#include "layers/parameter_handle.h"
+#include "layers/pass.h"
 #include "tensor/ops/rms_norm/rms_norm.h"
 #include "tensor/tensor.h"
 
-namespace troupe::model {
+namespace troupe::layers {
 
 /// RMSNorm with a learned weight.
 class NormLayer {
@@ -19,22 +20,22 @@ class NormLayer {
       : weight_(table, name), eps_(eps) {}
 
   /// x: [tokens, hidden]; the result is saved.y.
-  [[nodiscard]] Saved forward(const experts::Pass& pass, ConstTensorView x) const {
+  [[nodiscard]] Saved forward(const Pass& pass, ConstTensorView x) const {
     const Saved saved{pass.arena.allocate({x.rows()}), pass.arena.allocate(x.shape())};
     ops::rms_norm_forward(pass.execution, x, weight_.value(pass.dense), eps_, saved.y, saved.inv_rms);
     return saved;
   }
 
   /// dx is added to: it holds the gradient of the residual path.
-  void backward(const experts::Pass& pass, ConstTensorView dy, ConstTensorView x, const Saved& saved,
+  void backward(const Pass& pass, ConstTensorView dy, ConstTensorView x, const Saved& saved,
                 TensorView dx) const {
     ops::rms_norm_backward(pass.execution, dy, x, weight_.value(pass.dense), saved.inv_rms, dx,
                            weight_.gradient(pass.dense_gradient), true);
   }
 
  private:
-  experts::ParameterHandle weight_;
+  ParameterHandle weight_;
   double eps_;
 };
 
-}  // namespace troupe::model
+}  // namespace troupe::layers

@@ -1,0 +1,42 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "layers/parameter_handle.h"
+#include "tensor/execution.h"
+#include "tensor/ops/gemm/gemm.h"
+
+namespace troupe::layers {
+
+/// y = x Wᵀ (+ b): a weight [out, in] and, with a bias, [out]. The caller says which buffer, as dense
+/// parameters and experts have one each.
+class Projection {
+ public:
+  /// NAME_proj and, with a bias, NAME_bias; name: "layers/03/ffn/down"; expert: -1 for a dense one.
+  /// kInternal when the table has no such parameter.
+  Projection(const ParameterTable& table, const std::string& name, bool bias, std::int64_t expert = -1);
+  /// Without a bias.
+  explicit Projection(const ParameterHandle& weight) : weight_(weight) {}
+
+  /// The same for outputs [first, first + count) only.
+  [[nodiscard]] Projection outputs(std::int64_t first, std::int64_t count) const;
+  [[nodiscard]] std::int64_t width() const { return weight_.row_count(); }  // out
+
+  /// x: [rows, in], y: [rows, out], overwritten
+  void forward(const Execution& execution, std::span<const float> weights, ConstTensorView x,
+               TensorView y) const;
+  /// dy: [rows, out], dx: [rows, in], overwritten or added to
+  void backward(const Execution& execution, std::span<const float> weights, ConstTensorView dy, TensorView dx,
+                ops::Accumulate accumulate = ops::Accumulate::kNo) const;
+  /// The gradients of W and b, which overwrite or are added, each a complete sum over the rows.
+  void weight_gradients(const Execution& execution, ConstTensorView dy, ConstTensorView x,
+                        std::span<float> gradient, ops::Accumulate accumulate = ops::Accumulate::kNo) const;
+
+ private:
+  ParameterHandle weight_;
+  std::optional<ParameterHandle> bias_;
+};
+
+}  // namespace troupe::layers
