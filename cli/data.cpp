@@ -55,15 +55,19 @@ void add_inspect(CLI::App& data, Action& action) {
   struct Arguments {
     std::string folder;
     bool json = false;
+    bool verify = false;
   };
   const auto arguments = std::make_shared<Arguments>();
   auto* subcommand =
       data.add_subcommand("inspect", "Domains, documents, tokens and bytes of a prepared corpus");
   subcommand->add_option("FOLDER", arguments->folder, "Folder that `troupe data prepare` wrote")->required();
   subcommand->add_flag("--json", arguments->json, "One JSON object instead of a table");
-  subcommand->footer("Example:\n  troupe data inspect data/debian");
+  subcommand->add_flag("--verify", arguments->verify,
+                       "Compare every byte of the files with the hashes that were written with them first");
+  subcommand->footer("Example:\n  troupe data inspect data/debian --verify");
   subcommand->callback([arguments, &action] {
     action = [arguments] {
+      if (arguments->verify) data::verify_corpus(arguments->folder);
       const data::CorpusSummary summary = data::summarize_corpus(arguments->folder);
       std::fputs((arguments->json ? to_json(summary) : to_text(summary)).c_str(), stdout);
       return kSuccess;

@@ -139,4 +139,11 @@ std::int64_t BatchOrder::window(std::int64_t number) const {
   return pool.first + permute(key, pool.count, drawn % pool.count);
 }
 
+std::string order_of(const DataOptions& options) {
+  std::string order =
+      fmt::format("sequence_length={} document_mask={}", options.sequence_length, options.document_mask);
+  for (const auto& [domain, weight] : options.domains) order += fmt::format(" {}={}", domain, weight);
+  return order;
+}
+
 }  // namespace troupe::data

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "data/options.h"
 #include "data/windows.h"
 
 namespace troupe::data {
@@ -38,5 +39,8 @@ class BatchOrder final : public SequenceOrder {
   std::vector<std::int32_t> pool_slots_;  // [pools]: slots of the period that a pool has
   std::vector<Slot> period_;
 };
+
+/// What decides, besides corpus and seed, which text every sequence of a run is: equal texts, equal order.
+[[nodiscard]] std::string order_of(const DataOptions& options);
 
 }  // namespace troupe::data

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "data/corpus/stamp.h"
+#include "data/corpus_identity.h"
 #include "data/token_dataset.h"
 #include "data/tokenizer/tokenizer_json.h"
 
@@ -83,7 +84,11 @@ CorpusSummary summarize_corpus(const std::filesystem::path& folder) {
   CorpusStamp stamp = read_stamp(folder);
   const auto train_amounts = amounts(train);
   const auto heldout_amounts = amounts(heldout);
-  CorpusSummary summary{stamp.name, train.header().vocab_size, train.header().tokenizer_hash, {}};
+  CorpusSummary summary{.name = stamp.name,
+                        .vocab_size = train.header().vocab_size,
+                        .tokenizer_hash = train.header().tokenizer_hash,
+                        .content_hash = identify_corpus(train, heldout).hash(),
+                        .domains = {}};
   for (std::size_t domain = 0; domain < train_amounts.size(); ++domain) {
     const std::string& name = train.header().domain_names[domain];
     summary.domains.push_back({name, stamp.languages[name], train_amounts[domain], heldout_amounts[domain]});
@@ -91,9 +96,21 @@ CorpusSummary summarize_corpus(const std::filesystem::path& folder) {
   return summary;
 }
 
+void verify_corpus(const std::filesystem::path& folder) {
+  const CorpusStamp stamp = read_stamp(folder);
+  for (const char* name : {kHeldoutFile, kTokenizerFile, kTrainFile}) {
+    const auto file = std::ranges::find(stamp.files, name, &storage::FileDescription::name);
+    if (file == stamp.files.end()) {
+      throw Error(ErrorCode::kCorrupt, "{}: {} has no hash of {}: prepare the corpus again", folder.string(),
+                  kStampFile, name);
+    }
+    storage::require_content(folder, *file);
+  }
+}
+
 std::string to_text(const CorpusSummary& summary) {
-  std::string text = fmt::format("corpus {}, vocabulary {}, tokenizer {}\n\n", summary.name,
-                                 summary.vocab_size, summary.tokenizer_hash);
+  std::string text = fmt::format("corpus {}, vocabulary {}, tokenizer {}\ncontent {}\n\n", summary.name,
+                                 summary.vocab_size, summary.tokenizer_hash, summary.content_hash);
   text += fmt::format("{:<20} {:<8} {:>42} {:>33}\n", "", "", "training", "held out");
   text += fmt::format("{:<20} {:<8} {:>9} {:>11} {:>11} {:>8} {:>9} {:>11} {:>11}\n", "domain", "language",
                       "documents", "tokens", "bytes", "b/token", "documents", "tokens", "bytes");
@@ -114,6 +131,7 @@ std::string to_json(const CorpusSummary& summary) {
   const json value{{"name", summary.name},
                    {"vocab_size", summary.vocab_size},
                    {"tokenizer_hash", summary.tokenizer_hash},
+                   {"content_hash", summary.content_hash},
                    {"domains", domains},
                    {"train", to_json(total(summary, &DomainSummary::train))},
                    {"heldout", to_json(total(summary, &DomainSummary::heldout))}};

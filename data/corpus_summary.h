@@ -25,12 +25,17 @@ struct CorpusSummary {
   std::string name;
   std::int64_t vocab_size = 0;
   std::string tokenizer_hash;
+  std::string content_hash;  // CorpusIdentity::hash()
   std::vector<DomainSummary> domains;
 };
 
 /// Reads every token of a folder written by prepare_corpus. Throws kConfig when it is none, kCorrupt when its
 /// files are damaged or do not belong together.
 [[nodiscard]] CorpusSummary summarize_corpus(const std::filesystem::path& folder);
+
+/// Compares every byte of the folder's files with the hashes that were written with them, also those that
+/// mean nothing. Throws kCorrupt, naming the first file that differs.
+void verify_corpus(const std::filesystem::path& folder);
 
 /// A table for people, and one JSON object for programs.
 [[nodiscard]] std::string to_text(const CorpusSummary& summary);

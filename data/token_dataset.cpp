@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <limits>
@@ -39,6 +40,13 @@ class HeaderReader {
     check_offsets();
     check_domains();
     return std::move(header_);
+  }
+
+  std::vector<std::int64_t> chunk_hashes(std::int64_t token_count) const {
+    auto hashes = values<std::int64_t>("token_chunk_hashes");
+    const std::int64_t chunks = (token_count + kHashedChunkTokens - 1) / kHashedChunkTokens;
+    if (std::ssize(hashes) != chunks) fail("{} chunk hashes for {} chunks", hashes.size(), chunks);
+    return hashes;
   }
 
  private:
@@ -135,16 +143,13 @@ void read_at(const FileDescriptor& file, std::span<std::byte> bytes, std::int64_
   }
 }
 
-/// Widens u16 values that lie in the second half of `tokens`: front to back, each is read before it
-/// is overwritten.
-void widen_in_place(std::span<std::int32_t> tokens) {
-  const auto bytes = std::as_writable_bytes(tokens);
-  const std::byte* source = bytes.data() + tokens.size() * sizeof(std::uint16_t);
-  for (std::int32_t& token : tokens) {
-    std::uint16_t narrow = 0;
-    std::memcpy(&narrow, source, sizeof narrow);
-    source += sizeof narrow;
-    token = narrow;
+/// tokens[i] = the i-th of the stored ones, which are Stored each.
+template <class Stored>
+void widen(std::span<const std::byte> stored, std::span<std::int32_t> tokens) {
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    Stored token = 0;
+    std::memcpy(&token, stored.data() + i * sizeof token, sizeof token);
+    tokens[i] = token;
   }
 }
 
@@ -165,6 +170,14 @@ TokenDataset::TokenDataset(const std::filesystem::path& file) : path_(file) {
   }
   token_width_ = storage::size_bytes(tokens.type());
   tokens_offset_ = tokens.dataset_offset();
+  chunk_hashes_ = HeaderReader(container).chunk_hashes(token_count());
+  content_hash_ = data::content_hash(header_, chunk_hashes_);
+  if (content_hash_ != container.string_attribute("/", "content_hash")) {
+    throw Error(ErrorCode::kCorrupt,
+                "{}: what it says of its documents does not have the hash that was written with it: the file "
+                "is damaged, prepare the corpus again",
+                path_.string());
+  }
   file_ = FileDescriptor::open(path_, O_RDONLY);
 }
 
@@ -181,19 +194,48 @@ void TokenDataset::check_range(std::int64_t first, std::int64_t count) const {
 
 void TokenDataset::prefetch(std::int64_t first, std::int64_t count) const {
   check_range(first, count);
-  const int error = ::posix_fadvise(file_.get(), tokens_offset_ + first * token_width_, count * token_width_,
-                                    POSIX_FADV_WILLNEED);
+  const std::int64_t begin = first / kHashedChunkTokens * kHashedChunkTokens;  // chunks are read whole
+  const std::int64_t last_chunk = (first + std::max<std::int64_t>(count, 1) - 1) / kHashedChunkTokens;
+  const std::int64_t end = last_chunk * kHashedChunkTokens + chunk_size(last_chunk);
+  const int error = ::posix_fadvise(file_.get(), tokens_offset_ + begin * token_width_,
+                                    (end - begin) * token_width_, POSIX_FADV_WILLNEED);
   if (error == 0) return;
   errno = error;
   throw io_error("cannot read ahead in " + path_.string());
 }
 
-void TokenDataset::read(std::int64_t first, std::span<std::int32_t> tokens) const {
-  const auto count = static_cast<std::int64_t>(tokens.size());
-  check_range(first, count);
-  const auto bytes = std::as_writable_bytes(tokens).last(static_cast<std::size_t>(count * token_width_));
+std::int64_t TokenDataset::chunk_size(std::int64_t chunk) const {
+  return std::clamp<std::int64_t>(token_count() - chunk * kHashedChunkTokens, 0, kHashedChunkTokens);
+}
+
+void TokenDataset::read_chunk(std::int64_t chunk, std::span<std::byte> bytes) const {
+  const std::int64_t first = chunk * kHashedChunkTokens;
   read_at(file_, bytes, tokens_offset_ + first * token_width_, path_);
-  if (token_width_ == sizeof(std::uint16_t)) widen_in_place(tokens);
+  if (chunk_hash(bytes) == chunk_hashes_[static_cast<std::size_t>(chunk)]) return;
+  throw Error(ErrorCode::kCorrupt,
+              "{}: the tokens [{}, {}) do not have the hash that was written with them: the file or the disk "
+              "is damaged, prepare the corpus again",
+              path_.string(), first, first + chunk_size(chunk));
+}
+
+void TokenDataset::read(std::int64_t first, std::span<std::int32_t> tokens) const {
+  check_range(first, static_cast<std::int64_t>(tokens.size()));
+  std::array<std::byte, kHashedChunkTokens * sizeof(std::int32_t)>
+      buffer;  // NOLINT: written before it is read
+  auto rest = tokens;
+  while (!rest.empty()) {
+    const std::int64_t chunk = first / kHashedChunkTokens;
+    const std::int64_t skipped = first % kHashedChunkTokens;
+    const std::int64_t size = chunk_size(chunk);
+    const auto stored = std::span(buffer).first(static_cast<std::size_t>(size * token_width_));
+    read_chunk(chunk, stored);
+    const auto part = rest.first(std::min(rest.size(), static_cast<std::size_t>(size - skipped)));
+    const auto wanted = stored.subspan(static_cast<std::size_t>(skipped * token_width_));
+    token_width_ == sizeof(std::uint16_t) ? widen<std::uint16_t>(wanted, part)
+                                          : widen<std::int32_t>(wanted, part);
+    rest = rest.subspan(part.size());
+    first += std::ssize(part);
+  }
   for (const std::int32_t token : tokens) {
     if (token < 0 || token >= header_.vocab_size) {
       throw Error(ErrorCode::kCorrupt, "{}: token {} in a vocabulary of {}", path_.string(), token,

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "data/token_hashes.h"
 
 namespace troupe::data {
 
@@ -15,7 +16,7 @@ inline constexpr const char* kHeldoutFile = "heldout.h5";
 inline constexpr const char* kTokenizerFile = "tokenizer.json";
 
 /// Version of the token files' layout: attribute `format_version`.
-inline constexpr std::int64_t kTokenFormatVersion = 1;
+inline constexpr std::int64_t kTokenFormatVersion = 2;
 
 /// What a token file says of itself besides the tokens.
 struct TokenFileHeader {
@@ -33,8 +34,10 @@ struct TokenFileHeader {
 };
 
 /// A file of tokens on disk: one stream of documents, each `<eot> t1 … tn <eot>`, sorted by domain.
-/// Tokens are read by pread at any position; nothing but the header is held in memory.
-/// Reading is thread-safe. Nothing in the file is believed: what is inconsistent is kCorrupt.
+/// Tokens are read by pread at any position; nothing but the header and the chunks' hashes is held in memory.
+/// Reading is thread-safe. Nothing in the file is believed: the header is checked against its hash when the
+/// file is opened, tokens against their chunk's hash each time they are read; what is inconsistent is
+/// kCorrupt.
 class TokenDataset {
  public:
   /// Throws kConfig when the file is missing (naming the command that makes it), kCorrupt when it is damaged.
@@ -46,11 +49,13 @@ class TokenDataset {
     return static_cast<std::int64_t>(header_.document_domains.size());
   }
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+  /// Identity of all that the file holds: token_hashes.h.
+  [[nodiscard]] const std::string& content_hash() const { return content_hash_; }
   /// Document that holds token 0 ≤ `position` < token_count().
   [[nodiscard]] std::int64_t document_at(std::int64_t position) const;
 
-  /// tokens[i] = token first + i. Checks the range (kInternal) and every id against the vocabulary
-  /// (kCorrupt).
+  /// tokens[i] = token first + i. Checks the range (kInternal), the hashes of the chunks that it touches and
+  /// every id against the vocabulary (kCorrupt).
   void read(std::int64_t first, std::span<std::int32_t> tokens) const;
 
   /// Asks the system to have `count` tokens from `first` in memory soon, and does not wait. Same range check.
@@ -58,9 +63,13 @@ class TokenDataset {
 
  private:
   void check_range(std::int64_t first, std::int64_t count) const;
+  [[nodiscard]] std::int64_t chunk_size(std::int64_t chunk) const;
+  void read_chunk(std::int64_t chunk, std::span<std::byte> bytes) const;
 
   std::filesystem::path path_;
   TokenFileHeader header_;
+  std::vector<std::int64_t> chunk_hashes_;  // [chunks]
+  std::string content_hash_;
   FileDescriptor file_;
   std::int64_t tokens_offset_ = 0;  // bytes into the file
   std::int64_t token_width_ = 0;    // bytes: 2 or 4

@@ -26,10 +26,18 @@ void check(const TokenFileHeader& header, std::span<const std::int32_t> tokens) 
       "a token outside the vocabulary");
 }
 
-void write_tokens(File& file, std::int64_t vocab_size, std::span<const std::int32_t> tokens) {
-  if (vocab_size > kLargestNarrowVocab) return file.write_dataset<std::int32_t>("tokens", tokens);
+/// Returns the chunks' hashes.
+template <storage::Element Stored>
+std::vector<std::int64_t> write_tokens(File& file, std::span<const Stored> tokens) {
+  file.write_dataset<Stored>("tokens", tokens);
+  return chunk_hashes(std::as_bytes(tokens), sizeof(Stored));
+}
+
+std::vector<std::int64_t> write_tokens(File& file, std::int64_t vocab_size,
+                                       std::span<const std::int32_t> tokens) {
+  if (vocab_size > kLargestNarrowVocab) return write_tokens<std::int32_t>(file, tokens);
   const std::vector<std::uint16_t> narrow(tokens.begin(), tokens.end());
-  file.write_dataset<std::uint16_t>("tokens", narrow);
+  return write_tokens<std::uint16_t>(file, narrow);
 }
 
 }  // namespace
@@ -43,10 +51,12 @@ void write_token_file(const std::filesystem::path& path, const TokenFileHeader& 
   file.set_attribute("/", "end_of_text", std::int64_t{header.end_of_text});
   file.set_attribute("/", "tokenizer_hash", header.tokenizer_hash);
   file.set_attribute("/", "domain_names", nlohmann::json(header.domain_names).dump());
-  write_tokens(file, header.vocab_size, tokens);
+  const std::vector<std::int64_t> hashes = write_tokens(file, header.vocab_size, tokens);
   file.write_dataset<std::int64_t>("document_offsets", header.document_offsets);
   file.write_dataset<std::int32_t>("document_domains", header.document_domains);
   file.write_dataset<std::int32_t>("token_bytes", header.token_bytes);
+  file.write_dataset<std::int64_t>("token_chunk_hashes", hashes);
+  file.set_attribute("/", "content_hash", content_hash(header, hashes));
   file.close();
 }
 

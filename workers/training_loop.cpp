@@ -120,7 +120,7 @@ TrainingLoop::TrainingLoop(const TrainingOptions& options, const EventOptions& e
       evaluator_(trainer_, data.heldout),
       sampler_(trainer_, data.tokenizer),
       placer_(trainer_, events.placement_every),
-      routing_(options, layout, world.rank(), storage.routing),
+      routing_(options, data.train.content_hash(), layout, world.rank(), storage.routing),
       saver_(storage.checkpoints, storage.epoch, storage_thread, control) {
   const bool resumes = !storage_.load.empty();
   if (!resumes && !storage_.weights) return;

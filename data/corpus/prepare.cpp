@@ -104,7 +104,7 @@ void write_documents(const fs::path& file, const Tokenizer& tokenizer, TokenFile
 
 CorpusStamp stamp_of(const CorpusDescription& description, const PackageCache& cache,
                      const std::string& inputs) {
-  CorpusStamp stamp{.name = description.name, .inputs = inputs, .languages = {}, .packages = {}};
+  CorpusStamp stamp{.name = description.name, .inputs = inputs, .languages = {}, .packages = {}, .files = {}};
   for (const CorpusSource& source : description.sources) stamp.languages[source.domain] = source.language;
   for (const std::string& package : packages_of(description))
     stamp.packages[package] = cache.version_of(package);
@@ -127,7 +127,10 @@ void prepare(const CorpusDescription& description, PackageCache& cache, const st
   const TokenFileHeader header = header_of(tokenizer, description.domain_names());
   write_documents(folder.path() / kTrainFile, tokenizer, header, selected.train);
   write_documents(folder.path() / kHeldoutFile, tokenizer, header, selected.heldout);
-  write_stamp(stamp_of(description, cache, inputs), folder.path());
+  CorpusStamp stamp = stamp_of(description, cache, inputs);
+  for (const char* file : {kHeldoutFile, kTokenizerFile, kTrainFile})
+    stamp.files.push_back(storage::describe_file(folder.path() / file));
+  write_stamp(stamp, folder.path());
   folder.publish(output);
 }
 

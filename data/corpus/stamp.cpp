@@ -32,12 +32,20 @@ std::string hash_local_files(const CorpusDescription& description, const CorpusS
   return hashes;
 }
 
+storage::FileDescription file_from_json(const std::string& name, const json& value) {
+  const auto hash = storage::Hash128::parse(value.at("hash").get<std::string>());
+  if (!hash) throw Error(ErrorCode::kCorrupt, "{}: the hash of {} is none", kStampFile, name);
+  return {.name = name, .size_bytes = value.at("bytes").get<std::int64_t>(), .hash = *hash};
+}
+
 CorpusStamp from_json(const json& value) {
   CorpusStamp stamp;
   stamp.name = value.at("name").get<std::string>();
   stamp.inputs = value.at("inputs").get<std::string>();
   stamp.languages = value.at("languages").get<std::map<std::string, std::string>>();
   stamp.packages = value.at("packages").get<std::map<std::string, std::string>>();
+  const json files = value.value("files", json::object());
+  for (const auto& [name, file] : files.items()) stamp.files.push_back(file_from_json(name, file));
   return stamp;
 }
 
@@ -64,10 +72,14 @@ CorpusStamp read_stamp(const fs::path& folder) {
 }
 
 void write_stamp(const CorpusStamp& stamp, const fs::path& folder) {
+  json files = json::object();
+  for (const storage::FileDescription& file : stamp.files)
+    files[file.name] = {{"bytes", file.size_bytes}, {"hash", file.hash.to_string()}};
   const json value{{"name", stamp.name},
                    {"inputs", stamp.inputs},
                    {"languages", stamp.languages},
-                   {"packages", stamp.packages}};
+                   {"packages", stamp.packages},
+                   {"files", files}};
   write_file_atomically(folder / kStampFile, value.dump(2) + "\n");
 }
 

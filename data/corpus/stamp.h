@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "data/corpus/description.h"
+#include "storage/verified_file.h"
 
 namespace troupe::data {
 
@@ -16,6 +17,7 @@ struct CorpusStamp {
   std::string inputs;                            // hash of everything that decides the content
   std::map<std::string, std::string> languages;  // by domain
   std::map<std::string, std::string> packages;   // versions by package
+  std::vector<storage::FileDescription> files;   // of the folder, as they were written
 
   bool operator==(const CorpusStamp&) const = default;
 };

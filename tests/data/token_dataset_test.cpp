@@ -39,7 +39,21 @@ struct RawFile {
     file.write_dataset<std::int64_t>("document_offsets", offsets);
     file.write_dataset<std::int32_t>("document_domains", domains);
     file.write_dataset<std::int32_t>("token_bytes", token_bytes);
+    const auto hashes = chunk_hashes(std::as_bytes(std::span(tokens)), sizeof(std::uint16_t));
+    file.write_dataset<std::int64_t>("token_chunk_hashes", hashes);
+    file.set_attribute("/", "content_hash", content_hash(header(), hashes));
     file.close();
+  }
+
+  /// What it is meant to say; the names are those of the undamaged file.
+  TokenFileHeader header() const {
+    return {.domain_names = {"d0", "d1"},
+            .tokenizer_hash = "hash",
+            .vocab_size = vocab_size,
+            .end_of_text = static_cast<std::int32_t>(end_of_text),
+            .token_bytes = token_bytes,
+            .document_offsets = offsets,
+            .document_domains = domains};
   }
 };
 
@@ -139,32 +153,32 @@ constexpr std::int64_t kLowest = std::numeric_limits<std::int64_t>::min();
 
 INSTANTIATE_TEST_SUITE_P(
     Damages, DamagedTokenFile,
-    ::testing::Values(Damage{"version", "format version", [](RawFile& f) { f.format_version = 2; }},
-                      Damage{"vocab_zero", "vocab_size", [](RawFile& f) { f.vocab_size = 0; }},
-                      Damage{"vocab_huge", "vocab_size", [](RawFile& f) { f.vocab_size = kHuge; }},
-                      Damage{"eot_outside", "end_of_text", [](RawFile& f) { f.end_of_text = 50; }},
-                      Damage{"eot_negative", "end_of_text", [](RawFile& f) { f.end_of_text = -1; }},
-                      Damage{"names_no_json", "domain_names", [](RawFile& f) { f.domain_names = "[\"d0\""; }},
-                      Damage{"names_empty", "domain_names", [](RawFile& f) { f.domain_names = "[]"; }},
-                      Damage{"names_of_numbers", "domain_names", [](RawFile& f) { f.domain_names = "[1]"; }},
-                      Damage{"first_offset", "document_offsets", [](RawFile& f) { f.offsets[0] = 1; }},
-                      Damage{"no_document", "document_offsets", [](RawFile& f) { f.offsets = {0}; }},
-                      Damage{"descending", "document 1", [](RawFile& f) { f.offsets[2] = 3; }},
-                      Damage{"empty_document", "document 1", [](RawFile& f) { f.offsets[2] = 5; }},
-                      Damage{"one_token_document", "document 1", [](RawFile& f) { f.offsets[2] = 6; }},
-                      Damage{"offset_overflow", "document 1", [](RawFile& f) { f.offsets[2] = kLowest; }},
-                      Damage{"offset_beyond_tokens", "the documents end at",
-                             [](RawFile& f) { f.offsets[3] = kHuge; }},
-                      Damage{"fewer_tokens", "the documents end at", [](RawFile& f) { f.tokens.pop_back(); }},
-                      Damage{"domain_count", "document domains", [](RawFile& f) { f.domains.push_back(1); }},
-                      Damage{"domain_outside", "document_domains", [](RawFile& f) { f.domains[2] = 2; }},
-                      Damage{"domain_negative", "document_domains", [](RawFile& f) { f.domains[0] = -1; }},
-                      Damage{"domains_unsorted", "document_domains",
-                             [](RawFile& f) {
-                               f.domains = {1, 0, 1};
-                             }},
-                      Damage{"bytes_missing", "token_bytes", [](RawFile& f) { f.token_bytes.pop_back(); }},
-                      Damage{"bytes_negative", "token_bytes", [](RawFile& f) { f.token_bytes[3] = -1; }}),
+    ::testing::Values(
+        Damage{"version", "format version", [](RawFile& f) { f.format_version = kTokenFormatVersion + 1; }},
+        Damage{"vocab_zero", "vocab_size", [](RawFile& f) { f.vocab_size = 0; }},
+        Damage{"vocab_huge", "vocab_size", [](RawFile& f) { f.vocab_size = kHuge; }},
+        Damage{"eot_outside", "end_of_text", [](RawFile& f) { f.end_of_text = 50; }},
+        Damage{"eot_negative", "end_of_text", [](RawFile& f) { f.end_of_text = -1; }},
+        Damage{"names_no_json", "domain_names", [](RawFile& f) { f.domain_names = "[\"d0\""; }},
+        Damage{"names_empty", "domain_names", [](RawFile& f) { f.domain_names = "[]"; }},
+        Damage{"names_of_numbers", "domain_names", [](RawFile& f) { f.domain_names = "[1]"; }},
+        Damage{"first_offset", "document_offsets", [](RawFile& f) { f.offsets[0] = 1; }},
+        Damage{"no_document", "document_offsets", [](RawFile& f) { f.offsets = {0}; }},
+        Damage{"descending", "document 1", [](RawFile& f) { f.offsets[2] = 3; }},
+        Damage{"empty_document", "document 1", [](RawFile& f) { f.offsets[2] = 5; }},
+        Damage{"one_token_document", "document 1", [](RawFile& f) { f.offsets[2] = 6; }},
+        Damage{"offset_overflow", "document 1", [](RawFile& f) { f.offsets[2] = kLowest; }},
+        Damage{"offset_beyond_tokens", "the documents end at", [](RawFile& f) { f.offsets[3] = kHuge; }},
+        Damage{"fewer_tokens", "the documents end at", [](RawFile& f) { f.tokens.pop_back(); }},
+        Damage{"domain_count", "document domains", [](RawFile& f) { f.domains.push_back(1); }},
+        Damage{"domain_outside", "document_domains", [](RawFile& f) { f.domains[2] = 2; }},
+        Damage{"domain_negative", "document_domains", [](RawFile& f) { f.domains[0] = -1; }},
+        Damage{"domains_unsorted", "document_domains",
+               [](RawFile& f) {
+                 f.domains = {1, 0, 1};
+               }},
+        Damage{"bytes_missing", "token_bytes", [](RawFile& f) { f.token_bytes.pop_back(); }},
+        Damage{"bytes_negative", "token_bytes", [](RawFile& f) { f.token_bytes[3] = -1; }}),
     [](const auto& parameter) { return parameter.param.name; });
 
 TEST(TokenDataset, RefusesAnIdOutsideTheVocabularyWhenItIsRead) {

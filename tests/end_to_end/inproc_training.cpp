@@ -85,7 +85,7 @@ TrainingRecord train_inproc(workers::TrainingOptions options, const data::TokenD
         use_one_library_thread();
         try {
           workers::Trainer trainer(options, layout, *world, dataset, order, clock);
-          workers::RoutingTapes tapes(options, layout, world->rank(), routing);
+          workers::RoutingTapes tapes(options, dataset.content_hash(), layout, world->rank(), routing);
           for (int step = 0; step < steps; ++step) {
             storage.run([&] { tapes.prepare(step + 1); });
             const auto& result = trainer.step({}, tapes.tapes());

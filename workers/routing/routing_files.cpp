@@ -1,24 +1,23 @@
 #include "workers/routing/routing_files.h"
 
 #include <algorithm>
+#include <charconv>
 #include <map>
 #include <numeric>
 
 #include "base/error.h"
+#include "data/batch_order.h"
 #include "experts/router/selector.h"
 #include "model/parameters.h"
 #include "storage/hdf5/file.h"
 #include "storage/shard.h"
 #include "storage/verified_file.h"
+#include "workers/routing/routing_format.h"
 
 namespace troupe::workers {
 namespace {
 
-constexpr const char* kSequences = "sequences";
-constexpr const char* kBatchSequences = "batch_sequences";
-constexpr const char* kSequenceLength = "sequence_length";
-
-std::string layer_dataset(std::int64_t layer) { return fmt::format("layers/{:02}/chosen", layer); }
+using namespace detail;
 
 template <class Slot>
 std::span<Slot> part(std::span<Slot> all, std::int64_t begin, std::int64_t count) {
@@ -33,8 +32,10 @@ std::vector<std::int64_t> all_sequences(std::span<const std::int64_t> first, std
   return result;
 }
 
-void write_layers(storage::hdf5::File& file, const RoutingShape& shape,
-                  const StepRouting<const std::int32_t>& routing) {
+/// Returns the hashes: [layers, sequences].
+std::vector<std::int64_t> write_layers(storage::hdf5::File& file, const RoutingShape& shape,
+                                       const StepRouting<const std::int32_t>& routing) {
+  std::vector<std::int64_t> hashes;
   const std::int64_t microbatches = std::ssize(routing.sequences);
   const std::vector<std::int64_t> sizes{microbatches * shape.micro_batch * shape.sequence_length,
                                         shape.slots};
@@ -44,18 +45,32 @@ void write_layers(storage::hdf5::File& file, const RoutingShape& shape,
     for (std::int64_t m = 0; m < microbatches; ++m) {
       const std::int64_t begin = m * shape.microbatch_slots() + layer * shape.layer_slots();
       dataset.write(m * shape.layer_slots(), part(routing.slots, begin, shape.layer_slots()));
+      for (std::int64_t i = 0; i < shape.micro_batch; ++i) {
+        hashes.push_back(
+            slots_hash(part(routing.slots, begin + i * shape.sequence_slots(), shape.sequence_slots())));
+      }
     }
   }
+  return hashes;
 }
 
-void write_file(const std::filesystem::path& path, const RoutingShape& shape,
+void write_file(const std::filesystem::path& path, std::int64_t step, const RoutingShape& shape,
                 const StepRouting<const std::int32_t>& routing) {
   auto file = storage::hdf5::File::create(path);
-  const auto sequences = all_sequences(routing.sequences, shape.micro_batch);
-  file.write_dataset(kSequences, std::span<const std::int64_t>(sequences));
-  file.set_attribute("/", kBatchSequences, shape.batch_sequences);
-  file.set_attribute("/", kSequenceLength, shape.sequence_length);
-  write_layers(file, shape, routing);
+  const FileHead head{.step = step,
+                      .batch_sequences = shape.batch_sequences,
+                      .sequence_length = shape.sequence_length,
+                      .origin = shape.origin,
+                      .sequences = all_sequences(routing.sequences, shape.micro_batch),
+                      .hashes = write_layers(file, shape, routing)};
+  file.write_dataset(kSequences, std::span<const std::int64_t>(head.sequences));
+  file.write_dataset(kHashes, std::span<const std::int64_t>(head.hashes));
+  file.set_attribute("/", kBatchSequences, head.batch_sequences);
+  file.set_attribute("/", kSequenceLength, head.sequence_length);
+  file.set_attribute("/", kSeed, std::to_string(head.origin.seed));
+  file.set_attribute("/", kCorpus, head.origin.corpus);
+  file.set_attribute("/", kOrder, head.origin.order);
+  file.set_attribute("/", kContentHash, content_hash(head));
   file.close();
 }
 
@@ -89,27 +104,62 @@ class StepFiles {
     std::size_t file;
     std::int64_t row;  // of sequences
   };
+  struct OpenFile {
+    storage::hdf5::File file;
+    FileHead head;
+  };
 
   void open(const std::filesystem::path& path) {
-    auto& file = files_.emplace_back(storage::hdf5::File::open(path));
-    require_equal(file, kBatchSequences, shape_.batch_sequences, "batch.sequences");
-    require_equal(file, kSequenceLength, shape_.sequence_length, "data.sequence_length");
-    const auto dataset = file.open_dataset(kSequences);
-    std::vector<std::int64_t> sequences(static_cast<std::size_t>(dataset.elements()));
-    dataset.read(0, std::span(sequences));
-    for (std::int64_t row = 0; row < std::ssize(sequences); ++row) {
-      const std::int64_t sequence = sequences[static_cast<std::size_t>(row)];
+    auto& [file, head] = files_.emplace_back(storage::hdf5::File::open(path), FileHead{});
+    head = read_head(file);
+    require_equal(file, head.batch_sequences, shape_.batch_sequences, "batch.sequences");
+    require_equal(file, head.sequence_length, shape_.sequence_length, "data.sequence_length");
+    for (std::int64_t row = 0; row < std::ssize(head.sequences); ++row) {
+      const std::int64_t sequence = head.sequences[static_cast<std::size_t>(row)];
       if (sequence < 0 || sequence >= shape_.batch_sequences)
         throw damaged(file, fmt::format("sequence {} of {}", sequence, shape_.batch_sequences));
       if (!places_.emplace(sequence, Place{files_.size() - 1, row}).second)
         throw damaged(file, fmt::format("sequence {}, which is there a second time", sequence));
     }
-    check_layers(file, std::ssize(sequences));
+    check_layers(file, std::ssize(head.sequences));
+    require_equal(file, head.origin.seed, shape_.origin.seed, "run.seed");
+    require_equal(file, head.origin.corpus, shape_.origin.corpus, "training text of content");
+    require_equal(file, head.origin.order, shape_.origin.order, "data.*");
+    if (std::ssize(head.hashes) != std::ssize(shape_.layers) * std::ssize(head.sequences))
+      throw damaged(file, fmt::format("{} hashes", head.hashes.size()));
+    if (content_hash(head) != file.string_attribute("/", kContentHash))
+      throw damaged(file, "a content that does not have the hash that was written with it");
   }
 
-  static void require_equal(const storage::hdf5::File& file, const char* attribute, std::int64_t expected,
+  FileHead read_head(const storage::hdf5::File& file) const {
+    return {.step = step_,
+            .batch_sequences = file.integer_attribute("/", kBatchSequences),
+            .sequence_length = file.integer_attribute("/", kSequenceLength),
+            .origin = {.seed = read_seed(file),
+                       .corpus = file.string_attribute("/", kCorpus),
+                       .order = file.string_attribute("/", kOrder)},
+            .sequences = numbers(file, kSequences),
+            .hashes = numbers(file, kHashes)};
+  }
+
+  std::uint64_t read_seed(const storage::hdf5::File& file) const {
+    const std::string text = file.string_attribute("/", kSeed);
+    std::uint64_t seed = 0;
+    const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), seed);
+    if (failure != std::errc() || end != text.data() + text.size()) throw damaged(file, "seed " + text);
+    return seed;
+  }
+
+  static std::vector<std::int64_t> numbers(const storage::hdf5::File& file, const char* name) {
+    const auto dataset = file.open_dataset(name);
+    std::vector<std::int64_t> values(static_cast<std::size_t>(dataset.elements()));
+    dataset.read(0, std::span(values));
+    return values;
+  }
+
+  template <class Value>
+  static void require_equal(const storage::hdf5::File& file, const Value& found, const Value& expected,
                             std::string_view option) {
-    const std::int64_t found = file.integer_attribute("/", attribute);
     if (found == expected) return;
     throw Error(ErrorCode::kConfig, "run.replay_routing: {} was recorded with {} = {}, and here it is {}",
                 file.path(), option, found, expected);
@@ -150,11 +200,20 @@ class StepFiles {
     std::vector<std::int64_t> taken(static_cast<std::size_t>(shape_.choices));
     for (std::int64_t i = 0; i < shape_.micro_batch; ++i) {
       const Place place = places_.at(first_sequence + i);
-      const auto& file = files_[place.file];
+      const auto& [file, head] = files_[place.file];
       const auto rows = part(slots, i * shape_.sequence_slots(), shape_.sequence_slots());
       file.open_dataset(layer_dataset(layer)).read(place.row * shape_.sequence_slots(), rows);
       check(file, layer, rows, taken);
+      if (slots_hash(rows) != head.hashes[hash_index(head, layer, place.row)]) {
+        throw damaged(file, fmt::format("choices of sequence {} in layer {} without their hash",
+                                        first_sequence + i, layer));
+      }
     }
+  }
+
+  [[nodiscard]] std::size_t hash_index(const FileHead& head, std::int64_t layer, std::int64_t row) const {
+    const auto index = std::ranges::find(shape_.layers, layer) - shape_.layers.begin();
+    return static_cast<std::size_t>(index * std::ssize(head.sequences) + row);
   }
 
   // rows: [sequence_length, slots]; taken: tokens of each choice, added to
@@ -168,6 +227,22 @@ class StepFiles {
         throw damaged(file, fmt::format("expert {} more than {} times in a microbatch of layer {}", slot,
                                         shape_.most_tokens, layer));
     }
+    for (std::int64_t begin = 0; begin < std::ssize(rows); begin += shape_.slots)
+      check_distinct(file, layer, part(rows, begin, shape_.slots));
+  }
+
+  /// token: [slots], of one token; a candidate that was left out counts, too
+  void check_distinct(const storage::hdf5::File& file, std::int64_t layer,
+                      std::span<const std::int32_t> token) const {
+    const auto candidate = [](std::int32_t slot) { return slot >= -1 ? slot : -2 - slot; };
+    for (std::size_t i = 0; i < token.size(); ++i) {
+      if (token[i] == -1) continue;
+      for (std::size_t j = 0; j < i; ++j) {
+        if (token[j] == -1 || candidate(token[i]) != candidate(token[j])) continue;
+        throw damaged(file,
+                      fmt::format("expert {} twice for one token of layer {}", candidate(token[i]), layer));
+      }
+    }
   }
 
   [[nodiscard]] Error damaged(const storage::hdf5::File& file, const std::string& what) const {
@@ -180,14 +255,15 @@ class StepFiles {
   std::filesystem::path folder_;
   std::int64_t step_;
   const RoutingShape& shape_;
-  std::vector<storage::hdf5::File> files_;
+  std::vector<OpenFile> files_;
   std::map<std::int64_t, Place> places_;  // by sequence
 };
 
 }  // namespace
 
-RoutingShape::RoutingShape(const TrainingOptions& options)
-    : batch_sequences(options.batch.sequences()),
+RoutingShape::RoutingShape(const TrainingOptions& options, const std::string& corpus)
+    : origin{.seed = options.seed, .corpus = corpus, .order = data::order_of(options.data)},
+      batch_sequences(options.batch.sequences()),
       sequence_length(options.data.sequence_length),
       micro_batch(options.batch.micro_batch),
       choices(options.model.moe.choices()),
@@ -212,7 +288,7 @@ void write_routing(const std::filesystem::path& recording, std::int64_t step, st
   const std::filesystem::path unfinished = path.string() + ".unfinished";
   storage::make_folders(folder);
   storage::remove_tree(unfinished);
-  write_file(unfinished, shape, routing);
+  write_file(unfinished, step, shape, routing);
   storage::rename_path(unfinished, path);
 }
 

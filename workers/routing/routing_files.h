@@ -2,16 +2,26 @@
 #include <cstdint>
 #include <filesystem>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "workers/training_options.h"
 
 namespace troupe::workers {
 
+/// Which text a run routes: a recording of another text means nothing.
+struct RoutingOrigin {
+  std::uint64_t seed = 0;
+  std::string corpus;  // content hash of the training text
+  std::string order;   // data::order_of(): batch_order.h
+};
+
 /// What the routing of one step of a run looks like, on every layout.
 struct RoutingShape {
-  explicit RoutingShape(const TrainingOptions& options);
+  /// corpus: content hash of the training text.
+  RoutingShape(const TrainingOptions& options, const std::string& corpus);
 
+  RoutingOrigin origin;
   std::int64_t batch_sequences;      // of the global batch
   std::int64_t sequence_length;      // tokens
   std::int64_t micro_batch;          // sequences that are routed together
@@ -35,8 +45,9 @@ struct StepRouting {
 
 /// A recording is a folder with a folder `step-00000012` for every step, and there a file of each worker
 /// that took part: `sequences` [sequences of the worker] i64, their numbers within the global batch, and
-/// `layers/LL/chosen` [those sequences * length, slots] i32. It does not matter which worker wrote what.
-/// All of these are for the storage thread.
+/// `layers/LL/chosen` [those sequences * length, slots] i32. It does not matter which worker wrote what. A
+/// file also says which text it is of, and has `hashes` [layers, sequences] of the choices and one of all
+/// else. All of these are for the storage thread.
 [[nodiscard]] std::filesystem::path step_folder(const std::filesystem::path& recording, std::int64_t step);
 
 /// The worker's file, whole or not at all: kIo.
@@ -44,8 +55,9 @@ void write_routing(const std::filesystem::path& recording, std::int64_t step, st
                    const RoutingShape& shape, const StepRouting<const std::int32_t>& routing);
 
 /// Fills `routing`, from whichever files hold its sequences. Errors name the place: kConfig when the step
-/// is missing, or was recorded with other batches or another router; kCorrupt when sequences of the global
-/// batch are missing or there twice, or a slot holds what no router chooses.
+/// is missing, or was recorded with another seed, corpus, order of the text, batch or router; kCorrupt when
+/// sequences of the global batch are missing or there twice, something does not have the hash that was
+/// written with it, or the slots of a token hold what no router chooses, an expert twice for example.
 void read_routing(const std::filesystem::path& recording, std::int64_t step, const RoutingShape& shape,
                   const StepRouting<std::int32_t>& routing);
 

@@ -18,9 +18,9 @@ std::span<Slot> microbatch_part(std::span<Slot> all, std::size_t microbatch, std
 
 }  // namespace
 
-RoutingTapes::RoutingTapes(const TrainingOptions& options, const layout::Layout& layout, int worker,
-                           const RoutingFolders& folders)
-    : folders_(folders), worker_(worker), shape_(options) {
+RoutingTapes::RoutingTapes(const TrainingOptions& options, const std::string& corpus,
+                           const layout::Layout& layout, int worker, const RoutingFolders& folders)
+    : folders_(folders), worker_(worker), shape_(options, corpus) {
   if (!folders.record.empty() && !folders.replay.empty() &&
       std::filesystem::weakly_canonical(folders.record) ==
           std::filesystem::weakly_canonical(folders.replay)) {

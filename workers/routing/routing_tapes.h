@@ -21,9 +21,10 @@ struct RoutingFolders {
 /// is for the storage thread.
 class RoutingTapes {
  public:
-  /// Throws kConfig when a recording would replace what is replayed.
-  RoutingTapes(const TrainingOptions& options, const layout::Layout& layout, int worker,
-               const RoutingFolders& folders);
+  /// corpus: content hash of the training text. Throws kConfig when a recording would replace what is
+  /// replayed.
+  RoutingTapes(const TrainingOptions& options, const std::string& corpus, const layout::Layout& layout,
+               int worker, const RoutingFolders& folders);
 
   [[nodiscard]] bool active() const { return !folders_.record.empty() || !folders_.replay.empty(); }
 

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "storage/hdf5/file.h"
 #include "tests/end_to_end/inproc_training.h"
 #include "tests/storage/expect_error.h"
@@ -87,7 +89,8 @@ class RecordingTest : public ::testing::Test {
 
   void write(int workers) {
     for (int worker = 0; worker < workers; ++worker) {
-      RoutingTapes tapes(options_, layout(workers), worker, {.record = folder_.path(), .replay = {}});
+      RoutingTapes tapes(options_, corpus_, layout(workers), worker,
+                         {.record = folder_.path(), .replay = {}});
       tapes.prepare(1);
       for (const auto& tape : tapes.tapes()) fill(tape.record);
       tapes.keep(1);
@@ -95,7 +98,7 @@ class RecordingTest : public ::testing::Test {
   }
 
   void expect_refused(ErrorCode code, std::initializer_list<std::string> parts, std::int64_t step = 1) {
-    RoutingTapes tapes(options_, layout(3), 2, {.record = {}, .replay = folder_.path()});
+    RoutingTapes tapes(options_, corpus_, layout(3), 2, {.record = {}, .replay = folder_.path()});
     expect_error([&] { tapes.prepare(step); }, code, parts);
   }
 
@@ -103,13 +106,14 @@ class RecordingTest : public ::testing::Test {
 
   /// Worker 1's file, with one slot of layer 2 overwritten, in its first microbatch, lane 1.
   void overwrite_slot(std::int32_t id) {
-    RoutingTapes tapes(options_, layout(2), 1, {.record = folder_.path(), .replay = {}});
+    RoutingTapes tapes(options_, corpus_, layout(2), 1, {.record = folder_.path(), .replay = {}});
     for (const auto& tape : tapes.tapes()) fill(tape.record);
     tapes.tapes()[0].layer(1, 2).record[5] = id;
     tapes.keep(1);
   }
 
   ScratchFolder folder_;
+  std::string corpus_ = "0123";
   TrainingOptions options_ = options_of(experts::Selection::kTopK);
 };
 
@@ -130,7 +134,7 @@ TEST_F(RecordingTest, SequencesThatAreThereTwiceAreNamed) {
 TEST_F(RecordingTest, AnUnfinishedFileIsNotRead) {
   std::filesystem::copy(folder_ / "step-00000001/worker-00001.h5",
                         folder_ / "step-00000001/worker-00002.h5.unfinished");
-  RoutingTapes tapes(options_, layout(3), 2, {.record = {}, .replay = folder_.path()});
+  RoutingTapes tapes(options_, corpus_, layout(3), 2, {.record = {}, .replay = folder_.path()});
   EXPECT_NO_THROW(tapes.prepare(1));
 }
 
@@ -153,7 +157,7 @@ TEST_F(RecordingTest, LayersThatWereNotRecordedAreRefused) {
 TEST_F(RecordingTest, ExpertsThatDoNotExistAreNamedWithTheLayer) {
   for (const std::int32_t id : {12, -2}) {
     overwrite_slot(id);
-    RoutingTapes tapes(options_, layout(3), 1, {.record = {}, .replay = folder_.path()});
+    RoutingTapes tapes(options_, corpus_, layout(3), 1, {.record = {}, .replay = folder_.path()});
     expect_error([&] { tapes.prepare(1); }, ErrorCode::kCorrupt,
                  {"worker-00001.h5", "expert " + std::to_string(id) + " of 12", "layer 2", "step 1"});
   }
@@ -162,7 +166,7 @@ TEST_F(RecordingTest, ExpertsThatDoNotExistAreNamedWithTheLayer) {
 TEST_F(RecordingTest, ACandidateThatWasLeftOutGoesWithGshardSecond) {
   overwrite_slot(-13);
   options_.model.moe.router.selection = experts::Selection::kGshardSecond;
-  RoutingTapes tapes(options_, layout(3), 1, {.record = {}, .replay = folder_.path()});
+  RoutingTapes tapes(options_, corpus_, layout(3), 1, {.record = {}, .replay = folder_.path()});
   EXPECT_NO_THROW(tapes.prepare(1));
   EXPECT_EQ(tapes.tapes()[0].layer(1, 2).replay[5], -13);
 }
@@ -170,26 +174,82 @@ TEST_F(RecordingTest, ACandidateThatWasLeftOutGoesWithGshardSecond) {
 TEST_F(RecordingTest, AnExpertWithMoreTokensThanItCanTakeIsRefused) {
   options_.model.moe.router.selection = experts::Selection::kExpertChoice;
   options_.model.moe.top_k = 1;
+  const RoutingShape shape(options_, corpus_);
   for (int worker = 0; worker < 2; ++worker) {
-    RoutingTapes tapes(options_, layout(2), worker, {.record = folder_.path(), .replay = {}});
-    for (const auto& tape : tapes.tapes()) std::ranges::fill(tape.record, 3);
+    RoutingTapes tapes(options_, corpus_, layout(2), worker, {.record = folder_.path(), .replay = {}});
+    for (const auto& tape : tapes.tapes()) {
+      std::ranges::fill(tape.record, -1);
+      for (std::size_t i = 0; i < tape.record.size(); i += static_cast<std::size_t>(shape.slots))
+        tape.record[i] = 3;
+    }
     tapes.keep(1);
   }
   expect_refused(ErrorCode::kCorrupt, {"expert 3 more than 7 times", "layer 1"});
+}
+
+TEST_F(RecordingTest, AnotherSeedIsRefused) {
+  options_.seed += 1;
+  expect_refused(ErrorCode::kConfig, {"worker-00000.h5", "run.seed = 1", "here it is 2"});
+}
+
+TEST_F(RecordingTest, AnotherCorpusIsRefused) {
+  corpus_ = "4567";
+  expect_refused(ErrorCode::kConfig, {"worker-00000.h5", "training text", "0123", "4567"});
+}
+
+TEST_F(RecordingTest, AnotherOrderOfTheTextIsRefused) {
+  options_.data.domains = {{"stories", 0.5}};
+  expect_refused(ErrorCode::kConfig, {"worker-00000.h5", "data.*", "stories=0.5"});
+}
+
+TEST_F(RecordingTest, AnExpertTwiceForOneTokenIsRefused) {
+  overwrite_slot(0);  // beside slot 4, which is 0
+  RoutingTapes tapes(options_, corpus_, layout(3), 1, {.record = {}, .replay = folder_.path()});
+  expect_error([&] { tapes.prepare(1); }, ErrorCode::kCorrupt,
+               {"worker-00001.h5", "expert 0 twice", "layer 2", "step 1"});
+}
+
+TEST_F(RecordingTest, SingleBitsAreNoticedWhereverTheyFlip) {
+  const std::filesystem::path file = folder_ / "step-00000001/worker-00001.h5";
+  const std::string good = read_file(file, 1 << 20);
+  const auto replayed = [&] {
+    std::vector<std::int32_t> slots;
+    for (int worker = 0; worker < 3; ++worker) {
+      RoutingTapes tapes(options_, corpus_, layout(3), worker, {.record = {}, .replay = folder_.path()});
+      tapes.prepare(1);
+      for (const auto& tape : tapes.tapes())
+        slots.insert(slots.end(), tape.replay.begin(), tape.replay.end());
+    }
+    return slots;
+  };
+  const auto expected = replayed();
+  int refused = 0;
+  for (std::size_t place = 0; place < good.size(); place += place < 2048 ? 11 : 257) {
+    std::string bad = good;
+    bad[place] = static_cast<char>(bad[place] ^ 1 << place % 8);
+    std::ofstream(file, std::ios::binary | std::ios::trunc) << bad;
+    try {
+      EXPECT_EQ(replayed(), expected) << "byte " << place;
+    } catch (const Error&) {
+      ++refused;
+    }
+  }
+  EXPECT_GT(refused, 0);
 }
 
 TEST_F(RecordingTest, ANewRecordingReplacesThatOfMoreWorkers) {
   write(3);
   write(1);
   EXPECT_FALSE(std::filesystem::exists(folder_ / "step-00000001/worker-00002.h5"));
-  RoutingTapes tapes(options_, layout(3), 2, {.record = {}, .replay = folder_.path()});
+  RoutingTapes tapes(options_, corpus_, layout(3), 2, {.record = {}, .replay = folder_.path()});
   EXPECT_NO_THROW(tapes.prepare(1));
 }
 
 TEST_F(RecordingTest, ARunDoesNotFollowItsOwnRecording) {
   expect_error(
       [&] {
-        RoutingTapes(options_, layout(1), 0, {.record = folder_.path(), .replay = folder_.path() / "."});
+        RoutingTapes(options_, corpus_, layout(1), 0,
+                     {.record = folder_.path(), .replay = folder_.path() / "."});
       },
       ErrorCode::kConfig, {"run.replay_routing", "records its own routing"});
 }
