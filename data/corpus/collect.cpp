@@ -1,11 +1,13 @@
 #include "data/corpus/collect.h"
 
+#include <fmt/ranges.h>
 #include <fnmatch.h>
 
 #include <algorithm>
+#include <span>
 
 #include "base/error.h"
-#include "base/log.h"
+#include "data/corpus/json_lines.h"
 #include "data/corpus/text_file.h"
 
 namespace troupe::data {
@@ -13,66 +15,188 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool matches(const std::string& path, const std::vector<std::string>& patterns) {
-  return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
-    const int result = ::fnmatch(pattern.c_str(), path.c_str(), 0);
-    if (result != 0 && result != FNM_NOMATCH)
-      throw Error(ErrorCode::kConfig, "bad file pattern '{}'", pattern);
-    return result == 0;
-  });
+constexpr std::size_t kNamedFiles = 10;  // of those that are left out
+
+bool matches(const std::string& path, const std::string& pattern) {
+  const int result = ::fnmatch(pattern.c_str(), path.c_str(), 0);
+  if (result != 0 && result != FNM_NOMATCH) throw Error(ErrorCode::kConfig, "bad file pattern '{}'", pattern);
+  if (result == 0) return true;
+  const std::size_t folders = pattern.find("**/");
+  return folders != std::string::npos && matches(path, std::string(pattern).erase(folders, 3));
 }
+
+bool matches(const std::string& path, const std::vector<std::string>& patterns) {
+  return std::ranges::any_of(patterns, [&](const std::string& pattern) { return matches(path, pattern); });
+}
+
+/// Walks through a tree; `around` are the folders above, without links, to notice a link back to one.
+class TreeWalk {
+ public:
+  TreeWalk(const fs::path& root, const std::vector<std::string>& patterns, Links links)
+      : root_(root), patterns_(patterns), links_(links) {}
+
+  MatchingFiles found() {
+    visit(root_);
+    std::ranges::sort(found_.files);
+    std::ranges::sort(found_.broken_links);
+    return std::move(found_);
+  }
+
+ private:
+  void visit(const fs::path& folder) {
+    const fs::path real = fs::canonical(folder);
+    if (std::ranges::find(around_, real) != around_.end()) return;
+    around_.push_back(real);
+    for (const auto& entry : fs::directory_iterator(folder)) take(entry);
+    around_.pop_back();
+  }
+
+  void take(const fs::directory_entry& entry) {
+    if (links_ == Links::kIgnore && entry.is_symlink()) return;
+    std::error_code leads_nowhere;
+    const fs::file_type type = entry.status(leads_nowhere).type();
+    if (type == fs::file_type::directory) return visit(entry.path());
+    if (!matches(entry.path().lexically_relative(root_).generic_string(), patterns_)) return;
+    if (type == fs::file_type::regular) found_.files.push_back(entry.path());
+    if (type == fs::file_type::not_found) found_.broken_links.push_back(entry.path());
+  }
+
+  const fs::path& root_;
+  const std::vector<std::string>& patterns_;
+  Links links_;
+  std::vector<fs::path> around_;
+  MatchingFiles found_;
+};
 
 Error source_error(const CorpusDescription& description, const CorpusSource& source,
                    const std::string& message) {
   return Error(ErrorCode::kConfig, "{}:{}: {}", description.file.string(), source.line, message);
 }
 
-}  // namespace
-
-std::vector<fs::path> matching_files(const fs::path& root, const std::vector<std::string>& patterns) {
-  std::vector<fs::path> files;
-  for (const auto& entry : fs::recursive_directory_iterator(root)) {
-    if (entry.symlink_status().type() != fs::file_type::regular) continue;
-    if (matches(entry.path().lexically_relative(root).generic_string(), patterns))
-      files.push_back(entry.path());
-  }
-  std::sort(files.begin(), files.end());
-  return files;
+/// Their names, for a message; of many the first ones.
+std::string some_of(const std::vector<fs::path>& files) {
+  std::vector<std::string> names;
+  for (const fs::path& file : std::span(files).first(std::min(files.size(), kNamedFiles)))
+    names.push_back(file.string());
+  const std::string more =
+      names.size() < files.size() ? fmt::format(" and {} more", files.size() - names.size()) : "";
+  return fmt::format("{}{}", fmt::join(names, ", "), more);
 }
 
-std::vector<fs::path> source_files(const CorpusDescription& description, const CorpusSource& source,
-                                   const fs::path& root) {
+/// Takes the documents out of a source's files, and remembers what it left out.
+class Collector {
+ public:
+  Collector(const CorpusDescription& description, const CorpusSource& source, std::int32_t domain)
+      : description_(description), source_(source), domain_(domain) {}
+
+  CollectedDocuments collect(const MatchingFiles& found) {
+    for (const fs::path& file : found.files) read(file);
+    if (!found.broken_links.empty()) {
+      note(fmt::format("left out {} links that lead nowhere: {}", found.broken_links.size(),
+                       some_of(found.broken_links)));
+    }
+    if (!no_text_.empty()) {
+      note(fmt::format("left out {} of {} files that are not UTF-8 text: {}", no_text_.size(),
+                       found.files.size(), some_of(no_text_)));
+    }
+    if (broken_lines_ > 0) {
+      note(fmt::format("left out {} lines, the first {}", broken_lines_, first_broken_line_));
+    }
+    if (!source_.separator.empty() && !separated_) {
+      note(
+          fmt::format("no line of its files is the separator '{}' (line {} of {}): each file is one document",
+                      source_.separator, source_.line, description_.file.string()));
+    }
+    return std::move(result_);
+  }
+
+ private:
+  void note(const std::string& what) { result_.notices.push_back(source_.domain + ": " + what); }
+
+  void read(const fs::path& file) {
+    if (is_json_lines(file)) return read_lines(file, read_unpacked(file));
+    const auto text = read_text_file(file, source_.format);
+    if (!text) {
+      no_text_.push_back(file);
+    } else {
+      separated_ = separated_ || has_line(*text, source_.separator);
+      add(*text, source_.separator);
+    }
+  }
+
+  [[nodiscard]] bool is_json_lines(const fs::path& file) const {
+    if (source_.format != TextFormat::kText) return source_.format == TextFormat::kJsonLines;
+    fs::path name = file.filename();
+    if (name.extension() == ".gz") name = name.stem();
+    return name.extension() == ".jsonl";
+  }
+
+  void read_lines(const fs::path& file, std::string_view text) {
+    const JsonFields fields{.text = source_.text_field, .domain = {}};
+    for (std::int64_t number = 1; !text.empty(); ++number) {
+      const std::size_t end = std::min(text.find('\n'), text.size());
+      const std::string_view line = text.substr(0, end);
+      text.remove_prefix(std::min(end + 1, text.size()));
+      if (line.empty()) continue;
+      const JsonLine parsed = parse_json_line(line, fields);
+      if (parsed.fault != JsonLine::Fault::kNone) {
+        if (broken_lines_++ == 0) {
+          first_broken_line_ =
+              fmt::format("{}:{}: {}", file.string(), number, to_string(parsed.fault, fields));
+        }
+        continue;
+      }
+      if (const auto content = detail::normalise_text(parsed.text)) add(*content, "");
+    }
+  }
+
+  void add(const std::string& text, std::string_view separator) {
+    for (const std::string_view piece : split_documents(text, separator, description_.document_cap_bytes))
+      result_.documents.emplace_back(std::string(piece), domain_);
+  }
+
+  static bool has_line(std::string_view text, std::string_view line) {
+    for (std::size_t at = text.find(line); at != std::string_view::npos; at = text.find(line, at + 1)) {
+      const std::size_t end = at + line.size();
+      if ((at == 0 || text[at - 1] == '\n') && (end == text.size() || text[end] == '\n')) return true;
+    }
+    return false;
+  }
+
+  const CorpusDescription& description_;
+  const CorpusSource& source_;
+  std::int32_t domain_;
+  CollectedDocuments result_;
+  std::vector<fs::path> no_text_;
+  std::int64_t broken_lines_ = 0;
+  std::string first_broken_line_;
+  bool separated_ = false;
+};
+
+}  // namespace
+
+MatchingFiles matching_files(const fs::path& root, const std::vector<std::string>& patterns, Links links) {
+  return TreeWalk(root, patterns, links).found();
+}
+
+MatchingFiles source_files(const CorpusDescription& description, const CorpusSource& source,
+                           const fs::path& root) {
   if (!fs::is_directory(root)) {
     throw source_error(description, source, fmt::format("there is no folder {}", root.string()));
   }
-  auto files = matching_files(root, source.files);
-  if (files.empty()) {
-    throw source_error(
-        description, source,
-        fmt::format("no file of domain '{}' matches its patterns in {}", source.domain, root.string()));
-  }
-  return files;
+  MatchingFiles found =
+      matching_files(root, source.files, source.package.empty() ? Links::kFollow : Links::kIgnore);
+  if (!found.files.empty()) return found;
+  std::string message =
+      fmt::format("no file of domain '{}' matches its patterns in {}", source.domain, root.string());
+  if (!found.broken_links.empty())
+    message += fmt::format("; of links that lead nowhere: {}", some_of(found.broken_links));
+  throw source_error(description, source, message);
 }
 
-std::vector<Document> collect_documents(const CorpusDescription& description, const CorpusSource& source,
-                                        const fs::path& root, std::int32_t domain) {
-  const auto files = source_files(description, source, root);
-  std::vector<Document> documents;
-  std::size_t dropped = 0;
-  for (const fs::path& file : files) {
-    const auto text = read_text_file(file, source.format);
-    if (!text) {
-      ++dropped;
-      continue;
-    }
-    for (const std::string_view piece :
-         split_documents(*text, source.separator, description.document_cap_bytes)) {
-      documents.emplace_back(std::string(piece), domain);
-    }
-  }
-  if (dropped > 0)
-    log::info("{}: left out {} of {} files that are not UTF-8 text", source.domain, dropped, files.size());
-  return documents;
+CollectedDocuments collect_documents(const CorpusDescription& description, const CorpusSource& source,
+                                     const fs::path& root, std::int32_t domain) {
+  return Collector(description, source, domain).collect(source_files(description, source, root));
 }
 
 }  // namespace troupe::data

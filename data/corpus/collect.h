@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "data/corpus/description.h"
@@ -8,20 +9,32 @@
 
 namespace troupe::data {
 
-/// Regular files under `root` whose path relative to it matches one of the patterns (fnmatch(3); `*` also
-/// matches `/`), sorted by path. Links are not followed: a package may point anywhere.
-[[nodiscard]] std::vector<std::filesystem::path> matching_files(const std::filesystem::path& root,
-                                                                const std::vector<std::string>& patterns);
+/// Files under `root` whose path relative to it matches one of the patterns (fnmatch(3); `*` also matches
+/// `/`, and `**/` nothing as well), sorted by path. Links are followed or not; one that leads nowhere and one
+/// that leads back to a folder around it are not.
+enum class Links : std::uint8_t { kFollow, kIgnore };
+struct MatchingFiles {
+  std::vector<std::filesystem::path> files;
+  std::vector<std::filesystem::path> broken_links;  // that match, too, and lead nowhere
+};
+[[nodiscard]] MatchingFiles matching_files(const std::filesystem::path& root,
+                                           const std::vector<std::string>& patterns,
+                                           Links links = Links::kFollow);
 
-/// The source's files under `root`, at least one: kConfig with the source's line otherwise.
-[[nodiscard]] std::vector<std::filesystem::path> source_files(const CorpusDescription& description,
-                                                              const CorpusSource& source,
-                                                              const std::filesystem::path& root);
+/// The source's files under `root`, at least one that is there: kConfig with the source's line otherwise.
+/// Links in a folder of the user's are followed; in a package they are not, which may point anywhere.
+[[nodiscard]] MatchingFiles source_files(const CorpusDescription& description, const CorpusSource& source,
+                                         const std::filesystem::path& root);
 
-/// All documents of a source's files under `root`, in path order, and files that were no text (in the log).
-/// Throws as source_files.
-[[nodiscard]] std::vector<Document> collect_documents(const CorpusDescription& description,
-                                                      const CorpusSource& source,
-                                                      const std::filesystem::path& root, std::int32_t domain);
+/// What a source gave, and what was left out of it, a sentence each.
+struct CollectedDocuments {
+  std::vector<Document> documents;
+  std::vector<std::string> notices;
+};
+
+/// All documents of a source's files under `root`, in path order. Throws as source_files.
+[[nodiscard]] CollectedDocuments collect_documents(const CorpusDescription& description,
+                                                   const CorpusSource& source,
+                                                   const std::filesystem::path& root, std::int32_t domain);
 
 }  // namespace troupe::data

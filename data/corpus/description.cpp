@@ -40,7 +40,8 @@ TextFormat parse_format(const YamlMap& map) {
   const std::string format = map.text("format");
   if (format == "text") return TextFormat::kText;
   if (format == "html") return TextFormat::kHtml;
-  throw map.error("format", fmt::format("'format' is text or html, not '{}'", format));
+  if (format == "jsonl") return TextFormat::kJsonLines;
+  throw map.error("format", fmt::format("'format' is text, html or jsonl, not '{}'", format));
 }
 
 std::filesystem::path resolved_path(const YamlMap& map, const std::filesystem::path& description) {
@@ -49,7 +50,7 @@ std::filesystem::path resolved_path(const YamlMap& map, const std::filesystem::p
 }
 
 CorpusSource parse_source(const YamlMap& map, const std::filesystem::path& description) {
-  map.allow_only({"package", "path", "domain", "language", "files", "format", "separator"});
+  map.allow_only({"package", "path", "domain", "language", "files", "format", "text_field", "separator"});
   if (map.has("package") == map.has("path")) {
     throw map.error(map.has("path") ? "path" : "domain", "a source has either 'package' or 'path'");
   }
@@ -60,6 +61,7 @@ CorpusSource parse_source(const YamlMap& map, const std::filesystem::path& descr
   source.language = checked_name(map, "language");
   source.files = map.texts("files");
   source.format = parse_format(map);
+  if (map.has("text_field")) source.text_field = map.text("text_field");
   if (map.has("separator")) source.separator = map.text("separator");
   source.line = map.line();
   return source;

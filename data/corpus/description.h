@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,8 +12,9 @@ namespace troupe::data {
 inline constexpr std::int64_t kSmallestVocab = 300;
 inline constexpr std::int64_t kLargestVocab = 1 << 20;
 
-/// How the text is taken out of a file. Compressed files (gzip) are recognised by their first bytes.
-enum class TextFormat : std::uint8_t { kText, kHtml };
+/// How the text is taken out of a file. Compressed files (gzip) are recognised by their first bytes; as text,
+/// a file called .jsonl is read as kJsonLines.
+enum class TextFormat : std::uint8_t { kText, kHtml, kJsonLines };
 
 /// Files of one domain, from a Debian package or from a local folder.
 struct CorpusSource {
@@ -22,8 +24,9 @@ struct CorpusSource {
   std::string language;            // BCP 47 tag of a human language, or a programming language's name
   std::vector<std::string> files;  // fnmatch(3) patterns of paths inside; `*` also matches `/`
   TextFormat format = TextFormat::kText;
-  std::string separator;  // a line that separates documents inside a file; empty: none
-  int line = 0;           // in the description, for messages
+  std::string text_field = "text";  // of JSON lines
+  std::string separator;            // a line that separates documents inside a file; empty: none
+  int line = 0;                     // in the description, for messages
 
   bool operator==(const CorpusSource&) const = default;
 };
@@ -34,8 +37,8 @@ struct CorpusDescription {
   std::string text;  // the file's
   std::string name;
   std::int64_t vocab_size = 8192;
-  std::int64_t domain_cap_bytes = 4'000'000;        // text per domain, held-out included
-  std::int64_t download_cap_bytes = 60'000'000;     // packages, together
+  std::int64_t domain_cap_bytes = std::numeric_limits<std::int64_t>::max();  // text, held-out included
+  std::int64_t download_cap_bytes = 60'000'000;                              // packages, together
   std::int64_t document_cap_bytes = 16'384;         // longer files are split at blank lines
   double heldout_fraction = 0.04;                   // of each domain's text; at least one document
   std::int64_t tokenizer_sample_bytes = 8'000'000;  // training text that the tokenizer is trained on

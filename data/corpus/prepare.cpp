@@ -49,6 +49,10 @@ std::vector<std::string> packages_of(const CorpusDescription& description) {
   return {packages.begin(), packages.end()};
 }
 
+void warn_of(const std::vector<std::string>& notices) {
+  for (const std::string& notice : notices) log::warn("{}", notice);
+}
+
 std::vector<Document> collect_all(const CorpusDescription& description, const PackageCache& cache) {
   const auto names = description.domain_names();
   std::vector<Document> documents;
@@ -56,8 +60,9 @@ std::vector<Document> collect_all(const CorpusDescription& description, const Pa
     const auto domain = std::find(names.begin(), names.end(), source.domain) - names.begin();
     const fs::path root = source.package.empty() ? source.path : cache.root_of(source.package);
     auto found = collect_documents(description, source, root, static_cast<std::int32_t>(domain));
-    log::info("reading {}: {} documents", source.domain, found.size());
-    std::move(found.begin(), found.end(), std::back_inserter(documents));
+    log::info("reading {}: {} documents", source.domain, found.documents.size());
+    warn_of(found.notices);
+    std::ranges::move(found.documents, std::back_inserter(documents));
   }
   return documents;
 }
@@ -77,7 +82,12 @@ Tokenizer train_tokenizer(const CorpusDescription& description, std::span<const 
   }
   log::info("training a tokenizer of {} entries on {:.1f} MB of text", description.vocab_size,
             static_cast<double>(total) / 1e6);
-  return Tokenizer(trainer.train());
+  Tokenizer tokenizer(trainer.train());
+  if (tokenizer.vocab_size() < description.vocab_size) {
+    log::warn("the tokenizer has {} entries instead of {}: the text has no more pairs that occur twice",
+              tokenizer.vocab_size(), description.vocab_size);
+  }
+  return tokenizer;
 }
 
 TokenFileHeader header_of(const Tokenizer& tokenizer, std::vector<std::string> domain_names) {
@@ -115,6 +125,7 @@ void prepare(const CorpusDescription& description, PackageCache& cache, const st
              const fs::path& output) {
   cache.provide(packages_of(description), description.download_cap_bytes);
   const SelectedDocuments selected = select_documents(description, collect_all(description, cache));
+  warn_of(selected.notices);
   if (selected.train.empty() || selected.heldout.empty()) {
     throw Error(ErrorCode::kConfig, "{}: too few documents to train on some and hold out others",
                 description.file.string());

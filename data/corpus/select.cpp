@@ -23,6 +23,26 @@ void remove_duplicates(std::vector<Document>& documents) {
   documents.erase(end, documents.end());
 }
 
+std::int64_t size_bytes(const std::vector<Document>& documents) {
+  std::int64_t bytes = 0;
+  for (const Document& document : documents) bytes += size_bytes(document);
+  return bytes;
+}
+
+void note_duplicates(std::size_t documents, std::int64_t bytes, SelectedDocuments& selected) {
+  if (documents == 0) return;
+  selected.notices.push_back(
+      fmt::format("left out {} documents of {} bytes whose text is there already", documents, bytes));
+}
+
+void note_cap(const std::string& domain, std::int64_t kept, std::int64_t given, std::int64_t cap,
+              SelectedDocuments& selected) {
+  if (kept == given) return;
+  selected.notices.push_back(
+      fmt::format("{}: kept {} of {} bytes of text, because domain_cap_bytes is {}: raise it for more",
+                  domain, kept, given, cap));
+}
+
 /// [domains][documents]: hash order is kept.
 std::vector<std::vector<Document>> group_by_domain(std::vector<Document> documents, std::size_t domains) {
   std::vector<std::vector<Document>> groups(domains);
@@ -62,11 +82,16 @@ std::vector<bool> choose_heldout(const std::vector<Document>& documents, double 
 
 SelectedDocuments select_documents(const CorpusDescription& description, std::vector<Document> documents) {
   const auto names = description.domain_names();
+  const std::size_t documents_given = documents.size();
+  const std::int64_t bytes_given = size_bytes(documents);
   remove_duplicates(documents);
   SelectedDocuments selected;
+  note_duplicates(documents_given - documents.size(), bytes_given - size_bytes(documents), selected);
   auto domains = group_by_domain(std::move(documents), names.size());
   for (std::size_t domain = 0; domain < domains.size(); ++domain) {
+    const std::int64_t given = size_bytes(domains[domain]);
     cap(domains[domain], description.domain_cap_bytes);
+    note_cap(names[domain], size_bytes(domains[domain]), given, description.domain_cap_bytes, selected);
     if (domains[domain].empty()) {
       throw Error(ErrorCode::kConfig,
                   "{}: domain '{}' has no document that is new and fits under domain_cap_bytes",

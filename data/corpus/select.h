@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "data/corpus/description.h"
@@ -11,6 +12,7 @@ namespace troupe::data {
 struct SelectedDocuments {
   std::vector<Document> train;
   std::vector<Document> heldout;
+  std::vector<std::string> notices;  // what was left out, a sentence each
 };
 
 /// Decides which documents are in, and where. A function of the set of documents alone, not of their order:

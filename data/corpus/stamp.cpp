@@ -25,7 +25,7 @@ std::string hexadecimal(const ContentHash& hash) {
 
 std::string hash_local_files(const CorpusDescription& description, const CorpusSource& source) {
   std::string hashes;
-  for (const fs::path& file : source_files(description, source, source.path)) {
+  for (const fs::path& file : source_files(description, source, source.path).files) {
     hashes += file.lexically_relative(source.path).generic_string() + ' ';
     hashes += hexadecimal(content_hash(read_file(file, kMaxFileBytes))) + '\n';
   }

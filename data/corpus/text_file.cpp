@@ -88,9 +88,13 @@ std::optional<std::string> normalise_text(std::string_view bytes) {
 
 }  // namespace detail
 
-std::optional<std::string> read_text_file(const std::filesystem::path& file, TextFormat format) {
+std::string read_unpacked(const std::filesystem::path& file) {
   std::string bytes = read_file(file, kMaxFileBytes);
-  if (bytes.starts_with("\x1F\x8B")) bytes = detail::gunzip(bytes, kMaxFileBytes, file.string());
+  return bytes.starts_with("\x1F\x8B") ? detail::gunzip(bytes, kMaxFileBytes, file.string()) : bytes;
+}
+
+std::optional<std::string> read_text_file(const std::filesystem::path& file, TextFormat format) {
+  const std::string bytes = read_unpacked(file);
   if (!is_valid_utf8(bytes)) return std::nullopt;
   return detail::normalise_text(format == TextFormat::kHtml ? html_to_text(bytes) : bytes);
 }

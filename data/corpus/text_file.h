@@ -13,6 +13,9 @@ namespace troupe::data {
 /// with NUL bytes. Throws kCorrupt for damaged gzip data or more than 256 MiB, kIo.
 [[nodiscard]] std::optional<std::string> read_text_file(const std::filesystem::path& file, TextFormat format);
 
+/// A file's bytes, unpacked when it is gzip. Throws as read_text_file.
+[[nodiscard]] std::string read_unpacked(const std::filesystem::path& file);
+
 namespace detail {
 /// `packed` is gzip data, one or more members (RFC 1952). More than `limit_bytes` is kCorrupt; `name` is for
 /// messages.

@@ -25,7 +25,7 @@ TEST(CorpusDescription, ReadsEveryKey) {
   const CorpusDescription description = parse(kGood);
   EXPECT_EQ(description.name, "test");
   EXPECT_EQ(description.vocab_size, 1000);
-  EXPECT_EQ(description.domain_cap_bytes, 4'000'000);
+  EXPECT_EQ(description.domain_cap_bytes, std::numeric_limits<std::int64_t>::max());
   ASSERT_EQ(description.sources.size(), 3U);
   EXPECT_EQ(description.sources[0].package, "vim-doc");
   EXPECT_EQ(description.sources[0].format, TextFormat::kHtml);
@@ -86,7 +86,8 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"option_as_package", "vim-doc", "--help", "not the name of a Debian package"},
         Mistake{"path_as_package", "vim-doc", "../../etc", "not the name of a Debian package"},
         Mistake{"odd_domain", "notes", "a/b", "'domain' is made of"},
-        Mistake{"unknown_format", "format: html", "format: pdf", "'format' is text or html, not 'pdf'"},
+        Mistake{"unknown_format", "format: html", "format: pdf",
+                "'format' is text, html or jsonl, not 'pdf'"},
         Mistake{"two_languages", "path: /absolute, domain: help, language: en",
                 "path: /absolute, domain: help, language: fr",
                 "domain 'help' is of language en (line 4) and of fr (line 6)"},

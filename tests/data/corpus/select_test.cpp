@@ -81,6 +81,16 @@ TEST(SelectDocuments, KeepsEveryDomainUnderItsCap) {
   EXPECT_EQ(bytes_of(selected.train, 1) + bytes_of(selected.heldout, 1), bytes_of(numbered(5, 1, 100), 1));
 }
 
+TEST(SelectDocuments, SaysWhatItLeavesOut) {
+  EXPECT_TRUE(select_documents(description(), joined(numbered(9, 0), numbered(5, 1, 10))).notices.empty());
+  const auto documents = joined(joined(numbered(100, 0), numbered(4, 0)), numbered(5, 1, 100));
+  const auto notices = select_documents(description(3000), documents).notices;
+  ASSERT_EQ(notices.size(), 2U);
+  EXPECT_NE(notices[0].find("left out 4 documents of"), std::string::npos);
+  EXPECT_NE(notices[1].find("a: kept 29"), std::string::npos);
+  EXPECT_NE(notices[1].find("bytes of text, because domain_cap_bytes is 3000"), std::string::npos);
+}
+
 TEST(SelectDocuments, HoldsOutTheFractionOfEveryDomain) {
   const SelectedDocuments selected =
       select_documents(description(), joined(numbered(400, 0), numbered(100, 1, 400)));
