@@ -1,0 +1,121 @@
+#include "tensor/cuda/attention_tile.h"
+#include "tensor/cuda/math.h"
+
+namespace troupe::cuda {
+namespace {
+
+template <int kDim>
+struct ForwardShared {
+  typename AttentionTile<kDim>::Rows q;
+  typename AttentionTile<kDim>::Rows keys;  // then values
+  typename AttentionTile<kDim>::Square weights;
+  QueryRows<kDim> queries;
+};
+
+/// The online softmax of this thread's rows (arXiv 2205.14135).
+template <int kOwn>
+struct RowStates {
+  float largest[kOwn];
+  float sum[kOwn];
+};
+
+/// Turns scores into weights relative to the largest score so far, and rescales what was summed before.
+template <int kDim>
+__device__ __forceinline__ void weigh_scores(const ForwardShared<kDim>& shared, int begin, int count, int key,
+                                             float scale, typename AttentionTile<kDim>::Scores& scores,
+                                             RowStates<AttentionTile<kDim>::kOwn>& state,
+                                             typename AttentionTile<kDim>::Sums& sums) {
+  using Tile = AttentionTile<kDim>;
+#pragma unroll
+  for (int i = 0; i < Tile::kOwn; ++i) {
+    const int row = thread_y() * Tile::kOwn + i;
+    float largest = kMinusInfinity;
+#pragma unroll
+    for (int j = 0; j < Tile::kOwn; ++j) {
+      const bool visible = sees<kDim>(shared.queries, begin, count, row, key + thread_x() + kSide * j);
+      scores[i][j] = visible ? scores[i][j] * scale : kMinusInfinity;
+      largest = larger(largest, scores[i][j]);
+    }
+    largest = larger(state.largest[i], row_max(largest));
+    const bool none = largest == kMinusInfinity;  // the row has seen nothing yet
+    const float correction = none ? 1.0F : exp_of_non_positive(state.largest[i] - largest);
+    float sum = 0.0F;
+#pragma unroll
+    for (int j = 0; j < Tile::kOwn; ++j) {
+      const float weight =
+          scores[i][j] == kMinusInfinity ? 0.0F : exp_of_non_positive(scores[i][j] - largest);
+      scores[i][j] = weight;
+      sum += weight;
+    }
+    state.sum[i] = fmaf(state.sum[i], correction, row_sum(sum));
+    state.largest[i] = largest;
+#pragma unroll
+    for (int c = 0; c < Tile::kOwnColumns; ++c) sums[i][c] *= correction;
+  }
+}
+
+/// Block (sequence and head, query tile).
+template <int kDim>
+__global__ void __launch_bounds__(kAttentionThreads, 1) forward_kernel(AttentionForward a) {
+  using Tile = AttentionTile<kDim>;
+  auto& shared = shared_memory<ForwardShared<kDim>>();
+  const std::int64_t head = blockIdx.x % a.sizes.heads;
+  const std::int64_t kv_head = head / (a.sizes.heads / a.sizes.kv_heads);
+  const std::int64_t first_token = blockIdx.x / a.sizes.heads * a.sizes.length;
+  const int head_dim = static_cast<int>(a.sizes.head_dim);
+  const int begin = static_cast<int>(blockIdx.y) * Tile::kRows;
+  const int count = static_cast<int>(smaller(Tile::kRows, a.sizes.length - begin));
+  const std::int32_t* first_visible = a.first_visible + first_token;
+  const float* k = a.k.row(first_token) + kv_head * head_dim;
+  const float* v = a.v.row(first_token) + kv_head * head_dim;
+
+  load_queries<kDim>(shared.queries, first_visible, nullptr, nullptr, begin, count);
+  load_rows<kDim>(shared.q, a.q.row(first_token + begin) + head * head_dim, a.q.stride, count, head_dim);
+  RowStates<Tile::kOwn> state;
+#pragma unroll
+  for (int i = 0; i < Tile::kOwn; ++i) {
+    state.largest[i] = kMinusInfinity;
+    state.sum[i] = 0.0F;
+  }
+  typename Tile::Sums sums;
+  clear_sums<kDim>(sums);
+  const float scale = scale_of(a.sizes);
+  // Tiles before the first visible key of the first query are hidden from all.
+  for (int key = first_visible[begin] / Tile::kRows * Tile::kRows; key < begin + count; key += Tile::kRows) {
+    const int keys = static_cast<int>(smaller(Tile::kRows, a.sizes.length - key));
+    __syncthreads();
+    load_rows<kDim>(shared.keys, k + key * a.k.stride, a.k.stride, keys, head_dim);
+    __syncthreads();
+    typename Tile::Scores scores;
+    multiply_rows<kDim>(shared.q, shared.keys, scores);
+    weigh_scores<kDim>(shared, begin, count, key, scale, scores, state, sums);
+    store_scores<kDim>(scores, shared.weights);
+    __syncthreads();
+    load_rows<kDim>(shared.keys, v + key * a.v.stride, a.v.stride, keys, head_dim);
+    __syncthreads();
+    add_products<kDim>(shared.weights, shared.keys, sums);
+  }
+#pragma unroll
+  for (int i = 0; i < Tile::kOwn; ++i) {
+    const int row = thread_y() * Tile::kOwn + i;
+#pragma unroll
+    for (int c = 0; c < Tile::kOwnColumns; ++c) sums[i][c] = sums[i][c] / state.sum[i];
+    if (row < count && thread_x() == 0) {
+      a.log_sum_exp[blockIdx.x * a.sizes.length + begin + row] = state.largest[i] + log_f32(state.sum[i]);
+    }
+  }
+  store_rows<kDim>(sums, a.out.row(first_token + begin) + head * head_dim, a.out.stride, count, head_dim);
+}
+
+}  // namespace
+
+void attention_forward(Stream stream, const AttentionForward& arguments) {
+  with_head_dim(arguments.sizes.head_dim, [&]<int kDim>() {
+    const dim3 grid = grid_of(arguments.sizes.sequences * arguments.sizes.heads,
+                              pieces_of(arguments.sizes.length, AttentionTile<kDim>::kRows));
+    launch(stream, grid, kAttentionThreads, sizeof(ForwardShared<kDim>), "attention_forward",
+           forward_kernel<kDim>, arguments);
+  });
+}
+
+}  // namespace troupe::cuda
