@@ -128,7 +128,7 @@ if ! is_current; then
   ARCHITECTURE=${ARCHITECTURE:-$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -1 | tr -d .)}
   [ "$ARCHITECTURE" = 90 ] && ARCHITECTURE=90a
   export ARCHITECTURE
-  step build 150 "$0" build || { [ -x "$program" ] && echo "building failed: using the program that is here" | tee -a "$log"; }
+  step build 150 scripts/device_check.sh build || { [ -x "$program" ] && echo "building failed: using the program that is here" | tee -a "$log"; }
 fi
 step ops 60 "$program" --digests="$digests"
 step memcheck 90 bash -c 'sanitizer memcheck'

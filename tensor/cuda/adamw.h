@@ -7,9 +7,9 @@ namespace troupe::cuda {
 
 /// One parameter of an update, inside flat buffers.
 struct AdamWRange {
-  std::int64_t begin;     // first element
+  std::int64_t begin;  // first element
   std::int64_t elements;
-  float weight_decay;     // decoupled; 0 where none applies
+  float weight_decay;  // decoupled; 0 where none applies
 };
 
 /// AdamW (arXiv 1711.05101) of many parameters at once. Corrections are of the step. Reference:
@@ -22,7 +22,7 @@ struct AdamWArguments {
   float beta2;
   float one_minus_beta2;
   float eps;
-  float first_correction;   // 1 - beta1^step
+  float first_correction;  // 1 - beta1^step
   float second_correction;
   float gradient_scale;
   const AdamWRange* ranges;

@@ -29,8 +29,8 @@ struct AttentionForward {
 };
 void attention_forward(Stream stream, const AttentionForward& arguments);
 
-/// Its gradient: one kernel for dk and dv, which adds query heads, then query tiles, in order, and one for dq,
-/// which adds key tiles in order.
+/// Its gradient: one kernel for dk and dv, which adds query heads, then query tiles, in order, and one for
+/// dq, which adds key tiles in order.
 ///   dq, dk, dv: as q, k, v, overwritten; delta: [sequences * heads, length], scratch
 struct AttentionBackward {
   AttentionSizes sizes;

@@ -61,8 +61,10 @@ template <int kDim>
 __device__ __forceinline__ void load_key_tile(BackwardShared<kDim>& shared, const AttentionBackward& a,
                                               const HeadPlace& place, int begin, int count) {
   const int head_dim = static_cast<int>(a.sizes.head_dim);
-  load_rows<kDim>(shared.k, a.k.row(place.first_token + begin) + place.kv_column, a.k.stride, count, head_dim);
-  load_rows<kDim>(shared.v, a.v.row(place.first_token + begin) + place.kv_column, a.v.stride, count, head_dim);
+  load_rows<kDim>(shared.k, a.k.row(place.first_token + begin) + place.kv_column, a.k.stride, count,
+                  head_dim);
+  load_rows<kDim>(shared.v, a.v.row(place.first_token + begin) + place.kv_column, a.v.stride, count,
+                  head_dim);
 }
 
 /// Score and <dout, v> of a pair → weight p and ds = p (<dout, v> - delta) scale; both 0 where the query does
@@ -75,7 +77,8 @@ __device__ __forceinline__ void differentiate(const QueryRows<kDim>& queries, bo
   product = visible ? p * (product - queries.delta[query]) * scale : 0.0F;
 }
 
-/// Block (sequence and key/value head, key tile): dk_j = Σ ds q, dv_j = Σ p dout. Rows of its squares are keys.
+/// Block (sequence and key/value head, key tile): dk_j = Σ ds q, dv_j = Σ p dout. Rows of its squares are
+/// keys.
 template <int kDim>
 __global__ void __launch_bounds__(kAttentionThreads, 1) key_value_kernel(AttentionBackward a) {
   using Tile = AttentionTile<kDim>;
@@ -111,8 +114,8 @@ __global__ void __launch_bounds__(kAttentionThreads, 1) key_value_kernel(Attenti
 #pragma unroll
         for (int j = 0; j < Tile::kOwn; ++j) {
           const int query = thread_x() + kSide * j;
-          differentiate<kDim>(shared.queries, sees<kDim>(shared.queries, begin, count, query, key), query, scale,
-                              weights[i][j], gradients[i][j]);
+          differentiate<kDim>(shared.queries, sees<kDim>(shared.queries, begin, count, query, key), query,
+                              scale, weights[i][j], gradients[i][j]);
         }
       }
       store_scores<kDim>(weights, shared.square);
@@ -135,8 +138,7 @@ template <int kDim>
 __global__ void __launch_bounds__(kAttentionThreads, 1) query_kernel(AttentionBackward a) {
   using Tile = AttentionTile<kDim>;
   auto& shared = shared_memory<BackwardShared<kDim>>();
-  const HeadPlace place =
-      place_of_head(a.sizes, blockIdx.x / a.sizes.heads, blockIdx.x % a.sizes.heads);
+  const HeadPlace place = place_of_head(a.sizes, blockIdx.x / a.sizes.heads, blockIdx.x % a.sizes.heads);
   const int length = static_cast<int>(a.sizes.length);
   const int begin = static_cast<int>(blockIdx.y) * Tile::kRows;
   const int count = length - begin < Tile::kRows ? length - begin : Tile::kRows;

@@ -103,8 +103,7 @@ __device__ __forceinline__ void add_products(const typename AttentionTile<kDim>:
     float left[Tile::kOwn][4];
 #pragma unroll
     for (int i = 0; i < Tile::kOwn; ++i) {
-      const auto four =
-          *reinterpret_cast<const float4*>(&square.values[thread_y() * Tile::kOwn + i][inner]);
+      const auto four = *reinterpret_cast<const float4*>(&square.values[thread_y() * Tile::kOwn + i][inner]);
       left[i][0] = four.x;
       left[i][1] = four.y;
       left[i][2] = four.z;

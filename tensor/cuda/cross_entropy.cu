@@ -39,7 +39,8 @@ __device__ __forceinline__ double log_sum_exp(CrossEntropyShared& shared, const 
   for (std::int64_t j = threadIdx.x; j < columns; j += kRowThreads) largest = larger(largest, row[j]);
   largest = block_max(shared, largest);
   float sum = 0.0F;
-  for (std::int64_t j = threadIdx.x; j < columns; j += kRowThreads) sum += exp_of_non_positive(row[j] - largest);
+  for (std::int64_t j = threadIdx.x; j < columns; j += kRowThreads)
+    sum += exp_of_non_positive(row[j] - largest);
   sum = block_sum(shared, sum);
   return static_cast<double>(largest) + log_f64(static_cast<double>(sum));
 }
@@ -78,8 +79,8 @@ __global__ void __launch_bounds__(kRowThreads)
 
 }  // namespace
 
-void cross_entropy_forward(Stream stream, Matrix<const float> logits, const std::int32_t* targets, double* nll,
-                           double* log_z) {
+void cross_entropy_forward(Stream stream, Matrix<const float> logits, const std::int32_t* targets,
+                           double* nll, double* log_z) {
   launch(stream, grid_of(logits.rows), kRowThreads, sizeof(CrossEntropyShared), "cross_entropy_forward",
          forward_kernel, logits, targets, nll, log_z);
 }

@@ -63,7 +63,8 @@ __global__ void __launch_bounds__(kRowThreads)
   if (threadIdx.x == 0) sums[blockIdx.x] = sum;
 }
 
-__global__ void __launch_bounds__(kRowThreads) sum_f64_kernel(const double* x, std::int64_t count, double* sums) {
+__global__ void __launch_bounds__(kRowThreads)
+    sum_f64_kernel(const double* x, std::int64_t count, double* sums) {
   const std::int64_t begin = static_cast<std::int64_t>(blockIdx.x) * kSquaresChunk;
   const std::int64_t end = smaller(count, begin + kSquaresChunk);
   double part = 0.0;
@@ -96,8 +97,8 @@ void scale(Stream stream, float factor, float* y, std::int64_t count) {
 }
 void add_lanes(Stream stream, const float* const* lanes, std::int64_t lane_count, std::int64_t count,
                float* total) {
-  launch(stream, grid_of_threads(count), kRowThreads, 0, "add_lanes", add_lanes_kernel, lanes, lane_count, count,
-         total);
+  launch(stream, grid_of_threads(count), kRowThreads, 0, "add_lanes", add_lanes_kernel, lanes, lane_count,
+         count, total);
 }
 void sums_of_squares(Stream stream, const float* x, std::int64_t count, double* sums) {
   launch(stream, grid_of(pieces_of(count, kSquaresChunk)), kRowThreads, sizeof(SumShared), "sums_of_squares",
@@ -105,7 +106,8 @@ void sums_of_squares(Stream stream, const float* x, std::int64_t count, double* 
 }
 void sum_f64(Stream stream, const double* x, std::int64_t count, double* partial, double* total) {
   const std::int64_t chunks = pieces_of(count, kSquaresChunk);
-  launch(stream, grid_of(chunks), kRowThreads, sizeof(SumShared), "sum_f64", sum_f64_kernel, x, count, partial);
+  launch(stream, grid_of(chunks), kRowThreads, sizeof(SumShared), "sum_f64", sum_f64_kernel, x, count,
+         partial);
   launch(stream, grid_of(1), kWarp, 0, "add_in_order", add_in_order_kernel, partial, chunks, total);
 }
 

@@ -27,7 +27,8 @@ inline constexpr std::int64_t kSquaresChunk = 64 << 10;
 /// ops::sum_of_squares to 1e-12.  x: [count]; sums: [ceil(count / kSquaresChunk)]
 void sums_of_squares(Stream stream, const float* x, std::int64_t count, double* sums);
 
-/// total[0] = Σ x, in fp64, chunks of kSquaresChunk in order.  x: [count]; partial: [ceil(count / kSquaresChunk)]
+/// total[0] = Σ x, in fp64, chunks of kSquaresChunk in order.  x: [count]; partial: [ceil(count /
+/// kSquaresChunk)]
 void sum_f64(Stream stream, const double* x, std::int64_t count, double* partial, double* total);
 
 }  // namespace troupe::cuda

@@ -8,7 +8,8 @@ namespace troupe::cuda {
 
 /// out[t] = table[tokens[t]].  tokens: [out.rows]; table: [vocab, hidden]. Reference:
 /// tensor/ops/embedding/embedding_ref.h.
-void embedding_forward(Stream stream, const std::int32_t* tokens, Matrix<const float> table, Matrix<float> out);
+void embedding_forward(Stream stream, const std::int32_t* tokens, Matrix<const float> table,
+                       Matrix<float> out);
 
 /// dtable[tokens[t]] += dout[t], in token order.  tokens: [dout.rows]
 void embedding_backward(Stream stream, const std::int32_t* tokens, Matrix<const float> dout,

@@ -24,17 +24,17 @@ __global__ void __launch_bounds__(kGemmThreads, 2)
   const int first_column = begin_of(blockIdx.x / row_tiles);
   const std::int64_t inner = kTransposeA ? a.rows : a.columns;
   float sums[kSums][kSums];
-  multiply_tile<!kTransposeA, kTransposeB>(
-      shared_memory<GemmTile>(), factor(a.data, a.stride, c.rows, inner),
-      factor(b.data, b.stride, c.columns, inner), first_row, first_column, sums);
+  multiply_tile<!kTransposeA, kTransposeB>(shared_memory<GemmTile>(), factor(a.data, a.stride, c.rows, inner),
+                                           factor(b.data, b.stride, c.columns, inner), first_row,
+                                           first_column, sums);
   store_tile(c, first_row, first_column, accumulate, sums);
 }
 
 template <bool kTransposeA, bool kTransposeB>
 void launch_gemm(Stream stream, const GemmArguments& g) {
   const dim3 grid = grid_of(pieces_of(g.c.rows, kTile) * pieces_of(g.c.columns, kTile));
-  launch(stream, grid, kGemmThreads, sizeof(GemmTile), "gemm", gemm_kernel<kTransposeA, kTransposeB>, g.a, g.b,
-         g.c, g.accumulate);
+  launch(stream, grid, kGemmThreads, sizeof(GemmTile), "gemm", gemm_kernel<kTransposeA, kTransposeB>, g.a,
+         g.b, g.c, g.accumulate);
 }
 
 /// The tile of rows that a block computes, and the segment it belongs to; segment -1: no tile is left.
@@ -103,17 +103,17 @@ __global__ void __launch_bounds__(kGemmThreads, 2)
 
 /// Block (tile, segment).
 __global__ void __launch_bounds__(kGemmThreads, 2)
-    weight_gradient_kernel(Segments segments, Matrix<const float> dy, Matrix<const float> x, float* gradients) {
+    weight_gradient_kernel(Segments segments, Matrix<const float> dy, Matrix<const float> x,
+                           float* gradients) {
   const Segment& segment = segments.data[blockIdx.y];  // read again at the end: registers are dear between
   if (segment.rows == 0) return;
   const std::int64_t row_tiles = pieces_of(dy.columns, kTile);
   const int first_row = begin_of(blockIdx.x % row_tiles);
   const int first_column = begin_of(blockIdx.x / row_tiles);
   float sums[kSums][kSums];
-  multiply_tile<false, false>(shared_memory<GemmTile>(),
-                              factor(dy.row(segment.first_row), dy.stride, dy.columns, segment.rows),
-                              factor(x.row(segment.first_row), x.stride, x.columns, segment.rows), first_row,
-                              first_column, sums);
+  multiply_tile<false, false>(
+      shared_memory<GemmTile>(), factor(dy.row(segment.first_row), dy.stride, dy.columns, segment.rows),
+      factor(x.row(segment.first_row), x.stride, x.columns, segment.rows), first_row, first_column, sums);
   store_tile({gradients + segment.matrix, dy.columns, x.columns, x.columns}, first_row, first_column, true,
              sums);
 }

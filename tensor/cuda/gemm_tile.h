@@ -10,7 +10,7 @@ namespace troupe::cuda {
 inline constexpr int kTile = 128;
 inline constexpr int kTileInner = 16;
 inline constexpr int kGemmThreads = 256;
-inline constexpr int kSums = 8;    // rows, and columns, of a thread
+inline constexpr int kSums = 8;     // rows, and columns, of a thread
 inline constexpr int kPadding = 4;  // floats: rows of different inner index start in different banks
 
 /// What is in shared memory: two steps of both factors, inner index first.
@@ -53,7 +53,8 @@ __device__ __forceinline__ void place_of(int group, int& outer, int& inner) {
 
 /// Reads this thread's share; what lies outside is zero.
 template <bool kInnerFirst>
-__device__ __forceinline__ Staged load_step(const Factor& factor, bool by_four, int first_outer, int first_inner) {
+__device__ __forceinline__ Staged load_step(const Factor& factor, bool by_four, int first_outer,
+                                            int first_inner) {
   Staged staged;
 #pragma unroll
   for (int group = 0; group < 2; ++group) {
@@ -64,8 +65,8 @@ __device__ __forceinline__ Staged load_step(const Factor& factor, bool by_four, 
     const int inner = first_inner + in_tile_inner;
     const int last_outer = kInnerFirst ? outer : outer + 3;
     const int last_inner = kInnerFirst ? inner + 3 : inner;
-    const float* source = factor.data + (kInnerFirst ? outer : inner) * factor.stride +
-                          (kInnerFirst ? inner : outer);
+    const float* source =
+        factor.data + (kInnerFirst ? outer : inner) * factor.stride + (kInnerFirst ? inner : outer);
     if (by_four && last_outer < factor.outer_size && last_inner < factor.inner_size) {
       const float4 four = *reinterpret_cast<const float4*>(source);
       staged.values[group][0] = four.x;
@@ -116,8 +117,8 @@ __device__ __forceinline__ void load_fragment(const float* row, int thread, floa
   }
 }
 
-__device__ __forceinline__ void add_step(const float (*a)[kTile + kPadding], const float (*b)[kTile + kPadding],
-                                         float (&sums)[kSums][kSums]) {
+__device__ __forceinline__ void add_step(const float (*a)[kTile + kPadding],
+                                         const float (*b)[kTile + kPadding], float (&sums)[kSums][kSums]) {
   const int row_thread = static_cast<int>(threadIdx.x) / 16;
   const int column_thread = static_cast<int>(threadIdx.x) % 16;
 #pragma unroll

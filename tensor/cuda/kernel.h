@@ -44,7 +44,7 @@ void launch(Stream stream, dim3 grid, int threads, std::size_t shared_bytes, con
   if (shared_bytes > kWithoutAsking) {
     cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
   }
-  kernel<<<grid, static_cast<unsigned>(threads), shared_bytes, static_cast<cudaStream_t>(stream.handle)>>>(
+  kernel<<<grid, static_cast<unsigned>(threads), shared_bytes, static_cast<cudaStream_t>(stream.handle)> > >(
       arguments...);
   check_launch(name);
 #endif

@@ -46,7 +46,8 @@ __global__ void __launch_bounds__(kRowThreads) backward_kernel(RmsNormBackward a
   }
 }
 
-/// partial[chunk][j] = Σ over the chunk's rows, in order, of dy*n. Block (columns, chunk), a thread per column.
+/// partial[chunk][j] = Σ over the chunk's rows, in order, of dy*n. Block (columns, chunk), a thread per
+/// column.
 __global__ void __launch_bounds__(kRowThreads) weight_gradient_kernel(RmsNormBackward a) {
   const std::int64_t column = global_thread();
   if (column >= a.x.width) return;

@@ -7,7 +7,8 @@
 namespace troupe::cuda {
 
 /// y = n(x) * weight by row, n(x) = x / sqrt(mean(x²) + eps); with a residual, of x = residual + x, which is
-/// stored too. Rows are tokens, or the heads of tokens (QK-norm). Reference: tensor/ops/rms_norm/rms_norm_ref.h.
+/// stored too. Rows are tokens, or the heads of tokens (QK-norm). Reference:
+/// tensor/ops/rms_norm/rms_norm_ref.h.
 ///   x, residual, stored, y: [rows, width]; weight: [width]; inv_rms: [rows], kept for backward
 struct RmsNormForward {
   Heads<const float> x;

@@ -16,8 +16,8 @@ __global__ void __launch_bounds__(kRowThreads)
 
 }  // namespace
 
-void add_chunks(Stream stream, const float* partial, std::int64_t chunks, std::int64_t columns, bool accumulate,
-                float* total) {
+void add_chunks(Stream stream, const float* partial, std::int64_t chunks, std::int64_t columns,
+                bool accumulate, float* total) {
   launch(stream, grid_of_threads(columns), kRowThreads, 0, "add_chunks", add_chunks_kernel, partial, chunks,
          columns, accumulate, total);
 }

@@ -8,7 +8,9 @@ inline constexpr int kRowThreads = 256;
 inline constexpr int kWarpsPerBlock = kRowThreads / kWarp;
 
 /// Of `rows` warps.
-[[nodiscard]] inline dim3 grid_of_warps(std::int64_t rows) { return grid_of(pieces_of(rows, kWarpsPerBlock)); }
+[[nodiscard]] inline dim3 grid_of_warps(std::int64_t rows) {
+  return grid_of(pieces_of(rows, kWarpsPerBlock));
+}
 
 /// Of `elements` threads.
 [[nodiscard]] inline dim3 grid_of_threads(std::int64_t elements) {
@@ -20,7 +22,7 @@ inline constexpr std::int64_t kRowsOfChunk = 128;
 
 /// total[j] = Σ_c partial[c][j], chunks in order, or total[j] += that sum.
 ///   partial: [chunks, columns]; total: [columns]
-void add_chunks(Stream stream, const float* partial, std::int64_t chunks, std::int64_t columns, bool accumulate,
-                float* total);
+void add_chunks(Stream stream, const float* partial, std::int64_t chunks, std::int64_t columns,
+                bool accumulate, float* total);
 
 }  // namespace troupe::cuda

@@ -38,9 +38,9 @@ std::string device_name(int device) {
   check(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties");
   int driver = 0;
   check(cudaDriverGetVersion(&driver), "cudaDriverGetVersion");
-  return fmt::format("{}, {} multiprocessors, compute capability {}.{}, driver for CUDA {}.{}", properties.name,
-                     properties.multiProcessorCount, properties.major, properties.minor, driver / 1000,
-                     driver % 1000 / 10);
+  return fmt::format("{}, {} multiprocessors, compute capability {}.{}, driver for CUDA {}.{}",
+                     properties.name, properties.multiProcessorCount, properties.major, properties.minor,
+                     driver / 1000, driver % 1000 / 10);
 }
 
 void use_device(int device) {

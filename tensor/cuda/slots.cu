@@ -43,8 +43,8 @@ __global__ void __launch_bounds__(kRowThreads)
 
 /// A warp per token.
 __global__ void __launch_bounds__(kRowThreads)
-    scatter_kernel(Matrix<const float> dgathered, Matrix<const std::int32_t> slots, Matrix<const float> weights,
-                   Matrix<float> dx) {
+    scatter_kernel(Matrix<const float> dgathered, Matrix<const std::int32_t> slots,
+                   Matrix<const float> weights, Matrix<float> dx) {
   const std::int64_t token = global_warp();
   if (token >= dx.rows) return;
   const float* weight = weights.data == nullptr ? nullptr : weights.row(token);
@@ -98,8 +98,8 @@ __global__ void __launch_bounds__(kRowThreads)
 
 void gather_rows(Stream stream, Matrix<const float> x, const std::int32_t* rows, const float* weights,
                  const std::int32_t* pairs, Matrix<float> out) {
-  launch(stream, grid_of_warps(out.rows), kRowThreads, 0, "gather_rows", gather_kernel, x, rows, weights, pairs,
-         out);
+  launch(stream, grid_of_warps(out.rows), kRowThreads, 0, "gather_rows", gather_kernel, x, rows, weights,
+         pairs, out);
 }
 void combine_rows(Stream stream, Matrix<const float> y, Matrix<const std::int32_t> slots,
                   Matrix<const float> weights, Matrix<const float> base, Matrix<float> out) {
@@ -119,8 +119,8 @@ void add_slot_products(Stream stream, Matrix<const float> a, Matrix<const float>
 }
 void scatter_slots_add(Stream stream, Matrix<const float> dgathered, Matrix<const std::int32_t> slots,
                        Matrix<const float> weights, Matrix<float> dx) {
-  launch(stream, grid_of_warps(dx.rows), kRowThreads, 0, "scatter_slots_add", scatter_kernel, dgathered, slots,
-         weights, dx);
+  launch(stream, grid_of_warps(dx.rows), kRowThreads, 0, "scatter_slots_add", scatter_kernel, dgathered,
+         slots, weights, dx);
 }
 
 }  // namespace troupe::cuda

@@ -21,7 +21,9 @@ Memory::~Memory() {
 }
 
 Memory::Memory(Memory&& other) noexcept
-    : kind_(other.kind_), data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+    : kind_(other.kind_),
+      data_(std::exchange(other.data_, nullptr)),
+      bytes_(std::exchange(other.bytes_, 0)) {}
 
 Memory& Memory::operator=(Memory&& other) noexcept {
   std::swap(kind_, other.kind_);

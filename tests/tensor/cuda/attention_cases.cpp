@@ -9,9 +9,10 @@ namespace {
 
 constexpr double kTolerance = 1e-5;
 
-/// What each token sees first when a document begins every `document` tokens, elsewhere in each sequence; 0: one
-/// document.
-std::vector<std::int32_t> first_visible_of(std::int64_t sequences, std::int64_t length, std::int64_t document) {
+/// What each token sees first when a document begins every `document` tokens, elsewhere in each sequence; 0:
+/// one document.
+std::vector<std::int32_t> first_visible_of(std::int64_t sequences, std::int64_t length,
+                                           std::int64_t document) {
   std::vector<std::int32_t> first;
   for (std::int64_t s = 0; s < sequences; ++s) {
     for (std::int64_t t = 0; t < length; ++t) {
@@ -58,11 +59,11 @@ Expected expected_of(const Inputs& inputs) {
   const auto dout = inputs.dout.f64();
   Expected expected{std::vector<double>(q.size()),
                     std::vector<double>(static_cast<std::size_t>(inputs.tokens() * inputs.shape.heads)),
-                    std::vector<double>(q.size()), std::vector<double>(k.size()), std::vector<double>(v.size())};
-  ops::reference::attention_forward<double>(inputs.shape, matrix_of(q, queries), matrix_of(k, keys),
-                                            matrix_of(v, keys), inputs.first_visible,
-                                            matrix_of(expected.out, queries),
-                                            matrix_of(expected.log_sum_exp, inputs.shape.length));
+                    std::vector<double>(q.size()), std::vector<double>(k.size()),
+                    std::vector<double>(v.size())};
+  ops::reference::attention_forward<double>(
+      inputs.shape, matrix_of(q, queries), matrix_of(k, keys), matrix_of(v, keys), inputs.first_visible,
+      matrix_of(expected.out, queries), matrix_of(expected.log_sum_exp, inputs.shape.length));
   ops::reference::attention_backward<double>(
       inputs.shape, matrix_of(dout, queries), matrix_of(q, queries), matrix_of(k, keys), matrix_of(v, keys),
       matrix_of(expected.out, queries), matrix_of(expected.log_sum_exp, inputs.shape.length),
@@ -75,8 +76,9 @@ void check_forward(Run& run, const ops::AttentionShape& shape, std::int64_t docu
   const Inputs inputs = inputs_of(shape, document);
   const auto out = run.output(inputs.tokens(), inputs.query_columns());
   auto* log_sum_exp = run.output<float>(inputs.tokens() * shape.heads);
-  cuda::attention_forward(run.stream(), {inputs.sizes(), run.upload(inputs.q), run.upload(inputs.k),
-                                         run.upload(inputs.v), run.upload(inputs.first_visible), out, log_sum_exp});
+  cuda::attention_forward(run.stream(),
+                          {inputs.sizes(), run.upload(inputs.q), run.upload(inputs.k), run.upload(inputs.v),
+                           run.upload(inputs.first_visible), out, log_sum_exp});
   const Expected expected = expected_of(inputs);
   run.expect("out", out, expected.out, kTolerance);
   run.expect("log_sum_exp", log_sum_exp, expected.log_sum_exp, kTolerance);
@@ -95,9 +97,9 @@ void check_backward(Run& run, const ops::AttentionShape& shape, std::int64_t doc
   const auto dq = run.output(inputs.tokens(), inputs.query_columns());
   const auto dk = run.output(inputs.tokens(), inputs.key_columns());
   const auto dv = run.output(inputs.tokens(), inputs.key_columns());
-  cuda::attention_backward(run.stream(), {inputs.sizes(), run.upload(inputs.dout), q, k, v, out, log_sum_exp,
-                                          first_visible, dq, dk, dv,
-                                          run.output<float>(inputs.tokens() * shape.heads)});
+  cuda::attention_backward(
+      run.stream(), {inputs.sizes(), run.upload(inputs.dout), q, k, v, out, log_sum_exp, first_visible, dq,
+                     dk, dv, run.output<float>(inputs.tokens() * shape.heads)});
   const Expected expected = expected_of(inputs);
   run.expect("dq", dq, expected.dq, kTolerance);
   run.expect("dk", dk, expected.dk, kTolerance);
@@ -112,8 +114,9 @@ void add_attention_cases(std::vector<Case>& cases) {
     std::int64_t document;  // 0: one
   };
   const std::vector<Named> all{
-      {{1, 1, 1, 1, 4}, 0},    {{2, 65, 4, 2, 16}, 0},  {{1, 130, 2, 1, 64}, 40}, {{2, 64, 2, 2, 33}, 13},
-      {{1, 67, 3, 1, 128}, 0}, {{1, 40, 2, 1, 200}, 17}, {{1, 200, 1, 1, 8}, 3},  {{0, 16, 2, 1, 8}, 0},
+      {{1, 1, 1, 1, 4}, 0},    {{2, 65, 4, 2, 16}, 0},  {{1, 130, 2, 1, 64}, 40},
+      {{2, 64, 2, 2, 33}, 13}, {{1, 67, 3, 1, 128}, 0}, {{1, 40, 2, 1, 200}, 17},
+      {{1, 200, 1, 1, 8}, 3},  {{0, 16, 2, 1, 8}, 0},   {{1, 300, 4, 2, 128}, 150},
   };
   for (const auto& [shape, document] : all) {
     const auto name = fmt::format("{}x{} heads {}/{} of {} documents {}", shape.sequences, shape.length,

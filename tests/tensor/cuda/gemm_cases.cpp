@@ -15,8 +15,10 @@ ops::Transpose transpose(bool yes) { return yes ? ops::Transpose::kYes : ops::Tr
 
 void check_gemm(Run& run, const Sizes& sizes, bool transpose_a, bool transpose_b, bool accumulate,
                 std::int64_t gap) {
-  const auto a = transpose_a ? HostMatrix::random(sizes.k, sizes.m, 1, gap) : HostMatrix::random(sizes.m, sizes.k, 1, gap);
-  const auto b = transpose_b ? HostMatrix::random(sizes.n, sizes.k, 2, gap) : HostMatrix::random(sizes.k, sizes.n, 2, gap);
+  const auto a = transpose_a ? HostMatrix::random(sizes.k, sizes.m, 1, gap)
+                             : HostMatrix::random(sizes.m, sizes.k, 1, gap);
+  const auto b = transpose_b ? HostMatrix::random(sizes.n, sizes.k, 2, gap)
+                             : HostMatrix::random(sizes.k, sizes.n, 2, gap);
   const auto c = HostMatrix::random(sizes.m, sizes.n, 3, gap);
   const auto device_c = accumulate ? run.upload(c) : run.output(sizes.m, sizes.n, gap);
   cuda::gemm(run.stream(), {transpose_a, transpose_b, accumulate, run.upload(a), run.upload(b), device_c});
@@ -24,10 +26,10 @@ void check_gemm(Run& run, const Sizes& sizes, bool transpose_a, bool transpose_b
   const auto a64 = a.f64();
   const auto b64 = b.f64();
   auto c64 = c.f64();
-  ops::reference::gemm<double>(transpose(transpose_a), transpose(transpose_b),
-                               {a64.data(), a.rows, a.columns, a.columns}, {b64.data(), b.rows, b.columns, b.columns},
-                               {c64.data(), sizes.m, sizes.n, sizes.n},
-                               accumulate ? ops::Accumulate::kYes : ops::Accumulate::kNo);
+  ops::reference::gemm<double>(
+      transpose(transpose_a), transpose(transpose_b), {a64.data(), a.rows, a.columns, a.columns},
+      {b64.data(), b.rows, b.columns, b.columns}, {c64.data(), sizes.m, sizes.n, sizes.n},
+      accumulate ? ops::Accumulate::kYes : ops::Accumulate::kNo);
   run.expect("c", device_c, c64, kTolerance);
 }
 
@@ -66,7 +68,8 @@ void check_grouped(Run& run, const std::vector<std::int64_t>& rows, std::int64_t
                                  {x64.data() + segment.first_row * k, segment.rows, k, k},
                                  transpose_weight ? ops::Matrix<const double>{weight, n, k, k}
                                                   : ops::Matrix<const double>{weight, k, n, n},
-                                 {y64.data() + segment.first_row * n, segment.rows, n, n}, ops::Accumulate::kNo);
+                                 {y64.data() + segment.first_row * n, segment.rows, n, n},
+                                 ops::Accumulate::kNo);
   }
   run.expect("y", device_y, y64, kTolerance);
 }
@@ -107,11 +110,16 @@ void check_row_position(Run& run) {
   constexpr std::int64_t kFirst = 37;
   const auto device_x = run.upload(x);
   const auto rest = run.output(kRows - kFirst, kN);
-  cuda::gemm(run.stream(), {false, true, false,
-                            {device_x.row(kFirst), kRows - kFirst, kK, device_x.stride}, run.upload(weight), rest});
+  cuda::gemm(run.stream(), {false,
+                            true,
+                            false,
+                            {device_x.row(kFirst), kRows - kFirst, kK, device_x.stride},
+                            run.upload(weight),
+                            rest});
   std::vector<double> expected;
   for (std::int64_t row = kFirst; row < kRows; ++row) {
-    for (std::int64_t j = 0; j < kN; ++j) expected.push_back(whole[static_cast<std::size_t>(row * all.stride + j)]);
+    for (std::int64_t j = 0; j < kN; ++j)
+      expected.push_back(whole[static_cast<std::size_t>(row * all.stride + j)]);
   }
   run.expect("rows", rest, expected, 0.0);
 }
@@ -119,28 +127,35 @@ void check_row_position(Run& run) {
 }  // namespace
 
 void add_gemm_cases(std::vector<Case>& cases) {
-  const std::vector<Sizes> all{{1, 1, 1}, {5, 7, 3}, {130, 140, 33}, {128, 128, 16}, {17, 129, 64}, {3, 4, 0}, {0, 5, 7}};
+  const std::vector<Sizes> all{{1, 1, 1},     {5, 7, 3}, {130, 140, 33}, {128, 128, 16},
+                               {17, 129, 64}, {3, 4, 0}, {0, 5, 7}};
   for (const auto& sizes : all) {
     for (const bool transpose_a : {false, true}) {
       for (const bool transpose_b : {false, true}) {
         const bool accumulate = (sizes.m + sizes.k) % 2 == 1;
         for (const std::int64_t gap : {std::int64_t{0}, std::int64_t{3}}) {
-          cases.push_back({"gemm",
-                           fmt::format("{}x{}x{}{}{}{} gap {}", sizes.m, sizes.n, sizes.k, transpose_a ? " At" : " A",
-                                       transpose_b ? "Bt" : "B", accumulate ? " added" : "", gap),
-                           [=](Run& run) { check_gemm(run, sizes, transpose_a, transpose_b, accumulate, gap); }});
+          cases.push_back(
+              {"gemm",
+               fmt::format("{}x{}x{}{}{}{} gap {}", sizes.m, sizes.n, sizes.k, transpose_a ? " At" : " A",
+                           transpose_b ? "Bt" : "B", accumulate ? " added" : "", gap),
+               [=](Run& run) { check_gemm(run, sizes, transpose_a, transpose_b, accumulate, gap); }});
         }
       }
     }
   }
+  cases.push_back({"gemm", "260x390x515 ABt", [](Run& run) {
+                     check_gemm(run, {260, 390, 515}, false, true, false, 1);
+                   }});
   cases.push_back({"gemm", "rows elsewhere", check_row_position});
   const std::vector<std::vector<std::int64_t>> groups{{0, 1, 130, 0, 5}, {0, 0}, {128}, {3, 2, 1, 0, 7, 129}};
   for (const auto& rows : groups) {
     const auto name = fmt::format("{} segments, first {}", rows.size(), rows.front());
-    cases.push_back({"grouped_gemm", name + " xWt", [=](Run& run) { check_grouped(run, rows, 36, 20, true); }});
-    cases.push_back({"grouped_gemm", name + " xW", [=](Run& run) { check_grouped(run, rows, 33, 21, false); }});
-    cases.push_back({"grouped_gemm_weight_gradient", name,
-                     [=](Run& run) { check_weight_gradient(run, rows, 20, 36); }});
+    cases.push_back(
+        {"grouped_gemm", name + " xWt", [=](Run& run) { check_grouped(run, rows, 36, 20, true); }});
+    cases.push_back(
+        {"grouped_gemm", name + " xW", [=](Run& run) { check_grouped(run, rows, 33, 21, false); }});
+    cases.push_back(
+        {"grouped_gemm_weight_gradient", name, [=](Run& run) { check_weight_gradient(run, rows, 20, 36); }});
   }
 }
 

@@ -35,8 +35,8 @@ void check_cross_entropy(Run& run, std::int64_t rows, std::int32_t vocab, bool w
   std::vector<double> expected_log_z(static_cast<std::size_t>(rows));
   if (with_gradient) {
     cuda::cross_entropy_forward_backward(run.stream(), logits, targets, kScale, kZLoss, nll, log_z);
-    ops::reference::cross_entropy_forward_backward<double>(matrix_of(expected, vocab), inputs.targets, kScale, kZLoss,
-                                                           expected_nll, expected_log_z);
+    ops::reference::cross_entropy_forward_backward<double>(matrix_of(expected, vocab), inputs.targets, kScale,
+                                                           kZLoss, expected_nll, expected_log_z);
   } else {
     cuda::cross_entropy_forward(run.stream(), logits, targets, nll, log_z);
     ops::reference::cross_entropy_forward<double>(matrix_of(std::as_const(expected), vocab), inputs.targets,

@@ -21,9 +21,9 @@ constexpr int kUsage = 2;
 constexpr int kSkipped = 77;
 
 struct Arguments {
-  std::string only;         // cases of ops that begin so
-  std::string digests;      // file to compare with
-  std::string write;        // file to write
+  std::string only;     // cases of ops that begin so
+  std::string digests;  // file to compare with
+  std::string write;    // file to write
   int repeats = 3;
   bool timings = false;
 };
@@ -46,7 +46,8 @@ std::map<std::string, std::string> read_digests(const std::string& path) {
   if (!file) throw Error(ErrorCode::kIo, "cannot read {}", path);
   for (std::string line; std::getline(file, line);) {
     const auto space = line.rfind(' ');
-    if (!line.starts_with('#') && space != std::string::npos) digests[line.substr(0, space)] = line.substr(space + 1);
+    if (!line.starts_with('#') && space != std::string::npos)
+      digests[line.substr(0, space)] = line.substr(space + 1);
   }
   return digests;
 }
@@ -59,7 +60,7 @@ void set_order([[maybe_unused]] int repeat) {
 
 struct Verdict {
   double error = 0.0;
-  bool near = true;    // every output within its tolerance
+  bool near = true;     // every output within its tolerance
   bool repeats = true;  // every run gave the same bits
   std::string digest;
   std::string worst;  // output
@@ -97,7 +98,8 @@ int check_ops(const Arguments& arguments) {
   add_update_cases(cases);
   device::Device device;
   std::printf("device: %s\n", device.name().c_str());
-  const auto known = arguments.digests.empty() ? std::map<std::string, std::string>() : read_digests(arguments.digests);
+  const auto known =
+      arguments.digests.empty() ? std::map<std::string, std::string>() : read_digests(arguments.digests);
   std::ofstream written;
   if (!arguments.write.empty()) written.open(arguments.write);
   std::printf("%-64s %10s %7s %6s  %s\n", "op/case", "error", "repeat", "digest", "verdict");
@@ -109,10 +111,14 @@ int check_ops(const Arguments& arguments) {
     const Verdict verdict = run_case(device, a_case, arguments.repeats);
     const auto expected = known.find(name);
     const bool equal = expected != known.end() && expected->second == verdict.digest;
-    const char* digest = arguments.digests.empty() ? "-" : expected == known.end() ? "new" : equal ? "equal" : "OTHER";
+    const char* digest = arguments.digests.empty() ? "-"
+                         : expected == known.end() ? "new"
+                         : equal                   ? "equal"
+                                                   : "OTHER";
     const bool passed = verdict.near && verdict.repeats && (arguments.digests.empty() || equal);
-    std::printf("%-64s %10.2e %7s %6s  %s %s\n", name.c_str(), verdict.error, verdict.repeats ? "equal" : "OTHER",
-                digest, passed ? "passed" : "FAILED", verdict.near ? "" : verdict.worst.c_str());
+    std::printf("%-64s %10.2e %7s %6s  %s %s\n", name.c_str(), verdict.error,
+                verdict.repeats ? "equal" : "OTHER", digest, passed ? "passed" : "FAILED",
+                verdict.near ? "" : verdict.worst.c_str());
     std::fflush(stdout);
     if (written) written << name << " " << verdict.digest << "\n";
     const auto [op, added] = ops.try_emplace(a_case.op, true);
@@ -157,8 +163,9 @@ int main(int argc, char** argv) {
     } else if (argument == "--timings") {
       arguments.timings = true;
     } else {
-      std::fprintf(stderr,
-                   "usage: op_check [--only=OP] [--digests=FILE] [--write-digests=FILE] [--repeats=N] [--timings]\n");
+      std::fprintf(
+          stderr,
+          "usage: op_check [--only=OP] [--digests=FILE] [--write-digests=FILE] [--repeats=N] [--timings]\n");
       return kUsage;
     }
   }

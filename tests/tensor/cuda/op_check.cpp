@@ -34,7 +34,8 @@ std::vector<std::int32_t> random_integers(std::int64_t count, std::int32_t bound
   return values;
 }
 
-HostMatrix HostMatrix::random(std::int64_t rows, std::int64_t columns, std::uint64_t stream, std::int64_t gap) {
+HostMatrix HostMatrix::random(std::int64_t rows, std::int64_t columns, std::uint64_t stream,
+                              std::int64_t gap) {
   HostMatrix matrix{rows, columns, columns + gap, random_values(rows * (columns + gap), stream)};
   for (std::int64_t row = 0; row < rows; ++row) {
     std::fill_n(matrix.values.begin() + row * matrix.stride + columns, gap, kGap);
@@ -68,8 +69,8 @@ void Run::expect(const std::string& output, const cuda::Matrix<float>& actual,
   if (!gaps_kept) compare(output + "'s gaps", {}, {0.0}, {1.0}, 0.0);
 }
 
-void Run::compare(const std::string& output, std::span<const std::byte> bits, const std::vector<double>& actual,
-                  const std::vector<double>& expected, double tolerance) {
+void Run::compare(const std::string& output, std::span<const std::byte> bits,
+                  const std::vector<double>& actual, const std::vector<double>& expected, double tolerance) {
   double largest = 0.0;
   double difference = actual.size() == expected.size() ? 0.0 : std::numeric_limits<double>::infinity();
   for (std::size_t i = 0; i < std::min(actual.size(), expected.size()); ++i) {

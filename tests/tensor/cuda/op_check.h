@@ -28,7 +28,8 @@ struct HostMatrix {
   std::int64_t stride = 0;
   std::vector<float> values;
 
-  static HostMatrix random(std::int64_t rows, std::int64_t columns, std::uint64_t stream, std::int64_t gap = 3);
+  static HostMatrix random(std::int64_t rows, std::int64_t columns, std::uint64_t stream,
+                           std::int64_t gap = 3);
   /// Its elements alone, as fp64.
   [[nodiscard]] std::vector<double> f64() const;
 };
@@ -95,8 +96,8 @@ class Run {
     compare(output, std::as_bytes(std::span(values)), {values.begin(), values.end()}, expected, tolerance);
   }
   /// expected: [rows, columns]; what lies between rows must be untouched.
-  void expect(const std::string& output, const cuda::Matrix<float>& actual, const std::vector<double>& expected,
-              double tolerance);
+  void expect(const std::string& output, const cuda::Matrix<float>& actual,
+              const std::vector<double>& expected, double tolerance);
 
   [[nodiscard]] const std::vector<Comparison>& comparisons() const { return comparisons_; }
 

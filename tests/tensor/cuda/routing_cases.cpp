@@ -23,7 +23,8 @@ std::vector<Rule> all_rules() {
   using experts::Score;
   constexpr float kScale = 2.5F;
   std::vector<Rule> rules;
-  const auto add = [&](const char* name, Score score, cuda::RouterScore device_score, bool after, bool normalize) {
+  const auto add = [&](const char* name, Score score, cuda::RouterScore device_score, bool after,
+                       bool normalize) {
     experts::RouterOptions options;
     options.score = score;
     options.softmax_after_topk = after;
@@ -32,7 +33,8 @@ std::vector<Rule> all_rules() {
     const auto weights = after       ? cuda::RouterWeights::kSoftmaxOfChosen
                          : normalize ? cuda::RouterWeights::kNormalizedScores
                                      : cuda::RouterWeights::kPlainScores;
-    rules.push_back({name, options, {device_score, weights, kScale, score == Score::kSoftmax ? 0.0F : 1e-20F}});
+    rules.push_back(
+        {name, options, {device_score, weights, kScale, score == Score::kSoftmax ? 0.0F : 1e-20F}});
   };
   add("softmax", Score::kSoftmax, cuda::RouterScore::kSoftmax, false, false);
   add("softmax normalized", Score::kSoftmax, cuda::RouterScore::kSoftmax, false, true);
@@ -56,10 +58,12 @@ struct Routed {
 
 template <class T>
 std::span<T> row_of(std::vector<T>& values, std::int64_t row, std::int64_t columns) {
-  return std::span(values).subspan(static_cast<std::size_t>(row * columns), static_cast<std::size_t>(columns));
+  return std::span(values).subspan(static_cast<std::size_t>(row * columns),
+                                   static_cast<std::size_t>(columns));
 }
 
-Routed routed(const Rule& rule, const Sizes& sizes, std::vector<float>& logits, const std::vector<float>& bias) {
+Routed routed(const Rule& rule, const Sizes& sizes, std::vector<float>& logits,
+              const std::vector<float>& bias) {
   const auto choices = static_cast<std::size_t>(sizes.choices);
   const auto score = experts::score_function(rule.options.score);
   const auto weighting = experts::make_weighting(rule.options);
@@ -75,7 +79,8 @@ Routed routed(const Rule& rule, const Sizes& sizes, std::vector<float>& logits, 
     const auto chosen = row_of(result.chosen, token, sizes.top_k);
     result.log_sum_exp[static_cast<std::size_t>(token)] = experts::log_sum_exp(z);
     score.forward(z, result.log_sum_exp[static_cast<std::size_t>(token)], s);
-    for (std::size_t i = 0; i < choices; ++i) values[i] = (rule.options.softmax_after_topk ? z[i] : s[i]) + bias[i];
+    for (std::size_t i = 0; i < choices; ++i)
+      values[i] = (rule.options.softmax_after_topk ? z[i] : s[i]) + bias[i];
     experts::top_k(values, chosen, scratch);
     weighting->weigh(z, s, chosen, row_of(result.weights, token, sizes.top_k));
     for (const std::int32_t choice : chosen) result.counts[static_cast<std::size_t>(choice)] += 1.0;
@@ -119,8 +124,8 @@ OnDevice route_on_device(Run& run, const Rule& rule, const Sizes& sizes, const s
                         {run.output<std::int32_t>(tokens * sizes.top_k), tokens, sizes.top_k, sizes.top_k},
                         run.output<float>(tokens),
                         run.upload(std::vector<std::int32_t>(static_cast<std::size_t>(sizes.choices)))};
-  cuda::route_forward(run.stream(), {rule.rule, routed.logits, run.upload(bias), routed.scores, routed.log_sum_exp,
-                                     routed.chosen, routed.weights, routed.counts});
+  cuda::route_forward(run.stream(), {rule.rule, routed.logits, run.upload(bias), routed.scores,
+                                     routed.log_sum_exp, routed.chosen, routed.weights, routed.counts});
   return routed;
 }
 
@@ -141,15 +146,17 @@ void check_route_backward(Run& run, const Rule& rule, const Sizes& sizes, bool w
   auto logits = coarse_logits(sizes);
   const OnDevice routed = route_on_device(run, rule, sizes, logits, coarse_bias(sizes.choices));
   auto dweights = random_values(sizes.tokens * sizes.top_k, 3);
-  auto dscores = with_dscores ? random_values(sizes.tokens * sizes.choices, 4) : std::vector<float>(logits.size());
+  auto dscores =
+      with_dscores ? random_values(sizes.tokens * sizes.choices, 4) : std::vector<float>(logits.size());
   auto dlogits = random_values(sizes.tokens * sizes.choices, 5);
   constexpr float kZFactor = 0.125F;
   const cuda::Matrix<float> device_dlogits{run.upload(dlogits), sizes.tokens, sizes.choices, sizes.choices};
-  const cuda::Matrix<float> device_dscores{with_dscores ? run.upload(dscores) : nullptr, sizes.tokens, sizes.choices,
-                                           sizes.choices};
+  const cuda::Matrix<float> device_dscores{with_dscores ? run.upload(dscores) : nullptr, sizes.tokens,
+                                           sizes.choices, sizes.choices};
   const cuda::Matrix<float> device_dweights{run.upload(dweights), sizes.tokens, sizes.top_k, sizes.top_k};
-  cuda::route_backward(run.stream(), {rule.rule, routed.logits, routed.scores, routed.log_sum_exp, routed.chosen,
-                                      routed.weights, device_dweights, device_dscores, kZFactor, device_dlogits});
+  cuda::route_backward(run.stream(),
+                       {rule.rule, routed.logits, routed.scores, routed.log_sum_exp, routed.chosen,
+                        routed.weights, device_dweights, device_dscores, kZFactor, device_dlogits});
   auto scores = run.download(routed.scores.data, sizes.tokens * sizes.choices);
   auto weights = run.download(routed.weights.data, sizes.tokens * sizes.top_k);
   auto all_chosen = run.download(routed.chosen.data, sizes.tokens * sizes.top_k);
@@ -237,7 +244,8 @@ void check_plan(Run& run, std::int64_t tokens, std::int64_t slots, std::int32_t 
 void add_routing_cases(std::vector<Case>& cases) {
   for (const Rule& rule : all_rules()) {
     for (const auto& sizes : {Sizes{13, 8, 2}, {9, 100, 8}, {3, 1000, 32}, {0, 8, 2}, {5, 3, 3}}) {
-      const auto name = fmt::format("{} {} tokens, {} of {}", rule.name, sizes.tokens, sizes.top_k, sizes.choices);
+      const auto name =
+          fmt::format("{} {} tokens, {} of {}", rule.name, sizes.tokens, sizes.top_k, sizes.choices);
       cases.push_back({"route_forward", name, [=](Run& run) { check_route(run, rule, sizes); }});
       cases.push_back({"route_backward", name,
                        [=](Run& run) { check_route_backward(run, rule, sizes, sizes.choices != 8); }});
@@ -248,7 +256,8 @@ void add_routing_cases(std::vector<Case>& cases) {
     std::int64_t tokens, slots;
     std::int32_t experts;
   };
-  for (const auto& [tokens, slots, experts] : {PlanSizes{300, 2, 8}, {700, 3, 100}, {5, 1, 1024}, {0, 2, 4}, {256, 1, 1}}) {
+  for (const auto& [tokens, slots, experts] :
+       {PlanSizes{300, 2, 8}, {700, 3, 100}, {5, 1, 1024}, {0, 2, 4}, {256, 1, 1}}) {
     cases.push_back({"plan", fmt::format("{} tokens of {} slots, {} experts", tokens, slots, experts),
                      [=](Run& run) { check_plan(run, tokens, slots, experts); }});
   }

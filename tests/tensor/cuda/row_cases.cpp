@@ -24,18 +24,18 @@ cuda::Heads<float> heads_of(const cuda::Matrix<float>& matrix, std::int64_t head
   return {matrix.data, matrix.rows, heads, matrix.columns / heads, matrix.stride};
 }
 
-void check_rms_norm_forward(Run& run, std::int64_t tokens, std::int64_t heads, std::int64_t width, bool residual) {
+void check_rms_norm_forward(Run& run, std::int64_t tokens, std::int64_t heads, std::int64_t width,
+                            bool residual) {
   const auto x = HostMatrix::random(tokens, heads * width, 1);
   const auto before = HostMatrix::random(tokens, heads * width, 2);
   const auto weight = random_values(width, 3);
   const auto y = run.output(tokens, heads * width);
   const auto stored = run.output(tokens, heads * width);
   auto* inv_rms = run.output<float>(tokens * heads);
-  cuda::rms_norm_forward(run.stream(),
-                         {heads_of(run.upload(x), heads),
-                          residual ? heads_of(run.upload(before), heads) : cuda::Heads<float>{},
-                          heads_of(stored, heads), run.upload(weight), static_cast<float>(kEps),
-                          heads_of(y, heads), inv_rms});
+  cuda::rms_norm_forward(
+      run.stream(),
+      {heads_of(run.upload(x), heads), residual ? heads_of(run.upload(before), heads) : cuda::Heads<float>{},
+       heads_of(stored, heads), run.upload(weight), static_cast<float>(kEps), heads_of(y, heads), inv_rms});
   auto input = x.f64();
   if (residual) {
     const auto added = before.f64();
@@ -45,8 +45,8 @@ void check_rms_norm_forward(Run& run, std::int64_t tokens, std::int64_t heads, s
   std::vector<double> expected(input.size());
   std::vector<double> expected_inv_rms(static_cast<std::size_t>(tokens * heads));
   const auto weight64 = widened(weight);
-  ops::reference::rms_norm_forward<double>(matrix_of(std::as_const(input), width), weight64,
-                                           kEps, matrix_of(expected, width), expected_inv_rms);
+  ops::reference::rms_norm_forward<double>(matrix_of(std::as_const(input), width), weight64, kEps,
+                                           matrix_of(expected, width), expected_inv_rms);
   run.expect("y", y, expected, kTolerance);
   run.expect("inv_rms", inv_rms, expected_inv_rms, kTolerance);
 }
@@ -62,16 +62,17 @@ void check_rms_norm_backward(Run& run, std::int64_t tokens, std::int64_t heads, 
   const auto weight64 = widened(weight);
   std::vector<double> y(x64.size());
   std::vector<double> inv_rms(static_cast<std::size_t>(tokens * heads));
-  ops::reference::rms_norm_forward<double>(matrix_of(x64, width), weight64, kEps, matrix_of(y, width), inv_rms);
+  ops::reference::rms_norm_forward<double>(matrix_of(x64, width), weight64, kEps, matrix_of(y, width),
+                                           inv_rms);
 
   const std::vector<float> inv_rms32(inv_rms.begin(), inv_rms.end());
   const auto device_dy = run.upload(dy);
   const auto device_dx = in_place ? device_dy : run.upload(dx);
   auto* dweight = run.output<float>(width);
-  cuda::rms_norm_backward(run.stream(), {heads_of(device_dy, heads), heads_of(run.upload(x), heads),
-                                         run.upload(weight), run.upload(inv_rms32), heads_of(device_dx, heads),
-                                         accumulate, dweight,
-                                         run.output<float>(cuda::rms_norm_chunks(tokens * heads) * width)});
+  cuda::rms_norm_backward(run.stream(),
+                          {heads_of(device_dy, heads), heads_of(run.upload(x), heads), run.upload(weight),
+                           run.upload(inv_rms32), heads_of(device_dx, heads), accumulate, dweight,
+                           run.output<float>(cuda::rms_norm_chunks(tokens * heads) * width)});
   auto expected = dx.f64();
   std::vector<double> expected_dweight(static_cast<std::size_t>(width));
   ops::reference::rms_norm_backward<double>(matrix_of(dy64, width), matrix_of(x64, width), weight64, inv_rms,
@@ -101,8 +102,8 @@ void check_rope(Run& run, std::int64_t tokens, std::int64_t heads, std::int64_t 
   auto expected = x.f64();
   const auto cosine64 = widened(cosine);
   const auto sine64 = widened(sine);
-  ops::reference::rope<double>({cosine64.data(), kPositions, half, half}, {sine64.data(), kPositions, half, half},
-                               positions, head_dim,
+  ops::reference::rope<double>({cosine64.data(), kPositions, half, half},
+                               {sine64.data(), kPositions, half, half}, positions, head_dim,
                                backward ? ops::RopeDirection::kBackward : ops::RopeDirection::kForward,
                                matrix_of(expected, heads * head_dim));
   run.expect("x", device_x, expected, kTolerance);
@@ -194,7 +195,8 @@ void add_norm_cases(std::vector<Case>& cases) {
   struct Sizes {
     std::int64_t tokens, heads, width;
   };
-  for (const auto& [tokens, heads, width] : {Sizes{5, 1, 64}, {300, 1, 7}, {9, 3, 33}, {0, 1, 8}, {130, 2, 300}}) {
+  for (const auto& [tokens, heads, width] :
+       {Sizes{5, 1, 64}, {300, 1, 7}, {9, 3, 33}, {0, 1, 8}, {130, 2, 300}}) {
     const auto name = fmt::format("{} tokens {} heads of {}", tokens, heads, width);
     for (const bool flag : {false, true}) {
       cases.push_back({"rms_norm_forward", name + (flag ? " with residual" : ""),
@@ -210,15 +212,19 @@ void add_activation_cases(std::vector<Case>& cases) {
     ops::Activation activation;
     const char* name;
   };
-  for (const auto& [activation, name] :
-       {Named{ops::Activation::kSwiGlu, "swiglu"}, {ops::Activation::kGeGlu, "geglu"},
-        {ops::Activation::kReGlu, "reglu"}, {ops::Activation::kRelu2, "relu2"}, {ops::Activation::kGelu, "gelu"},
-        {ops::Activation::kClampedSwiGlu, "clamped_swiglu"}}) {
+  for (const auto& [activation, name] : {Named{ops::Activation::kSwiGlu, "swiglu"},
+                                         {ops::Activation::kGeGlu, "geglu"},
+                                         {ops::Activation::kReGlu, "reglu"},
+                                         {ops::Activation::kRelu2, "relu2"},
+                                         {ops::Activation::kGelu, "gelu"},
+                                         {ops::Activation::kClampedSwiGlu, "clamped_swiglu"}}) {
     for (const std::int64_t tokens : {std::int64_t{0}, std::int64_t{37}}) {
       const auto of = fmt::format("{} {} tokens", name, tokens);
-      cases.push_back({"activation_forward", of, [=](Run& run) { check_activation_forward(run, activation, tokens, 65); }});
-      cases.push_back({"activation_backward", of,
-                       [=](Run& run) { check_activation_backward(run, activation, tokens, 65, tokens == 37); }});
+      cases.push_back({"activation_forward", of,
+                       [=](Run& run) { check_activation_forward(run, activation, tokens, 65); }});
+      cases.push_back({"activation_backward", of, [=](Run& run) {
+                         check_activation_backward(run, activation, tokens, 65, tokens == 37);
+                       }});
     }
   }
 }
@@ -248,7 +254,8 @@ void add_row_cases(std::vector<Case>& cases) {
   };
   for (const auto& [tokens, vocab, hidden] : {Sizes{600, 7, 33}, {40, 1000, 300}, {0, 5, 8}}) {
     const auto name = fmt::format("{} tokens of {} hidden {}", tokens, vocab, hidden);
-    cases.push_back({"embedding_forward", name, [=](Run& run) { check_embedding(run, tokens, vocab, hidden); }});
+    cases.push_back(
+        {"embedding_forward", name, [=](Run& run) { check_embedding(run, tokens, vocab, hidden); }});
     cases.push_back({"embedding_backward", name,
                      [=](Run& run) { check_embedding_backward(run, tokens, vocab, hidden); }});
   }

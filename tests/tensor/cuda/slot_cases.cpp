@@ -45,8 +45,8 @@ void check_gather(Run& run, const Sizes& sizes, bool weighted) {
   const auto x = HostMatrix::random(sizes.tokens, sizes.hidden, 1);
   const auto weights = random_values(sizes.tokens * sizes.slots, 2);
   const auto out = run.output(to.rows(), sizes.hidden);
-  cuda::gather_rows(run.stream(), run.upload(x), run.upload(to.tokens), weighted ? run.upload(weights) : nullptr,
-                    run.upload(to.pairs), out);
+  cuda::gather_rows(run.stream(), run.upload(x), run.upload(to.tokens),
+                    weighted ? run.upload(weights) : nullptr, run.upload(to.pairs), out);
   const auto x64 = x.f64();
   std::vector<double> expected;
   for (std::size_t row = 0; row < to.pairs.size(); ++row) {
@@ -71,7 +71,8 @@ void check_combine(Run& run, const Sizes& sizes, bool with_base) {
   std::vector<double> expected(static_cast<std::size_t>(sizes.tokens * sizes.hidden));
   ops::reference::combine_rows<double>(
       matrix_of(y64, sizes.hidden), slots_on_host(sizes, to), matrix_of(weights64, sizes.slots),
-      with_base ? matrix_of(base64, sizes.hidden) : ops::Matrix<const double>{}, matrix_of(expected, sizes.hidden));
+      with_base ? matrix_of(base64, sizes.hidden) : ops::Matrix<const double>{},
+      matrix_of(expected, sizes.hidden));
   run.expect("out", out, expected, kTolerance);
 }
 
@@ -89,9 +90,10 @@ void check_combine_backward(Run& run, const Sizes& sizes) {
   const auto weights64 = weights.f64();
   std::vector<double> expected_dy(y64.size());
   std::vector<double> expected_dweights(weights64.size());
-  ops::reference::combine_rows_backward<double>(
-      matrix_of(dout64, sizes.hidden), matrix_of(y64, sizes.hidden), slots_on_host(sizes, to),
-      matrix_of(weights64, sizes.slots), matrix_of(expected_dy, sizes.hidden), matrix_of(expected_dweights, sizes.slots));
+  ops::reference::combine_rows_backward<double>(matrix_of(dout64, sizes.hidden), matrix_of(y64, sizes.hidden),
+                                                slots_on_host(sizes, to), matrix_of(weights64, sizes.slots),
+                                                matrix_of(expected_dy, sizes.hidden),
+                                                matrix_of(expected_dweights, sizes.slots));
   run.expect("dy", dy, expected_dy, kTolerance);
   run.expect("dweights", dweights, expected_dweights, kTolerance);
 }
@@ -102,7 +104,8 @@ void check_slot_products(Run& run, const Sizes& sizes) {
   const auto y = HostMatrix::random(to.rows(), sizes.hidden, 2);
   const auto out = HostMatrix::random(sizes.tokens, sizes.slots, 3);
   const auto device_out = run.upload(out);
-  cuda::add_slot_products(run.stream(), run.upload(a), run.upload(y), slots_on_device(run, sizes, to), device_out);
+  cuda::add_slot_products(run.stream(), run.upload(a), run.upload(y), slots_on_device(run, sizes, to),
+                          device_out);
   const auto a64 = a.f64();
   const auto y64 = y.f64();
   auto expected = out.f64();
@@ -123,11 +126,12 @@ void check_scatter(Run& run, const Sizes& sizes, bool weighted) {
   const auto weights64 = weights.f64();
   for (std::size_t row = 0; weighted && row < to.pairs.size(); ++row) {
     for (std::int64_t j = 0; j < sizes.hidden; ++j)
-      rows[row * static_cast<std::size_t>(sizes.hidden) + static_cast<std::size_t>(j)] *= weights64[static_cast<std::size_t>(to.pairs[row])];
+      rows[row * static_cast<std::size_t>(sizes.hidden) + static_cast<std::size_t>(j)] *=
+          weights64[static_cast<std::size_t>(to.pairs[row])];
   }
   auto expected = dx.f64();
-  ops::reference::scatter_slots_add<double>(matrix_of(std::as_const(rows), sizes.hidden), slots_on_host(sizes, to),
-                                            matrix_of(expected, sizes.hidden));
+  ops::reference::scatter_slots_add<double>(matrix_of(std::as_const(rows), sizes.hidden),
+                                            slots_on_host(sizes, to), matrix_of(expected, sizes.hidden));
   run.expect("dx", device_dx, expected, kTolerance);
 }
 
@@ -135,10 +139,13 @@ void check_scatter(Run& run, const Sizes& sizes, bool weighted) {
 
 void add_slot_cases(std::vector<Case>& cases) {
   for (const auto& sizes : {Sizes{33, 2, 65}, {7, 8, 300}, {0, 2, 8}, {1, 1, 1}}) {
-    const auto name = fmt::format("{} tokens of {} slots, hidden {}", sizes.tokens, sizes.slots, sizes.hidden);
+    const auto name =
+        fmt::format("{} tokens of {} slots, hidden {}", sizes.tokens, sizes.slots, sizes.hidden);
     for (const bool flag : {false, true}) {
-      cases.push_back({"gather_rows", name + (flag ? " weighted" : ""), [=](Run& run) { check_gather(run, sizes, flag); }});
-      cases.push_back({"combine_rows", name + (flag ? " with base" : ""), [=](Run& run) { check_combine(run, sizes, flag); }});
+      cases.push_back({"gather_rows", name + (flag ? " weighted" : ""),
+                       [=](Run& run) { check_gather(run, sizes, flag); }});
+      cases.push_back({"combine_rows", name + (flag ? " with base" : ""),
+                       [=](Run& run) { check_combine(run, sizes, flag); }});
       cases.push_back({"scatter_slots_add", name + (flag ? " weighted" : ""),
                        [=](Run& run) { check_scatter(run, sizes, flag); }});
     }

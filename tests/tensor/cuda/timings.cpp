@@ -99,14 +99,21 @@ void time_dense(device::Device& device) {
   const auto b = bench.matrix(kSize, kSize);
   const auto c = bench.matrix(kSize, kSize);
   const double cube = 2.0 * kSize * kSize * kSize;
-  bench.time("gemm x Wt 4096^3", cube, kOperations, [&] { cuda::gemm(bench.stream(), {false, true, false, a, b, c}); });
-  bench.time("gemm dy W 4096^3", cube, kOperations, [&] { cuda::gemm(bench.stream(), {false, false, false, a, b, c}); });
-  bench.time("gemm dyt x 4096^3", cube, kOperations, [&] { cuda::gemm(bench.stream(), {true, false, false, a, b, c}); });
+  bench.time("gemm x Wt 4096^3", cube, kOperations, [&] {
+    cuda::gemm(bench.stream(), {false, true, false, a, b, c});
+  });
+  bench.time("gemm dy W 4096^3", cube, kOperations, [&] {
+    cuda::gemm(bench.stream(), {false, false, false, a, b, c});
+  });
+  bench.time("gemm dyt x 4096^3", cube, kOperations, [&] {
+    cuda::gemm(bench.stream(), {true, false, false, a, b, c});
+  });
   const auto x = bench.matrix(kTokens, kHidden);
   const auto w = bench.matrix(kHidden, kHidden);
   const auto y = bench.matrix(kTokens, kHidden);
-  bench.time("gemm x Wt 16384x2048x2048", 2.0 * kTokens * kHidden * kHidden, kOperations,
-             [&] { cuda::gemm(bench.stream(), {false, true, false, x, w, y}); });
+  bench.time("gemm x Wt 16384x2048x2048", 2.0 * kTokens * kHidden * kHidden, kOperations, [&] {
+    cuda::gemm(bench.stream(), {false, true, false, x, w, y});
+  });
 }
 
 /// Segments of unequal experts: the largest has three times the rows of the smallest.
@@ -115,7 +122,8 @@ std::vector<cuda::Segment> unequal_segments(std::int64_t matrix) {
   std::int64_t next = 0;
   for (std::int64_t e = 0; e < kExperts; ++e) {
     const std::int64_t mean = kRows / kExperts;
-    const std::int64_t rows = e + 1 == kExperts ? kRows - next : mean / 2 + mean * (e * 37 % kExperts) / kExperts;
+    const std::int64_t rows =
+        e + 1 == kExperts ? kRows - next : mean / 2 + mean * (e * 37 % kExperts) / kExperts;
     segments.push_back({next, rows, e * matrix});
     next += rows;
   }
@@ -182,8 +190,8 @@ void time_rows(device::Device& device) {
     cuda::rms_norm_forward(bench.stream(), {heads_of(x, 1), {}, {}, weight, 1e-5F, heads_of(y, 1), inv_rms});
   });
   bench.time("rms_norm_backward", 3 * bytes, kBytes, [&] {
-    cuda::rms_norm_backward(bench.stream(), {heads_of(y, 1), heads_of(x, 1), weight, inv_rms, heads_of(z, 1), false,
-                                             dweight, partial});
+    cuda::rms_norm_backward(bench.stream(), {heads_of(y, 1), heads_of(x, 1), weight, inv_rms, heads_of(z, 1),
+                                             false, dweight, partial});
   });
   const auto positions = random_integers(kTokens, static_cast<std::int32_t>(kLength), 1);
   const auto* device_positions = bench.run().upload(positions);
@@ -193,7 +201,8 @@ void time_rows(device::Device& device) {
   });
   const auto ids = bench.run().upload(random_integers(kTokens, 5000, 2));
   const auto embedding = bench.matrix(kVocabulary, kHidden);
-  bench.time("embedding_forward", 2 * bytes, kBytes, [&] { cuda::embedding_forward(bench.stream(), ids, embedding, y); });
+  bench.time("embedding_forward", 2 * bytes, kBytes,
+             [&] { cuda::embedding_forward(bench.stream(), ids, embedding, y); });
   bench.time("embedding_backward, 5000 ids", 2 * bytes, kBytes,
              [&] { cuda::embedding_backward(bench.stream(), ids, y, embedding); });
 }
@@ -203,9 +212,8 @@ void time_expert_rows(device::Device& device) {
   const auto hidden = bench.matrix(kRows, 2 * kExpertSize);
   const auto activated = bench.matrix(kRows, kExpertSize);
   const double bytes = kFloatBytes * kRows * kExpertSize;
-  bench.time("activation_forward swiglu", 3 * bytes, kBytes, [&] {
-    cuda::activation_forward(bench.stream(), ops::Activation::kSwiGlu, hidden, activated);
-  });
+  bench.time("activation_forward swiglu", 3 * bytes, kBytes,
+             [&] { cuda::activation_forward(bench.stream(), ops::Activation::kSwiGlu, hidden, activated); });
   bench.time("activation_backward swiglu", 5 * bytes, kBytes, [&] {
     cuda::activation_backward(bench.stream(), ops::Activation::kSwiGlu, activated, hidden, hidden);
   });
@@ -214,12 +222,13 @@ void time_expert_rows(device::Device& device) {
 void time_loss(device::Device& device) {
   Bench bench(device);
   const auto logits = bench.matrix(kLossRows, kVocabulary);
-  const auto* targets = bench.run().upload(random_integers(kLossRows, static_cast<std::int32_t>(kVocabulary), 1));
+  const auto* targets =
+      bench.run().upload(random_integers(kLossRows, static_cast<std::int32_t>(kVocabulary), 1));
   auto* nll = bench.run().output<double>(kLossRows);
   auto* log_z = bench.run().output<double>(kLossRows);
-  bench.time("cross_entropy_forward_backward 4096x50304", 2 * kFloatBytes * kLossRows * kVocabulary, kBytes, [&] {
-    cuda::cross_entropy_forward_backward(bench.stream(), logits, targets, 1.0F, 0.0F, nll, log_z);
-  });
+  bench.time(
+      "cross_entropy_forward_backward 4096x50304", 2 * kFloatBytes * kLossRows * kVocabulary, kBytes,
+      [&] { cuda::cross_entropy_forward_backward(bench.stream(), logits, targets, 1.0F, 0.0F, nll, log_z); });
 }
 
 void time_dispatch(device::Device& device) {
@@ -232,7 +241,8 @@ void time_dispatch(device::Device& device) {
   float* log_sum_exp = bench.floats(kTokens);
   const cuda::Matrix<std::int32_t> chosen{bench.run().output<std::int32_t>(kRows), kTokens, kTopK, kTopK};
   auto* counts = bench.run().upload(std::vector<std::int32_t>(kExperts));
-  const cuda::RouterRule rule{cuda::RouterScore::kSigmoid, cuda::RouterWeights::kNormalizedScores, 1.0F, 1e-20F};
+  const cuda::RouterRule rule{cuda::RouterScore::kSigmoid, cuda::RouterWeights::kNormalizedScores, 1.0F,
+                              1e-20F};
   const double bytes = kFloatBytes * kTokens * kExperts;
   bench.time("route_forward 8 of 64", 2 * bytes, kBytes, [&] {
     cuda::route_forward(bench.stream(), {rule, logits, bias, scores, log_sum_exp, chosen, weights, counts});
@@ -274,14 +284,28 @@ void time_update(device::Device& device) {
   Bench bench(device);
   constexpr std::int64_t kElements = 1 << 28;
   const std::vector<cuda::AdamWRange> ranges{{0, kElements, 0.1F}};
-  cuda::AdamWArguments arguments{1e-4F, 0.9F, 0.1F, 0.95F, 0.05F, 1e-8F, 0.5F, 0.5F, 1.0F,
-                                 bench.run().upload(ranges), 1, kElements, bench.floats(kElements),
-                                 bench.floats(kElements), bench.floats(kElements), bench.floats(kElements)};
+  cuda::AdamWArguments arguments{1e-4F,
+                                 0.9F,
+                                 0.1F,
+                                 0.95F,
+                                 0.05F,
+                                 1e-8F,
+                                 0.5F,
+                                 0.5F,
+                                 1.0F,
+                                 bench.run().upload(ranges),
+                                 1,
+                                 kElements,
+                                 bench.floats(kElements),
+                                 bench.floats(kElements),
+                                 bench.floats(kElements),
+                                 bench.floats(kElements)};
   bench.time("sums_of_squares 2^28", kFloatBytes * kElements, kBytes, [&] {
     cuda::sums_of_squares(bench.stream(), arguments.value, kElements,
                           reinterpret_cast<double*>(arguments.first_moment));
   });
-  bench.time("adamw 2^28", 7 * kFloatBytes * kElements, kBytes, [&] { cuda::adamw(bench.stream(), arguments); });
+  bench.time("adamw 2^28", 7 * kFloatBytes * kElements, kBytes,
+             [&] { cuda::adamw(bench.stream(), arguments); });
 }
 
 }  // namespace

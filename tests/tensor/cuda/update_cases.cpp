@@ -12,7 +12,8 @@ std::vector<double> widened(const std::vector<float>& values) { return {values.b
 
 /// Ranges with gaps between them, which stay as they are.
 void check_adamw(Run& run, std::int64_t step) {
-  const std::vector<cuda::AdamWRange> ranges{{0, 1500, 0.1F}, {1504, 1, 0.0F}, {1520, 0, 0.1F}, {1536, 300, 0.0F}};
+  const std::vector<cuda::AdamWRange> ranges{
+      {0, 1500, 0.1F}, {1504, 1, 0.0F}, {1520, 0, 0.1F}, {1536, 300, 0.0F}};
   constexpr std::int64_t kElements = 1900;
   const auto value = random_values(kElements, 1);
   const auto gradient = random_values(kElements, 2);
@@ -23,7 +24,9 @@ void check_adamw(Run& run, std::int64_t step) {
   auto* device_value = run.upload(value);
   auto* device_first = run.upload(first);
   auto* device_second = run.upload(second);
-  const auto correction = [&](double beta) { return static_cast<float>(1.0 - std::pow(beta, static_cast<double>(step))); };
+  const auto correction = [&](double beta) {
+    return static_cast<float>(1.0 - std::pow(beta, static_cast<double>(step)));
+  };
   cuda::adamw(run.stream(), {static_cast<float>(options.lr), static_cast<float>(options.beta1),
                              static_cast<float>(1.0 - options.beta1), static_cast<float>(options.beta2),
                              static_cast<float>(1.0 - options.beta2), static_cast<float>(options.eps),
@@ -36,7 +39,8 @@ void check_adamw(Run& run, std::int64_t step) {
   const auto gradient64 = widened(gradient);
   for (const auto& range : ranges) {
     const auto part = [&](auto& values) {
-      return std::span(values).subspan(static_cast<std::size_t>(range.begin), static_cast<std::size_t>(range.elements));
+      return std::span(values).subspan(static_cast<std::size_t>(range.begin),
+                                       static_cast<std::size_t>(range.elements));
     };
     auto with_decay = options;
     with_decay.weight_decay = range.weight_decay;
@@ -115,14 +119,16 @@ void add_update_cases(std::vector<Case>& cases) {
   for (const std::int64_t step : {std::int64_t{1}, std::int64_t{1000}}) {
     cases.push_back({"adamw", fmt::format("step {}", step), [=](Run& run) { check_adamw(run, step); }});
   }
-  for (const std::int64_t count : {std::int64_t{0}, std::int64_t{1}, std::int64_t{300}, std::int64_t{70000}}) {
+  for (const std::int64_t count :
+       {std::int64_t{0}, std::int64_t{1}, std::int64_t{300}, std::int64_t{70000}}) {
     const auto name = fmt::format("{} elements", count);
     cases.push_back({"elementwise", name, [=](Run& run) { check_elementwise(run, count); }});
     cases.push_back({"sums_of_squares", name, [=](Run& run) { check_squares(run, count); }});
     cases.push_back({"sum_f64", name, [=](Run& run) { check_sum_f64(run, count); }});
   }
   for (const std::int64_t lanes : {std::int64_t{0}, std::int64_t{1}, std::int64_t{5}}) {
-    cases.push_back({"add_lanes", fmt::format("{} lanes", lanes), [=](Run& run) { check_lanes(run, lanes, 333); }});
+    cases.push_back(
+        {"add_lanes", fmt::format("{} lanes", lanes), [=](Run& run) { check_lanes(run, lanes, 333); }});
   }
 }
 

@@ -59,7 +59,8 @@ TEST(Device, EventOrdersTwoQueues) {
 
 TEST(Device, MissingEventShowsUnderSomeSeed) {
   int wrong = 0;
-  for (std::uint64_t seed = 0; seed < 20; ++seed) wrong += copied_by_another_queue(false, seed) == 1.0F ? 0 : 1;
+  for (std::uint64_t seed = 0; seed < 20; ++seed)
+    wrong += copied_by_another_queue(false, seed) == 1.0F ? 0 : 1;
   EXPECT_GT(wrong, 0);
 }
 
@@ -106,7 +107,8 @@ TEST(PinnedRing, UploadsMoreThanItHolds) {
       ring.upload(device.compute(), floats(memory) + i * 12, std::as_bytes(std::span(values)));
     }
     device.compute().synchronize();
-    for (int i = 0; i < 1200; ++i) ASSERT_EQ(floats(memory)[i], static_cast<float>(i / 12)) << "seed " << seed;
+    for (int i = 0; i < 1200; ++i)
+      ASSERT_EQ(floats(memory)[i], static_cast<float>(i / 12)) << "seed " << seed;
   }
 }
 

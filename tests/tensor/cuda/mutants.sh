@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# Shows that the emulated checks notice faults: breaks a kernel in one place after the other, and expects the
+# named check to fail. Each line of `mutants` is
+#   CHECK | FILE | SED SCRIPT | SOURCE to compile again
+# where CHECK is an op of op_check_emulated, or a test of emulation_test.
+# Usage: tests/tensor/cuda/mutants.sh [BUILD_DIRECTORY]      by default build/release, which must be built
+set -euo pipefail
+cd "$(dirname "$0")/../../.."
+build=$(realpath "${1:-build/release}")
+
+mutants=$(grep -v '^#' <<'LIST'
+# a removed barrier
+gemm | tensor/cuda/gemm_tile.h | /__syncthreads/d | tensor/cuda/gemm.cu
+attention_forward | tensor/cuda/attention_forward.cu | 0,/__syncthreads/{/__syncthreads/d} | tensor/cuda/attention_forward.cu
+attention_backward | tensor/cuda/attention_backward.cu | 0,/__syncthreads/{/__syncthreads/d} | tensor/cuda/attention_backward.cu
+cross_entropy | tensor/cuda/cross_entropy.cu | 0,/__syncthreads();$/{/__syncthreads();$/d} | tensor/cuda/cross_entropy.cu
+embedding_backward | tensor/cuda/embedding.cu | /__syncthreads();$/d | tensor/cuda/embedding.cu
+plan | tensor/cuda/plan.cu | 0,/__syncthreads/{/__syncthreads/d} | tensor/cuda/plan.cu
+route_forward | tensor/cuda/route.cu | /__syncwarp/d | tensor/cuda/route.cu
+# a missing event
+PinnedRing.UploadsMoreThanItHolds | tensor/device/memory.cpp | /queue.record/d | tensor/device/memory.cpp
+# a wrong mask of a tail
+gemm | tensor/cuda/gemm_tile.h | s/inner + i < factor.inner_size/inner + i <= factor.inner_size/ | tensor/cuda/gemm.cu
+gemm | tensor/cuda/gemm_tile.h | s/row >= c.rows || column >= c.columns/row >= c.rows/ | tensor/cuda/gemm.cu
+attention_forward | tensor/cuda/attention_tile.h | s/position <= begin + row/position < begin + row/ | tensor/cuda/attention_forward.cu
+attention_backward | tensor/cuda/attention_tile.h | s/first_visible\[row\] <= position/first_visible[row] < position/ | tensor/cuda/attention_backward.cu
+# another order of sums
+gemm | tensor/cuda/gemm_tile.h | s/int inner = 0; inner < kTileInner; ++inner/int inner = kTileInner - 1; inner >= 0; --inner/ | tensor/cuda/gemm.cu
+rms_norm_backward | tensor/cuda/rows.h | s/kRowsOfChunk = 128/kRowsOfChunk = 64/ | tensor/cuda/rms_norm.cu
+LIST
+)
+
+overlay=$(mktemp -d)
+trap 'rm -rf "$overlay"' EXIT
+libraries=("$build"/tensor/cuda/emulation/libtroupe_cuda_emulated.a "$build"/tensor/cuda/libtroupe_device.a
+  "$build"/experts/libtroupe_experts.a "$build"/tensor/libtroupe_tensor.a "$build"/base/libtroupe_base.a)
+
+# program OBJECTS_OF EXTRA_OBJECT LIBRARIES...: links a test program with the mutant before the libraries.
+program() {
+  local of=$1 object=$2
+  shift 2
+  g++ -o "$overlay/program" $(find "$build/tests/tensor/cuda/CMakeFiles/$of.dir" -name '*.o') "$object" \
+    "${libraries[@]}" "$@" -lboost_context -lfmt -lspdlog -lgomp
+}
+
+survivors=0
+while IFS='|' read -r check file script source; do
+  check=$(xargs <<<"$check") file=$(xargs <<<"$file") source=$(xargs <<<"$source") script=${script# } script=${script% }
+  mkdir -p "$overlay/$(dirname "$file")" "$overlay/$(dirname "$source")"
+  cp "$source" "$overlay/$source"
+  sed "$script" "$file" >"$overlay/$file"
+  if cmp -s "$file" "$overlay/$file"; then echo "no longer a mutant: $file: $script"; exit 1; fi
+  g++ -x c++ -std=c++20 -O2 -ffp-contract=off -Wno-unknown-pragmas -DTROUPE_CUDA_EMULATED -I"$overlay" -I. \
+    -c "$overlay/$source" -o "$overlay/mutant.o"
+  case $check in
+    *.*) program emulation_test "$overlay/mutant.o" -lgtest_main -lgtest -lgmock
+         command=("$overlay/program" --gtest_filter="$check") ;;
+    *) program op_check_emulated "$overlay/mutant.o"
+       command=("$overlay/program" --only="$check" --digests=tests/tensor/cuda/digests.txt) ;;
+  esac
+  if timeout 120 "${command[@]}" >"$overlay/output" 2>&1; then
+    echo "SURVIVED: $file: $script: $check passes"
+    survivors=$((survivors + 1))
+  else
+    echo "found by $check: $file: $script"
+  fi
+  rm -rf "${overlay:?}"/tensor
+done <<<"$mutants"
+[ "$survivors" = 0 ] && echo "every mutant was found"
