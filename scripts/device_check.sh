@@ -26,6 +26,9 @@ compile() {
   local source=$1 object log
   object=$folder/objects/$(tr / . <<<"$source").o
   log=$object.log
+  if [ "$object" -nt "$source" ] && [ -z "$(find tensor base experts/router tests/tensor/cuda -name '*.h' -newer "$object")" ]; then
+    return 0
+  fi
   case $source in
     *.cu)
       set -- nvcc -O3 -gencode="arch=compute_${ARCHITECTURE},code=sm_${ARCHITECTURE}" -fmad=false \
@@ -37,6 +40,7 @@ compile() {
       ;;
   esac
   "$@" -std=c++20 -I. -c "$source" -o "$object" >"$log" 2>&1 && return 0
+  rm -f "$object"
   cat "$log"
   return 255  # xargs stops
 }
@@ -44,12 +48,11 @@ compile() {
 build() {
   command -v nvcc >/dev/null || { echo "device_check: no nvcc here"; return 1; }
   mkdir -p "$folder/objects" "$folder/include"
-  rm -f "$folder"/objects/*
   if [ -d /usr/include/fmt ]; then cp -r /usr/include/fmt "$folder/include/"; fi
   export -f compile
   export folder ARCHITECTURE=${ARCHITECTURE:-90a}
   sources | xargs -P "$(nproc)" -I{} bash -c 'compile {}' || return 1
-  nvcc "$folder"/objects/*.o -o "$program" -Xcompiler=-static-libstdc++,-static-libgcc || return 1
+  nvcc $(sources | tr / . | sed "s#.*#$folder/objects/&.o#") -o "$program" -Xcompiler=-static-libstdc++,-static-libgcc || return 1
   sha256sum $(sources) tensor/cuda/*.h tests/tensor/cuda/*.h >"$folder/sources.sha256"
 }
 

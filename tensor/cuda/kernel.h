@@ -44,8 +44,10 @@ void launch(Stream stream, dim3 grid, int threads, std::size_t shared_bytes, con
   if (shared_bytes > kWithoutAsking) {
     cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
   }
-  kernel<<<grid, static_cast<unsigned>(threads), shared_bytes, static_cast<cudaStream_t>(stream.handle)> > >(
+  // clang-format off
+  kernel<<<grid, static_cast<unsigned>(threads), shared_bytes, static_cast<cudaStream_t>(stream.handle)>>>(
       arguments...);
+  // clang-format on
   check_launch(name);
 #endif
 }
