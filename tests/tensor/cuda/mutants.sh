@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Shows that the emulated checks notice faults: breaks a kernel in one place after the other, and expects the
 # named check to fail. Each line of `mutants` is
-#   CHECK | FILE | SED SCRIPT | SOURCE to compile again
+#   CHECK @ FILE @ SED SCRIPT @ SOURCE to compile again
 # where CHECK is an op of op_check_emulated, or a test of emulation_test.
 # Usage: tests/tensor/cuda/mutants.sh [BUILD_DIRECTORY]      by default build/release, which must be built
 set -euo pipefail
@@ -10,23 +10,22 @@ build=$(realpath "${1:-build/release}")
 
 mutants=$(grep -v '^#' <<'LIST'
 # a removed barrier
-gemm | tensor/cuda/gemm_tile.h | /__syncthreads/d | tensor/cuda/gemm.cu
-attention_forward | tensor/cuda/attention_forward.cu | 0,/__syncthreads/{/__syncthreads/d} | tensor/cuda/attention_forward.cu
-attention_backward | tensor/cuda/attention_backward.cu | 0,/__syncthreads/{/__syncthreads/d} | tensor/cuda/attention_backward.cu
-cross_entropy | tensor/cuda/cross_entropy.cu | 0,/__syncthreads();$/{/__syncthreads();$/d} | tensor/cuda/cross_entropy.cu
-embedding_backward | tensor/cuda/embedding.cu | /__syncthreads();$/d | tensor/cuda/embedding.cu
-plan | tensor/cuda/plan.cu | 0,/__syncthreads/{/__syncthreads/d} | tensor/cuda/plan.cu
-route_forward | tensor/cuda/route.cu | /__syncwarp/d | tensor/cuda/route.cu
+gemm @ tensor/cuda/gemm_tile.h @ /__syncthreads/d @ tensor/cuda/gemm.cu
+attention_forward @ tensor/cuda/attention_forward.cu @ 0,/__syncthreads/{/__syncthreads/d} @ tensor/cuda/attention_forward.cu
+attention_backward @ tensor/cuda/attention_backward.cu @ 0,/__syncthreads/{/__syncthreads/d} @ tensor/cuda/attention_backward.cu
+cross_entropy @ tensor/cuda/cross_entropy.cu @ 0,/__syncthreads();$/{/__syncthreads();$/d} @ tensor/cuda/cross_entropy.cu
+embedding_backward @ tensor/cuda/embedding.cu @ /__syncthreads();$/d @ tensor/cuda/embedding.cu
+plan @ tensor/cuda/plan.cu @ 0,/__syncthreads/{/__syncthreads/d} @ tensor/cuda/plan.cu
 # a missing event
-PinnedRing.UploadsMoreThanItHolds | tensor/device/memory.cpp | /queue.record/d | tensor/device/memory.cpp
+PinnedRing.UploadsMoreThanItHolds @ tensor/device/memory.cpp @ /queue.record/d @ tensor/device/memory.cpp
 # a wrong mask of a tail
-gemm | tensor/cuda/gemm_tile.h | s/inner + i < factor.inner_size/inner + i <= factor.inner_size/ | tensor/cuda/gemm.cu
-gemm | tensor/cuda/gemm_tile.h | s/row >= c.rows || column >= c.columns/row >= c.rows/ | tensor/cuda/gemm.cu
-attention_forward | tensor/cuda/attention_tile.h | s/position <= begin + row/position < begin + row/ | tensor/cuda/attention_forward.cu
-attention_backward | tensor/cuda/attention_tile.h | s/first_visible\[row\] <= position/first_visible[row] < position/ | tensor/cuda/attention_backward.cu
+gemm @ tensor/cuda/gemm_tile.h @ s/inner + i < factor.inner_size/inner + i <= factor.inner_size/ @ tensor/cuda/gemm.cu
+gemm @ tensor/cuda/gemm_tile.h @ s/row >= c.rows || column >= c.columns/row >= c.rows/ @ tensor/cuda/gemm.cu
+attention_forward @ tensor/cuda/attention_tile.h @ s/position <= begin + row/position < begin + row/ @ tensor/cuda/attention_forward.cu
+attention_backward @ tensor/cuda/attention_tile.h @ s/first_visible\[row\] <= position/first_visible[row] < position/ @ tensor/cuda/attention_backward.cu
 # another order of sums
-gemm | tensor/cuda/gemm_tile.h | s/int inner = 0; inner < kTileInner; ++inner/int inner = kTileInner - 1; inner >= 0; --inner/ | tensor/cuda/gemm.cu
-rms_norm_backward | tensor/cuda/rows.h | s/kRowsOfChunk = 128/kRowsOfChunk = 64/ | tensor/cuda/rms_norm.cu
+gemm @ tensor/cuda/gemm_tile.h @ s/int inner = 0; inner < kTileInner; ++inner/int inner = kTileInner - 1; inner >= 0; --inner/ @ tensor/cuda/gemm.cu
+rms_norm_backward @ tensor/cuda/rows.h @ s/kRowsOfChunk = 128/kRowsOfChunk = 64/ @ tensor/cuda/rms_norm.cu
 LIST
 )
 
@@ -44,7 +43,7 @@ program() {
 }
 
 survivors=0
-while IFS='|' read -r check file script source; do
+while IFS='@' read -r check file script source; do
   check=$(xargs <<<"$check") file=$(xargs <<<"$file") source=$(xargs <<<"$source") script=${script# } script=${script% }
   mkdir -p "$overlay/$(dirname "$file")" "$overlay/$(dirname "$source")"
   cp "$source" "$overlay/$source"
