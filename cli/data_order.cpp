@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -22,75 +23,110 @@ struct OrderArguments {
   ConfigArguments config;
   std::int64_t step = 1;
   std::int64_t steps = 1;
+  bool seen = false;
   bool json = false;
 };
 
-/// A sequence of a step, and where it lies in the training file. It predicts `sequence_length` tokens,
-/// each from the one before it, beginning with the one after `first_token`.
+/// A part of a document that a sequence holds.
+struct Part {
+  std::int64_t document;
+  std::string domain;
+  data::TokenPiece tokens;  // of the training file
+};
+
+/// A sequence of a step: it predicts `sequence_length` tokens, each from the one before it, beginning with
+/// its second one.
 struct PlacedSequence {
   std::int64_t step;
   std::int64_t number;  // of the run
-  std::int64_t first_token;
-  std::int64_t first_document;
-  std::int64_t last_document;
-  std::vector<std::string> domains;
+  std::vector<Part> parts;
 };
 
-std::vector<std::string> domains_of(const data::TokenFileHeader& header, std::int64_t first_document,
-                                    std::int64_t last_document) {
-  const auto domain = [&](std::int64_t document) {
-    return static_cast<std::size_t>(header.document_domains[static_cast<std::size_t>(document)]);
-  };
-  const auto begin = header.domain_names.begin();  // documents are sorted by domain
-  return {begin + static_cast<std::ptrdiff_t>(domain(first_document)),
-          begin + static_cast<std::ptrdiff_t>(domain(last_document)) + 1};
+/// The training text of a configuration, in its order.
+struct OrderedText {
+  explicit OrderedText(const configs::RunConfig& config)
+      : train(std::filesystem::path(config.data.corpus) / data::kTrainFile),
+        order(train, config.data.sequence_length, static_cast<std::uint64_t>(config.run.seed),
+              config.data.domains) {}
+
+  data::TokenDataset train;
+  data::BatchOrder order;
+};
+
+std::vector<Part> parts_of(const OrderedText& text, std::int64_t number) {
+  std::vector<data::TokenPiece> pieces;
+  text.order.append_pieces(number, pieces);
+  std::vector<Part> parts;
+  for (const data::TokenPiece& piece : pieces) {
+    const std::int64_t document = text.train.document_at(piece.first);
+    const auto domain =
+        static_cast<std::size_t>(text.train.header().document_domains[static_cast<std::size_t>(document)]);
+    parts.push_back({document, text.train.header().domain_names[domain], piece});
+  }
+  return parts;
 }
 
-std::vector<PlacedSequence> sequences_of(const OrderArguments& arguments) {
-  const configs::RunConfig config = arguments.config.load();
-  const std::int64_t length = config.data.sequence_length;
-  const data::TokenDataset train(std::filesystem::path(config.data.corpus) / data::kTrainFile);
-  const data::BatchOrder order(train, length, static_cast<std::uint64_t>(config.run.seed),
-                               config.data.domains);
+std::vector<PlacedSequence> sequences_of(const OrderArguments& arguments, const configs::RunConfig& config) {
+  const OrderedText text(config);
   std::vector<PlacedSequence> placed;
   const std::int64_t begin = (arguments.step - 1) * config.batch.sequences;
-  for (std::int64_t number = begin; number < begin + arguments.steps * config.batch.sequences; ++number) {
-    const std::int64_t first_token = order.window(number) * length;
-    const std::int64_t first = train.document_at(first_token);
-    const std::int64_t last = train.document_at(first_token + length);
-    placed.push_back({.step = number / config.batch.sequences + 1,
-                      .number = number,
-                      .first_token = first_token,
-                      .first_document = first,
-                      .last_document = last,
-                      .domains = domains_of(train.header(), first, last)});
-  }
+  for (std::int64_t number = begin; number < begin + arguments.steps * config.batch.sequences; ++number)
+    placed.push_back({number / config.batch.sequences + 1, number, parts_of(text, number)});
   return placed;
 }
 
 std::string to_json(const std::vector<PlacedSequence>& sequences) {
   nlohmann::json rows = nlohmann::json::array();
   for (const PlacedSequence& sequence : sequences) {
-    rows.push_back({{"step", sequence.step},
-                    {"sequence", sequence.number},
-                    {"first_token", sequence.first_token},
-                    {"first_document", sequence.first_document},
-                    {"last_document", sequence.last_document},
-                    {"domains", sequence.domains}});
+    nlohmann::json parts = nlohmann::json::array();
+    for (const Part& part : sequence.parts) {
+      parts.push_back({{"document", part.document},
+                       {"domain", part.domain},
+                       {"first_token", part.tokens.first},
+                       {"tokens", part.tokens.count}});
+    }
+    rows.push_back({{"step", sequence.step}, {"sequence", sequence.number}, {"parts", parts}});
   }
   return rows.dump(2) + "\n";
 }
 
 std::string to_text(const std::vector<PlacedSequence>& sequences) {
-  std::string text = fmt::format("{:>8} {:>10} {:>14}  {:<20} {}\n", "step", "sequence", "first token",
-                                 "documents", "domains");
+  std::string text = fmt::format("{:>8} {:>10}  {}\n", "step", "sequence", "documents: tokens");
   for (const PlacedSequence& sequence : sequences) {
-    text +=
-        fmt::format("{:>8} {:>10} {:>14}  {:<20} {}\n", sequence.step, sequence.number, sequence.first_token,
-                    fmt::format("{} to {}", sequence.first_document, sequence.last_document),
-                    fmt::join(sequence.domains, ", "));
+    std::vector<std::string> parts;
+    for (const Part& part : sequence.parts)
+      parts.push_back(fmt::format("{} {}: {}", part.domain, part.document, part.tokens.count));
+    text += fmt::format("{:>8} {:>10}  {}\n", sequence.step, sequence.number, fmt::join(parts, ", "));
   }
   return text;
+}
+
+/// What a run has seen of every domain before the step.
+std::string seen_text(const OrderArguments& arguments, const configs::RunConfig& config) {
+  const OrderedText text(config);
+  const auto seen = text.order.seen((arguments.step - 1) * config.batch.sequences);
+  nlohmann::json rows = nlohmann::json::array();
+  std::string table =
+      fmt::format("{:<24} {:>14} {:>14} {:>10}\n", "domain", "tokens", "tokens seen", "epochs");
+  for (std::size_t domain = 0; domain < seen.size(); ++domain) {
+    const std::string& name = text.train.header().domain_names[domain];
+    const std::int64_t epoch = std::max<std::int64_t>(seen[domain].epoch_tokens, 1);
+    const double epochs = static_cast<double>(seen[domain].tokens) / static_cast<double>(epoch);
+    table += fmt::format("{:<24} {:>14} {:>14} {:>10.3f}\n", name, seen[domain].epoch_tokens,
+                         seen[domain].tokens, epochs);
+    rows.push_back({{"domain", name},
+                    {"tokens", seen[domain].epoch_tokens},
+                    {"seen", seen[domain].tokens},
+                    {"epochs", epochs}});
+  }
+  return arguments.json ? rows.dump(2) + "\n" : table;
+}
+
+std::string answer(const OrderArguments& arguments) {
+  const configs::RunConfig config = arguments.config.load();
+  if (arguments.seen) return seen_text(arguments, config);
+  const auto sequences = sequences_of(arguments, config);
+  return arguments.json ? to_json(sequences) : to_text(sequences);
 }
 
 }  // namespace
@@ -106,12 +142,13 @@ void add_data_order(CLI::App& data, Action& action) {
   subcommand->add_option("--steps", arguments->steps, "How many steps")
       ->check(CLI::Range(std::int64_t{1}, kMostSteps))
       ->capture_default_str();
+  subcommand->add_flag("--seen", arguments->seen,
+                       "What the steps before it have seen of every domain, instead");
   subcommand->add_flag("--json", arguments->json, "A JSON list instead of a table");
   subcommand->footer("Example:\n  troupe data order configs/quickstart.yaml --step 120");
   subcommand->callback([arguments, &action] {
     action = [arguments] {
-      const auto sequences = sequences_of(*arguments);
-      std::fputs((arguments->json ? to_json(sequences) : to_text(sequences)).c_str(), stdout);
+      std::fputs(answer(*arguments).c_str(), stdout);
       return kSuccess;
     };
   });

@@ -12,7 +12,9 @@
 namespace troupe::data {
 namespace {
 
-constexpr std::int64_t kPeriod = 4096;  // sequences within which weighted domains are dealt exactly
+constexpr std::uint16_t kSequences = 0xFFFE;  // no domain has this number: domains are fewer
+/// A sequence may end in the pass after the one where it begins, and is read ahead by a batch.
+constexpr std::size_t kKeptPasses = 4;
 
 std::size_t domain_index(const std::vector<std::string>& names, const std::string& name) {
   const auto found = std::find(names.begin(), names.end(), name);
@@ -43,100 +45,138 @@ std::vector<double> normalised_weights(const std::vector<std::string>& names,
   return shares;
 }
 
-/// Whole slots of the period by largest remainder; a share above 0 has at least one slot.
-std::vector<std::int32_t> slots_of(const std::vector<double>& shares) {
-  std::vector<std::int32_t> slots(shares.size());
-  std::vector<std::size_t> by_remainder(shares.size());
-  std::vector<double> remainder(shares.size());
-  for (std::size_t i = 0; i < shares.size(); ++i) {
-    const double exact = shares[i] * static_cast<double>(kPeriod);
-    slots[i] = std::max(static_cast<std::int32_t>(exact), 1);
-    remainder[i] = exact - slots[i];
-    by_remainder[i] = i;
-  }
-  std::stable_sort(by_remainder.begin(), by_remainder.end(),
-                   [&](std::size_t a, std::size_t b) { return remainder[a] > remainder[b]; });
-  const std::int64_t missing = kPeriod - std::accumulate(slots.begin(), slots.end(), std::int64_t{0});
-  for (std::int64_t i = 0; i < missing; ++i)
-    ++slots[by_remainder[static_cast<std::size_t>(i) % slots.size()]];
-  for (std::int64_t i = missing; i < 0; ++i) --*std::max_element(slots.begin(), slots.end());
-  return slots;
+bool has_text(const TokenFileHeader& header, std::int32_t domain) {
+  return std::binary_search(header.document_domains.begin(), header.document_domains.end(), domain);
 }
 
-/// The turn of a pool: its k-th of c slots belongs at (2k + 1) / 2c of the period.
-struct Turn {
-  std::int64_t numerator;
-  std::int64_t slots;
-  std::int32_t pool;
-  std::int32_t rank;
-};
+std::vector<DomainShare> by_size(const TokenDataset& dataset, std::uint64_t seed) {
+  std::vector<DomainShare> shares;
+  for (std::int32_t domain = 0; domain < std::ssize(dataset.header().domain_names); ++domain) {
+    if (!has_text(dataset.header(), domain)) continue;
+    DomainStream stream(dataset, domain, seed);
+    const auto tokens = static_cast<double>(stream.tokens());
+    shares.push_back({std::move(stream), tokens});
+  }
+  return shares;
+}
 
-std::vector<Turn> interleave(const std::vector<std::int32_t>& pool_slots) {
-  std::vector<Turn> turns;
-  for (std::size_t pool = 0; pool < pool_slots.size(); ++pool) {
-    for (std::int32_t rank = 0; rank < pool_slots[pool]; ++rank) {
-      turns.push_back({2 * std::int64_t{rank} + 1, pool_slots[pool], static_cast<std::int32_t>(pool), rank});
+/// Shares of a pass that has the tokens of all its domains; fewer where small domains would be repeated so
+/// often that the pass had more than twice their documents.
+std::vector<DomainShare> by_weight(const TokenDataset& dataset, std::uint64_t seed,
+                                   const std::map<std::string, double>& weights) {
+  const auto& names = dataset.header().domain_names;
+  const std::vector<double> fractions = normalised_weights(names, weights);
+  std::vector<DomainShare> shares;
+  double tokens = 0.0;
+  double documents = 0.0;
+  double drawn_per_token = 0.0;
+  for (std::int32_t domain = 0; domain < std::ssize(names); ++domain) {
+    const double fraction = fractions[static_cast<std::size_t>(domain)];
+    if (fraction == 0.0) continue;
+    if (!has_text(dataset.header(), domain)) {
+      throw Error(ErrorCode::kConfig, "data.domains.{}: the domain has no training text",
+                  names[static_cast<std::size_t>(domain)]);
     }
+    const DomainStream& stream = shares.emplace_back(DomainStream(dataset, domain, seed), fraction).stream;
+    tokens += static_cast<double>(stream.tokens());
+    documents += static_cast<double>(stream.documents());
+    drawn_per_token +=
+        fraction * static_cast<double>(stream.documents()) / static_cast<double>(stream.tokens());
   }
-  std::stable_sort(turns.begin(), turns.end(), [](const Turn& a, const Turn& b) {
-    return a.numerator * b.slots < b.numerator * a.slots;
-  });
-  return turns;
+  const double pass_tokens = std::min(tokens, 2.0 * documents / drawn_per_token);
+  for (DomainShare& share : shares) share.tokens_per_pass *= pass_tokens;
+  return shares;
 }
+
+std::int64_t rounded_up(std::int64_t value, std::int64_t unit) { return (value + unit - 1) / unit; }
 
 }  // namespace
 
 BatchOrder::BatchOrder(const TokenDataset& dataset, std::int64_t length, std::uint64_t seed,
                        const std::map<std::string, double>& weights)
-    : seed_(seed) {
-  const std::int64_t windows = window_count(dataset, length);
-  if (windows == 0) {
+    : dataset_(dataset), length_(length), seed_(seed) {
+  if (window_count(dataset, length) == 0) {
     throw Error(ErrorCode::kConfig,
                 "the training text has {} tokens, less than one sequence of {}: use a smaller "
-                "data.sequence_length or a "
-                "larger corpus",
+                "data.sequence_length or a larger corpus",
                 dataset.token_count(), length);
   }
-  if (weights.empty()) {
-    pools_ = {{0, windows}};
-    pool_slots_ = {1};
-    period_ = {{0, 0}};
-  } else {
-    weigh_domains(dataset, length, weights);
-  }
+  shares_ = weights.empty() ? by_size(dataset, seed) : by_weight(dataset, seed, weights);
+  for (const DomainShare& share : shares_) tokens_per_pass_ += share.tokens_per_pass;
 }
 
-void BatchOrder::weigh_domains(const TokenDataset& dataset, std::int64_t length,
-                               const std::map<std::string, double>& weights) {
-  const std::vector<std::string>& names = dataset.header().domain_names;
-  const std::vector<double> shares = normalised_weights(names, weights);
-  const std::vector<WindowRange> domains = windows_by_domain(dataset, length);
-  std::vector<double> pool_shares;
-  for (std::size_t domain = 0; domain < domains.size(); ++domain) {
-    if (shares[domain] == 0.0) continue;
-    if (domains[domain].count == 0) {
-      throw Error(ErrorCode::kConfig,
-                  "data.domains.{}: the domain has less text than one sequence of {} tokens", names[domain],
-                  length);
-    }
-    pools_.push_back(domains[domain]);
-    pool_shares.push_back(shares[domain]);
-  }
-  pool_slots_ = slots_of(pool_shares);
-  for (const Turn& turn : interleave(pool_slots_)) period_.push_back({turn.pool, turn.rank});
+std::int64_t BatchOrder::pass_of(std::int64_t token) const {
+  auto pass = static_cast<std::int64_t>(static_cast<double>(token) / tokens_per_pass_);
+  while (pass > 0 && pass_begin(shares_, pass) > token) --pass;
+  while (pass_begin(shares_, pass + 1) <= token) ++pass;
+  return pass;
 }
 
-std::int64_t BatchOrder::window(std::int64_t number) const {
+const DocumentPass& BatchOrder::pass_at(std::int64_t token) const {
+  const auto found =
+      std::ranges::find_if(passes_, [&](const DocumentPass& pass) { return pass.holds(token); });
+  if (found != passes_.end()) {
+    std::rotate(found, found + 1, passes_.end());
+    return passes_.back();
+  }
+  if (passes_.size() == kKeptPasses) passes_.erase(passes_.begin());
+  return passes_.emplace_back(dataset_, shares_, seed_, pass_of(token));
+}
+
+void BatchOrder::append_pieces(std::int64_t number, std::vector<TokenPiece>& pieces) const {
   TROUPE_CHECK(number >= 0, "sequence number {}", number);
-  const auto period = static_cast<std::int64_t>(period_.size());
-  const Slot slot = period_[static_cast<std::size_t>(number % period)];
-  const auto pool_index = static_cast<std::size_t>(slot.pool);
-  const std::int64_t drawn = number / period * pool_slots_[pool_index] + slot.rank;
-  const WindowRange pool = pools_[pool_index];
-  const PermutationKey key{.seed = seed_,
-                           .stream = static_cast<std::uint32_t>(drawn / pool.count),
-                           .pool = static_cast<std::uint16_t>(slot.pool)};
-  return pool.first + permute(key, pool.count, drawn % pool.count);
+  const std::scoped_lock lock(mutex_);
+  append(number, length_ + 1, pieces);
+}
+
+void BatchOrder::append(std::int64_t number, std::int64_t tokens, std::vector<TokenPiece>& pieces) const {
+  const DocumentPass& pass = pass_at(number * length_);
+  const std::int64_t first = rounded_up(pass.begin(), length_);  // sequences that begin in the pass
+  const std::int64_t count = rounded_up(pass.end(), length_) - first;
+  const PermutationKey key{
+      .seed = seed_, .stream = static_cast<std::uint32_t>(pass.number()), .pool = kSequences};
+  std::int64_t token = (first + permute(key, count, number - first)) * length_;
+  while (tokens > 0) {
+    const std::int64_t appended = pass_at(token).append_pieces(token, tokens, pieces);
+    token += appended;
+    tokens -= appended;
+  }
+}
+
+void BatchOrder::require_reach(std::int64_t sequences) const {
+  const double tokens = static_cast<double>(sequences) * static_cast<double>(length_);
+  for (const DomainShare& share : shares_) {
+    const double expected = tokens * share.tokens_per_pass / tokens_per_pass_;
+    const double document =
+        static_cast<double>(share.stream.tokens()) / static_cast<double>(share.stream.documents());
+    if (expected >= document) continue;
+    throw Error(
+        ErrorCode::kConfig,
+        "data.domains.{}: the weight cannot be met: of the run's {:.0f} tokens {:.1f} would be of this "
+        "domain, whose documents have {:.0f} on average: raise the weight, or leave the domain out",
+        dataset_.header().domain_names[static_cast<std::size_t>(share.stream.domain())], tokens, expected,
+        document);
+  }
+}
+
+std::vector<SeenText> BatchOrder::seen(std::int64_t count) const {
+  const std::scoped_lock lock(mutex_);
+  const std::int64_t number = pass_of(count * length_);
+  std::vector<SeenText> result(dataset_.header().domain_names.size());
+  for (const DomainShare& share : shares_) {
+    result[static_cast<std::size_t>(share.stream.domain())] = {.epoch_tokens = share.stream.tokens(),
+                                                               .tokens = pass_border(share, number).tokens};
+  }
+  const std::int64_t begin = pass_begin(shares_, number);
+  std::vector<TokenPiece> pieces;
+  const std::int64_t first = rounded_up(begin, length_);  // what is before it began in an earlier pass
+  if (first * length_ > begin) pass_at(begin).append_pieces(begin, first * length_ - begin, pieces);
+  for (std::int64_t sequence = first; sequence < count; ++sequence) append(sequence, length_, pieces);
+  for (const TokenPiece& piece : pieces) {
+    const auto document = static_cast<std::size_t>(dataset_.document_at(piece.first));
+    result[static_cast<std::size_t>(dataset_.header().document_domains[document])].tokens += piece.count;
+  }
+  return result;
 }
 
 std::string order_of(const DataOptions& options) {

@@ -1,43 +1,62 @@
 #pragma once
 #include <cstdint>
 #include <map>
+#include <mutex>
 #include <string>
 #include <vector>
 
+#include "data/document_pass.h"
 #include "data/options.h"
 #include "data/windows.h"
 
 namespace troupe::data {
 
-/// The order of training data: global sequence number → window, for ever. The windows are permuted
-/// anew for every epoch by random numbers of (seed, kDataOrder), so the order is the same for every
-/// layout, and any place in it is reached without walking there. Thread-safe.
+/// How much of a domain a run has seen.
+struct SeenText {
+  std::int64_t epoch_tokens = 0;  // the domain's text, once
+  std::int64_t tokens = 0;
+};
+
+/// The order of training data: global sequence number → text, for ever. Documents of all domains are shuffled
+/// together (document_pass.h) and put one behind the other without end; sequence after sequence is cut off,
+/// so that a sequence holds documents of several domains and no token is lost; and the sequences that begin
+/// in one pass are permuted, so that a long document does not fill a batch. Everything follows from random
+/// numbers of (seed, kDataOrder): it is the same for every layout, and any place is reached without walking
+/// there.
 ///
-/// With weights, sequences are dealt to the domains in exact proportion within every 4096 sequences,
-/// evenly interleaved; each domain walks through its own epochs. A domain without a weight is left out.
+/// Without weights a pass has every document once: an epoch. With weights a domain has exactly its share of
+/// all tokens, within one document, and walks through epochs of its own. A domain without a weight is left
+/// out. Thread-safe. The dataset outlives it.
 class BatchOrder final : public SequenceOrder {
  public:
-  /// weights: domain → weight ≥ 0; empty: every window once per epoch.
-  /// Throws kConfig for an unknown domain, a domain without windows, weights that are all zero, or a
-  /// dataset shorter than one window.
+  /// weights: domain → weight ≥ 0; empty: by size.
+  /// Throws kConfig for an unknown domain, a domain without text, weights that are all zero, or a dataset
+  /// shorter than one sequence.
   BatchOrder(const TokenDataset& dataset, std::int64_t length, std::uint64_t seed,
              const std::map<std::string, double>& weights = {});
 
-  [[nodiscard]] std::int64_t window(std::int64_t number) const override;
+  void append_pieces(std::int64_t number, std::vector<TokenPiece>& pieces) const override;
+
+  /// Throws kConfig when a domain's weight is so small that a run of so many sequences would see less than
+  /// one of its documents: the weight cannot be met.
+  void require_reach(std::int64_t sequences) const;
+
+  /// [domains]: what the sequences [0, count) begin with or go on from, each token counted where it is an
+  /// input. Takes the time of going through the sequences of one pass.
+  [[nodiscard]] std::vector<SeenText> seen(std::int64_t count) const;
 
  private:
-  struct Slot {
-    std::int32_t pool;
-    std::int32_t rank;  // slots of the same pool before this one
-  };
+  [[nodiscard]] std::int64_t pass_of(std::int64_t token) const;
+  const DocumentPass& pass_at(std::int64_t token) const;
+  void append(std::int64_t number, std::int64_t tokens, std::vector<TokenPiece>& pieces) const;
 
-  void weigh_domains(const TokenDataset& dataset, std::int64_t length,
-                     const std::map<std::string, double>& weights);
-
+  const TokenDataset& dataset_;
+  std::int64_t length_;
   std::uint64_t seed_;
-  std::vector<WindowRange> pools_;        // windows that are drawn from together
-  std::vector<std::int32_t> pool_slots_;  // [pools]: slots of the period that a pool has
-  std::vector<Slot> period_;
+  std::vector<DomainShare> shares_;
+  double tokens_per_pass_ = 0.0;
+  mutable std::mutex mutex_;
+  mutable std::vector<DocumentPass> passes_;  // the latest that were asked for
 };
 
 /// What decides, besides corpus and seed, which text every sequence of a run is: equal texts, equal order.

@@ -23,7 +23,8 @@ bool deal_round(const std::vector<WindowRange>& domains, std::int64_t round, std
 
 }  // namespace
 
-EvaluationOrder::EvaluationOrder(const TokenDataset& heldout, std::int64_t length, std::int64_t sequences) {
+EvaluationOrder::EvaluationOrder(const TokenDataset& heldout, std::int64_t length, std::int64_t sequences)
+    : length_(length) {
   const std::vector<WindowRange> domains = windows_by_domain(heldout, length);
   for (std::int64_t round = 0; deal_round(domains, round, sequences, windows_); ++round) {
   }
@@ -42,6 +43,10 @@ EvaluationOrder::EvaluationOrder(const TokenDataset& heldout, std::int64_t lengt
 std::int64_t EvaluationOrder::window(std::int64_t number) const {
   TROUPE_CHECK(0 <= number && number < size(), "evaluation sequence {} of {}", number, size());
   return windows_[static_cast<std::size_t>(number)];
+}
+
+void EvaluationOrder::append_pieces(std::int64_t number, std::vector<TokenPiece>& pieces) const {
+  pieces.push_back({window(number) * length_, length_ + 1});
 }
 
 }  // namespace troupe::data

@@ -17,9 +17,11 @@ class EvaluationOrder final : public SequenceOrder {
   /// How many there are: ≤ the number asked for.
   [[nodiscard]] std::int64_t size() const { return static_cast<std::int64_t>(windows_.size()); }
   /// 0 ≤ number < size().
-  [[nodiscard]] std::int64_t window(std::int64_t number) const override;
+  [[nodiscard]] std::int64_t window(std::int64_t number) const;
+  void append_pieces(std::int64_t number, std::vector<TokenPiece>& pieces) const override;
 
  private:
+  std::int64_t length_;
   std::vector<std::int64_t> windows_;
 };
 

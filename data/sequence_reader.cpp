@@ -19,27 +19,63 @@ SequenceReader::SequenceReader(const TokenDataset& dataset, const SequenceOrder&
 const Sequences& SequenceReader::read(std::span<const std::int64_t> numbers) {
   resize(static_cast<std::int64_t>(numbers.size()));
   for (std::size_t i = 0; i < numbers.size(); ++i) {
-    const std::int64_t first_token = order_.window(numbers[i]) * length_;
     const std::int64_t row = static_cast<std::int64_t>(i) * length_;
-    dataset_.read(first_token, window_);
+    find_borders(numbers[i]);
+    read_window();
     std::copy(window_.begin(), window_.end() - 1, sequences_.tokens.begin() + row);
     std::copy(window_.begin() + 1, window_.end(), sequences_.targets.begin() + row);
-    fill_documents(first_token, row);
+    fill_documents(row);
   }
   return sequences_;
 }
 
 void SequenceReader::prefetch(std::int64_t number) const {
-  dataset_.prefetch(order_.window(number) * length_, length_ + 1);
+  pieces_.clear();
+  order_.append_pieces(number, pieces_);
+  for (const TokenPiece& piece : pieces_) dataset_.prefetch(piece.first, piece.count);
 }
 
 std::int64_t SequenceReader::predicted_tokens(std::int64_t number) const {
   if (!document_mask_) return length_;
-  const std::int64_t first_token = order_.window(number) * length_;
+  find_borders(number);
+  return length_ - std::count_if(borders_.begin() + 1, borders_.end(),
+                                 [](const Border& border) { return !border.shares_end_of_text; });
+}
+
+bool SequenceReader::shares_end_of_text(std::int64_t last, std::int64_t first) const {
   const auto& offsets = dataset_.header().document_offsets;
-  const auto begin = std::upper_bound(offsets.begin(), offsets.end(), first_token);
-  const auto end = std::upper_bound(begin, offsets.end(), first_token + length_);
-  return length_ - (end - begin);
+  return dataset_.header().begin_of_text == kNoToken &&
+         std::binary_search(offsets.begin(), offsets.end(), last + 1) &&
+         std::binary_search(offsets.begin(), offsets.end(), first);
+}
+
+void SequenceReader::find_borders(std::int64_t number) const {
+  pieces_.clear();
+  borders_.clear();
+  order_.append_pieces(number, pieces_);
+  std::int64_t place = 0;
+  std::int64_t last = -1;  // token before the piece
+  for (const TokenPiece& piece : pieces_) {
+    std::int64_t document = dataset_.document_at(piece.first);
+    for (std::int64_t token = piece.first; token < piece.end(); ++document) {
+      borders_.push_back({.place = place,
+                          .domain = dataset_.header().document_domains[static_cast<std::size_t>(document)],
+                          .shares_end_of_text = last >= 0 && shares_end_of_text(last, token)});
+      const std::int64_t end = std::min(dataset_.document(document).end(), piece.end());
+      place += end - token;
+      token = end;
+      last = end - 1;
+    }
+  }
+  TROUPE_CHECK(place == length_ + 1, "sequence {} has {} tokens instead of {}", number, place, length_ + 1);
+}
+
+void SequenceReader::read_window() {
+  auto rest = std::span(window_);
+  for (const TokenPiece& piece : pieces_) {
+    dataset_.read(piece.first, rest.first(static_cast<std::size_t>(piece.count)));
+    rest = rest.subspan(static_cast<std::size_t>(piece.count));
+  }
 }
 
 void SequenceReader::resize(std::int64_t count) {
@@ -52,23 +88,23 @@ void SequenceReader::resize(std::int64_t count) {
 }
 
 /// Everything that follows from where documents begin, for the sequence in `row`.
-void SequenceReader::fill_documents(std::int64_t first_token, std::int64_t row) {
-  const TokenFileHeader& header = dataset_.header();
-  auto document = static_cast<std::size_t>(dataset_.document_at(first_token));
+void SequenceReader::fill_documents(std::int64_t row) {
+  auto border = borders_.begin();
+  std::int32_t domain = border->domain;
   std::int64_t visible = 0;
+  ++border;
   for (std::int64_t position = 0; position < length_; ++position) {
     const auto index = static_cast<std::size_t>(row + position);
+    const bool at_border = border != borders_.end() && border->place == position + 1;
+    const bool masked = at_border && document_mask_ && !border->shares_end_of_text;
+    if (at_border && document_mask_ && !masked) visible = position;
     sequences_.first_visible[index] = static_cast<std::int32_t>(visible);
     sequences_.positions[index] = static_cast<std::int32_t>(position - visible);
-    if (header.document_offsets[document + 1] ==
-        first_token + position + 1) {  // the target begins a document
-      ++document;
-      if (document_mask_) {
-        sequences_.targets[index] = kMaskedTarget;
-        visible = position + 1;
-      }
-    }
-    sequences_.domains[index] = header.document_domains[document];
+    if (at_border) domain = (border++)->domain;
+    sequences_.domains[index] = domain;
+    if (!masked) continue;
+    sequences_.targets[index] = kMaskedTarget;
+    visible = position + 1;
   }
 }
 

@@ -9,9 +9,11 @@
 namespace troupe::data {
 
 /// Reads sequences by their number, from a training or an evaluation order.
-/// With `document_mask`, attention stays inside a document, positions restart there, and the target
-/// after a document's end (the next document's frame) is masked.
-/// Not thread-safe; each reader has its own buffers. Dataset and order outlive it.
+/// With `document_mask`, attention stays inside a document and positions restart there. Documents without a
+/// token of their own at the begin share the end of text between them: it ends one document as a target, and
+/// begins the next as an input, which sees it and nothing before. Where no end of text lies between (a
+/// document that was cut, a begin of text) the target across the border is masked. Not thread-safe; each
+/// reader has its own buffers. Dataset and order outlive it.
 class SequenceReader {
  public:
   SequenceReader(const TokenDataset& dataset, const SequenceOrder& order, std::int64_t length,
@@ -28,14 +30,26 @@ class SequenceReader {
   [[nodiscard]] std::int64_t predicted_tokens(std::int64_t number) const;
 
  private:
+  /// A place where another document begins, or a piece of one.
+  struct Border {
+    std::int64_t place = 0;  // of its first token in the window
+    std::int32_t domain = 0;
+    bool shares_end_of_text = false;  // with the document before it
+  };
+
+  void find_borders(std::int64_t number) const;
+  [[nodiscard]] bool shares_end_of_text(std::int64_t last, std::int64_t first) const;
   void resize(std::int64_t count);
-  void fill_documents(std::int64_t first_token, std::int64_t row);
+  void read_window();
+  void fill_documents(std::int64_t row);
 
   const TokenDataset& dataset_;
   const SequenceOrder& order_;
   std::int64_t length_;
   bool document_mask_;
-  std::vector<std::int32_t> window_;  // [length + 1]
+  mutable std::vector<TokenPiece> pieces_;
+  mutable std::vector<Border> borders_;  // the first at place 0
+  std::vector<std::int32_t> window_;     // [length + 1]
   Sequences sequences_;
 };
 

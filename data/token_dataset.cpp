@@ -75,6 +75,10 @@ class HeaderReader {
     const std::int64_t end_of_text = attribute("end_of_text");
     if (end_of_text < 0 || end_of_text >= header_.vocab_size) fail("end_of_text is {}", end_of_text);
     header_.end_of_text = static_cast<std::int32_t>(end_of_text);
+    const std::int64_t begin_of_text = attribute("begin_of_text");
+    if (begin_of_text < kNoToken || begin_of_text >= header_.vocab_size)
+      fail("begin_of_text is {}", begin_of_text);
+    header_.begin_of_text = static_cast<std::int32_t>(begin_of_text);
     header_.token_bytes = values<std::int32_t>("token_bytes");
     if (static_cast<std::int64_t>(header_.token_bytes.size()) != header_.vocab_size) {
       fail("token_bytes has {} entries for a vocabulary of {}", header_.token_bytes.size(),
@@ -98,10 +102,11 @@ class HeaderReader {
     const auto& offsets = header_.document_offsets;
     if (offsets.size() < 2 || offsets.front() != 0)
       fail("document_offsets does not begin with 0 and a document");
+    const std::int64_t frame = header_.begin_of_text == kNoToken ? 1 : 2;
     for (std::size_t i = 1; i < offsets.size(); ++i) {
       // Compared without a difference, which could overflow.
-      if (offsets[i] < 2 || offsets[i] - 2 < offsets[i - 1]) {
-        fail("document {} of [{}, {}) is shorter than its two frames", i - 1, offsets[i - 1], offsets[i]);
+      if (offsets[i] < frame || offsets[i] - frame < offsets[i - 1]) {
+        fail("document {} of [{}, {}) is shorter than its frame", i - 1, offsets[i - 1], offsets[i]);
       }
     }
   }
@@ -181,6 +186,12 @@ TokenDataset::TokenDataset(const std::filesystem::path& file) : path_(file) {
   file_ = FileDescriptor::open(path_, O_RDONLY);
 }
 
+TokenPiece TokenDataset::document(std::int64_t number) const {
+  TROUPE_CHECK(0 <= number && number < document_count(), "document {} of {}", number, document_count());
+  const std::int64_t* offsets = &header_.document_offsets[static_cast<std::size_t>(number)];
+  return {offsets[0], offsets[1] - offsets[0]};
+}
+
 std::int64_t TokenDataset::document_at(std::int64_t position) const {
   TROUPE_CHECK(0 <= position && position < token_count(), "token {} of {}", position, token_count());
   const auto& offsets = header_.document_offsets;
@@ -248,7 +259,7 @@ void check_same_corpus(const TokenDataset& train, const TokenDataset& heldout) {
   const TokenFileHeader& a = train.header();
   const TokenFileHeader& b = heldout.header();
   if (a.tokenizer_hash == b.tokenizer_hash && a.vocab_size == b.vocab_size &&
-      a.domain_names == b.domain_names)
+      a.begin_of_text == b.begin_of_text && a.domain_names == b.domain_names)
     return;
   throw Error(ErrorCode::kCorrupt, "{} and {} are not of one corpus: prepare it again", train.path().string(),
               heldout.path().string());

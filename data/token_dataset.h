@@ -16,24 +16,37 @@ inline constexpr const char* kHeldoutFile = "heldout.h5";
 inline constexpr const char* kTokenizerFile = "tokenizer.json";
 
 /// Version of the token files' layout: attribute `format_version`.
-inline constexpr std::int64_t kTokenFormatVersion = 2;
+inline constexpr std::int64_t kTokenFormatVersion = 3;
+
+inline constexpr std::int32_t kNoToken = -1;
 
 /// What a token file says of itself besides the tokens.
 struct TokenFileHeader {
   std::vector<std::string> domain_names;
   std::string tokenizer_hash;
   std::int64_t vocab_size = 0;
-  std::int32_t end_of_text = 0;  // id that frames documents
+  std::int32_t end_of_text = 0;           // id that ends documents
+  std::int32_t begin_of_text = kNoToken;  // id that begins them
   std::vector<std::int32_t>
       token_bytes;  // [vocab]: bytes of text that an entry stands for; 0 for special ones
-  /// [documents + 1]: document d is the tokens [offsets[d], offsets[d + 1]), its two frames included.
+  /// [documents + 1]: document d is the tokens [offsets[d], offsets[d + 1]), its frame included.
   std::vector<std::int64_t> document_offsets;
   std::vector<std::int32_t> document_domains;  // [documents], index into domain_names, non-decreasing
 
   bool operator==(const TokenFileHeader&) const = default;
 };
 
-/// A file of tokens on disk: one stream of documents, each `<eot> t1 … tn <eot>`, sorted by domain.
+/// A range of a token file's tokens.
+struct TokenPiece {
+  std::int64_t first = 0;
+  std::int64_t count = 0;
+
+  [[nodiscard]] std::int64_t end() const { return first + count; }
+  bool operator==(const TokenPiece&) const = default;
+};
+
+/// A file of tokens on disk: one stream of documents, each `t1 … tn <eot>`, or `<bot> t1 … tn <eot>` where
+/// begin_of_text is set, sorted by domain.
 /// Tokens are read by pread at any position; nothing but the header and the chunks' hashes is held in memory.
 /// Reading is thread-safe. Nothing in the file is believed: the header is checked against its hash when the
 /// file is opened, tokens against their chunk's hash each time they are read; what is inconsistent is
@@ -51,6 +64,8 @@ class TokenDataset {
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
   /// Identity of all that the file holds: token_hashes.h.
   [[nodiscard]] const std::string& content_hash() const { return content_hash_; }
+  /// Tokens of document 0 ≤ `number` < document_count().
+  [[nodiscard]] TokenPiece document(std::int64_t number) const;
   /// Document that holds token 0 ≤ `position` < token_count().
   [[nodiscard]] std::int64_t document_at(std::int64_t position) const;
 

@@ -49,6 +49,7 @@ void write_token_file(const std::filesystem::path& path, const TokenFileHeader& 
   file.set_attribute("/", "format_version", kTokenFormatVersion);
   file.set_attribute("/", "vocab_size", header.vocab_size);
   file.set_attribute("/", "end_of_text", std::int64_t{header.end_of_text});
+  file.set_attribute("/", "begin_of_text", std::int64_t{header.begin_of_text});
   file.set_attribute("/", "tokenizer_hash", header.tokenizer_hash);
   file.set_attribute("/", "domain_names", nlohmann::json(header.domain_names).dump());
   const std::vector<std::int64_t> hashes = write_tokens(file, header.vocab_size, tokens);

@@ -53,6 +53,7 @@ std::string content_hash(const TokenFileHeader& header, std::span<const std::int
   hasher.add(header.tokenizer_hash);
   hasher.add(header.vocab_size);
   hasher.add(std::int64_t{header.end_of_text});
+  hasher.add(std::int64_t{header.begin_of_text});
   hasher.add(std::span<const std::int32_t>(header.token_bytes));
   hasher.add(std::span<const std::int64_t>(header.document_offsets));
   hasher.add(std::span<const std::int32_t>(header.document_domains));

@@ -6,9 +6,9 @@
 
 namespace troupe::data {
 
-/// A token stream is cut into windows: window w predicts the tokens (w·length, (w+1)·length], each from
-/// the token before it. Every token but the first and a tail shorter than a window is predicted by
-/// exactly one window.
+/// A token file as it lies is cut into windows, for evaluation: window w predicts the tokens (w·length,
+/// (w+1)·length], each from the token before it. Every token but the first and a tail shorter than a window
+/// is predicted by exactly one window.
 [[nodiscard]] std::int64_t window_count(const TokenDataset& dataset, std::int64_t length);
 
 struct WindowRange {
@@ -20,12 +20,12 @@ struct WindowRange {
 /// [domains]: the windows whose first input token belongs to the domain. Together all windows, once.
 [[nodiscard]] std::vector<WindowRange> windows_by_domain(const TokenDataset& dataset, std::int64_t length);
 
-/// Which window each sequence number stands for: a pure function of the number.
+/// Which text each sequence number stands for: a pure function of the number.
 class SequenceOrder {
  public:
   virtual ~SequenceOrder() = default;
-  /// number ≥ 0.
-  [[nodiscard]] virtual std::int64_t window(std::int64_t number) const = 0;
+  /// Appends where the tokens of a sequence lie, one more than it predicts, in their order. number ≥ 0.
+  virtual void append_pieces(std::int64_t number, std::vector<TokenPiece>& pieces) const = 0;
 };
 
 }  // namespace troupe::data

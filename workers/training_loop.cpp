@@ -98,6 +98,7 @@ TrainingData::TrainingData(const std::filesystem::path& corpus, const TrainingOp
       heldout(corpus / data::kHeldoutFile),
       tokenizer(data::read_tokenizer_json(corpus / data::kTokenizerFile)),
       order(train, options.data.sequence_length, options.seed, options.data.domains) {
+  if (!options.data.domains.empty()) order.require_reach(options.steps * options.batch.sequences());
   for (const auto* dataset : {&train, &heldout}) {
     if (dataset->header().tokenizer_hash == tokenizer.hash()) continue;
     throw Error(ErrorCode::kCorrupt,

@@ -14,6 +14,7 @@ import sys
 import time
 
 import h5py
+import numpy
 import torch
 import yaml
 
@@ -46,8 +47,9 @@ def read_batches(run_config, order_file):
     steps = {}
     with h5py.File(pathlib.Path(run_config["data"]["corpus"]) / "train.h5") as file:
         for place in json.loads(pathlib.Path(order_file).read_text()):
-            first = place["first_token"]
-            window = torch.from_numpy(file["tokens"][first : first + length + 1].astype("int64"))
+            parts = [file["tokens"][part["first_token"] :][: part["tokens"]] for part in place["parts"]]
+            window = torch.from_numpy(numpy.concatenate(parts).astype("int64"))
+            assert len(window) == length + 1
             steps.setdefault(place["step"], []).append(window)
     windows = {step: torch.stack(sequences) for step, sequences in steps.items()}
     return {step: (w[:, :-1].contiguous(), w[:, 1:].contiguous()) for step, w in windows.items()}

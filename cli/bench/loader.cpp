@@ -42,6 +42,7 @@ data::TokenDataset write_tokens(const std::filesystem::path& file, std::int64_t 
                                .tokenizer_hash = "synthetic",
                                .vocab_size = kVocabulary,
                                .end_of_text = 0,
+                               .begin_of_text = data::kNoToken,
                                .token_bytes = std::vector<std::int32_t>(kVocabulary, 4),
                                .document_offsets = {0},
                                .document_domains = {}};
@@ -115,12 +116,17 @@ class LoaderBench {
   void read_step() {
     const std::int64_t first = step_ * arguments_.batch.sequences();
     for (std::int64_t i = 0; i < arguments_.batch.sequences(); ++i) {
-      const std::int64_t token = order_.window(first + i) * arguments_.length;
-      const std::size_t bytes = buffer_.size() * sizeof buffer_[0];
-      const ssize_t got = ::pread(file_.get(), buffer_.data(), bytes, token * 2);
-      if (got < 0) throw io_error("cannot read " + dataset_.path().string());
-      TROUPE_CHECK(static_cast<std::size_t>(got) == bytes, "{} of {} bytes read", got, bytes);
+      pieces_.clear();
+      order_.append_pieces(first + i, pieces_);
+      for (const data::TokenPiece& piece : pieces_) read_piece(piece);
     }
+  }
+
+  void read_piece(const data::TokenPiece& piece) {
+    const std::size_t bytes = static_cast<std::size_t>(piece.count) * sizeof buffer_[0];
+    const ssize_t got = ::pread(file_.get(), buffer_.data(), bytes, piece.first * 2);
+    if (got < 0) throw io_error("cannot read " + dataset_.path().string());
+    TROUPE_CHECK(static_cast<std::size_t>(got) == bytes, "{} of {} bytes read", got, bytes);
   }
 
   /// Drops the file from memory, save what is being read.
@@ -146,6 +152,7 @@ class LoaderBench {
   workers::BatchLoader loader_;
   FileDescriptor file_;
   std::vector<std::uint16_t> buffer_;  // [length + 1]
+  std::vector<data::TokenPiece> pieces_;
   std::int64_t step_ = 0;
 };
 

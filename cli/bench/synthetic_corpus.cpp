@@ -36,6 +36,7 @@ SyntheticCorpus::SyntheticCorpus(std::int64_t vocab_size, std::int64_t sequence_
       .tokenizer_hash = "synthetic",
       .vocab_size = vocab_size,
       .end_of_text = 0,
+      .begin_of_text = data::kNoToken,
       .token_bytes = std::vector<std::int32_t>(static_cast<std::size_t>(vocab_size), 4),
       .document_offsets = {0, count},
       .document_domains = {0}};

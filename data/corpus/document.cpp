@@ -21,16 +21,6 @@ void append_piece(std::string_view piece, std::vector<std::string_view>& pieces)
   if (piece.find_first_not_of(" \t\n") != std::string_view::npos) pieces.push_back(piece);
 }
 
-/// Bytes of the first piece of a text that is longer than `limit`.
-std::size_t cut_position(std::string_view text, std::size_t limit) {
-  const std::string_view head = text.substr(0, limit);
-  if (const auto blank = head.rfind("\n\n"); blank != std::string_view::npos && blank > 0) return blank + 1;
-  if (const auto line = head.rfind('\n'); line != std::string_view::npos && line > 0) return line + 1;
-  std::size_t cut = limit;
-  while (cut > 1 && is_continuation(text[cut])) --cut;
-  return cut;
-}
-
 void split_long(std::string_view text, std::size_t limit, std::vector<std::string_view>& pieces) {
   while (text.size() > limit) {
     const std::size_t cut = cut_position(text, limit);
@@ -57,6 +47,15 @@ std::string_view take_until_separator(std::string_view& text, std::string_view s
 }
 
 }  // namespace
+
+std::size_t cut_position(std::string_view text, std::size_t limit) {
+  const std::string_view head = text.substr(0, limit);
+  if (const auto blank = head.rfind("\n\n"); blank != std::string_view::npos && blank > 0) return blank + 1;
+  if (const auto line = head.rfind('\n'); line != std::string_view::npos && line > 0) return line + 1;
+  std::size_t cut = limit;
+  while (cut > 1 && is_continuation(text[cut])) --cut;
+  return cut;
+}
 
 ContentHash content_hash(std::string_view text, std::uint64_t seed) {
   const XXH128_hash_t hash = ::XXH3_128bits_withSeed(text.data(), text.size(), seed);

@@ -12,7 +12,6 @@ EncodedDocuments encode_part(const Tokenizer& tokenizer, std::span<const Documen
   Encoder encoder(tokenizer);
   EncodedDocuments part;
   for (const Document& document : documents) {
-    part.tokens.push_back(tokenizer.end_of_text());
     encoder.encode(document.text, part.tokens);
     part.tokens.push_back(tokenizer.end_of_text());
     part.offsets.push_back(static_cast<std::int64_t>(part.tokens.size()));

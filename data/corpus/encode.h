@@ -8,7 +8,7 @@
 
 namespace troupe::data {
 
-/// A stream of framed documents: `<eot> t1 … tn <eot>` each.
+/// A stream of documents: `t1 … tn <eot>` each.
 struct EncodedDocuments {
   std::vector<std::int32_t> tokens;
   std::vector<std::int64_t> offsets;  // [documents + 1]

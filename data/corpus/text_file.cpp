@@ -74,6 +74,10 @@ std::string gunzip(std::string_view packed, std::size_t limit_bytes, const std::
 std::optional<std::string> normalise_text(std::string_view bytes) {
   if (bytes.starts_with("\xEF\xBB\xBF")) bytes.remove_prefix(3);
   if (bytes.find('\0') != std::string_view::npos || !is_valid_utf8(bytes)) return std::nullopt;
+  return clean_lines(bytes);
+}
+
+std::string clean_lines(std::string_view bytes) {
   std::string text;
   text.reserve(bytes.size() + 1);
   while (!bytes.empty()) {

@@ -21,6 +21,8 @@ namespace detail {
 /// messages.
 [[nodiscard]] std::string gunzip(std::string_view packed, std::size_t limit_bytes, const std::string& name);
 [[nodiscard]] std::optional<std::string> normalise_text(std::string_view bytes);
+/// Unix line ends, no space at the ends of lines, a line end after the last.
+[[nodiscard]] std::string clean_lines(std::string_view text);
 }  // namespace detail
 
 }  // namespace troupe::data

@@ -1,6 +1,7 @@
 """benchmarks/peers without PyTorch: a peer that repeats Troupe's own steps agrees, one that does not is noticed, and
 the orders of both sides are the same. Usage: peers_test.py PROGRAM SOURCE_FOLDER"""
 import ast
+import collections
 import json
 import os
 import pathlib
@@ -87,18 +88,30 @@ class Order(unittest.TestCase):
         self.assertEqual([row["sequence"] for row in both], list(range(96, 192)))
         self.assertEqual([row["step"] for row in both], [3] * 48 + [4] * 48)
 
-    def test_an_epoch_has_every_window_once(self):
-        firsts = [row["first_token"] for row in self.order("--step", "1", "--steps", "200")]
-        epoch = len(set(firsts))
-        self.assertLess(epoch, len(firsts))
-        self.assertEqual(sorted(firsts[:epoch]), [32 * window for window in range(epoch)])
+    def test_sequences_have_their_length(self):
+        for row in self.order("--step", "5", "--steps", "20"):
+            self.assertEqual(sum(part["tokens"] for part in row["parts"]), 32 + 1)
 
-    def test_a_window_ends_in_the_document_where_the_next_begins(self):
-        places = {row["first_token"]: row for row in self.order("--step", "1", "--steps", "200")}
-        for first, row in places.items():
-            if following := places.get(first + 32):
-                self.assertEqual(row["last_document"], following["first_document"])
-                self.assertEqual(row["domains"][-1], following["domains"][0])
+    def test_an_epoch_has_every_token_once(self):
+        inputs = collections.Counter()
+        epoch = sum(row["tokens"] for row in self.order("--step", "1", "--seen"))
+        for row in self.order("--step", "1", "--steps", "200")[: -(-epoch // 32)]:
+            row["parts"][-1]["tokens"] -= 1  # a sequence's last token is an input of the one that goes on from it
+            for part in row["parts"]:
+                inputs.update(range(part["first_token"], part["first_token"] + part["tokens"]))
+        self.assertEqual(len(inputs), epoch)
+        self.assertLess(sum(inputs.values()) - epoch, 32)  # the last one reaches into the next epoch
+
+    def test_counts_what_was_seen(self):
+        rows = self.order("--step", "1", "--steps", "7")
+        seen = {row["domain"]: row["seen"] for row in self.order("--step", "8", "--seen")}
+        self.assertEqual(sum(seen.values()), 32 * len(rows))
+        counted = collections.Counter()
+        for row in rows:
+            row["parts"][-1]["tokens"] -= 1
+            for part in row["parts"]:
+                counted[part["domain"]] += part["tokens"]
+        self.assertEqual(seen, counted)
 
     def test_depends_on_the_seed(self):
         self.assertNotEqual(self.order("--step", "1"), self.order("--step", "1", "--set", "run.seed=2"))

@@ -17,7 +17,7 @@ class EvaluationOrderTest : public ::testing::Test {
  protected:
   storage::ScratchFolder folder_;
   /// 5, 10 and 20 windows.
-  TokenDataset dataset_ = make_dataset(folder_ / "a", make_stream({{0, 38}, {1, 78}, {2, 159}}, 3, 60));
+  TokenDataset dataset_ = make_dataset(folder_ / "a", make_stream({{0, 39}, {1, 79}, {2, 160}}, 3, 60));
 
   [[nodiscard]] std::vector<std::int64_t> windows(std::int64_t sequences) const {
     const EvaluationOrder order(dataset_, kLength, sequences);

@@ -16,7 +16,25 @@ namespace {
 /// Windows as they lie in the stream.
 class StreamOrder final : public SequenceOrder {
  public:
-  [[nodiscard]] std::int64_t window(std::int64_t number) const override { return number; }
+  explicit StreamOrder(std::int64_t length) : length_(length) {}
+  void append_pieces(std::int64_t number, std::vector<TokenPiece>& pieces) const override {
+    pieces.push_back({number * length_, length_ + 1});
+  }
+
+ private:
+  std::int64_t length_;
+};
+
+/// One sequence of pieces that are given.
+class PieceOrder final : public SequenceOrder {
+ public:
+  explicit PieceOrder(std::vector<TokenPiece> pieces) : pieces_(std::move(pieces)) {}
+  void append_pieces(std::int64_t /*number*/, std::vector<TokenPiece>& pieces) const override {
+    pieces.insert(pieces.end(), pieces_.begin(), pieces_.end());
+  }
+
+ private:
+  std::vector<TokenPiece> pieces_;
 };
 
 /// Documents of 1 to 30 tokens, so that windows hold none, one or several borders, also at their ends.
@@ -41,12 +59,13 @@ Sequences plain_sequence(const TestStream& stream, std::int64_t window, std::int
   Sequences result;
   for (std::int64_t position = 0; position < length; ++position) {
     const std::int64_t token = window * length + position;
-    const std::int64_t begin = stream.header.document_offsets[document_of(token)];
+    // An end of text begins the next document, as an input.
+    const bool ends = stream.tokens[static_cast<std::size_t>(token)] == stream.header.end_of_text;
+    const std::int64_t document = stream.header.document_offsets[document_of(token)];
+    const std::int64_t begin = ends ? token : std::max<std::int64_t>(document - 1, 0);
     const std::int64_t visible = document_mask ? std::max<std::int64_t>(begin - window * length, 0) : 0;
-    const bool border = document_of(token) != document_of(token + 1);
     result.tokens.push_back(stream.tokens[static_cast<std::size_t>(token)]);
-    result.targets.push_back(border && document_mask ? kMaskedTarget
-                                                     : stream.tokens[static_cast<std::size_t>(token + 1)]);
+    result.targets.push_back(stream.tokens[static_cast<std::size_t>(token + 1)]);
     result.first_visible.push_back(static_cast<std::int32_t>(visible));
     result.positions.push_back(static_cast<std::int32_t>(position - visible));
     result.domains.push_back(stream.header.document_domains[document_of(token + 1)]);
@@ -59,14 +78,14 @@ class SequenceReaderTest : public ::testing::TestWithParam<bool> {
   storage::ScratchFolder folder_;
   TestStream stream_ = make_stream(random_documents(60), 4, 500);
   TokenDataset dataset_ = make_dataset(folder_ / "a", stream_);
-  StreamOrder order_;
 };
 
 INSTANTIATE_TEST_SUITE_P(DocumentMask, SequenceReaderTest, ::testing::Bool());
 
 TEST_P(SequenceReaderTest, EqualsThePlainDefinition) {
   for (const std::int64_t length : {1, 2, 7, 16, 33}) {
-    SequenceReader reader(dataset_, order_, length, GetParam());
+    const StreamOrder order(length);
+    SequenceReader reader(dataset_, order, length, GetParam());
     for (std::int64_t window = 0; window < window_count(dataset_, length); ++window) {
       const Sequences& sequence = reader.read(std::array{window});
       const Sequences expected = plain_sequence(stream_, window, length, GetParam());
@@ -83,27 +102,25 @@ TEST_P(SequenceReaderTest, EqualsThePlainDefinition) {
 
 TEST_P(SequenceReaderTest, PrefetchesUpToTheLastWindow) {
   const std::int64_t length = dataset_.token_count() - 1;
-  const SequenceReader reader(dataset_, order_, length, GetParam());
+  const StreamOrder order(length);
+  const SequenceReader reader(dataset_, order, length, GetParam());
   EXPECT_NO_THROW(reader.prefetch(0));
   EXPECT_THROW(reader.prefetch(1), Error);
 }
 
-TEST_P(SequenceReaderTest, CountsPredictedTokensAsTheMaskDoes) {
-  for (const std::int64_t length : {1, 7, 33}) {
-    SequenceReader reader(dataset_, order_, length, GetParam());
-    std::int64_t masked = 0;
-    for (std::int64_t window = 0; window < window_count(dataset_, length); ++window) {
-      const auto& targets = reader.read(std::array{window}).targets;
-      const std::int64_t predicted = length - std::count(targets.begin(), targets.end(), kMaskedTarget);
-      EXPECT_EQ(reader.predicted_tokens(window), predicted) << window;
-      masked += length - predicted;
-    }
-    EXPECT_EQ(masked > 0, GetParam());
+TEST_P(SequenceReaderTest, PredictsEveryTokenOfWholeDocuments) {
+  const StreamOrder order(7);
+  SequenceReader reader(dataset_, order, 7, GetParam());
+  for (std::int64_t window = 0; window < window_count(dataset_, 7); ++window) {
+    const auto& targets = reader.read(std::array{window}).targets;
+    EXPECT_EQ(std::count(targets.begin(), targets.end(), kMaskedTarget), 0) << window;
+    EXPECT_EQ(reader.predicted_tokens(window), 7) << window;
   }
 }
 
 TEST_P(SequenceReaderTest, ReadsManySequencesAsItReadsThemAlone) {
-  SequenceReader reader(dataset_, order_, 16, GetParam());
+  const StreamOrder order(16);
+  SequenceReader reader(dataset_, order, 16, GetParam());
   const std::vector<std::int64_t> numbers{5, 0, 11, 5};
   const Sequences together = reader.read(numbers);
   for (std::size_t i = 0; i < numbers.size(); ++i) {
@@ -117,7 +134,8 @@ TEST_P(SequenceReaderTest, ReadsManySequencesAsItReadsThemAlone) {
 }
 
 TEST_P(SequenceReaderTest, DoesNotAllocateAgain) {
-  SequenceReader reader(dataset_, order_, 16, GetParam());
+  const StreamOrder order(16);
+  SequenceReader reader(dataset_, order, 16, GetParam());
   const std::vector<std::int64_t> numbers{1, 2, 3};
   const std::int32_t* before = reader.read(numbers).targets.data();
   (void)reader.read(std::array<std::int64_t, 1>{4});
@@ -125,32 +143,59 @@ TEST_P(SequenceReaderTest, DoesNotAllocateAgain) {
 }
 
 TEST_P(SequenceReaderTest, ReadsNothingForAWorkerWithoutSequences) {
-  SequenceReader reader(dataset_, order_, 16, GetParam());
+  const StreamOrder order(16);
+  SequenceReader reader(dataset_, order, 16, GetParam());
   const Sequences& sequences = reader.read({});
   EXPECT_EQ(sequences.count, 0);
   EXPECT_TRUE(sequences.tokens.empty());
 }
 
-TEST_P(SequenceReaderTest, AnEpochPredictsEveryTokenOnce) {
-  constexpr std::int64_t kLength = 16;
-  const BatchOrder order(dataset_, kLength, 9);
-  SequenceReader reader(dataset_, order, kLength, GetParam());
-  const std::int64_t windows = window_count(dataset_, kLength);
-  std::vector<int> predicted(stream_.tokens.size(), 0);
-  for (std::int64_t number = 0; number < windows; ++number) {
-    const Sequences& sequence = reader.read(std::array{number});
-    const std::int64_t first = order.window(number) * kLength + 1;
-    for (std::int64_t i = 0; i < kLength; ++i) {
-      predicted[static_cast<std::size_t>(first + i)] +=
-          sequence.targets[static_cast<std::size_t>(i)] != kMaskedTarget;
-    }
+/// Documents "1 2 3 0" and "5 6 0", after each other and cut: ids tell the place, 0 ends a text.
+class PiecesTest : public ::testing::Test {
+ protected:
+  Sequences read(std::vector<TokenPiece> pieces, std::int32_t begin_of_text = kNoToken) {
+    TestStream stream = make_stream({{0, 3}, {1, 2}}, 2, 50);
+    stream.header.begin_of_text = begin_of_text;
+    const TokenDataset dataset = make_dataset(folder_ / std::to_string(files_++), stream);
+    std::int64_t tokens = 0;
+    for (const TokenPiece& piece : pieces) tokens += piece.count;
+    const PieceOrder order(std::move(pieces));
+    SequenceReader reader(dataset, order, tokens - 1, true);
+    Sequences sequences = reader.read(std::array<std::int64_t, 1>{0});
+    const auto& targets = sequences.targets;
+    EXPECT_EQ(reader.predicted_tokens(0),
+              tokens - 1 - std::count(targets.begin(), targets.end(), kMaskedTarget));
+    return sequences;
   }
-  const auto& offsets = stream_.header.document_offsets;
-  for (std::int64_t token = 0; token < static_cast<std::int64_t>(predicted.size()); ++token) {
-    const bool frame = std::binary_search(offsets.begin(), offsets.end(), token);
-    const bool expected = token > 0 && token <= windows * kLength && !(frame && GetParam());
-    EXPECT_EQ(predicted[static_cast<std::size_t>(token)], expected ? 1 : 0) << token;
-  }
+
+  storage::ScratchFolder folder_;
+  int files_ = 0;
+};
+
+using Numbers = std::vector<std::int32_t>;
+
+TEST_F(PiecesTest, WholeDocumentsShareTheEndOfTextBetweenThem) {
+  const Sequences sequences = read({{4, 3}, {0, 4}});
+  EXPECT_EQ(sequences.tokens, (Numbers{5, 6, 0, 1, 2, 3}));
+  EXPECT_EQ(sequences.targets, (Numbers{6, 0, 1, 2, 3, 0}));
+  EXPECT_EQ(sequences.first_visible, (Numbers{0, 0, 2, 2, 2, 2}));
+  EXPECT_EQ(sequences.positions, (Numbers{0, 1, 0, 1, 2, 3}));
+  EXPECT_EQ(sequences.domains, (Numbers{1, 1, 0, 0, 0, 0}));
+}
+
+TEST_F(PiecesTest, ACutDocumentDoesNotPredictTheNext) {
+  const Sequences sequences = read({{0, 2}, {4, 3}});
+  EXPECT_EQ(sequences.tokens, (Numbers{1, 2, 5, 6}));
+  EXPECT_EQ(sequences.targets, (Numbers{2, kMaskedTarget, 6, 0}));
+  EXPECT_EQ(sequences.first_visible, (Numbers{0, 0, 2, 2}));
+  EXPECT_EQ(read({{4, 3}, {1, 2}}).targets, (Numbers{6, 0, kMaskedTarget, 3}));
+}
+
+TEST_F(PiecesTest, ABeginOfTextIsNotPredicted) {
+  const Sequences sequences = read({{4, 3}, {0, 4}}, 1);
+  EXPECT_EQ(sequences.targets, (Numbers{6, 0, kMaskedTarget, 2, 3, 0}));
+  EXPECT_EQ(sequences.first_visible, (Numbers{0, 0, 0, 3, 3, 3}));
+  EXPECT_EQ(sequences.domains, (Numbers{1, 1, 0, 0, 0, 0}));
 }
 
 }  // namespace

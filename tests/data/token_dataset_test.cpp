@@ -22,6 +22,7 @@ struct RawFile {
   std::int64_t format_version = kTokenFormatVersion;
   std::int64_t vocab_size = 50;
   std::int64_t end_of_text = 0;
+  std::int64_t begin_of_text = kNoToken;
   std::string domain_names = R"(["d0","d1"])";
   std::vector<std::uint16_t> tokens{0, 1, 2, 3, 0, 0, 6, 0, 0, 9, 10, 0};
   std::vector<std::int64_t> offsets{0, 5, 8, 12};
@@ -33,6 +34,7 @@ struct RawFile {
     file.set_attribute("/", "format_version", format_version);
     file.set_attribute("/", "vocab_size", vocab_size);
     file.set_attribute("/", "end_of_text", end_of_text);
+    file.set_attribute("/", "begin_of_text", begin_of_text);
     file.set_attribute("/", "domain_names", std::string_view(domain_names));
     file.set_attribute("/", "tokenizer_hash", std::string_view("hash"));
     file.write_dataset<std::uint16_t>("tokens", tokens);
@@ -51,6 +53,7 @@ struct RawFile {
             .tokenizer_hash = "hash",
             .vocab_size = vocab_size,
             .end_of_text = static_cast<std::int32_t>(end_of_text),
+            .begin_of_text = static_cast<std::int32_t>(begin_of_text),
             .token_bytes = token_bytes,
             .document_offsets = offsets,
             .document_domains = domains};
@@ -159,6 +162,13 @@ INSTANTIATE_TEST_SUITE_P(
         Damage{"vocab_huge", "vocab_size", [](RawFile& f) { f.vocab_size = kHuge; }},
         Damage{"eot_outside", "end_of_text", [](RawFile& f) { f.end_of_text = 50; }},
         Damage{"eot_negative", "end_of_text", [](RawFile& f) { f.end_of_text = -1; }},
+        Damage{"bot_outside", "begin_of_text", [](RawFile& f) { f.begin_of_text = 50; }},
+        Damage{"bot_negative", "begin_of_text", [](RawFile& f) { f.begin_of_text = -2; }},
+        Damage{"no_room_for_both", "document 1",
+               [](RawFile& f) {
+                 f.begin_of_text = 1;
+                 f.offsets[2] = 6;
+               }},
         Damage{"names_no_json", "domain_names", [](RawFile& f) { f.domain_names = "[\"d0\""; }},
         Damage{"names_empty", "domain_names", [](RawFile& f) { f.domain_names = "[]"; }},
         Damage{"names_of_numbers", "domain_names", [](RawFile& f) { f.domain_names = "[1]"; }},
@@ -166,7 +176,6 @@ INSTANTIATE_TEST_SUITE_P(
         Damage{"no_document", "document_offsets", [](RawFile& f) { f.offsets = {0}; }},
         Damage{"descending", "document 1", [](RawFile& f) { f.offsets[2] = 3; }},
         Damage{"empty_document", "document 1", [](RawFile& f) { f.offsets[2] = 5; }},
-        Damage{"one_token_document", "document 1", [](RawFile& f) { f.offsets[2] = 6; }},
         Damage{"offset_overflow", "document 1", [](RawFile& f) { f.offsets[2] = kLowest; }},
         Damage{"offset_beyond_tokens", "the documents end at", [](RawFile& f) { f.offsets[3] = kHuge; }},
         Damage{"fewer_tokens", "the documents end at", [](RawFile& f) { f.tokens.pop_back(); }},

@@ -10,7 +10,7 @@
 
 namespace troupe::data {
 
-/// Domain and number of text tokens (without frames) of a document.
+/// Domain and number of text tokens (without the end of text) of a document.
 struct TestDocument {
   std::int32_t domain = 0;
   std::int64_t text_tokens = 0;
@@ -33,7 +33,6 @@ inline TestStream make_stream(const std::vector<TestDocument>& documents, std::i
   stream.header.token_bytes[0] = 0;
   stream.header.document_offsets.push_back(0);
   for (const TestDocument& document : documents) {
-    stream.tokens.push_back(0);
     for (std::int64_t i = 0; i < document.text_tokens; ++i) {
       const auto position = static_cast<std::int64_t>(stream.tokens.size());
       stream.tokens.push_back(static_cast<std::int32_t>(1 + position % (vocab - 1)));

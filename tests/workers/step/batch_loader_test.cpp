@@ -10,13 +10,15 @@
 namespace troupe::workers {
 namespace {
 
-/// Windows as they lie in the stream, again and again; remembers which sequences were asked for.
+constexpr std::int64_t kLength = 4;
+
+/// Windows of 4 tokens as they lie in the stream, again and again; remembers which sequences were asked for.
 class RecordingOrder final : public data::SequenceOrder {
  public:
   explicit RecordingOrder(std::int64_t windows) : windows_(windows) {}
-  [[nodiscard]] std::int64_t window(std::int64_t number) const override {
+  void append_pieces(std::int64_t number, std::vector<data::TokenPiece>& pieces) const override {
     asked.push_back(number);
-    return number % windows_;
+    pieces.push_back({number % windows_ * kLength, kLength + 1});
   }
 
   mutable std::vector<std::int64_t> asked;
@@ -26,7 +28,6 @@ class RecordingOrder final : public data::SequenceOrder {
 };
 
 TEST(BatchLoader, LoadsAMicrobatchAndReadsAheadItsPlaceInTheNextBatch) {
-  constexpr std::int64_t kLength = 4;
   const storage::ScratchFolder folder;
   const data::TestStream stream = data::make_stream({{0, 101}}, 1, 1000);
   const data::TokenDataset dataset = data::make_dataset(folder / "train.h5", stream);
