@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "layout/layout.h"
+#include "model/activation_memory.h"
 #include "model/parameters.h"
 
 namespace troupe::cli {
@@ -22,24 +23,18 @@ void count_parameters(const model::ModelOptions& model, RunDescription& descript
   }
 }
 
-/// Floats that backward needs of one token, and the logits of the loss. Blocks that are computed again keep
-/// their inputs, and one of them at a time all of it.
-std::int64_t activation_floats(const model::ModelOptions& model, std::int64_t vocab_size, bool recompute) {
-  const auto& attention = model.attention;
-  const auto& moe = model.moe;
-  const std::int64_t moe_layers = model::moe_layers(model);
-  const std::int64_t projected = (2 * attention.heads + 2 * attention.kv_heads) * attention.head_dim;
-  const std::int64_t block = 4 * model.hidden_size + 2 * projected;
-  const std::int64_t dense_ffn = 3 * model.ffn.intermediate_size;
-  const std::int64_t routed = moe.top_k * (2 * model.hidden_size + 3 * moe.expert_size);
-  const std::int64_t shared = 3 * moe.shared_experts * moe.expert_size + moe.experts;
-  if (recompute) {
-    const std::int64_t largest =
-        std::max(moe_layers > 0 ? routed + shared : 0, model.layers > moe_layers ? dense_ffn : 0);
-    return model.layers * model.hidden_size + block + largest + vocab_size;
-  }
-  return model.layers * block + (model.layers - moe_layers) * dense_ffn + moe_layers * (routed + shared) +
-         vocab_size;
+/// Of one microbatch, experts evenly used.
+std::int64_t activation_bytes(const configs::RunConfig& config, std::int64_t vocab_size,
+                              std::int64_t expert_parallel, std::int64_t local_experts) {
+  const std::int64_t tokens = config.batch.micro_batch * config.data.sequence_length;
+  const auto rows = experts::even_rows(config.model.moe, config.model.hidden_size, tokens,
+                                       {expert_parallel, local_experts, config.parallel.dispatch});
+  return model::activation_bytes(config.model,
+                                 {.vocab_size = vocab_size,
+                                  .sequence_length = config.data.sequence_length,
+                                  .max_tokens = tokens,
+                                  .recompute = config.parallel.recompute == layout::Recompute::kBlock},
+                                 rows);
 }
 
 RunDescription::Bytes count_bytes(const configs::RunConfig& config, const RunDescription& description,
@@ -51,14 +46,11 @@ RunDescription::Bytes count_bytes(const configs::RunConfig& config, const RunDes
   const auto lanes = static_cast<std::int64_t>(layout.lanes_of(0).size());
   const auto expert_lanes = static_cast<std::int64_t>(layout.expert_lanes_of(0).size());
   const std::int64_t dense = description.dense_parameters;
-  const std::int64_t tokens = config.batch.micro_batch * config.data.sequence_length;
   return {.parameters = kFloatBytes * (dense + local),
           .gradient_lanes = kFloatBytes * (lanes * dense + expert_lanes * local),
           .optimizer_state =
               2 * kFloatBytes * ((dense + workers - 1) / workers + (local + replicas - 1) / replicas),
-          .activations = kFloatBytes * tokens *
-                         activation_floats(config.model, description.vocab_size,
-                                           config.parallel.recompute == layout::Recompute::kBlock)};
+          .activations = activation_bytes(config, description.vocab_size, workers / replicas, experts)};
 }
 
 std::string mebibytes(std::int64_t bytes) {

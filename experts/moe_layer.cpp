@@ -22,6 +22,47 @@ TensorView sent_part(TensorView rows, const DispatchChunk& chunk) {
 
 }  // namespace
 
+void MoeLayer::declare(layers::Declaration& declaration, const MoeOptions& options,
+                       const layers::FfnForm& form, std::int64_t hidden_size, std::int64_t moe_layer,
+                       const RoutedRows& rows) {
+  layers::Declaration router = declaration.part("router/", ParameterPart::kRouter);
+  Router::declare(router, options, hidden_size);
+  declaration.add(std::move(router));
+  layers::Declaration experts = declaration.part("experts/", ParameterPart::kExperts);
+  ExpertFfn::declare(experts, options, form, hidden_size, moe_layer, rows);
+  declare_exchange(experts, hidden_size, rows);
+  declaration.add(std::move(experts));
+
+  const std::int64_t tokens = declaration.tokens();
+  const std::int64_t slots = tokens * make_selector(options, declaration.layer())->slots(tokens);
+  declaration.keep(rows.sent, 2);
+  declaration.keep(slots);
+  declaration.keep(rows.sent * hidden_size);  // returned
+  declaration.use_in_backward(rows.sent * hidden_size, 2);
+  declaration.use_in_backward(slots);
+  if (options.shared_experts == 0) return;
+  declaration.use_in_forward(tokens * hidden_size);
+  layers::Declaration shared = declaration.part("shared_experts/", ParameterPart::kSharedExperts);
+  SharedExperts::declare(shared, options, form, hidden_size);
+  declaration.add(std::move(shared));
+}
+
+/// Of rows on their way to the experts and back; what experts receive is sent again for backward where it
+/// was not kept.
+void MoeLayer::declare_exchange(layers::Declaration& declaration, std::int64_t hidden_size,
+                                const RoutedRows& rows) {
+  const std::int64_t received = rows.received * hidden_size;
+  declaration.hold(rows.kept, received);
+  declaration.use_in_forward(2 * rows.exchange);
+  declaration.use_in_backward((rows.kept ? 2 : 3) * rows.exchange);
+  if (rows.in_place) return;
+  const std::int64_t sent = rows.sent * hidden_size;
+  declaration.use_in_forward(sent);
+  declaration.use_in_forward(received);  // outputs
+  if (!rows.kept) declaration.use_in_backward(sent);
+  declaration.use_in_backward(received, 2);
+}
+
 MoeLayer::MoeLayer(const MoeOptions& options, const layers::FfnForm& form, std::int64_t layer,
                    const std::string& prefix, const ParameterTable& dense, const ParameterTable& experts,
                    const ExpertGroup& group, Exchange& exchange)

@@ -33,6 +33,12 @@ class MoeLayer {
     SharedExperts::Saved shared;
   };
 
+  /// Parameters of all experts; memory of a worker with these rows. moe_layer: index among the layers with
+  /// experts.
+  static void declare(layers::Declaration& declaration, const MoeOptions& options,
+                      const layers::FfnForm& form, std::int64_t hidden_size, std::int64_t moe_layer,
+                      const RoutedRows& rows);
+
   /// layer: index among all layers of the model; prefix: "layers/03/". The tables and the exchange, which
   /// all layers share, must outlive it.
   MoeLayer(const MoeOptions& options, const layers::FfnForm& form, std::int64_t layer,
@@ -52,6 +58,8 @@ class MoeLayer {
                 const layout::LayerStatistics& load, Saved& saved, TensorView dx) const;
 
  private:
+  static void declare_exchange(layers::Declaration& declaration, std::int64_t hidden_size,
+                               const RoutedRows& rows);
   [[nodiscard]] Received allocate_received(const Pass& pass, const DispatchChunk& chunk,
                                            std::int64_t hidden) const;
   [[nodiscard]] comm::Pending start_to_experts(const Pass& pass, ConstTensorView x, const Saved& saved,

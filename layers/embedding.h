@@ -1,6 +1,7 @@
 #pragma once
 #include <string>
 
+#include "layers/declaration.h"
 #include "layers/parameter_handle.h"
 #include "layers/pass.h"
 #include "tensor/ops/elementwise/elementwise.h"
@@ -12,6 +13,11 @@ namespace troupe::layers {
 /// A row of [vocab, hidden] for every token id.
 class Embedding {
  public:
+  static void declare(Declaration& declaration, std::int64_t vocab_size, std::int64_t hidden) {
+    declaration.matrix("weight", ParameterRole::kEmbedding, vocab_size, hidden);
+    declaration.keep(declaration.tokens() * hidden);
+  }
+
   Embedding(const ParameterTable& table, const std::string& name) : weight_(table, name) {}
 
   /// For a head that is tied to it.

@@ -24,6 +24,22 @@ std::string input_projection(const FfnForm& form) {
   return ops::input_columns(form.activation) == 2 ? "gate_up" : "up";
 }
 
+void FeedForward::declare(Declaration& declaration, const FfnForm& form, std::int64_t hidden,
+                          std::int64_t size) {
+  declare_parameters(declaration, form, hidden, size);
+  declaration.keep(declaration.tokens() * ops::input_columns(form.activation) * size);
+  declaration.keep(declaration.tokens() * size);
+  declaration.use_in_backward(std::min(kPieceRows, declaration.tokens()) * size);
+}
+
+void FeedForward::declare_parameters(Declaration& declaration, const FfnForm& form, std::int64_t hidden,
+                                     std::int64_t size) {
+  const std::int64_t columns = ops::input_columns(form.activation) * size;
+  Projection::declare(declaration, input_projection(form), Projection::Side::kInput, columns, hidden,
+                      form.bias);
+  Projection::declare(declaration, "down", Projection::Side::kOutput, hidden, size, form.bias);
+}
+
 FeedForward::Saved FeedForward::allocate(Arena& arena, std::int64_t tokens) const {
   return {arena.allocate({tokens, ops::input_columns(kind_) * size_}), arena.allocate({tokens, size_})};
 }

@@ -23,6 +23,11 @@ class FeedForward {
     TensorView activation;  // [tokens, size]
   };
 
+  static void declare(Declaration& declaration, const FfnForm& form, std::int64_t hidden, std::int64_t size);
+  /// Of one expert: its rows are not this worker's tokens.
+  static void declare_parameters(Declaration& declaration, const FfnForm& form, std::int64_t hidden,
+                                 std::int64_t size);
+
   /// prefix: "layers/03/ffn/"; parameters are prefix + "gate_up_proj" ("up_proj" without a gate) and
   /// "down_proj", with biases "…_bias".
   FeedForward(const FfnForm& form, const ParameterTable& table, const std::string& prefix, std::int64_t size)

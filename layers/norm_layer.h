@@ -1,6 +1,7 @@
 #pragma once
 #include <string>
 
+#include "layers/declaration.h"
 #include "layers/parameter_handle.h"
 #include "layers/pass.h"
 #include "tensor/ops/rms_norm/rms_norm.h"
@@ -15,6 +16,12 @@ class NormLayer {
     TensorView inv_rms;  // [tokens]
     TensorView y;        // [tokens, hidden]
   };
+
+  static void declare(Declaration& declaration, std::int64_t hidden) {
+    declaration.vector("weight", ParameterRole::kNorm, hidden, 1.0F);
+    declaration.keep(declaration.tokens());
+    declaration.keep(declaration.tokens() * hidden);
+  }
 
   NormLayer(const ParameterTable& table, const std::string& name, double eps)
       : weight_(table, name), eps_(eps) {}

@@ -6,6 +6,15 @@ namespace troupe::layers {
 
 using ops::Transpose;
 
+void Projection::declare(Declaration& declaration, const std::string& name, Side side, std::int64_t out,
+                         std::int64_t in, bool bias) {
+  const bool input = side == Side::kInput;
+  declaration.matrix(name + "_proj", input ? ParameterRole::kInput : ParameterRole::kOutput, out, in);
+  if (!bias) return;
+  declaration.vector(name + "_bias", input ? ParameterRole::kInputBias : ParameterRole::kOutputBias, out,
+                     0.0F);
+}
+
 Projection::Projection(const ParameterTable& table, const std::string& name, bool bias, std::int64_t expert)
     : weight_(table, name + "_proj", expert) {
   if (bias) bias_.emplace(table, name + "_bias", expert);

@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 
+#include "layers/declaration.h"
 #include "layers/parameter_handle.h"
 #include "tensor/execution.h"
 #include "tensor/ops/gemm/gemm.h"
@@ -14,6 +15,11 @@ namespace troupe::layers {
 /// parameters and experts have one each.
 class Projection {
  public:
+  /// What a projection reads or writes of the residual stream.
+  enum class Side : std::uint8_t { kInput, kOutput };
+  static void declare(Declaration& declaration, const std::string& name, Side side, std::int64_t out,
+                      std::int64_t in, bool bias);
+
   /// NAME_proj and, with a bias, NAME_bias; name: "layers/03/ffn/down"; expert: -1 for a dense one.
   /// kInternal when the table has no such parameter.
   Projection(const ParameterTable& table, const std::string& name, bool bias, std::int64_t expert = -1);

@@ -8,26 +8,50 @@ namespace troupe::model {
 
 using ops::Accumulate;
 
-AttentionLayer::AttentionLayer(const ModelOptions& options, std::int64_t sequence_length,
-                               const ops::RopeTable& rope, const ParameterTable& table,
-                               const std::string& prefix)
-    : options_(options.attention),
-      eps_(options.norm.eps),
+void AttentionLayer::declare(layers::Declaration& declaration, const AttentionOptions& options,
+                             std::int64_t hidden_size) {
+  const std::int64_t tokens = declaration.tokens();
+  const std::int64_t query = options.heads * options.head_dim;
+  const std::int64_t key = options.kv_heads * options.head_dim;
+  layers::Projection::declare(declaration, "qkv", layers::Projection::Side::kInput, query + 2 * key,
+                              hidden_size, false);
+  layers::Projection::declare(declaration, "out", layers::Projection::Side::kOutput, hidden_size, query,
+                              false);
+  for (const std::int64_t width : {query, key, key}) {
+    declaration.keep(tokens * width);
+    declaration.use_in_backward(tokens * width);
+  }
+  declaration.keep(tokens * query);             // outputs of the heads
+  declaration.use_in_backward(tokens * query);  // their gradient
+  declaration.keep(tokens * options.heads);     // log Σ exp
+  declaration.use_in_backward(tokens * options.heads);
+  declaration.pair_flops(4.0 * static_cast<double>(query));  // scores, and the values' sum
+  if (!options.qk_norm) return;
+  declaration.vector("q_norm", ParameterRole::kNorm, options.head_dim, 1.0F);
+  declaration.vector("k_norm", ParameterRole::kNorm, options.head_dim, 1.0F);
+  for (const std::int64_t before : {query, key, options.heads, options.kv_heads})
+    declaration.keep(tokens * before);
+}
+
+AttentionLayer::AttentionLayer(const LayerSpec& layer, std::int64_t sequence_length, RopeTables& rope,
+                               const ParameterTable& table)
+    : options_(layer.mixer),
+      eps_(layer.norm.eps),
       sequence_length_(sequence_length),
-      rope_(&rope),
-      query_(part(table, prefix, 0, options_.heads)),
-      key_(part(table, prefix, options_.heads, options_.kv_heads)),
-      value_(part(table, prefix, options_.heads + options_.kv_heads, options_.kv_heads)),
-      out_(table, prefix + "out", false) {
+      rope_(&rope.of(layer.positions, options_.head_dim)),
+      query_(part(layer, table, 0, options_.heads)),
+      key_(part(layer, table, options_.heads, options_.kv_heads)),
+      value_(part(layer, table, options_.heads + options_.kv_heads, options_.kv_heads)),
+      out_(table, layer.prefix + "attention/out", false) {
   if (!options_.qk_norm) return;
-  q_norm_.emplace(table, prefix + "q_norm");
-  k_norm_.emplace(table, prefix + "k_norm");
+  q_norm_.emplace(table, layer.prefix + "attention/q_norm");
+  k_norm_.emplace(table, layer.prefix + "attention/k_norm");
 }
 
 /// Some heads of the one projection to queries, keys and values.
-layers::Projection AttentionLayer::part(const ParameterTable& table, const std::string& prefix,
+layers::Projection AttentionLayer::part(const LayerSpec& layer, const ParameterTable& table,
                                         std::int64_t first_head, std::int64_t heads) const {
-  return layers::Projection(table, prefix + "qkv", false)
+  return layers::Projection(table, layer.prefix + "attention/qkv", false)
       .outputs(first_head * options_.head_dim, heads * options_.head_dim);
 }
 

@@ -5,7 +5,9 @@
 #include "layers/parameter_handle.h"
 #include "layers/pass.h"
 #include "layers/projection.h"
+#include "model/layer_spec.h"
 #include "model/options.h"
+#include "model/rope_tables.h"
 #include "tensor/ops/attention/attention.h"
 #include "tensor/ops/rope/rope.h"
 #include "tensor/tensor.h"
@@ -30,9 +32,12 @@ class AttentionLayer {
     TensorView log_sum_exp;           // [sequences * heads, sequence_length]
   };
 
-  /// prefix: "layers/03/attention/". `rope` must outlive the layer.
-  AttentionLayer(const ModelOptions& options, std::int64_t sequence_length, const ops::RopeTable& rope,
-                 const ParameterTable& table, const std::string& prefix);
+  static void declare(layers::Declaration& declaration, const AttentionOptions& options,
+                      std::int64_t hidden_size);
+
+  /// Parameters begin with layer.prefix + "attention/". `rope` must outlive the layer.
+  AttentionLayer(const LayerSpec& layer, std::int64_t sequence_length, RopeTables& rope,
+                 const ParameterTable& table);
 
   /// x, y: [tokens, hidden]; y overwritten
   void forward(const Pass& pass, ConstTensorView x, const TokenPlaces& places, Saved& saved,
@@ -46,7 +51,7 @@ class AttentionLayer {
                const TokenPlaces& places, TensorView inv_rms, TensorView prepared) const;
   void prepare_backward(const Pass& pass, ConstTensorView raw, const std::optional<ParameterHandle>& norm,
                         const TokenPlaces& places, ConstTensorView inv_rms, TensorView gradient) const;
-  [[nodiscard]] layers::Projection part(const ParameterTable& table, const std::string& prefix,
+  [[nodiscard]] layers::Projection part(const LayerSpec& layer, const ParameterTable& table,
                                         std::int64_t first_head, std::int64_t heads) const;
   [[nodiscard]] ops::AttentionShape shape(std::int64_t tokens) const;
   [[nodiscard]] TensorView by_head(TensorView view) const;

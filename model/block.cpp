@@ -1,6 +1,5 @@
 #include "model/block.h"
 
-#include "model/parameters.h"
 #include "tensor/ops/elementwise/elementwise.h"
 
 namespace troupe::model {
@@ -8,27 +7,50 @@ namespace {
 
 using experts::MoeLayer;
 
-std::variant<layers::FeedForward, MoeLayer> make_ffn(const ModelOptions& options, std::int64_t layer,
-                                                     const std::string& prefix, const ParameterTable& dense,
-                                                     const ParameterTable& expert_table,
-                                                     const experts::ModelExpertGroup& group,
-                                                     experts::Exchange& exchange) {
-  if (is_moe_layer(options, layer)) {
-    return MoeLayer(options.moe, options.ffn.form, layer, prefix, dense, expert_table,
-                    group.layer(static_cast<std::size_t>(moe_index(options, layer))), exchange);
+std::variant<layers::FeedForward, MoeLayer> make_ffn(const LayerSpec& layer, const BlockContext& context) {
+  const layers::FfnForm& form = layer.feed_forward.form;
+  if (layer.moe_layer) {
+    return MoeLayer(context.moe, form, layer.layer, layer.prefix, context.dense, context.experts,
+                    context.group.layer(static_cast<std::size_t>(*layer.moe_layer)), context.exchange);
   }
-  return layers::FeedForward(options.ffn.form, dense, prefix + "ffn/", options.ffn.intermediate_size);
+  return layers::FeedForward(form, context.dense, layer.prefix + "ffn/",
+                             layer.feed_forward.intermediate_size);
 }
 
 }  // namespace
 
-Block::Block(const ModelOptions& options, std::int64_t layer, std::int64_t sequence_length,
-             const ops::RopeTable& rope, const ParameterTable& dense, const ParameterTable& experts,
-             const experts::ModelExpertGroup& group, experts::Exchange& exchange)
-    : attention_norm_(dense, layer_prefix(layer, options.layers) + "attention_norm/weight", options.norm.eps),
-      attention_(options, sequence_length, rope, dense, layer_prefix(layer, options.layers) + "attention/"),
-      ffn_norm_(dense, layer_prefix(layer, options.layers) + "ffn_norm/weight", options.norm.eps),
-      ffn_(make_ffn(options, layer, layer_prefix(layer, options.layers), dense, experts, group, exchange)) {}
+void Block::declare(layers::Declaration& declaration, const LayerSpec& layer, const experts::MoeOptions& moe,
+                    std::int64_t hidden_size, const experts::RoutedRows& rows) {
+  const std::int64_t stream = declaration.tokens() * hidden_size;
+  declaration.keep(stream, 2);  // the output, and what is between mixer and feed-forward
+  declaration.use_in_backward(stream);
+  const auto add = [&](const char* folder, ParameterPart part, const auto& declare_part) {
+    layers::Declaration of_part = declaration.part(folder, part);
+    declare_part(of_part);
+    declaration.add(std::move(of_part));
+  };
+  const auto norm = [&](layers::Declaration& of_norm) { layers::NormLayer::declare(of_norm, hidden_size); };
+  add("attention_norm/", ParameterPart::kMixer, norm);
+  add("attention/", ParameterPart::kMixer,
+      [&](layers::Declaration& attention) { AttentionLayer::declare(attention, layer.mixer, hidden_size); });
+  add("ffn_norm/", ParameterPart::kFeedForward, norm);
+  const FfnOptions& ffn = layer.feed_forward;
+  if (layer.moe_layer) {
+    add("", ParameterPart::kExperts, [&](layers::Declaration& experts) {
+      MoeLayer::declare(experts, moe, ffn.form, hidden_size, *layer.moe_layer, rows);
+    });
+  } else {
+    add("ffn/", ParameterPart::kFeedForward, [&](layers::Declaration& dense) {
+      layers::FeedForward::declare(dense, ffn.form, hidden_size, ffn.intermediate_size);
+    });
+  }
+}
+
+Block::Block(const LayerSpec& layer, const BlockContext& context)
+    : attention_norm_(context.dense, layer.prefix + "attention_norm/weight", layer.norm.eps),
+      attention_(layer, context.sequence_length, context.rope, context.dense),
+      ffn_norm_(context.dense, layer.prefix + "ffn_norm/weight", layer.norm.eps),
+      ffn_(make_ffn(layer, context)) {}
 
 Block::Saved Block::make_saved() const {
   Saved saved;

@@ -6,9 +6,21 @@
 #include "layers/feed_forward.h"
 #include "layers/norm_layer.h"
 #include "model/attention_layer.h"
-#include "model/options.h"
+#include "model/layer_spec.h"
+#include "model/rope_tables.h"
 
 namespace troupe::model {
+
+/// What the blocks of a model share; all but the options must outlive them.
+struct BlockContext {
+  const experts::MoeOptions& moe;
+  std::int64_t sequence_length;
+  RopeTables& rope;
+  const ParameterTable& dense;
+  const ParameterTable& experts;
+  const experts::ModelExpertGroup& group;  // copied
+  experts::Exchange& exchange;
+};
 
 /// x = x + attention(norm(x));  x = x + ffn(norm(x)), the FFN dense or a layer of experts.
 class Block {
@@ -23,10 +35,12 @@ class Block {
     std::optional<experts::MoeLayer::Saved> moe;
   };
 
-  /// layer: index in the model. `rope`, the tables and the exchange must outlive the block.
-  Block(const ModelOptions& options, std::int64_t layer, std::int64_t sequence_length,
-        const ops::RopeTable& rope, const ParameterTable& dense, const ParameterTable& experts,
-        const experts::ModelExpertGroup& group, experts::Exchange& exchange);
+  /// rows: of its dispatch, where it has experts
+  static void declare(layers::Declaration& declaration, const LayerSpec& layer,
+                      const experts::MoeOptions& moe, std::int64_t hidden_size,
+                      const experts::RoutedRows& rows);
+
+  Block(const LayerSpec& layer, const BlockContext& context);
 
   [[nodiscard]] Saved make_saved() const;
 

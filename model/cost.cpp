@@ -2,38 +2,29 @@
 
 #include <cmath>
 
-#include "model/parameters.h"
+#include "model/declaration.h"
 
 namespace troupe::model {
 
-double routed_experts_per_token(const experts::MoeOptions& moe) {
-  const auto chosen = static_cast<double>(moe.top_k);
-  if (moe.router.selection == experts::Selection::kExpertChoice) return chosen * moe.capacity.factor;
-  if (moe.router.zero_experts == 0) return chosen;
-  if (moe.balancer.routed_per_token > 0.0) return moe.balancer.routed_per_token;
-  return chosen * static_cast<double>(moe.experts) / static_cast<double>(moe.choices());
-}
-
 ParameterCounts count_parameters(const ModelOptions& options, std::int64_t vocab_size) {
   ParameterCounts counts;
-  std::int64_t experts = 0;
-  for (const ParameterSpec& spec : parameter_specs(options, vocab_size)) {
-    counts.total += spec.elements();
-    if (spec.kind == ParameterKind::kExpert) experts += spec.elements();
-  }
-  const std::int64_t look_up = options.tie_embeddings ? 0 : vocab_size * options.hidden_size;
-  const double one_each = static_cast<double>(experts) / static_cast<double>(options.moe.experts);
-  const auto chosen = std::llround(one_each * routed_experts_per_token(options.moe));
-  counts.active = counts.total - look_up - experts + chosen;
+  double active = 0.0;
+  declare(options, vocab_size).for_each([&](const layers::Declaration& layer) {
+    for (const ParameterSpec& spec : layer.parameters()) counts.total += spec.elements();
+    active += layer.multiplied();
+  });
+  counts.active = std::llround(active);
   return counts;
 }
 
 double training_flops(const ModelOptions& options, std::int64_t vocab_size, std::int64_t tokens,
                       std::int64_t visible_pairs) {
-  const auto active = static_cast<double>(count_parameters(options, vocab_size).active);
-  const auto attention_width = static_cast<double>(options.attention.heads * options.attention.head_dim);
-  return 6.0 * active * static_cast<double>(tokens) +
-         12.0 * attention_width * static_cast<double>(options.layers) * static_cast<double>(visible_pairs);
+  double forward = 0.0;
+  declare(options, vocab_size).for_each([&](const layers::Declaration& layer) {
+    forward += 2.0 * layer.multiplied() * static_cast<double>(tokens) +
+               layer.pair_flops() * static_cast<double>(visible_pairs);
+  });
+  return 3.0 * forward;  // backward: for the input, and for the parameters
 }
 
 double training_flops_per_token(const ModelOptions& options, std::int64_t vocab_size,

@@ -5,21 +5,18 @@
 
 namespace troupe::model {
 
-/// Routed experts with compute that a token has on average: top_k; with zero-compute experts those of a
-/// balanced router, or what the balancer aims at; with expert_choice capacity.factor * top_k.
-[[nodiscard]] double routed_experts_per_token(const experts::MoeOptions& moe);
-
 struct ParameterCounts {
   std::int64_t total = 0;
-  /// That one token is multiplied with: those of routed_experts_per_token; without the embedding
+  /// That one token is multiplied with: those of experts::routed_experts_per_token; without the embedding
   /// look-up, a tied head counted once.
   std::int64_t active = 0;
 };
 
 [[nodiscard]] ParameterCounts count_parameters(const ModelOptions& options, std::int64_t vocab_size);
 
-/// Floating-point operations of training (forward and backward): 6 per active parameter and token,
-/// and attention's 12 * heads * head_dim per layer and visible (query, key) pair.
+/// Floating-point operations of training, forward and twice as many backward, as the layers declare them: 6
+/// per active parameter and token, and attention's 12 * heads * head_dim per layer and visible (query, key)
+/// pair.
 [[nodiscard]] double training_flops(const ModelOptions& options, std::int64_t vocab_size, std::int64_t tokens,
                                     std::int64_t visible_pairs);
 

@@ -25,6 +25,16 @@ std::span<double> part(std::vector<double>& values, std::int64_t first, std::int
 
 }  // namespace
 
+void Head::declare(layers::Declaration& declaration, std::int64_t vocab_size, std::int64_t hidden_size,
+                   bool tied) {
+  if (tied) {
+    declaration.multiply(vocab_size * hidden_size);
+  } else {
+    declaration.matrix("weight", ParameterRole::kHead, vocab_size, hidden_size);
+  }
+  declaration.use_in_backward(std::min(kChunkRows, declaration.tokens()) * vocab_size);
+}
+
 Head::Head(const ParameterHandle& weight, double z_loss, std::int64_t max_tokens)
     : projection_(weight),
       z_loss_(z_loss),

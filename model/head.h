@@ -12,6 +12,10 @@ namespace troupe::model {
 /// a microbatch never exist at once.
 class Head {
  public:
+  /// tied: the weight is the embedding's.
+  static void declare(layers::Declaration& declaration, std::int64_t vocab_size, std::int64_t hidden_size,
+                      bool tied);
+
   /// The weight is [vocab, hidden]. z_loss: coefficient of log²Z.
   Head(const ParameterHandle& weight, double z_loss, std::int64_t max_tokens);
 

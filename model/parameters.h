@@ -1,10 +1,10 @@
 #pragma once
-#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "layout/placement.h"
+#include "model/layer_spec.h"
 #include "model/options.h"
 #include "tensor/parameter.h"
 
@@ -40,24 +40,5 @@ namespace troupe::model {
 /// The experts that a position of the group holds. placement: [MoE layers]
 [[nodiscard]] std::vector<ParameterSpec> expert_specs(const std::vector<ParameterSpec>& all,
                                                       const layout::Placement& placement, int position);
-
-/// "layers/03/" for layer 3; wider with 100 layers and more, so that names sort by layer.
-[[nodiscard]] std::string layer_prefix(std::int64_t layer, std::int64_t layers);
-
-/// After first_dense_layers, every `every`-th layer has experts: the last one of each such run.
-[[nodiscard]] inline bool is_moe_layer(const ModelOptions& options, std::int64_t layer) {
-  const std::int64_t after = layer - options.moe.first_dense_layers;
-  return after >= 0 && (after + 1) % options.moe.every == 0;
-}
-[[nodiscard]] inline std::int64_t moe_layers(const ModelOptions& options) {
-  return std::max<std::int64_t>(0, options.layers - options.moe.first_dense_layers) / options.moe.every;
-}
-/// The layer with experts number `index`, and back.
-[[nodiscard]] inline std::int64_t layer_of_moe(const ModelOptions& options, std::int64_t index) {
-  return options.moe.first_dense_layers + (index + 1) * options.moe.every - 1;
-}
-[[nodiscard]] inline std::int64_t moe_index(const ModelOptions& options, std::int64_t layer) {
-  return (layer - options.moe.first_dense_layers) / options.moe.every;
-}
 
 }  // namespace troupe::model

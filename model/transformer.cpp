@@ -34,10 +34,6 @@ std::span<T> layer_of(std::span<T> all, std::int64_t index, std::int64_t size) {
   return all.subspan(static_cast<std::size_t>(index * size), static_cast<std::size_t>(size));
 }
 
-std::int64_t rotary_channels(const AttentionOptions& options) {
-  return static_cast<std::int64_t>(static_cast<double>(options.head_dim) * options.rope.fraction) / 2 * 2;
-}
-
 std::int64_t most_local_experts(const experts::ModelExpertGroup& group) {
   std::int64_t most = 0;
   for (std::size_t layer = 0; layer < group.placement.size(); ++layer) {
@@ -60,16 +56,18 @@ class Transformer::Implementation {
         group_size_(group.communicator.size()),
         exchange_(experts::make_exchange(group.communicator, group.dispatch)),
         execution_(execution),
-        arena_(activation_bytes_bound(options, shape, group.communicator.size(), most_local_experts(group))),
-        rope_(shape.sequence_length, rotary_channels(options.attention), options.attention.rope.theta),
+        arena_(static_cast<std::size_t>(activation_bytes_bound(
+            options, shape, {group.communicator.size(), most_local_experts(group), group.dispatch}))),
+        rope_(shape.sequence_length),
         embedding_(dense, "embedding/weight"),
         final_norm_(dense, "final_norm/weight", options.norm.eps),
         head_(options.tie_embeddings ? embedding_.weight() : ParameterHandle(dense, "head/weight"),
               options.loss.z_loss, shape.max_tokens) {
+    const BlockContext context{options.moe, shape.sequence_length, rope_, dense, expert_table, group,
+                               *exchange_};
     blocks_.reserve(static_cast<std::size_t>(options.layers));
-    for (std::int64_t layer = 0; layer < options.layers; ++layer) {
-      blocks_.emplace_back(options, layer, shape.sequence_length, rope_, dense, expert_table, group,
-                           *exchange_);
+    for (const LayerSpec& layer : layer_specs(options)) {
+      blocks_.emplace_back(layer, context);
       saved_.push_back(blocks_.back().make_saved());
     }
   }
@@ -282,7 +280,7 @@ class Transformer::Implementation {
   std::unique_ptr<experts::Exchange> exchange_;  // of all layers
   Execution execution_;
   Arena arena_;
-  ops::RopeTable rope_;
+  RopeTables rope_;
   layers::Embedding embedding_;
   layers::NormLayer final_norm_;
   Head head_;

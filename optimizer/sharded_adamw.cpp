@@ -19,7 +19,7 @@ ShardedAdamW::ShardedAdamW(const OptimizerOptions& options, const ParameterTable
     const ParameterSpec& spec = table.specs()[i];
     const std::int64_t end = std::min(end_, table.offset(i) + spec.elements());
     for (std::int64_t at = std::max(begin_, table.offset(i)); at < end; at += layout::kChunkElements) {
-      pieces_.push_back({at, std::min(layout::kChunkElements, end - at), spec.decay});
+      pieces_.push_back({at, std::min(layout::kChunkElements, end - at), decays(spec.role)});
     }
   }
 }

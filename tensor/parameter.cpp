@@ -22,6 +22,24 @@ auto key(const ParameterSpec& spec) { return std::tie(spec.name, spec.expert); }
 
 }  // namespace
 
+bool decays(ParameterRole role) {
+  switch (role) {
+    case ParameterRole::kHead:
+    case ParameterRole::kInput:
+    case ParameterRole::kOutput:
+    case ParameterRole::kRouter:
+    case ParameterRole::kGate:
+      return true;
+    case ParameterRole::kEmbedding:
+    case ParameterRole::kNorm:
+    case ParameterRole::kInputBias:
+    case ParameterRole::kOutputBias:
+    case ParameterRole::kRouterBias:
+      return false;
+  }
+  return true;
+}
+
 Shape ParameterSpec::global_shape() const {
   if (kind == ParameterKind::kDense) return shape;
   switch (shape.rank()) {

@@ -13,15 +13,45 @@ enum class ParameterKind : std::uint8_t {
   kExpert,  // only the workers that hold the expert
 };
 
+/// The part of a layer, or of the model, that a parameter belongs to.
+enum class ParameterPart : std::uint8_t {
+  kEmbedding,
+  kMixer,        // attention, with its norms
+  kFeedForward,  // with its norm, also where experts follow it
+  kRouter,
+  kExperts,
+  kSharedExperts,
+  kHead,  // with the final norm
+};
+
+/// What it does there: weight decay, scales by width and other programs' models go by it.
+enum class ParameterRole : std::uint8_t {
+  kEmbedding,  // [vocab, hidden], a row for every token id
+  kHead,       // [vocab, hidden], to logits
+  kNorm,       // [width], a factor that begins at 1
+  kInput,      // matrix that reads the residual stream: to queries, keys and values, gate and up
+  kInputBias,
+  kOutput,  // matrix that writes to it: attention's out, down
+  kOutputBias,
+  kRouter,  // [choices, hidden]: one row per choice, as all of the router's
+  kRouterBias,
+  kGate,  // [1, hidden], to one number per token
+};
+
+/// Matrices do, but for embeddings; norms and biases do not.
+[[nodiscard]] bool decays(ParameterRole role);
+
 /// What a parameter is, whoever holds it.
 struct ParameterSpec {
-  std::string name;  // "layers/03/attention/qkv_proj"; an expert's is the stacked tensor's name
-  Shape shape;       // of one expert, for kExpert
+  std::string name;         // "layers/03/attention/qkv_proj"; an expert's is the stacked tensor's name
+  Shape shape;              // of one expert, for kExpert
+  std::int64_t layer = -1;  // of the model; -1: before or after all of them
+  ParameterPart part = ParameterPart::kMixer;
+  ParameterRole role = ParameterRole::kInput;
   ParameterKind kind = ParameterKind::kDense;
   std::int64_t expert = -1;     // global expert id for kExpert
   std::int64_t moe_layer = -1;  // index among the layers with experts for kExpert
   std::int64_t experts = 0;     // of the stacked tensor for kExpert: [experts, ...shape]
-  bool decay = true;            // weight decay applies
   double init_std = 0.02;       // truncated normal, ±3 std; 0: constant init_constant
   float init_constant = 0.0F;   // 1 for norm weights
 

@@ -29,12 +29,22 @@ struct AuxGradients {
   TensorView dnoise_std = {};     // [tokens, choices]
 };
 
+/// Of a microbatch and a router's matrix.
+struct RouterShape {
+  std::int64_t tokens = 0;
+  std::int64_t choices = 0;
+  std::int64_t hidden_size = 0;
+};
+
 /// One auxiliary loss of one layer (docs/experts.md). Its value for a microbatch is a sum over the
 /// microbatch's tokens, so that the global batch's value is the sum of all, divided by its tokens.
 /// forward() may keep what backward() of the same microbatch needs.
 class AuxLoss {
  public:
   virtual ~AuxLoss() = default;
+
+  /// Elements of 4 bytes of the arena that forward() and backward() take, each for itself.
+  [[nodiscard]] virtual std::int64_t memory(const RouterShape& /*shape*/) const { return 0; }
 
   /// Σ over tokens, without coefficient.
   [[nodiscard]] virtual double forward(const Pass& pass, const AuxInput& input) = 0;

@@ -7,6 +7,9 @@ namespace troupe::experts {
 /// norms (ERNIE 4.5), times the microbatch's tokens: 0 when the rows are orthogonal.
 class OrthogonalLoss final : public AuxLoss {
  public:
+  [[nodiscard]] std::int64_t memory(const RouterShape& shape) const override {
+    return shape.choices * (2 * shape.hidden_size + shape.choices);
+  }
   [[nodiscard]] double forward(const Pass& pass, const AuxInput& input) override;
   void backward(const Pass& pass, const AuxInput& input, double factor,
                 const AuxGradients& gradients) const override;

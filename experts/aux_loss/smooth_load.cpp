@@ -44,6 +44,10 @@ double normal_density(double x) {
 SmoothLoadLoss::SmoothLoadLoss(std::int64_t top_k, std::int64_t choices)
     : top_k_(top_k), load_(static_cast<std::size_t>(choices)), gradient_(static_cast<std::size_t>(choices)) {}
 
+std::int64_t SmoothLoadLoss::memory(const RouterShape& shape) const {
+  return (shape.tokens + token_blocks(shape.tokens)) * (top_k_ + 1);
+}
+
 TensorView SmoothLoadLoss::best_of(const Pass& pass, const RoutingResult& routing) const {
   const std::int64_t tokens = routing.logits.rows();
   const TensorView best = pass.arena.allocate({tokens, top_k_ + 1}, DType::kI32);

@@ -13,6 +13,8 @@ class SmoothLoadLoss final : public AuxLoss {
  public:
   SmoothLoadLoss(std::int64_t top_k, std::int64_t choices);
 
+  [[nodiscard]] std::int64_t memory(const RouterShape& shape) const override;
+
   [[nodiscard]] double forward(const Pass& pass, const AuxInput& input) override;
   void backward(const Pass& pass, const AuxInput& input, double factor,
                 const AuxGradients& gradients) const override;

@@ -52,6 +52,10 @@ double margin_of_bin(int bin) {
   return bin > kMarginSideBins ? middle : -middle;
 }
 
+std::int64_t margins_memory(std::int64_t tokens, std::int64_t choices, std::int64_t top_k) {
+  return tokens + token_blocks(tokens) * (choices + 2 * (top_k + 1));
+}
+
 void count_margins(const Pass& pass, const SelectionInput& input, std::int64_t top_k,
                    std::span<std::int64_t> histograms) {
   const ArenaScope scope(pass.arena);

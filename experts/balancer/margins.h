@@ -25,6 +25,9 @@ inline constexpr int kMarginBins = 2 * kMarginSideBins + 1;
 /// The middle of a bin; 0 of the one around 0.
 [[nodiscard]] double margin_of_bin(int bin);
 
+/// Elements of 4 bytes of the arena that count_margins() takes.
+[[nodiscard]] std::int64_t margins_memory(std::int64_t tokens, std::int64_t choices, std::int64_t top_k);
+
 /// Counts the margins of a microbatch for every expert.
 ///   input.values: [tokens, choices], choices > top_k; histograms: [experts * kMarginBins], overwritten; the
 ///   experts are the first choices

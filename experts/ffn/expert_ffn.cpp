@@ -13,6 +13,13 @@ constexpr std::int64_t kPieceOutputs = 256;
 // Pieces for each thread before the next experts' weights are read.
 constexpr std::int64_t kPiecesPerThread = 4;
 
+/// Some rows of a segment.
+struct Piece {
+  int expert;
+  Segment rows;
+};
+constexpr std::int64_t kPieceElements = sizeof(Piece) / sizeof(float);
+
 std::int64_t rows_of(const DispatchChunk& chunk, int expert) {
   std::int64_t rows = 0;
   for (int source = 0; source < chunk.sources(); ++source) rows += chunk.segment(source, expert).rows;
@@ -20,6 +27,22 @@ std::int64_t rows_of(const DispatchChunk& chunk, int expert) {
 }
 
 }  // namespace
+
+void ExpertFfn::declare(layers::Declaration& declaration, const MoeOptions& options,
+                        const layers::FfnForm& form, std::int64_t hidden_size, std::int64_t moe_layer,
+                        const RoutedRows& rows) {
+  layers::Declaration one = declaration.part("", ParameterPart::kExperts);
+  layers::FeedForward::declare_parameters(one, form, hidden_size, options.expert_size);
+  declaration.experts(one, moe_layer, options.experts, routed_experts_per_token(options));
+
+  const std::int64_t activation = rows.received * options.expert_size;
+  declaration.hold(rows.kept, ops::input_columns(form.activation) * activation);
+  declaration.hold(rows.kept, activation);
+  declaration.use_in_backward(activation);
+  const std::int64_t pieces = (rows.received / kPieceRows + rows.segments) * kPieceElements;
+  declaration.use_in_forward(pieces);
+  declaration.use_in_backward(pieces);
+}
 
 ExpertFfn::ExpertFfn(const layers::FfnForm& form, const ParameterTable& table, const std::string& prefix,
                      std::int64_t expert_size, std::span<const int> experts)
@@ -48,10 +71,6 @@ void ExpertFfn::for_groups(const Execution& execution, const DispatchChunk& chun
 template <class Body>
 void ExpertFfn::for_row_pieces(const Pass& pass, const DispatchChunk& chunk, const Group& group,
                                const Body& body) const {
-  struct Piece {
-    int expert;
-    Segment rows;
-  };
   const auto for_each = [&](const auto& each) {
     for (int expert = group.first; expert < group.last; ++expert) {
       for (int source = 0; source < chunk.sources(); ++source) {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "experts/dispatch/dispatch_plan.h"
+#include "experts/dispatch/routed_rows.h"
 #include "layers/feed_forward.h"
 #include "layers/pass.h"
 #include "tensor/tensor.h"
@@ -20,6 +21,11 @@ class ExpertFfn {
     TensorView projected;   // [rows_received, input_columns * expert_size]: gate and up, or up
     TensorView activation;  // [rows_received, expert_size]
   };
+
+  /// Parameters of all experts; memory of this worker's.
+  static void declare(layers::Declaration& declaration, const MoeOptions& options,
+                      const layers::FfnForm& form, std::int64_t hidden_size, std::int64_t moe_layer,
+                      const RoutedRows& rows);
 
   /// prefix: "layers/03/experts/"; experts: global ids of this worker's, ascending; all in `table`.
   ExpertFfn(const layers::FfnForm& form, const ParameterTable& table, const std::string& prefix,

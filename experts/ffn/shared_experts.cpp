@@ -19,6 +19,18 @@ layers::FeedForward::Meanwhile moving(comm::Pending& exchange) {
 
 }  // namespace
 
+void SharedExperts::declare(layers::Declaration& declaration, const MoeOptions& options,
+                            const layers::FfnForm& form, std::int64_t hidden_size) {
+  layers::FeedForward::declare(declaration, form, hidden_size, options.shared_experts * options.expert_size);
+  if (!options.shared_gate) return;
+  const std::int64_t tokens = declaration.tokens();
+  declaration.matrix("gate_weight", ParameterRole::kGate, 1, hidden_size);
+  declaration.keep(tokens);
+  declaration.keep(tokens * hidden_size);
+  declaration.keep(tokens);
+  declaration.use_in_backward(tokens * (hidden_size + 1));
+}
+
 SharedExperts::SharedExperts(const MoeOptions& options, const layers::FfnForm& form,
                              const ParameterTable& table, const std::string& prefix)
     : ffn_(form, table, prefix, options.shared_experts * options.expert_size) {

@@ -22,6 +22,9 @@ class SharedExperts {
     TensorView rows;    // [tokens, 1] i32: 0, 1, …
   };
 
+  static void declare(layers::Declaration& declaration, const MoeOptions& options,
+                      const layers::FfnForm& form, std::int64_t hidden_size);
+
   /// prefix: "layers/03/shared_experts/"
   SharedExperts(const MoeOptions& options, const layers::FfnForm& form, const ParameterTable& table,
                 const std::string& prefix);

@@ -101,13 +101,21 @@ std::int64_t expert_capacity(const MoeOptions& options, std::int64_t tokens) {
   return places < static_cast<double>(tokens) ? static_cast<std::int64_t>(places) : tokens;
 }
 
+bool admits_less(const MoeOptions& options) {
+  return options.capacity.kind == CapacityKind::kFactor || options.router.zero_experts > 0;
+}
+
+std::int64_t admission_memory(const MoeOptions& options, std::int64_t tokens) {
+  if (options.capacity.kind == CapacityKind::kDropless) return 0;
+  return options.experts + tokens * static_cast<std::int64_t>(sizeof(Candidate) / sizeof(std::int32_t));
+}
+
 TensorView admit(const Pass& pass, const MoeOptions& options, TensorView chosen, ConstTensorView scores,
                  std::span<std::int64_t> dropped) {
   std::ranges::fill(dropped, 0);
-  const bool limited = options.capacity.kind == CapacityKind::kFactor;
-  if (!limited && options.router.zero_experts == 0) return chosen;
+  if (!admits_less(options)) return chosen;
   const TensorView dispatched = without_zero_experts(pass, options, chosen);
-  if (!limited) return dispatched;
+  if (options.capacity.kind == CapacityKind::kDropless) return dispatched;
   TROUPE_CHECK(std::ssize(dropped) == options.experts, "drops of {} experts, expected {}", dropped.size(),
                options.experts);
   const ArenaScope scope(pass.arena);

@@ -12,6 +12,11 @@ namespace troupe::experts {
 /// factor), at most all (arXiv 2006.16668 §2.2, 2101.03961 eq. 3).
 [[nodiscard]] std::int64_t expert_capacity(const MoeOptions& options, std::int64_t tokens);
 
+/// Whether admit() may send less than what is chosen: it then allocates its result, and while it runs,
+/// admission_memory() elements of 4 bytes.
+[[nodiscard]] bool admits_less(const MoeOptions& options);
+[[nodiscard]] std::int64_t admission_memory(const MoeOptions& options, std::int64_t tokens);
+
 /// Which chosen pairs are sent to a routed expert: all but zero-compute choices and, with a capacity,
 /// what a full expert drops. All first slots come before any second one; inside a slot `drop_policy`
 /// decides, ties to the earlier token. Before dispatch, per microbatch, so the same on every layout.

@@ -15,6 +15,10 @@ class ExpertChoiceSelector final : public Selector {
 
   [[nodiscard]] std::int64_t slots(std::int64_t /*tokens*/) const override { return options_.experts; }
 
+  [[nodiscard]] std::int64_t memory(std::int64_t tokens) const override {
+    return 2 * options_.experts * tokens;
+  }
+
   void select(const Pass& pass, const SelectionInput& input, TensorView chosen) const override {
     const std::int64_t tokens = input.values.rows();
     const ArenaScope scope(pass.arena);

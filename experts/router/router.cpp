@@ -3,12 +3,51 @@
 #include <algorithm>
 #include <cmath>
 
+#include "experts/balancer/balancer.h"
 #include "experts/balancer/margins.h"
 #include "experts/router/capacity.h"
 #include "experts/router/tallies.h"
 #include "experts/rows.h"
 
 namespace troupe::experts {
+
+namespace {
+
+bool counts_unbiased(const MoeOptions& options) {
+  return std::ranges::any_of(options.aux_loss,
+                             [](const auto& loss) { return loss.f_source == FrequencySource::kUnbiased; });
+}
+
+/// Of what forward allocates for a while.
+std::int64_t forward_memory(const MoeOptions& options, const Selector& selector, std::int64_t tokens) {
+  std::int64_t most = std::max(selector.memory(tokens), admission_memory(options, tokens));
+  if (margin_bins(options.balancer) > 0)
+    most = std::max(most, margins_memory(tokens, options.choices(), options.top_k));
+  if (!counts_unbiased(options)) return most;
+  const auto unbiased = make_top_k_selector(options);
+  return std::max(most, tokens * unbiased->slots(tokens) + unbiased->memory(tokens));
+}
+
+}  // namespace
+
+void Router::declare(layers::Declaration& declaration, const MoeOptions& options, std::int64_t hidden_size) {
+  const std::int64_t tokens = declaration.tokens();
+  const auto selector = make_selector(options, declaration.layer());
+  const TokenSelector* per_token = selector->per_token();
+  const std::int64_t slots = tokens * selector->slots(tokens);
+  RouterLogits::declare(declaration, options, hidden_size);
+  declaration.keep(tokens * options.choices());  // scores
+  declaration.keep(tokens);                      // log Σ exp
+  declaration.keep(slots, 2);                    // candidates, weights
+  if (per_token != nullptr && per_token->thins()) declaration.keep(slots);
+  if (admits_less(options)) declaration.keep(slots);
+
+  std::int64_t losses = 0;
+  for (const AuxLossOptions& loss : options.aux_loss)
+    losses = std::max(losses, make_aux_loss(options, loss)->memory({tokens, options.choices(), hidden_size}));
+  declaration.use_in_forward(std::max(losses, forward_memory(options, *selector, tokens)));
+  declaration.use_in_backward(losses);
+}
 
 Router::Router(const MoeOptions& options, std::int64_t layer, const ParameterTable& table,
                const std::string& prefix)
@@ -18,8 +57,7 @@ Router::Router(const MoeOptions& options, std::int64_t layer, const ParameterTab
       selector_(make_selector(options, layer)),
       unbiased_selector_(make_top_k_selector(options)),
       weighting_(make_weighting(options.router)),
-      counts_unbiased_(std::ranges::any_of(
-          options.aux_loss, [](const auto& loss) { return loss.f_source == FrequencySource::kUnbiased; })),
+      counts_unbiased_(counts_unbiased(options)),
       no_bias_(static_cast<std::size_t>(options.choices())) {
   for (const AuxLossOptions& loss : options.aux_loss) aux_losses_.push_back(make_aux_loss(options, loss));
 }

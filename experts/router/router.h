@@ -30,6 +30,8 @@ struct RouterSums {
 /// on z + b, weights from z. fp32 throughout. One per MoE layer.
 class Router {
  public:
+  static void declare(layers::Declaration& declaration, const MoeOptions& options, std::int64_t hidden_size);
+
   /// layer: of the model; prefix: "layers/03/"; parameters: see RouterLogits.
   Router(const MoeOptions& options, std::int64_t layer, const ParameterTable& table,
          const std::string& prefix);

@@ -6,6 +6,19 @@
 
 namespace troupe::experts {
 
+void RouterLogits::declare(layers::Declaration& declaration, const MoeOptions& options,
+                           std::int64_t hidden_size) {
+  const std::int64_t choices = options.choices();
+  declaration.matrix("weight", ParameterRole::kRouter, choices, hidden_size, options.router.init_scale);
+  if (options.router.linear_bias)
+    declaration.vector("linear_bias", ParameterRole::kRouterBias, choices, 0.0F);
+  const bool noise = options.router.selection == Selection::kNoisyTopK;
+  if (noise) declaration.matrix("noise_weight", ParameterRole::kRouter, choices, hidden_size, 0.0);
+  declaration.keep(declaration.tokens() * choices, noise ? 3 : 1);
+  declaration.use_in_backward(declaration.tokens() * choices, noise ? 4 : 2);
+  if (options.router.jitter != 0.0) declaration.use_in_backward(declaration.tokens() * hidden_size, 2);
+}
+
 RouterLogits::RouterLogits(const MoeOptions& options, std::int64_t layer, const ParameterTable& table,
                            const std::string& prefix)
     : choices_(options.choices()),

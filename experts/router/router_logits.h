@@ -7,6 +7,7 @@
 #include "experts/router/input_jitter.h"
 #include "experts/router/logit_noise.h"
 #include "experts/router/routing.h"
+#include "layers/declaration.h"
 #include "layers/parameter_handle.h"
 #include "layers/pass.h"
 #include "tensor/tensor.h"
@@ -16,6 +17,8 @@ namespace troupe::experts {
 /// z = W_r x, fp32: with jitter on x, a learned bias on z and noisy top-k's noise, as configured.
 class RouterLogits {
  public:
+  static void declare(layers::Declaration& declaration, const MoeOptions& options, std::int64_t hidden_size);
+
   /// Parameters: prefix + "router/weight", [choices, hidden]; with linear_bias "router/linear_bias",
   /// [choices]; with noisy_top_k "router/noise_weight".
   RouterLogits(const MoeOptions& options, std::int64_t layer, const ParameterTable& table,

@@ -14,6 +14,10 @@ void TokenSelector::select(const Pass& pass, const SelectionInput& input, Tensor
   });
 }
 
+std::int64_t TokenSelector::memory(std::int64_t tokens) const {
+  return token_blocks(tokens) * scratch_size();
+}
+
 std::unique_ptr<Selector> make_selector(const MoeOptions& options, std::int64_t layer) {
   switch (options.router.selection) {
     case Selection::kTopK:

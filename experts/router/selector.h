@@ -31,6 +31,9 @@ class Selector {
   /// slots that stay empty, which are a row's last
   virtual void select(const Pass& pass, const SelectionInput& input, TensorView chosen) const = 0;
 
+  /// Elements of 4 bytes of the arena that select() takes.
+  [[nodiscard]] virtual std::int64_t memory(std::int64_t tokens) const = 0;
+
   /// This selector, when it chooses for each token by that token alone; else null.
   [[nodiscard]] virtual const TokenSelector* per_token() const { return nullptr; }
 };
@@ -41,6 +44,8 @@ class TokenSelector : public Selector {
 
   /// select_token() for every token.
   void select(const Pass& pass, const SelectionInput& input, TensorView chosen) const final;
+
+  [[nodiscard]] std::int64_t memory(std::int64_t tokens) const final;
 
   /// Floats that select_token() may use.
   [[nodiscard]] virtual std::int64_t scratch_size() const = 0;

@@ -18,9 +18,13 @@ constexpr std::int64_t kColumnBlock = 16;  // columns that one thread sums
 class SinkhornSelector final : public Selector {
  public:
   explicit SinkhornSelector(const MoeOptions& options)
-      : top_k_(options.top_k), rounds_(options.router.sinkhorn_iterations) {}
+      : choices_(options.choices()), top_k_(options.top_k), rounds_(options.router.sinkhorn_iterations) {}
 
   [[nodiscard]] std::int64_t slots(std::int64_t /*tokens*/) const override { return top_k_; }
+
+  [[nodiscard]] std::int64_t memory(std::int64_t tokens) const override {
+    return tokens * (choices_ + 1) + 2 * choices_ + token_blocks(tokens) * (choices_ + top_k_);
+  }
 
   void select(const Pass& pass, const SelectionInput& input, TensorView chosen) const override {
     const std::int64_t tokens = input.logits.rows();
@@ -98,6 +102,7 @@ class SinkhornSelector final : public Selector {
     });
   }
 
+  std::int64_t choices_;
   std::int64_t top_k_;
   std::int64_t rounds_;
 };

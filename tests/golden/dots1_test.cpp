@@ -158,7 +158,7 @@ class Dots1 : public testing::TestWithParam<const char*> {
           .beta1 = adamw.at("beta1"),
           .beta2 = adamw.at("beta2"),
           .eps = adamw.at("eps"),
-          .weight_decay = table.specs()[i].decay ? adamw.at("weight_decay").get<double>() : 0.0,
+          .weight_decay = decays(table.specs()[i].role) ? adamw.at("weight_decay").get<double>() : 0.0,
           .step = number,
           .gradient_scale = 1.0F};
       ops::adamw({1}, step, table.view(std::span(values), i).floats(),

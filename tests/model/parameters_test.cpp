@@ -35,14 +35,45 @@ TEST(ParameterSpecs, NameEveryParameterOnceWithItsShape) {
 TEST(ParameterSpecs, UntiedModelHasAHeadThatDecays) {
   ModelOptions options = quickstart();
   options.tie_embeddings = false;
-  EXPECT_TRUE(by_name(options).at("head/weight").decay);
+  EXPECT_TRUE(decays(by_name(options).at("head/weight").role));
 }
 
 TEST(ParameterSpecs, EmbeddingsAndNormsDoNotDecay) {
   for (const auto& [name, spec] : by_name(quickstart())) {
     const bool excluded = name.find("norm") != std::string::npos || name == "embedding/weight";
-    EXPECT_EQ(spec.decay, !excluded) << name;
+    EXPECT_EQ(decays(spec.role), !excluded) << name;
   }
+}
+
+TEST(ParameterSpecs, SayTheirLayerPartAndRole) {
+  ModelOptions options = quickstart();
+  options.ffn.form.bias = true;
+  options.moe.shared_gate = true;
+  options.moe.router.linear_bias = true;
+  options.tie_embeddings = false;
+  const auto named = by_name(options);
+  const auto expect = [&](const std::string& name, std::int64_t layer, ParameterPart part,
+                          ParameterRole role) {
+    const ParameterSpec& spec = named.at(name);
+    EXPECT_EQ(spec.layer, layer) << name;
+    EXPECT_EQ(spec.part, part) << name;
+    EXPECT_EQ(spec.role, role) << name;
+  };
+  expect("embedding/weight", -1, ParameterPart::kEmbedding, ParameterRole::kEmbedding);
+  expect("layers/00/attention_norm/weight", 0, ParameterPart::kMixer, ParameterRole::kNorm);
+  expect("layers/00/attention/qkv_proj", 0, ParameterPart::kMixer, ParameterRole::kInput);
+  expect("layers/00/attention/out_proj", 0, ParameterPart::kMixer, ParameterRole::kOutput);
+  expect("layers/00/attention/k_norm", 0, ParameterPart::kMixer, ParameterRole::kNorm);
+  expect("layers/00/ffn_norm/weight", 0, ParameterPart::kFeedForward, ParameterRole::kNorm);
+  expect("layers/00/ffn/gate_up_proj", 0, ParameterPart::kFeedForward, ParameterRole::kInput);
+  expect("layers/00/ffn/down_bias", 0, ParameterPart::kFeedForward, ParameterRole::kOutputBias);
+  expect("layers/03/router/weight", 3, ParameterPart::kRouter, ParameterRole::kRouter);
+  expect("layers/03/router/linear_bias", 3, ParameterPart::kRouter, ParameterRole::kRouterBias);
+  expect("layers/03/experts/gate_up_bias", 3, ParameterPart::kExperts, ParameterRole::kInputBias);
+  expect("layers/03/shared_experts/down_proj", 3, ParameterPart::kSharedExperts, ParameterRole::kOutput);
+  expect("layers/03/shared_experts/gate_weight", 3, ParameterPart::kSharedExperts, ParameterRole::kGate);
+  expect("final_norm/weight", -1, ParameterPart::kHead, ParameterRole::kNorm);
+  expect("head/weight", -1, ParameterPart::kHead, ParameterRole::kHead);
 }
 
 TEST(ParameterSpecs, RouterStartsWithItsOwnScale) {
@@ -57,6 +88,25 @@ TEST(ParameterSpecs, RangesOfExpertsMakeUpTheWhole) {
   EXPECT_EQ(expert_specs(all, 0, 7).size() + expert_specs(all, 7, 16).size() + dense_specs(all).size(),
             all.size());
   for (const auto& spec : expert_specs(all, 7, 16)) EXPECT_GE(spec.expert, 7);
+}
+
+TEST(LayerSpecs, SayWhichLayersHaveExpertsAndWhatTheirNamesBeginWith) {
+  ModelOptions options = quickstart();
+  options.layers = 6;
+  options.moe.first_dense_layers = 1;
+  options.moe.every = 2;
+  options.attention.rope.fraction = 0.5;
+  const auto layers = layer_specs(options);
+  ASSERT_EQ(layers.size(), 6U);
+  std::vector<std::int64_t> with_experts;
+  for (const LayerSpec& layer : layers) {
+    EXPECT_EQ(layer.prefix, layer_prefix(layer.layer, 6));
+    EXPECT_EQ(layer.positions.fraction, 0.5);
+    if (!layer.moe_layer) continue;
+    EXPECT_EQ(*layer.moe_layer, std::ssize(with_experts));
+    with_experts.push_back(layer.layer);
+  }
+  EXPECT_EQ(with_experts, (std::vector<std::int64_t>{2, 4}));
 }
 
 TEST(ParameterSpecs, LayerNumbersSortByLayer) {

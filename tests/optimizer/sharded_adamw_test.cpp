@@ -10,8 +10,8 @@ namespace troupe::optimizer {
 namespace {
 
 ParameterTable table() {
-  return ParameterTable({{.name = "norm", .shape = {20}, .decay = false},
-                         {.name = "weight", .shape = {2 * layout::kChunkElements + 3}, .decay = true}});
+  return ParameterTable({{.name = "norm", .shape = {20}, .role = ParameterRole::kNorm},
+                         {.name = "weight", .shape = {2 * layout::kChunkElements + 3}}});
 }
 
 std::vector<float> ramp(std::int64_t size, double scale) {

@@ -1,7 +1,6 @@
 #include "workers/init_from/weight_origins.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <set>
 
@@ -11,12 +10,6 @@
 
 namespace troupe::workers {
 namespace {
-
-constexpr std::string_view kLayers = "layers/";
-
-bool is_part(const ParameterSpec& spec, const std::string& prefix, std::string_view part) {
-  return spec.name.starts_with(prefix + std::string(part) + "/");
-}
 
 Origin whole(const std::string& tensor, std::int64_t begin, std::int64_t elements) {
   return {.blocks = {{.tensor = tensor, .begin = begin, .columns = elements, .stride = elements}}};
@@ -70,12 +63,6 @@ void WeightOrigins::require_nothing_lost(std::int64_t vocab_size) const {
   }
 }
 
-std::int64_t WeightOrigins::layer_of(const std::string& name) const {
-  std::int64_t layer = 0;
-  std::from_chars(name.data() + kLayers.size(), name.data() + name.size(), layer);
-  return layer;
-}
-
 const ParameterSpec* WeightOrigins::find(const std::string& name) const {
   const auto found = specs_.find(name);
   return found == specs_.end() ? nullptr : &found->second;
@@ -91,14 +78,20 @@ const ParameterSpec& WeightOrigins::source_of(const ParameterSpec& target, const
 }
 
 Origin WeightOrigins::of(const ParameterSpec& target) const {
-  if (!target.name.starts_with(kLayers)) return copied(target);
-  const std::int64_t layer = layer_of(target.name);
-  const std::string prefix = model::layer_prefix(layer, target_.layers);
-  const bool had_experts = model::is_moe_layer(source_.model, layer);
-  if (target.kind == ParameterKind::kExpert)
-    return had_experts ? copied_expert(target, layer) : upcycled_expert(target, prefix);
-  if (is_part(target, prefix, "router")) return had_experts ? router(target, layer) : upcycled_router(target);
-  if (is_part(target, prefix, "shared_experts") && find(target.name) == nullptr) return {};
+  const bool had_experts = target.layer >= 0 && model::is_moe_layer(source_.model, target.layer);
+  switch (target.part) {
+    case ParameterPart::kExperts:
+      return had_experts ? copied_expert(target) : upcycled_expert(target);
+    case ParameterPart::kRouter:
+      return had_experts ? router(target) : upcycled_router(target);
+    case ParameterPart::kSharedExperts:
+      return find(target.name) == nullptr ? Origin{} : copied(target);
+    case ParameterPart::kEmbedding:
+    case ParameterPart::kMixer:
+    case ParameterPart::kFeedForward:
+    case ParameterPart::kHead:
+      break;
+  }
   return copied(target);
 }
 
@@ -109,7 +102,7 @@ Origin WeightOrigins::copied(const ParameterSpec& target) const {
               source_.name, target.name, source.shape.to_string(), target.shape.to_string());
 }
 
-Origin WeightOrigins::copied_expert(const ParameterSpec& target, std::int64_t layer) const {
+Origin WeightOrigins::copied_expert(const ParameterSpec& target) const {
   const ParameterSpec& source = source_of(target, target.name);
   if (source.shape != target.shape) {
     throw Error(ErrorCode::kConfig,
@@ -118,7 +111,7 @@ Origin WeightOrigins::copied_expert(const ParameterSpec& target, std::int64_t la
                 source_.name, target.name, source.shape.to_string(), target.shape.to_string(),
                 source_.model.moe.expert_size);
   }
-  const auto sources = choices(layer);
+  const auto sources = choices(target.layer);
   const auto mine = sources.begin() + target.expert;
   Origin origin = whole(source.name, *mine * source.elements(), source.elements());
   origin.duplicate = std::find(sources.begin(), mine, *mine) != mine;
@@ -137,14 +130,14 @@ std::vector<std::int64_t> WeightOrigins::choices(std::int64_t layer) const {
 }
 
 /// Every router parameter has one row per choice.
-Origin WeightOrigins::router(const ParameterSpec& target, std::int64_t layer) const {
+Origin WeightOrigins::router(const ParameterSpec& target) const {
   const ParameterSpec* source = find(target.name);
   if (source == nullptr) return {};
   const std::int64_t width = source->elements() / source_.model.moe.choices();
   if (width * target_.moe.choices() != target.elements()) return copied(target);  // says both shapes
   Origin origin;
   std::int64_t row = 0;
-  for (const std::int64_t choice : choices(layer)) {
+  for (const std::int64_t choice : choices(target.layer)) {
     const bool is_new = choice < 0;
     origin.blocks.push_back({.tensor = is_new ? "" : source->name,
                              .begin = (is_new ? row : choice) * width,
@@ -192,43 +185,68 @@ Origin WeightOrigins::upcycled_router(const ParameterSpec& target) const {
   return origin;
 }
 
-Origin WeightOrigins::upcycled_expert(const ParameterSpec& target, const std::string& prefix) const {
-  require_slices_fit();
-  const std::string part = target.name.substr((prefix + "experts/").size());
-  const ParameterSpec& source = source_of(target, prefix + "ffn/" + part);
-  const double weight_sum = weight_sum_at_zero(target_.moe);
-  const double factor = static_cast<double>(slices()) / weight_sum;
-  const auto activation = target_.ffn.form.activation;
-  const bool cubic = ops::input_columns(activation) == 2 || activation == ops::Activation::kRelu2;
-  const bool spread = options_.slice_scale == SliceScale::kSpread;
-  const double root = cubic ? std::cbrt(factor) : std::sqrt(factor);
+/// The parameter of the layer's dense feed-forward that has the role of an expert's.
+const ParameterSpec& WeightOrigins::dense_source(const ParameterSpec& target) const {
+  for (const auto& [name, spec] : specs_) {
+    if (spec.layer != target.layer || spec.part != ParameterPart::kFeedForward || spec.role != target.role)
+      continue;
+    const std::int64_t of_expert = spec.elements() / source_.model.ffn.intermediate_size;
+    const bool whole = target.role == ParameterRole::kOutputBias;
+    if (whole || of_expert * target_.moe.expert_size == target.elements()) return spec;
+    throw Error(ErrorCode::kConfig,
+                "{}: {} is {}, and {} {} cannot be made of it: set model.ffn.activation to what the "
+                "checkpoint was trained with",
+                source_.name, name, spec.shape.to_string(), target.name, target.shape.to_string());
+  }
+  throw Error(ErrorCode::kConfig,
+              "{}: the dense feed-forward of layer {} has nothing that {} {} would come from: configure the "
+              "model without it, or begin from another checkpoint",
+              source_.name, target.layer, target.name, target.shape.to_string());
+}
 
-  const std::int64_t size = target_.moe.expert_size;
-  const std::int64_t slice = target.expert % slices();
+Origin WeightOrigins::upcycled_expert(const ParameterSpec& target) const {
+  require_slices_fit();
+  const ParameterSpec& source = dense_source(target);
   Origin origin;
   origin.duplicate = target.expert >= slices();
-  if (part == "down_proj") {
+  const std::int64_t size = target_.moe.expert_size;
+  const std::int64_t slice = target.expert % slices();
+  if (target.role == ParameterRole::kOutput) {
     origin.blocks.push_back({.tensor = source.name,
                              .begin = slice * size,
                              .rows = source.shape[0],
                              .columns = size,
                              .stride = source.shape[1],
-                             .factor = static_cast<float>(spread ? root : factor)});
-  } else if (part == "down_bias") {
-    origin = {whole(source.name, 0, source.elements()).blocks, origin.duplicate};
-    origin.blocks[0].factor = static_cast<float>(1.0 / weight_sum);
-  } else {
-    const std::int64_t halves = ops::input_columns(activation);
-    const std::int64_t width = target.elements() / (halves * size);
-    for (std::int64_t half = 0; half < halves; ++half) {
-      origin.blocks.push_back({.tensor = source.name,
-                               .begin = (half * source_.model.ffn.intermediate_size + slice * size) * width,
-                               .columns = size * width,
-                               .stride = size * width,
-                               .factor = static_cast<float>(spread ? root : 1.0)});
-    }
+                             .factor = slice_factor(target.role)});
+    return origin;
+  }
+  if (target.role == ParameterRole::kOutputBias) {
+    origin.blocks = whole(source.name, 0, source.elements()).blocks;
+    origin.blocks[0].factor = slice_factor(target.role);
+    return origin;
+  }
+  const std::int64_t halves = ops::input_columns(target_.ffn.form.activation);
+  const std::int64_t width = target.elements() / (halves * size);
+  for (std::int64_t half = 0; half < halves; ++half) {
+    origin.blocks.push_back({.tensor = source.name,
+                             .begin = (half * source_.model.ffn.intermediate_size + slice * size) * width,
+                             .columns = size * width,
+                             .stride = size * width,
+                             .factor = slice_factor(target.role)});
   }
   return origin;
+}
+
+/// On a slice's weights: together they are the factor s / (sum of a token's weights).
+float WeightOrigins::slice_factor(ParameterRole role) const {
+  const double weight_sum = weight_sum_at_zero(target_.moe);
+  if (role == ParameterRole::kOutputBias) return static_cast<float>(1.0 / weight_sum);
+  const double factor = static_cast<double>(slices()) / weight_sum;
+  if (options_.slice_scale == SliceScale::kExact)
+    return role == ParameterRole::kOutput ? static_cast<float>(factor) : 1.0F;
+  const auto activation = target_.ffn.form.activation;
+  const bool cubic = ops::input_columns(activation) == 2 || activation == ops::Activation::kRelu2;
+  return static_cast<float>(cubic ? std::cbrt(factor) : std::sqrt(factor));
 }
 
 }  // namespace troupe::workers

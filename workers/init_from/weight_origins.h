@@ -67,12 +67,13 @@ class WeightOrigins {
   [[nodiscard]] const ParameterSpec* find(const std::string& name) const;
   [[nodiscard]] const ParameterSpec& source_of(const ParameterSpec& target, const std::string& name) const;
   [[nodiscard]] Origin copied(const ParameterSpec& target) const;
-  [[nodiscard]] Origin copied_expert(const ParameterSpec& target, std::int64_t layer) const;
-  [[nodiscard]] Origin router(const ParameterSpec& target, std::int64_t layer) const;
+  [[nodiscard]] Origin copied_expert(const ParameterSpec& target) const;
+  [[nodiscard]] Origin router(const ParameterSpec& target) const;
   [[nodiscard]] Origin upcycled_router(const ParameterSpec& target) const;
-  [[nodiscard]] Origin upcycled_expert(const ParameterSpec& target, const std::string& prefix) const;
+  [[nodiscard]] Origin upcycled_expert(const ParameterSpec& target) const;
+  [[nodiscard]] const ParameterSpec& dense_source(const ParameterSpec& target) const;
+  [[nodiscard]] float slice_factor(ParameterRole role) const;
   [[nodiscard]] std::int64_t slices() const;
-  [[nodiscard]] std::int64_t layer_of(const std::string& name) const;
 
   SourceModel source_;
   model::ModelOptions target_;

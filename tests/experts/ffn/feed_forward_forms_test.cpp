@@ -141,7 +141,7 @@ TEST(FeedForwardParameters, BiasesBeginAtZeroAndDoNotDecay) {
   EXPECT_EQ(named.at("layers/01/shared_experts/gate_weight").shape, (Shape{1, 12}));
   for (const auto& [name, spec] : named) {
     if (!name.ends_with("_bias")) continue;
-    EXPECT_FALSE(spec.decay) << name;
+    EXPECT_FALSE(decays(spec.role)) << name;
     EXPECT_EQ(spec.init_std, 0.0) << name;
     EXPECT_EQ(spec.init_constant, 0.0F) << name;
   }

@@ -105,7 +105,7 @@ TEST(RouterParameters, StartAtZeroAndABiasDoesNotDecay) {
   const ParameterTable table(model::dense_specs(model::parameter_specs(options, reference::kVocab)));
   const auto& bias = table.specs()[table.find(kLayerPrefix + "router/linear_bias")];
   EXPECT_EQ(bias.shape, (Shape{7}));
-  EXPECT_FALSE(bias.decay);
+  EXPECT_FALSE(decays(bias.role));
   const auto& noise = table.specs()[table.find(kLayerPrefix + "router/noise_weight")];
   EXPECT_EQ(noise.shape, (Shape{7, 12}));
   for (const auto* spec : {&bias, &noise}) {

@@ -1,0 +1,55 @@
+#include "model/declaration.h"
+
+#include "layers/embedding.h"
+#include "layers/norm_layer.h"
+#include "model/block.h"
+#include "model/head.h"
+#include "model/layer_spec.h"
+
+namespace troupe::model {
+namespace {
+
+layers::Declaration outside_layers(const ModelOptions& options, ParameterPart part,
+                                   const MicrobatchSize& size) {
+  return layers::Declaration({.part = part, .tokens = size.tokens, .init_std = options.init.std});
+}
+
+layers::Declaration declare_embedding(const ModelOptions& options, std::int64_t vocab_size,
+                                      const MicrobatchSize& size) {
+  layers::Declaration embedding =
+      outside_layers(options, ParameterPart::kEmbedding, size).part("embedding/", ParameterPart::kEmbedding);
+  layers::Embedding::declare(embedding, vocab_size, options.hidden_size);
+  return embedding;
+}
+
+layers::Declaration declare_head(const ModelOptions& options, std::int64_t vocab_size,
+                                 const MicrobatchSize& size) {
+  layers::Declaration head = outside_layers(options, ParameterPart::kHead, size);
+  layers::Declaration norm = head.part("final_norm/", ParameterPart::kHead);
+  layers::NormLayer::declare(norm, options.hidden_size);
+  head.add(std::move(norm));
+  head.keep(size.tokens * options.hidden_size);  // gradient of the norm's output
+  layers::Declaration logits = head.part("head/", ParameterPart::kHead);
+  Head::declare(logits, vocab_size, options.hidden_size, options.tie_embeddings);
+  head.add(std::move(logits));
+  return head;
+}
+
+}  // namespace
+
+ModelDeclaration declare(const ModelOptions& options, std::int64_t vocab_size, const MicrobatchSize& size) {
+  ModelDeclaration model{
+      declare_embedding(options, vocab_size, size), {}, declare_head(options, vocab_size, size)};
+  for (const LayerSpec& layer : layer_specs(options)) {
+    layers::Declaration& block =
+        model.blocks.emplace_back(layers::Declaration::Place{.prefix = layer.prefix,
+                                                             .layer = layer.layer,
+                                                             .part = ParameterPart::kMixer,
+                                                             .tokens = size.tokens,
+                                                             .init_std = options.init.std});
+    Block::declare(block, layer, options.moe, options.hidden_size, size.rows);
+  }
+  return model;
+}
+
+}  // namespace troupe::model

@@ -1,0 +1,45 @@
+#pragma once
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/options.h"
+
+namespace troupe::model {
+
+/// What one layer of a model is: all that a Block goes by, so that layers can differ.
+struct LayerSpec {
+  std::int64_t layer = 0;  // of the model
+  std::string prefix;      // of its parameters' names
+  AttentionOptions mixer;
+  RopeOptions positions;                  // of the mixer
+  NormOptions norm;                       // before the mixer and before the feed-forward
+  FfnOptions feed_forward;                // where there are no experts, and the form of theirs
+  std::optional<std::int64_t> moe_layer;  // with experts: its index among the layers that have them
+};
+
+[[nodiscard]] LayerSpec layer_spec(const ModelOptions& options, std::int64_t layer);
+[[nodiscard]] std::vector<LayerSpec> layer_specs(const ModelOptions& options);
+
+/// "layers/03/" for layer 3; wider with 100 layers and more, so that names sort by layer.
+[[nodiscard]] std::string layer_prefix(std::int64_t layer, std::int64_t layers);
+
+/// After first_dense_layers, every `every`-th layer has experts: the last one of each such run.
+[[nodiscard]] inline bool is_moe_layer(const ModelOptions& options, std::int64_t layer) {
+  const std::int64_t after = layer - options.moe.first_dense_layers;
+  return after >= 0 && (after + 1) % options.moe.every == 0;
+}
+[[nodiscard]] inline std::int64_t moe_layers(const ModelOptions& options) {
+  return std::max<std::int64_t>(0, options.layers - options.moe.first_dense_layers) / options.moe.every;
+}
+/// The layer with experts number `index`, and back.
+[[nodiscard]] inline std::int64_t layer_of_moe(const ModelOptions& options, std::int64_t index) {
+  return options.moe.first_dense_layers + (index + 1) * options.moe.every - 1;
+}
+[[nodiscard]] inline std::int64_t moe_index(const ModelOptions& options, std::int64_t layer) {
+  return (layer - options.moe.first_dense_layers) / options.moe.every;
+}
+
+}  // namespace troupe::model
