@@ -10,6 +10,7 @@
 #include "cli/loaded_model.h"
 #include "cli/subcommands.h"
 #include "layout/load_counts.h"
+#include "workers/evaluator.h"
 
 namespace troupe::cli {
 namespace {
@@ -74,8 +75,9 @@ void print_table(const workers::EvaluationResult& evaluation) {
 }
 
 int evaluate(const EvalArguments& arguments) {
-  LoadedModel model(arguments.path, 2, arguments.threads, arguments.corpus);
-  workers::Evaluator evaluator(model.trainer(), model.data().heldout);
+  LoadedModel model({.path = arguments.path, .corpus = arguments.corpus, .threads = arguments.threads});
+  const data::TokenDataset heldout = model.open_heldout();
+  workers::Evaluator evaluator(model.model(), heldout, model.config().data.document_mask);
   const workers::EvaluationResult evaluation = evaluator.evaluate(arguments.sequences);
   const auto experts = static_cast<std::size_t>(model.config().model.moe.experts);
   arguments.json ? print_json(evaluation, experts) : print_table(evaluation);

@@ -8,6 +8,7 @@
 #include "cli/exit_codes.h"
 #include "cli/loaded_model.h"
 #include "cli/subcommands.h"
+#include "workers/sampler.h"
 
 namespace troupe::cli {
 namespace {
@@ -23,12 +24,14 @@ struct GenerateArguments {
 };
 
 int generate(const GenerateArguments& arguments) {
-  LoadedModel model(arguments.path, 1, arguments.threads, arguments.corpus);
-  workers::Sampler sampler(model.trainer(), model.data().tokenizer);
+  LoadedModel model(
+      {.path = arguments.path, .corpus = arguments.corpus, .micro_batch = 1, .threads = arguments.threads});
+  workers::Sampler sampler(model.model(), model.tokenizer());
   const auto& prompts = arguments.prompts.empty() ? model.config().sampling.prompts : arguments.prompts;
   for (std::size_t i = 0; i < prompts.size(); ++i) {
     const std::string text =
-        sampler.sample(prompts[i], static_cast<std::int64_t>(i), arguments.tokens, arguments.rule);
+        sampler.sample({.text = prompts[i], .number = static_cast<std::int64_t>(i), .step = model.step()},
+                       arguments.tokens, arguments.rule);
     if (arguments.json) {
       const nlohmann::json line{{"prompt", prompts[i]}, {"text", text}};
       std::printf("%s\n", line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());

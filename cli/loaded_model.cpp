@@ -3,39 +3,68 @@
 #include "cli/training_setup.h"
 #include "comm/collectives/inproc/inproc_communicator.h"
 #include "configs/load.h"
+#include "data/tokenizer/tokenizer_json.h"
 #include "storage/checkpoint_store.h"
 #include "tensor/parallel.h"
 #include "workers/checkpoint/checkpoint.h"
 
 namespace troupe::cli {
+namespace {
+
+/// Rows of the embedding that was trained.
+std::int64_t vocab_size(const storage::CheckpointReader& reader) {
+  return reader.tensor("embedding/weight").shape[0];
+}
+
+std::unique_ptr<data::Tokenizer> load_tokenizer(const storage::CheckpointReader& reader,
+                                                const configs::RunConfig& config) {
+  const std::filesystem::path corpus = config.data.corpus;
+  auto tokenizer =
+      std::make_unique<data::Tokenizer>(data::read_tokenizer_json(corpus / data::kTokenizerFile));
+  if (reader.manifest().metadata.tokenizer_hash != tokenizer->hash()) {
+    throw Error(ErrorCode::kConfig,
+                "{}: the corpus {} has another tokenizer than this model was trained with",
+                reader.folder().string(), corpus.string());
+  }
+  return tokenizer;
+}
+
+/// Nothing is trained, so one lane is enough.
+layout::BatchShape batch_of(std::int64_t micro_batch) {
+  return {.turns = 1, .grad_lanes = 1, .expert_lanes = 1, .micro_batch = static_cast<int>(micro_batch)};
+}
+
+}  // namespace
+
 storage::CheckpointReader open_checkpoint(const std::filesystem::path& path) {
   if (std::filesystem::exists(path / storage::kManifestFile)) return storage::CheckpointReader(path);
   return storage::CheckpointStore(path / "checkpoints").open_latest();
 }
 
-LoadedModel::LoadedModel(const std::filesystem::path& path, std::int64_t micro_batch, int threads,
-                         const std::string& corpus) {
+LoadedModel::LoadedModel(const LoadOptions& options) {
   use_one_library_thread();
-  storage::CheckpointReader reader = open_checkpoint(path);
-  config_ = configs::parse_config(reader.manifest().metadata.config, reader.folder().string(), {});
-  if (!corpus.empty()) config_.data.corpus = corpus;
-  workers::TrainingOptions options = training_options(config_, read_corpus_facts(config_).vocab_size);
-  // Nothing is trained, so one lane is enough.
-  options.batch = {
-      .turns = 1, .grad_lanes = 1, .expert_lanes = 1, .micro_batch = static_cast<int>(micro_batch)};
-  options.threads = threads;
+  storage::CheckpointReader reader = open_checkpoint(options.path);
+  const storage::CheckpointMetadata& metadata = reader.manifest().metadata;
+  config_ = configs::parse_config(metadata.config, reader.folder().string(), {});
+  if (!options.corpus.empty()) config_.data.corpus = options.corpus;
+  step_ = metadata.step;
+  tokenizer_ = load_tokenizer(reader, config_);
   world_ = std::move(comm::make_inproc_group(1).front());
-  layout_ =
-      std::make_unique<layout::Layout>(options.batch, 1, 1, static_cast<int>(config_.model.moe.experts));
-  data_ = std::make_unique<workers::TrainingData>(config_.data.corpus, options);
-  if (reader.manifest().metadata.tokenizer_hash != data_->tokenizer.hash()) {
-    throw Error(ErrorCode::kConfig,
-                "{}: the corpus {} has another tokenizer than this model was trained with",
-                reader.folder().string(), config_.data.corpus);
-  }
-  trainer_ =
-      std::make_unique<workers::Trainer>(options, *layout_, *world_, data_->train, data_->order, clock_);
-  workers::load_state(reader, options, trainer_->partition(), trainer_->state());
+
+  workers::TrainingOptions training = training_options(config_, vocab_size(reader));
+  training.batch = batch_of(options.micro_batch > 0 ? options.micro_batch : config_.batch.micro_batch);
+  training.threads = options.threads;
+  model_ = std::make_unique<model::Model>(
+      workers::model_setup(training, 0),
+      layout::Layout(training.batch, 1, 1, static_cast<int>(config_.model.moe.experts)), *world_, clock_);
+  workers::load_model(reader, *model_);
+}
+
+data::TokenDataset LoadedModel::open_heldout() const {
+  data::TokenDataset heldout(std::filesystem::path(config_.data.corpus) / data::kHeldoutFile);
+  if (heldout.header().tokenizer_hash == tokenizer_->hash()) return heldout;
+  throw Error(ErrorCode::kCorrupt, "{}: {} was made by another tokenizer than {}; prepare it again",
+              config_.data.corpus, data::kHeldoutFile, data::kTokenizerFile);
 }
 
 }  // namespace troupe::cli

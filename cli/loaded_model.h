@@ -1,35 +1,50 @@
 #pragma once
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 
+#include "base/clock.h"
 #include "configs/run_config.h"
+#include "data/token_dataset.h"
+#include "data/tokenizer/tokenizer.h"
+#include "model/model.h"
 #include "storage/checkpoint_reader.h"
-#include "workers/training_loop.h"
 
 namespace troupe::cli {
 
 /// path: a run's folder (its newest checkpoint) or a checkpoint. Throws kConfig, kCorrupt.
 [[nodiscard]] storage::CheckpointReader open_checkpoint(const std::filesystem::path& path);
 
-/// A trained model in this process, for one worker without MPI: what `generate` and `eval` work on.
+/// How a trained model is loaded.
+struct LoadOptions {
+  std::filesystem::path path;    // a run's folder (its newest checkpoint) or a checkpoint
+  std::string corpus;            // empty: the one that the run was trained on
+  std::int64_t micro_batch = 0;  // sequences computed at once; 0: as in training
+  int threads = 1;
+};
+
+/// A trained model in this process, for one worker without MPI: what `generate` and `eval` work on. Of the
+/// corpus it reads the tokenizer only.
 class LoadedModel {
  public:
-  /// path: a run's folder (its newest checkpoint) or a checkpoint. micro_batch: sequences computed at once.
-  /// corpus: empty for the one the run was trained on. Throws kConfig, kCorrupt.
-  LoadedModel(const std::filesystem::path& path, std::int64_t micro_batch, int threads,
-              const std::string& corpus);
+  /// Throws kConfig, kCorrupt.
+  explicit LoadedModel(const LoadOptions& options);
 
-  [[nodiscard]] workers::Trainer& trainer() { return *trainer_; }
-  [[nodiscard]] const workers::TrainingData& data() const { return *data_; }
+  [[nodiscard]] model::Model& model() { return *model_; }
+  [[nodiscard]] const data::Tokenizer& tokenizer() const { return *tokenizer_; }
   [[nodiscard]] const configs::RunConfig& config() const { return config_; }
+  /// Of the weights.
+  [[nodiscard]] std::int64_t step() const { return step_; }
+  /// Text that was not trained on. Throws kCorrupt when another tokenizer made it.
+  [[nodiscard]] data::TokenDataset open_heldout() const;
 
  private:
   SystemClock clock_;
   configs::RunConfig config_;
+  std::int64_t step_ = 0;
+  std::unique_ptr<data::Tokenizer> tokenizer_;
   std::unique_ptr<comm::Communicator> world_;
-  std::unique_ptr<layout::Layout> layout_;
-  std::unique_ptr<workers::TrainingData> data_;
-  std::unique_ptr<workers::Trainer> trainer_;
+  std::unique_ptr<model::Model> model_;
 };
 
 }  // namespace troupe::cli

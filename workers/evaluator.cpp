@@ -3,18 +3,21 @@
 #include <algorithm>
 
 #include "data/sequence_reader.h"
+#include "workers/step/batch_loader.h"
+#include "workers/step/step_exchange.h"
 
 namespace troupe::workers {
 
 struct Evaluator::Run {
-  Run(Trainer& trainer, const data::TokenDataset& heldout, std::int64_t sequences, std::int64_t count_fields)
-      : order(heldout, trainer.options().data.sequence_length, sequences),
-        reader(heldout, order, trainer.options().data.sequence_length, trainer.options().data.document_mask),
-        micro_batch(trainer.options().batch.micro_batch),
+  Run(const model::Model& model, const data::TokenDataset& heldout, bool document_mask,
+      std::int64_t sequences, std::int64_t count_fields)
+      : order(heldout, model.shape().sequence_length, sequences),
+        reader(heldout, order, model.shape().sequence_length, document_mask),
+        micro_batch(model.shape().max_tokens / model.shape().sequence_length),
         microbatches((order.size() + micro_batch - 1) / micro_batch),
         domains(std::ssize(heldout.header().domain_names)),
         numbers(static_cast<std::size_t>(micro_batch)),
-        exchange(count_fields + 2 * domains, microbatches * domains, trainer.groups().world.size()) {}
+        exchange(count_fields + 2 * domains, microbatches * domains, model.world().size()) {}
 
   data::EvaluationOrder order;
   data::SequenceReader reader;
@@ -25,21 +28,21 @@ struct Evaluator::Run {
   StepExchange exchange;              // counts: load, tokens [domains], bytes [domains]; values: nats
 };
 
-Evaluator::Evaluator(Trainer& trainer, const data::TokenDataset& heldout)
-    : trainer_(trainer),
+Evaluator::Evaluator(model::Model& model, const data::TokenDataset& heldout, bool document_mask)
+    : model_(model),
       heldout_(heldout),
-      result_(trainer.model().make_result()),
-      token_nll_(static_cast<std::size_t>(trainer.options().batch.micro_batch *
-                                          trainer.options().data.sequence_length)) {}
+      document_mask_(document_mask),
+      result_(model.transformer().make_result()),
+      token_nll_(static_cast<std::size_t>(model.shape().max_tokens)) {}
 
 EvaluationResult Evaluator::evaluate(std::int64_t sequences) {
   const auto loads = result_.load.size();
-  Run run(trainer_, heldout_, sequences, loads);
-  const comm::Communicator& world = trainer_.groups().world;
+  Run run(model_, heldout_, document_mask_, sequences, loads);
+  const comm::Communicator& world = model_.world();
   for (std::int64_t first = 0; first < run.microbatches; first += world.size()) {
     evaluate_microbatch(run, first + world.rank());
   }
-  run.exchange.reduce(trainer_.groups().world);
+  run.exchange.reduce(model_.world());
 
   EvaluationResult evaluation{.domains = {}, .load = result_.load};
   const auto counts = run.exchange.counts();
@@ -57,7 +60,7 @@ EvaluationResult Evaluator::evaluate(std::int64_t sequences) {
 
 void Evaluator::evaluate_microbatch(Run& run, std::int64_t microbatch) {
   if (microbatch >= run.microbatches) {  // joins the others' collectives with nothing
-    trainer_.model().evaluate({}, trainer_.frozen_context(), trainer_.weights(), {}, result_);
+    model_.transformer().evaluate({}, model_.frozen_context(), model_.weights(), {}, result_);
     return;
   }
   // The last microbatch is filled up with the last sequence, which then is not counted twice.
@@ -66,8 +69,8 @@ void Evaluator::evaluate_microbatch(Run& run, std::int64_t microbatch) {
         std::min(microbatch * run.micro_batch + i, run.order.size() - 1);
   }
   const data::Sequences& sequences = run.reader.read(run.numbers);
-  trainer_.model().evaluate(as_input(sequences), trainer_.frozen_context(), trainer_.weights(), token_nll_,
-                            result_);
+  model_.transformer().evaluate(as_input(sequences), model_.frozen_context(), model_.weights(), token_nll_,
+                                result_);
 
   const auto counts = run.exchange.counts();
   const auto loads = static_cast<std::size_t>(result_.load.size());

@@ -7,7 +7,7 @@
 #include "data/evaluation_order.h"
 #include "data/token_dataset.h"
 #include "layout/load_statistics.h"
-#include "workers/step/trainer.h"
+#include "model/model.h"
 
 namespace troupe::workers {
 
@@ -23,10 +23,10 @@ struct EvaluationResult {
 };
 
 /// Loss on held-out text, by domain: full-shape microbatches, no training state changes, the same
-/// bits for every layout. The trainer and the dataset must outlive it. Collective over all workers.
+/// bits for every layout. The model and the dataset must outlive it. Collective over all workers.
 class Evaluator {
  public:
-  Evaluator(Trainer& trainer, const data::TokenDataset& heldout);
+  Evaluator(model::Model& model, const data::TokenDataset& heldout, bool document_mask);
 
   /// On the first `sequences` of the evaluation set (fewer when the corpus has fewer).
   [[nodiscard]] EvaluationResult evaluate(std::int64_t sequences);
@@ -36,8 +36,9 @@ class Evaluator {
 
   void evaluate_microbatch(Run& run, std::int64_t microbatch);
 
-  Trainer& trainer_;
+  model::Model& model_;
   const data::TokenDataset& heldout_;
+  bool document_mask_;
   model::MicrobatchResult result_;
   std::vector<double> token_nll_;
 };

@@ -36,31 +36,29 @@ std::int32_t choose_token(std::span<const float> logits, const SamplingRule& rul
   return order[std::min(static_cast<std::size_t>(chosen), order.size() - 1)];
 }
 
-Sampler::Sampler(Trainer& trainer, const data::Tokenizer& tokenizer)
-    : trainer_(trainer), tokenizer_(tokenizer) {
-  const std::int64_t length = trainer.options().data.sequence_length;
-  const auto size = static_cast<std::size_t>(trainer.options().batch.micro_batch * length);
+Sampler::Sampler(model::Model& model, const data::Tokenizer& tokenizer)
+    : model_(model), tokenizer_(tokenizer) {
+  const std::int64_t length = model.shape().sequence_length;
+  const auto size = static_cast<std::size_t>(model.shape().max_tokens);
   tokens_.resize(size, tokenizer.end_of_text());
   targets_.resize(size, data::kMaskedTarget);
   first_visible_.resize(size, 0);
   for (std::size_t i = 0; i < size; ++i) {
     positions_.push_back(static_cast<std::int32_t>(static_cast<std::int64_t>(i) % length));
   }
-  logits_.resize(static_cast<std::size_t>(trainer.options().vocab_size));
+  logits_.resize(static_cast<std::size_t>(model.shape().vocab_size));
 }
 
-std::string Sampler::sample(const std::string& prompt, std::int64_t prompt_number, std::int64_t tokens,
-                            const SamplingRule& rule) {
-  const bool writer = trainer_.groups().world.rank() == 0;
-  const auto step = static_cast<std::uint32_t>(trainer_.state().counters.step);
-  const Random random(trainer_.options().seed, RandomPurpose::kSampling, step);
+std::string Sampler::sample(const Prompt& prompt, std::int64_t tokens, const SamplingRule& rule) {
+  const bool writer = model_.rank() == 0;
+  const Random random(model_.seed(), RandomPurpose::kSampling, static_cast<std::uint32_t>(prompt.step));
   std::vector<std::int32_t> context{tokenizer_.end_of_text()};
-  const auto prompt_ids = tokenizer_.encode(prompt);
+  const auto prompt_ids = tokenizer_.encode(prompt.text);
   context.insert(context.end(), prompt_ids.begin(), prompt_ids.end());
   std::vector<std::int32_t> written;
   bool ended = false;  // the others cannot know, so the remaining passes are made all the same
   for (std::int64_t i = 0; i < tokens; ++i) {
-    const double uniform = random.uniform(static_cast<std::uint64_t>((prompt_number << 32) + i));
+    const double uniform = random.uniform(static_cast<std::uint64_t>((prompt.number << 32) + i));
     const std::int32_t token = next_token(context, rule, uniform);
     ended = ended || token == tokenizer_.end_of_text();
     if (ended || !writer) continue;
@@ -72,15 +70,15 @@ std::string Sampler::sample(const std::string& prompt, std::int64_t prompt_numbe
 
 std::int32_t Sampler::next_token(std::span<const std::int32_t> context, const SamplingRule& rule,
                                  double uniform) {
-  const auto& layout = trainer_.layout();
-  const int rank = trainer_.groups().world.rank();
+  const auto& layout = model_.layout();
+  const int rank = model_.rank();
   if (layout.group(rank) != layout.group(0))
     return tokenizer_.end_of_text();  // not of worker 0's expert group
   if (rank != 0) {
-    trainer_.model().logits_of_row({}, trainer_.frozen_context(), trainer_.weights(), 0, {});
+    model_.transformer().logits_of_row({}, model_.frozen_context(), model_.weights(), 0, {});
     return tokenizer_.end_of_text();
   }
-  const auto length = static_cast<std::size_t>(trainer_.options().data.sequence_length);
+  const auto length = static_cast<std::size_t>(model_.shape().sequence_length);
   if (context.size() > length) context = context.last(length);
   std::ranges::fill(tokens_, tokenizer_.end_of_text());
   std::ranges::copy(context, tokens_.begin());
@@ -89,8 +87,8 @@ std::int32_t Sampler::next_token(std::span<const std::int32_t> context, const Sa
                                      .targets = {targets_.data(), shape},
                                      .positions = {positions_.data(), shape},
                                      .first_visible = {first_visible_.data(), shape}};
-  trainer_.model().logits_of_row(input, trainer_.frozen_context(), trainer_.weights(),
-                                 static_cast<std::int64_t>(context.size()) - 1, logits_);
+  model_.transformer().logits_of_row(input, model_.frozen_context(), model_.weights(),
+                                     static_cast<std::int64_t>(context.size()) - 1, logits_);
   return choose_token(
       std::span<const float>(logits_).first(static_cast<std::size_t>(tokenizer_.vocab_size())), rule,
       uniform);

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "data/tokenizer/tokenizer.h"
-#include "workers/step/trainer.h"
+#include "model/model.h"
 
 namespace troupe::workers {
 
@@ -13,6 +13,13 @@ namespace troupe::workers {
 struct SamplingRule {
   double temperature = 0.8;  // 0: the most likely token
   std::int64_t top_k = 40;   // of the most likely tokens; 0: all
+};
+
+/// What is written on, and by which random numbers.
+struct Prompt {
+  std::string text;
+  std::int64_t number = 0;  // among the prompts of a step
+  std::int64_t step = 0;    // of the weights
 };
 
 /// The next token by a uniform number in [0, 1). Ties go to the lower id.
@@ -25,18 +32,17 @@ struct SamplingRule {
 class Sampler {
  public:
   /// The references must outlive the sampler.
-  Sampler(Trainer& trainer, const data::Tokenizer& tokenizer);
+  Sampler(model::Model& model, const data::Tokenizer& tokenizer);
 
   /// What follows the prompt, at most `tokens` tokens, up to the end of the text. Empty on workers other
   /// than 0. A context longer than the model's sequence is cut at its front.
-  [[nodiscard]] std::string sample(const std::string& prompt, std::int64_t prompt_number, std::int64_t tokens,
-                                   const SamplingRule& rule);
+  [[nodiscard]] std::string sample(const Prompt& prompt, std::int64_t tokens, const SamplingRule& rule);
 
  private:
   [[nodiscard]] std::int32_t next_token(std::span<const std::int32_t> context, const SamplingRule& rule,
                                         double uniform);
 
-  Trainer& trainer_;
+  model::Model& model_;
   const data::Tokenizer& tokenizer_;
   std::vector<std::int32_t> tokens_;         // [micro_batch * length], this and the following
   std::vector<std::int32_t> targets_;        // masked

@@ -1,111 +1,17 @@
 #include "workers/training_loop.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <numeric>
 
-#include "base/log.h"
-#include "data/tokenizer/tokenizer_json.h"
-#include "model/parameters.h"
 #include "workers/checkpoint/checkpoint.h"
-#include "workers/memory.h"
 
 namespace troupe::workers {
 namespace {
-
-constexpr std::int64_t kShareSteps = 10;
 
 bool contains(const std::vector<std::int64_t>& steps, std::int64_t step) {
   return std::ranges::binary_search(steps, step);
 }
 
-/// "aux_loss/0_load_balance_global": place in the configuration, kind, and scope where the kind has one.
-std::string metric_name(std::size_t index, const experts::AuxLossOptions& loss) {
-  std::string name =
-      fmt::format("aux_loss/{}_{}", index, experts::kAuxLossKindNames[static_cast<std::size_t>(loss.kind)]);
-  if (loss.kind == experts::AuxLossKind::kLoadBalance)
-    name += fmt::format("_{}", experts::kAuxScopeNames[static_cast<std::size_t>(loss.scope)]);
-  return name;
-}
-
-/// Their mean, and each by itself where there are several.
-void add_aux_losses(const std::vector<double>& values, const std::vector<experts::AuxLossOptions>& losses,
-                    std::map<std::string, double>& metrics) {
-  if (values.empty()) return;
-  double sum = 0.0;
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    sum += values[i];
-    if (values.size() > 1) metrics[metric_name(i, losses[i])] = values[i];
-  }
-  metrics["aux_loss"] = sum / static_cast<double>(values.size());
-}
-
-std::map<std::string, double> metrics_of(const StepResult& result, const TrainingCounters& counters,
-                                         std::int64_t batch_tokens, std::int64_t skipped_steps,
-                                         const std::vector<experts::AuxLossOptions>& losses) {
-  const double step_seconds = std::accumulate(result.seconds.begin(), result.seconds.end(), 0.0);
-  std::map<std::string, double> metrics{
-      {"loss", result.loss},
-      {"loss_lm", result.loss_lm},
-      {"grad_norm", result.grad_norm},
-      {"learning_rate", result.learning_rate},
-      {"router_z_loss", result.router_z_loss},
-      {"tokens_total", static_cast<double>(counters.tokens)},
-      {"step_seconds", step_seconds},
-      {"tokens_per_second", static_cast<double>(batch_tokens) / step_seconds},
-      {"memory_bytes", static_cast<double>(resident_bytes())},
-      {"skipped_steps_total", static_cast<double>(skipped_steps)},
-  };
-  add_aux_losses(result.aux_loss, losses, metrics);
-  return metrics;
-}
-
-void add_losses(const StepResult& result, std::vector<comm::LayerLoad>& loads) {
-  const std::size_t losses = result.aux_loss.size();
-  for (std::size_t layer = 0; layer < loads.size(); ++layer) {
-    const auto layer_losses = std::span(result.layer_aux_loss).subspan(layer * losses, losses);
-    loads[layer].aux_loss.assign(layer_losses.begin(), layer_losses.end());
-    loads[layer].router_z = result.layer_router_z[layer];
-  }
-}
-
-void add(std::span<const std::int64_t> values, std::span<std::int64_t> into) {
-  std::ranges::transform(values, into, into.begin(), std::plus());
-}
-
-/// rows: [rows * choices]; returns [rows * experts]
-std::vector<std::int64_t> routed_columns(std::span<const std::int64_t> rows, const experts::MoeOptions& moe) {
-  std::vector<std::int64_t> result;
-  const auto choices = static_cast<std::size_t>(moe.choices());
-  for (std::size_t begin = 0; begin < rows.size(); begin += choices) {
-    const auto row = rows.subspan(begin, static_cast<std::size_t>(moe.experts));
-    result.insert(result.end(), row.begin(), row.end());
-  }
-  return result;
-}
-
-std::map<std::string, double> phases_of(const PhaseSeconds& seconds) {
-  std::map<std::string, double> phases;
-  for (std::size_t phase = 0; phase < seconds.size(); ++phase) phases[kPhaseNames[phase]] = seconds[phase];
-  return phases;
-}
-
 }  // namespace
-
-TrainingData::TrainingData(const std::filesystem::path& corpus, const TrainingOptions& options)
-    : train(corpus / data::kTrainFile),
-      heldout(corpus / data::kHeldoutFile),
-      tokenizer(data::read_tokenizer_json(corpus / data::kTokenizerFile)),
-      order(train, options.data.sequence_length, options.seed, options.data.domains) {
-  if (!options.data.domains.empty()) order.require_reach(options.steps * options.batch.sequences());
-  for (const auto* dataset : {&train, &heldout}) {
-    if (dataset->header().tokenizer_hash == tokenizer.hash()) continue;
-    throw Error(ErrorCode::kCorrupt,
-                "{}: its token files were made by another tokenizer than {}; prepare it again",
-                corpus.string(), data::kTokenizerFile);
-  }
-}
 
 TrainingLoop::TrainingLoop(const TrainingOptions& options, const EventOptions& events,
                            const LoopStorage& storage, const TrainingData& data, const layout::Layout& layout,
@@ -113,30 +19,36 @@ TrainingLoop::TrainingLoop(const TrainingOptions& options, const EventOptions& e
                            const Clock& clock)
     : events_(events),
       storage_(storage),
-      data_(data),
       storage_thread_(storage_thread),
       control_(control),
       rank_(world.rank()),
-      trainer_(options, layout, world, data.train, data.order, clock),
-      evaluator_(trainer_, data.heldout),
-      sampler_(trainer_, data.tokenizer),
+      model_(model_setup(options, std::ssize(data.train.header().domain_names)), layout, world, clock),
+      trainer_(options, model_, data.train, data.order),
+      evaluator_(model_, data.heldout, options.data.document_mask),
+      sampler_(model_, data.tokenizer),
       placer_(trainer_, events.placement_every),
       routing_(options, data.train.content_hash(), layout, world.rank(), storage.routing),
+      reports_(trainer_),
       saver_(storage.checkpoints, storage.epoch, storage_thread, control) {
+  load();
+}
+
+void TrainingLoop::load() {
   const bool resumes = !storage_.load.empty();
+  if (!resumes) model_.initialize();
   if (!resumes && !storage_.weights) return;
   storage_thread_.run([&] {
     storage::CheckpointReader reader(resumes ? storage_.load : *storage_.weights->options.checkpoint);
     if (resumes) {
-      load_state(reader, trainer_.options(), trainer_.partition(), trainer_.state());
+      load_state(reader, model_, trainer_.state());
     } else {
-      initialize_from(reader, *storage_.weights, trainer_.options(), trainer_.partition(), trainer_.state());
+      initialize_from(reader, *storage_.weights, model_, trainer_.state());
     }
   });
 }
 
 comm::TrainingEnded TrainingLoop::run() {
-  if (events_.saves_on_the_way) saver_.prepare(trainer_.options(), trainer_.partition(), trainer_.state());
+  if (events_.saves_on_the_way) saver_.prepare(model_, trainer_.state());
   plan_ = control_.plan(1);
   std::int64_t step = trainer_.state().counters.step;
   if (step == 0) border(0, false);  // a resumed run did the events of its first border before it saved
@@ -148,7 +60,7 @@ comm::TrainingEnded TrainingLoop::run() {
     control_.set_activity(step + 1, "training");
     const StepResult& result = train_step(mine);
     step = result.step;
-    report(result);
+    control_.report(reports_.step(result));
     if (result.control.plan_version > plan_.version) plan_ = control_.plan(result.control.plan_version);
     last = step >= trainer_.options().steps || step == plan_.stop_after || result.control.stop != 0;
     border(step, last);
@@ -179,89 +91,26 @@ void TrainingLoop::border(std::int64_t step, bool last) {
 void TrainingLoop::evaluate(std::int64_t step, std::int64_t sequences) {
   control_.set_activity(step, "evaluating");
   const EvaluationResult result = evaluator_.evaluate(sequences);
-  if (rank_ != 0) return;
-  comm::EvaluationFinished message{.step = step, .domains = {}, .loads = loads(result.load)};
-  for (const auto& [domain, sum] : result.domains) {
-    message.domains[domain] = {.nats = sum.nats, .tokens = sum.tokens, .bytes = sum.bytes};
-  }
-  control_.report(std::move(message));
+  if (rank_ == 0) control_.report(reports_.evaluation(step, result));
 }
 
 void TrainingLoop::sample(std::int64_t step) {
   control_.set_activity(step, "sampling");
   for (std::size_t i = 0; i < events_.prompts.size(); ++i) {
-    const std::string& prompt = events_.prompts[i];
-    std::string text = sampler_.sample(prompt, static_cast<std::int64_t>(i), events_.sample_tokens, {});
+    const Prompt prompt{.text = events_.prompts[i], .number = static_cast<std::int64_t>(i), .step = step};
+    std::string text = sampler_.sample(prompt, events_.sample_tokens, {});
     if (rank_ == 0)
-      control_.report(comm::SampleFinished{.step = step, .prompt = prompt, .text = std::move(text)});
+      control_.report(comm::SampleFinished{.step = step, .prompt = prompt.text, .text = std::move(text)});
   }
 }
 
 void TrainingLoop::save(std::int64_t step, bool last) {
   control_.set_activity(step, "saving");
   if (last) {
-    saver_.save_and_wait(trainer_.options(), trainer_.partition(), trainer_.state());
+    saver_.save_and_wait(model_, trainer_.state());
   } else {
-    saver_.save(trainer_.options(), trainer_.partition(), trainer_.state());
+    saver_.save(model_, trainer_.state());
   }
-}
-
-void TrainingLoop::report(const StepResult& result) {
-  if (result.skipped) ++skipped_steps_;
-  const auto& options = trainer_.options();
-  comm::StepFinished message;
-  message.rank = rank_;
-  message.step = result.step;
-  message.phase_seconds = phases_of(result.seconds);
-  if (rank_ == 0) {
-    const std::int64_t batch_tokens = options.batch.sequences() * options.data.sequence_length;
-    message.tokens_total = trainer_.state().counters.tokens;
-    message.metrics = metrics_of(result, trainer_.state().counters, batch_tokens, skipped_steps_,
-                                 options.model.moe.aux_loss);
-    message.loads = loads(result.load);
-    add_losses(result, message.loads);
-    add_shares(result, message.loads);
-  }
-  control_.report(std::move(message));
-}
-
-std::vector<comm::LayerLoad> TrainingLoop::loads(const layout::LoadStatistics& load) const {
-  std::vector<comm::LayerLoad> result;
-  const auto& options = trainer_.options().model;
-  const auto bias = trainer_.state().bias();
-  const auto experts = static_cast<std::size_t>(options.moe.experts);
-  const auto columns = static_cast<std::size_t>(load.counts.columns());
-  for (int layer = 0; layer < load.counts.layers(); ++layer) {
-    const auto all = load.counts.layer(layer);
-    const auto dropped = load.dropped.layer(layer);
-    const auto layer_bias = bias.subspan(static_cast<std::size_t>(layer) * columns, experts);
-    comm::LayerLoad one;
-    one.layer = model::layer_of_moe(options, layer);
-    one.counts.assign(all.begin(), all.begin() + std::ssize(layer_bias));
-    one.bias.assign(layer_bias.begin(), layer_bias.end());
-    one.zero_compute = std::accumulate(all.begin() + std::ssize(layer_bias), all.end(), std::int64_t{0});
-    one.dropped.assign(dropped.begin(), dropped.end());
-    result.push_back(std::move(one));
-  }
-  return result;
-}
-
-/// The wide tables, every few steps: they change slowly, and a report of each would be mostly of them.
-void TrainingLoop::add_shares(const StepResult& result, std::vector<comm::LayerLoad>& loads) {
-  if (untold_.size() != result.load.size()) {
-    untold_ = result.load;
-  } else {
-    add(result.load.domains.all(), untold_.domains.all());
-    add(result.load.co_activation.all(), untold_.co_activation.all());
-  }
-  if (result.step % kShareSteps != 0 && result.step != trainer_.options().steps) return;
-  for (int layer = 0; layer < untold_.counts.layers(); ++layer) {
-    comm::LayerLoad& load = loads[static_cast<std::size_t>(layer)];
-    load.domains = routed_columns(untold_.domains.layer(layer), trainer_.options().model.moe);
-    const auto pairs = untold_.co_activation.layer(layer);
-    load.co_activation.assign(pairs.begin(), pairs.end());
-  }
-  untold_.clear();
 }
 
 }  // namespace troupe::workers

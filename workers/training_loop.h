@@ -7,8 +7,7 @@
 
 #include "base/clock.h"
 #include "comm/control/messages/messages.h"
-#include "data/batch_order.h"
-#include "data/tokenizer/tokenizer.h"
+#include "model/model.h"
 #include "workers/agent/run_control.h"
 #include "workers/checkpoint/checkpoint_saver.h"
 #include "workers/checkpoint/storage_thread.h"
@@ -18,6 +17,8 @@
 #include "workers/sampler.h"
 #include "workers/step/expert_placer.h"
 #include "workers/step/trainer.h"
+#include "workers/step_reports.h"
+#include "workers/training_data.h"
 
 namespace troupe::workers {
 
@@ -40,17 +41,6 @@ struct LoopStorage {
   RoutingFolders routing = {};
 };
 
-/// What is opened once per process and shared, read-only, by the loops of its ranks.
-struct TrainingData {
-  /// On the storage thread. Errors name the command that prepares a corpus.
-  TrainingData(const std::filesystem::path& corpus, const TrainingOptions& options);
-
-  data::TokenDataset train;
-  data::TokenDataset heldout;
-  data::Tokenizer tokenizer;
-  data::BatchOrder order;
-};
-
 /// One rank's way through a run: steps, and the plan's evaluations, samples and saves at the borders
 /// between them; every rank acts at the same borders. Used from the compute thread.
 class TrainingLoop {
@@ -64,31 +54,29 @@ class TrainingLoop {
   comm::TrainingEnded run();
 
  private:
+  /// The values to begin with.
+  void load();
   const StepResult& train_step(const ControlWord& control);
   /// last: no step follows
   void border(std::int64_t step, bool last);
   void evaluate(std::int64_t step, std::int64_t sequences);
   void sample(std::int64_t step);
   void save(std::int64_t step, bool last);
-  void report(const StepResult& result);
-  [[nodiscard]] std::vector<comm::LayerLoad> loads(const layout::LoadStatistics& load) const;
-  void add_shares(const StepResult& result, std::vector<comm::LayerLoad>& loads);
 
   EventOptions events_;
   LoopStorage storage_;
-  const TrainingData& data_;
   StorageThread& storage_thread_;
   RunControl& control_;
   int rank_;
+  model::Model model_;
   Trainer trainer_;
   Evaluator evaluator_;
   Sampler sampler_;
   ExpertPlacer placer_;
   RoutingTapes routing_;
   comm::StepPlan plan_;
-  std::int64_t skipped_steps_ = 0;
-  layout::LoadStatistics untold_;  // domains and co-activation of the steps since they were last told
-  CheckpointSaver saver_;          // may read trainer_ to its end
+  StepReports reports_;
+  CheckpointSaver saver_;  // may read model_ and trainer_ to its end
 };
 
 }  // namespace troupe::workers

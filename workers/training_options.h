@@ -4,6 +4,7 @@
 #include "data/options.h"
 #include "layout/layout.h"
 #include "layout/options.h"
+#include "model/model.h"
 #include "model/options.h"
 #include "optimizer/options.h"
 
@@ -21,8 +22,12 @@ struct TrainingOptions {
   optimizer::ScheduleOptions schedule;
   int threads = 1;
   bool recompute = false;    // blocks are computed again in backward
-  bool profile_ops = false;  // Trainer::profile() counts ops too
+  bool profile_ops = false;  // the model's profile counts ops too
   layout::DispatchOptions dispatch = {};
 };
+
+/// The model that is trained so. corpus_domains: of the corpus, by which load is counted where that costs
+/// next to nothing.
+[[nodiscard]] model::ModelSetup model_setup(const TrainingOptions& options, std::int64_t corpus_domains);
 
 }  // namespace troupe::workers

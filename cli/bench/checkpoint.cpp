@@ -15,7 +15,9 @@
 #include "cli/bench/report.h"
 #include "cli/exit_codes.h"
 #include "cli/training_setup.h"
+#include "comm/collectives/inproc/inproc_communicator.h"
 #include "configs/load.h"
+#include "model/model.h"
 #include "storage/checkpoint_store.h"
 #include "tensor/parallel.h"
 #include "workers/checkpoint/checkpoint.h"
@@ -78,11 +80,12 @@ class SaveReports final : public workers::RunControl {
 
 /// The whole state of a run on one worker, with moments as of a run that is under way.
 struct WorkerState {
-  explicit WorkerState(workers::TrainingOptions training)
-      : options(std::move(training)),
-        partition(options.model, options.vocab_size,
-                  {options.batch, 1, 1, static_cast<int>(options.model.moe.experts)}, 0),
-        state(options, partition) {
+  explicit WorkerState(const workers::TrainingOptions& options)
+      : model(workers::model_setup(options, 0),
+              layout::Layout(options.batch, 1, 1, static_cast<int>(options.model.moe.experts)), *world,
+              clock),
+        state(options, model) {
+    model.initialize();
     const Random random(options.seed, RandomPurpose::kTest);
     std::uint64_t index = 0;
     for (auto* adamw : {&state.dense_adamw, &state.expert_adamw}) {
@@ -94,14 +97,15 @@ struct WorkerState {
   /// As one piece of memory.
   [[nodiscard]] std::vector<std::byte> bytes() {
     std::vector<std::byte> all;
-    with_shards(options, partition, state, [&](std::span<const storage::TensorShard> shards) {
+    with_shards(model, state, [&](std::span<const storage::TensorShard> shards) {
       for (const auto& shard : shards) all.insert(all.end(), shard.data.begin(), shard.data.end());
     });
     return all;
   }
 
-  workers::TrainingOptions options;
-  workers::Partition partition;
+  SystemClock clock;
+  std::unique_ptr<comm::Communicator> world = std::move(comm::make_inproc_group(1).front());
+  model::Model model;
   workers::TrainingState state;
 };
 
@@ -136,11 +140,11 @@ class CheckpointBench {
   CheckpointBench(WorkerState& worker, const std::filesystem::path& folder)
       : worker_(worker),
         folder_(folder),
-        execution_{worker.options.threads},
+        execution_{worker.model.execution().threads},
         bytes_(worker.bytes()),
         copy_(bytes_.size()),
         saver_(folder / "saved", 0, storage_thread_, reports_) {
-    saver_.prepare(worker.options, worker.partition, worker.state);
+    saver_.prepare(worker.model, worker.state);
     (void)stall();
     commit();
   }
@@ -175,7 +179,7 @@ class CheckpointBench {
 
   /// What a trainer waits for when it saves.
   double stall() {
-    const double stall = time([&] { saver_.save(worker_.options, worker_.partition, worker_.state); });
+    const double stall = time([&] { saver_.save(worker_.model, worker_.state); });
     written_ = reports_.wait();
     return stall;
   }
@@ -184,11 +188,9 @@ class CheckpointBench {
     TimePoint synced;
     const TimePoint start = clock_.now();
     storage_thread_.run([&] {
-      with_shards(worker_.options, worker_.partition, worker_.state,
-                  [&](std::span<const storage::TensorShard> shards) {
-                    (void)storage::write_shard_file(folder_ / "written", 0, shards,
-                                                    [&] { synced = clock_.now(); });
-                  });
+      with_shards(worker_.model, worker_.state, [&](std::span<const storage::TensorShard> shards) {
+        (void)storage::write_shard_file(folder_ / "written", 0, shards, [&] { synced = clock_.now(); });
+      });
     });
     times_.save.push_back(seconds(clock_.now() - start));
     times_.write.push_back(seconds(synced - start));
@@ -205,7 +207,7 @@ class CheckpointBench {
   void load() {
     storage_thread_.run([&] {
       storage::CheckpointReader reader(checkpoint_);
-      load_state(reader, worker_.options, worker_.partition, worker_.state);
+      load_state(reader, worker_.model, worker_.state);
     });
   }
 
@@ -256,7 +258,7 @@ int bench_checkpoint(const CheckpointArguments& arguments) {
   workers::TrainingOptions options = training_options(config, *config.model.vocab_size);
   options.threads = arguments.threads;
   const BenchFolder folder(arguments.folder);
-  WorkerState worker(std::move(options));
+  WorkerState worker(options);
   CheckpointBench bench(worker, folder.path());
   for (int i = 0; i < arguments.repeats; ++i) bench.repeat();
   print(make_report(bench.times(), bench.bytes(), arguments), arguments.json);

@@ -12,10 +12,10 @@
 #include "cli/exit_codes.h"
 #include "comm/collectives/inproc/inproc_communicator.h"
 #include "experts/moe_layer.h"
+#include "model/model.h"
 #include "model/parameters.h"
 #include "tensor/parallel.h"
-#include "workers/step/partition.h"
-#include "workers/step/training_state.h"
+#include "workers/training_options.h"
 
 namespace troupe::cli {
 namespace {
@@ -44,6 +44,7 @@ workers::TrainingOptions options_with(const MoeArguments& arguments, std::int64_
   options.model.moe.shared_experts = arguments.shared_experts;
   options.batch = {.turns = 1, .grad_lanes = 1, .expert_lanes = 1, .micro_batch = 1};
   options.threads = arguments.threads;
+  options.profile_ops = true;
   return options;
 }
 
@@ -61,14 +62,12 @@ class LayerBench {
   LayerBench(const MoeArguments& arguments, std::int64_t experts, const Clock& clock)
       : options_(options_with(arguments, experts)),
         tokens_(arguments.tokens),
-        profile_(clock, arguments.threads, /*counts_ops=*/true),
         world_(std::move(comm::make_inproc_group(1).front())),
-        layout_(options_.batch, 1, 1, static_cast<int>(experts)),
-        partition_(options_.model, options_.vocab_size, layout_, 0),
-        state_(options_, partition_),
+        model_(workers::model_setup(options_, 0),
+               layout::Layout(options_.batch, 1, 1, static_cast<int>(experts)), *world_, clock),
         exchange_(experts::make_exchange(*world_, {})),
-        layer_(options_.model.moe, options_.model.ffn.form, 0, model::layer_prefix(0, 1), partition_.dense,
-               partition_.experts,
+        layer_(options_.model.moe, options_.model.ffn.form, 0, model::layer_prefix(0, 1),
+               model_.dense_table(), model_.expert_table(),
                {*world_, layout::LayerPlacement::contiguous(static_cast<int>(experts), 1)}, *exchange_),
         saved_(layer_.make_saved()),
         load_({.layers = 1, .choices = static_cast<int>(experts), .experts = static_cast<int>(experts)}),
@@ -77,17 +76,19 @@ class LayerBench {
         dy_(random_rows(tokens_, options_.model.hidden_size, 2)),
         y_(x_.shape()),
         dx_(x_.shape()),
-        dense_gradient_(state_.dense_values.size()),
-        expert_gradient_(state_.expert_values.size()) {}
+        dense_gradient_(model_.dense_values().size()),
+        expert_gradient_(model_.expert_values().size()) {
+    model_.initialize();
+  }
 
   void forward() {
     arena_.reset();
-    profile_.reset();
+    model_.profile().reset();
     layer_.forward(pass(), x_, step(), {load_.layer(0), {}, &z_loss_}, saved_, y_);
     add_work();
   }
   void backward() {
-    profile_.reset();
+    model_.profile().reset();
     layer_.backward(pass(), dy_, x_, step(), load_.layer(0), saved_, dx_);
     add_work();
   }
@@ -104,30 +105,27 @@ class LayerBench {
 
  private:
   [[nodiscard]] Pass pass() {
-    return {{options_.threads, &profile_},
+    return {model_.execution(),
             arena_,
-            state_.dense_values,
-            state_.expert_values,
+            model_.dense_values(),
+            model_.expert_values(),
             dense_gradient_,
             expert_lanes_,
             lane_of_source_,
             {},
             true};
   }
-  [[nodiscard]] experts::RouterStep step() const { return {state_.bias(), counts_, counts_, {}, tokens_}; }
+  [[nodiscard]] experts::RouterStep step() const { return {model_.bias(), counts_, counts_, {}, tokens_}; }
   void add_work() {
-    for (const double seconds : profile_.seconds()) all_seconds_ += seconds;
+    for (const double seconds : model_.profile().seconds()) all_seconds_ += seconds;
     for (const Phase phase : {Phase::kExpert, Phase::kOther})  // routed; shared
-      gemm_seconds_ += profile_.work(phase, OpKind::kGemm).thread_seconds / options_.threads;
+      gemm_seconds_ += model_.profile().work(phase, OpKind::kGemm).thread_seconds / options_.threads;
   }
 
   workers::TrainingOptions options_;
   std::int64_t tokens_;
-  Profile profile_;
   std::unique_ptr<comm::Communicator> world_;
-  layout::Layout layout_;
-  workers::Partition partition_;
-  workers::TrainingState state_;
+  model::Model model_;
   std::unique_ptr<experts::Exchange> exchange_;
   experts::MoeLayer layer_;
   experts::MoeLayer::Saved saved_;

@@ -62,7 +62,18 @@ double sum(const PhaseSeconds& seconds) { return std::accumulate(seconds.begin()
 }  // namespace
 
 struct StepRun::Worker {
+  Worker(const workers::TrainingOptions& options, const layout::Layout& layout,
+         std::unique_ptr<comm::Communicator> communicator, const data::TokenDataset& dataset,
+         const data::BatchOrder& order, const Clock& clock)
+      : world(std::move(communicator)),
+        model(workers::model_setup(options, std::ssize(dataset.header().domain_names)), layout, *world,
+              clock),
+        trainer(options, model, dataset, order) {
+    model.initialize();
+  }
+
   std::unique_ptr<comm::Communicator> world;
+  model::Model model;
   workers::Trainer trainer;
 };
 
@@ -84,10 +95,9 @@ StepRun::StepRun(std::string name, const configs::RunConfig& config, std::int64_
   workers_.resize(group.size());
   const layout::Layout layout = layout_of(config, options_, worker_count_);
   run_workers(worker_count_, [&](int rank) {
-    auto& world = group[static_cast<std::size_t>(rank)];
-    comm::Communicator& reference = *world;
-    workers_[static_cast<std::size_t>(rank)] = std::unique_ptr<Worker>(
-        new Worker{std::move(world), {options_, layout, reference, *dataset_, *order_, clock_}});
+    const auto index = static_cast<std::size_t>(rank);
+    workers_[index] =
+        std::make_unique<Worker>(options_, layout, std::move(group[index]), *dataset_, *order_, clock_);
   });
 }
 
@@ -106,7 +116,7 @@ void StepRun::step() {
     const auto& result = workers_[static_cast<std::size_t>(rank)]->trainer.step({});
     if (rank != 0) return;
     loss_ = result.loss;
-    if (warm_) counted_.push_back({result.seconds, workers_.front()->trainer.profile()});
+    if (warm_) counted_.push_back({result.seconds, workers_.front()->model.profile()});
   });
   warm_ = true;
 }
@@ -137,7 +147,7 @@ Measurement StepRun::measurement() const {
 double StepRun::mfu() const { return measurement().floor_seconds / median_seconds(); }
 
 double StepRun::activation_bytes() const {
-  return static_cast<double>(workers_.front()->trainer.model().activation_peak_bytes());
+  return static_cast<double>(workers_.front()->model.transformer().activation_peak_bytes());
 }
 
 std::vector<Part> StepRun::parts() const {

@@ -34,10 +34,10 @@ using Between = std::function<void(workers::Trainer&, const workers::StepResult&
 
 /// Moves experts after every step, however little it gains.
 void place_by_load(workers::Trainer& trainer, const workers::StepResult& step) {
-  trainer.place_experts(
-      layout::plan_placement(trainer.layout().placements(static_cast<std::size_t>(step.load.counts.layers())),
-                             step.load.counts, 0)
-          .placement);
+  trainer.place_experts(layout::plan_placement(trainer.model().layout().placements(
+                                                   static_cast<std::size_t>(step.load.counts.layers())),
+                                               step.load.counts, 0)
+                            .placement);
 }
 
 TEST(ConfigurationTable, HoldsEveryPairOfValuesThatIsNotRefused) {

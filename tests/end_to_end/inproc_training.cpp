@@ -84,18 +84,21 @@ TrainingRecord train_inproc(workers::TrainingOptions options, const data::TokenD
       threads.emplace_back([&, world = std::move(communicator)]() mutable {
         use_one_library_thread();
         try {
-          workers::Trainer trainer(options, layout, *world, dataset, order, clock);
+          model::Model model(workers::model_setup(options, std::ssize(dataset.header().domain_names)), layout,
+                             *world, clock);
+          model.initialize();
+          workers::Trainer trainer(options, model, dataset, order);
           workers::RoutingTapes tapes(options, dataset.content_hash(), layout, world->rank(), routing);
           for (int step = 0; step < steps; ++step) {
             storage.run([&] { tapes.prepare(step + 1); });
             const auto& result = trainer.step({}, tapes.tapes());
             storage.run([&] { tapes.keep(step + 1); });
-            if (world->rank() == 0) record.steps.push_back(record_step(result, trainer.state().bias()));
+            if (world->rank() == 0) record.steps.push_back(record_step(result, model.bias()));
             if (between) between(trainer, result);
           }
           const std::scoped_lock lock(mutex);
-          keep_weights(trainer.partition().dense, trainer.state().dense_values, record);
-          keep_weights(trainer.partition().experts, trainer.state().expert_values, record);
+          keep_weights(model.dense_table(), model.dense_values(), record);
+          keep_weights(model.expert_table(), model.expert_values(), record);
         } catch (const std::exception& error) {
           ADD_FAILURE() << "worker: " << error.what();
         }

@@ -41,17 +41,20 @@ class OneWorker {
         order_(dataset(), options_.data.sequence_length, options_.seed),
         world_(std::move(comm::make_inproc_group(1).front())),
         layout_(options_.batch, 1, 1, static_cast<int>(options_.model.moe.experts)),
-        trainer_(options_, layout_, *world_, dataset(), order_, clock_) {
+        model_(workers::model_setup(options_, std::ssize(dataset().header().domain_names)), layout_, *world_,
+               clock_),
+        trainer_(options_, model_, dataset(), order_) {
     use_one_library_thread();
+    model_.initialize();
   }
   const workers::StepResult& step() { return trainer_.step({}); }
-  [[nodiscard]] workers::Trainer& trainer() { return trainer_; }
+  [[nodiscard]] model::Model& model() { return model_; }
   [[nodiscard]] const workers::TrainingOptions& options() const { return options_; }
 
   [[nodiscard]] double product_flop() const {
     double flop = 0.0;
     for (std::size_t phase = 0; phase < kPhaseNames.size(); ++phase)
-      flop += trainer_.profile().work(static_cast<Phase>(phase), OpKind::kGemm).flop;
+      flop += model_.profile().work(static_cast<Phase>(phase), OpKind::kGemm).flop;
     return flop;
   }
 
@@ -61,6 +64,7 @@ class OneWorker {
   data::BatchOrder order_;
   std::unique_ptr<comm::Communicator> world_;
   layout::Layout layout_;
+  model::Model model_;
   workers::Trainer trainer_;
 };
 
@@ -124,8 +128,8 @@ TEST(StepBudget, RecomputationHalvesActivationMemory) {
   }));
   plain.step();
   again.step();
-  EXPECT_LE(again.trainer().model().activation_peak_bytes() * 2,
-            plain.trainer().model().activation_peak_bytes());
+  EXPECT_LE(again.model().transformer().activation_peak_bytes() * 2,
+            plain.model().transformer().activation_peak_bytes());
 }
 
 /// What two workers on two nodes send each other in one step.
@@ -138,7 +142,9 @@ void run_two_workers(const workers::TrainingOptions& options, experts::Traffic& 
   for (auto& communicator : group) {
     threads.emplace_back([&, inner = std::move(communicator)] {
       experts::CountingCommunicator world(*inner, {0, 1}, traffic);
-      workers::Trainer trainer(options, layout, world, dataset(), order, clock);
+      model::Model model(workers::model_setup(options, 0), layout, world, clock);
+      model.initialize();
+      workers::Trainer trainer(options, model, dataset(), order);
       world.barrier();
       if (world.rank() == 0) traffic.messages = traffic.bytes = 0;
       world.barrier();

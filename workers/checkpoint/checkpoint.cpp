@@ -19,18 +19,19 @@ Shape balancer_shape(const experts::Balancer& balancer) {
   return {std::ssize(balancer.state()) / experts, experts};
 }
 
-std::span<float> part(std::span<float> values, std::int64_t begin, std::int64_t length) {
+template <class T>
+std::span<T> part(std::span<T> values, std::int64_t begin, std::int64_t length) {
   return values.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(length));
 }
 
-void add_owned(const ParameterTable& table, Partition::Slice slice, std::span<float> values,
+void add_owned(const ParameterTable& table, Partition::Slice slice, std::span<const float> values,
                optimizer::ShardedAdamW& adamw, std::vector<storage::TensorShard>& shards) {
   for_each_stretch(
       table, slice,
       [&](const ParameterSpec& spec, std::int64_t element, std::int64_t at, std::int64_t length) {
         const Shape shape = spec.global_shape();
-        const auto add = [&](const std::string& name, std::span<float> data, std::int64_t begin) {
-          shards.emplace_back(name, shape, element, std::span<const float>(part(data, begin, length)));
+        const auto add = [&](const std::string& name, std::span<const float> data, std::int64_t begin) {
+          shards.emplace_back(name, shape, element, part(data, begin, length));
         };
         add(spec.name, values, at);
         add(first_moment(spec.name), adamw.first_moment(), at - slice.begin);
@@ -67,6 +68,10 @@ void read_moments(storage::CheckpointReader& reader, const ParameterTable& table
 
 Shape counts_shape(const layout::LoadCounts& counts) { return {counts.layers(), counts.columns()}; }
 
+std::size_t moe_layer_count(const model::Model& model) {
+  return static_cast<std::size_t>(model::moe_layers(model.options()));
+}
+
 void read_counts(storage::CheckpointReader& reader, const char* name, layout::LoadCounts& counts) {
   require_shape(reader, name, counts_shape(counts));
   reader.read(name, 0, counts.all());
@@ -79,11 +84,13 @@ std::string balancer_name(const model::ModelOptions& options, std::size_t moe_la
   return model::layer_prefix(layer, options.layers) + "router/balancer";
 }
 
-void with_shards(const TrainingOptions& options, const Partition& partition, TrainingState& state,
+void with_shards(const model::Model& model, TrainingState& state,
                  const std::function<void(std::span<const storage::TensorShard>)>& body) {
   std::vector<storage::TensorShard> shards;
-  add_owned(partition.dense, partition.dense_slice(), state.dense_values, state.dense_adamw, shards);
-  add_owned(partition.experts, partition.expert_slice(), state.expert_values, state.expert_adamw, shards);
+  const Partition& partition = state.partition;
+  add_owned(model.dense_table(), partition.dense_slice(), model.dense_values(), state.dense_adamw, shards);
+  add_owned(model.expert_table(), partition.expert_slice(), model.expert_values(), state.expert_adamw,
+            shards);
 
   const TrainingCounters& c = state.counters;
   const std::array<std::int64_t, kCounterFields> counters{c.step, c.updates, c.next_sequence, c.tokens};
@@ -91,7 +98,8 @@ void with_shards(const TrainingOptions& options, const Partition& partition, Tra
     shards.emplace_back(kCounters, Shape{kCounterFields}, 0, std::span<const std::int64_t>(counters));
     for (std::size_t layer = 0; layer < state.balancers.size(); ++layer) {
       const experts::Balancer& balancer = *state.balancers[layer];
-      shards.emplace_back(balancer_name(options.model, layer), balancer_shape(balancer), 0, balancer.state());
+      shards.emplace_back(balancer_name(model.options(), layer), balancer_shape(balancer), 0,
+                          balancer.state());
     }
     if (!state.balancers.empty()) {
       const auto add = [&](const char* name, const layout::LoadCounts& counts) {
@@ -104,21 +112,32 @@ void with_shards(const TrainingOptions& options, const Partition& partition, Tra
   body(shards);
 }
 
-storage::ShardDescription save_shards(const std::filesystem::path& folder, const TrainingOptions& options,
-                                      const Partition& partition, TrainingState& state) {
+storage::ShardDescription save_shards(const std::filesystem::path& folder, const model::Model& model,
+                                      TrainingState& state) {
   storage::ShardDescription description;
-  with_shards(options, partition, state, [&](std::span<const storage::TensorShard> shards) {
-    description = storage::write_shard_file(folder, partition.worker, shards);
+  with_shards(model, state, [&](std::span<const storage::TensorShard> shards) {
+    description = storage::write_shard_file(folder, state.partition.worker, shards);
   });
   return description;
 }
 
-void load_state(storage::CheckpointReader& reader, const TrainingOptions& options, const Partition& partition,
-                TrainingState& state) {
-  read_values(reader, partition.dense, state.dense_values);
-  read_values(reader, partition.experts, state.expert_values);
-  read_moments(reader, partition.dense, partition.dense_slice(), state.dense_adamw);
-  read_moments(reader, partition.experts, partition.expert_slice(), state.expert_adamw);
+void load_model(storage::CheckpointReader& reader, model::Model& model) {
+  read_values(reader, model.dense_table(), model.dense_values());
+  read_values(reader, model.expert_table(), model.expert_values());
+  for (std::size_t layer = 0; layer < moe_layer_count(model); ++layer) {
+    const std::span<float> bias = model.bias(layer);  // the first row of the balancer's state
+    const std::string name = balancer_name(model.options(), layer);
+    const Shape& stored = reader.tensor(name).shape;
+    require_shape(reader, name, Shape{stored[0], std::ssize(bias)});
+    reader.read(name, 0, bias);
+  }
+}
+
+void load_state(storage::CheckpointReader& reader, model::Model& model, TrainingState& state) {
+  load_model(reader, model);
+  const Partition& partition = state.partition;
+  read_moments(reader, model.dense_table(), partition.dense_slice(), state.dense_adamw);
+  read_moments(reader, model.expert_table(), partition.expert_slice(), state.expert_adamw);
 
   std::array<std::int64_t, kCounterFields> counters{};
   require_shape(reader, kCounters, Shape{kCounterFields});
@@ -129,7 +148,7 @@ void load_state(storage::CheckpointReader& reader, const TrainingOptions& option
   for (std::size_t layer = 0; layer < state.balancers.size(); ++layer) {
     experts::Balancer& balancer = *state.balancers[layer];
     std::vector<float> values(balancer.state().size());
-    const std::string name = balancer_name(options.model, layer);
+    const std::string name = balancer_name(model.options(), layer);
     require_shape(reader, name, balancer_shape(balancer));
     reader.read(name, 0, std::span<float>(values));
     balancer.restore(values);
@@ -138,7 +157,7 @@ void load_state(storage::CheckpointReader& reader, const TrainingOptions& option
     read_counts(reader, kPreviousCounts, state.previous_counts);
     read_counts(reader, kPreviousUnbiasedCounts, state.previous_unbiased_counts);
   }
-  state.refresh_bias();
+  state.refresh_bias(model);
 }
 
 }  // namespace troupe::workers

@@ -3,9 +3,9 @@
 #include <functional>
 #include <span>
 
+#include "model/model.h"
 #include "storage/checkpoint_reader.h"
 #include "storage/shard.h"
-#include "workers/step/partition.h"
 #include "workers/step/training_state.h"
 
 namespace troupe::workers {
@@ -24,18 +24,19 @@ inline constexpr const char* kPreviousUnbiasedCounts = "balancer/previous_unbias
 [[nodiscard]] std::string balancer_name(const model::ModelOptions& options, std::size_t moe_layer);
 
 /// Calls `body` with what this worker saves: the slices it owns, and on worker 0 what all hold alike.
-/// The shards' data are the state itself, and gone after the call.
-void with_shards(const TrainingOptions& options, const Partition& partition, TrainingState& state,
+/// The shards' data are the model and the state themselves, and gone after the call.
+void with_shards(const model::Model& model, TrainingState& state,
                  const std::function<void(std::span<const storage::TensorShard>)>& body);
 
 /// Writes them into this worker's file. On the storage thread.
 [[nodiscard]] storage::ShardDescription save_shards(const std::filesystem::path& folder,
-                                                    const TrainingOptions& options,
-                                                    const Partition& partition, TrainingState& state);
+                                                    const model::Model& model, TrainingState& state);
 
-/// Reads a state that any layout wrote. Throws kConfig, naming the tensor and both shapes, when
-/// the checkpoint is of another model. On the storage thread.
-void load_state(storage::CheckpointReader& reader, const TrainingOptions& options, const Partition& partition,
-                TrainingState& state);
+/// Reads a model's values and bias that any layout wrote, and nothing of what trained them. Throws kConfig,
+/// naming the tensor and both shapes, when the checkpoint is of another model. On the storage thread.
+void load_model(storage::CheckpointReader& reader, model::Model& model);
+
+/// Reads the model and all that training adds to it. As load_model().
+void load_state(storage::CheckpointReader& reader, model::Model& model, TrainingState& state);
 
 }  // namespace troupe::workers

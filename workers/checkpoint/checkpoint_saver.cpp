@@ -21,31 +21,29 @@ CheckpointSaver::~CheckpointSaver() {
   if (reported_.valid()) reported_.wait();  // it reads our copy
 }
 
-void CheckpointSaver::prepare(const TrainingOptions& options, const Partition& partition,
-                              TrainingState& state) {
-  copy(options, partition, state);  // touches every page
+void CheckpointSaver::prepare(const model::Model& model, TrainingState& state) {
+  copy(model, state);  // touches every page
 }
 
-void CheckpointSaver::save(const TrainingOptions& options, const Partition& partition, TrainingState& state) {
+void CheckpointSaver::save(const model::Model& model, TrainingState& state) {
   wait();
-  copy(options, partition, state);
-  start(partition.worker, state.counters,
-        [this, worker = partition.worker](const std::filesystem::path& folder) {
+  copy(model, state);
+  start(state.partition.worker, state.counters,
+        [this, worker = state.partition.worker](const std::filesystem::path& folder) {
           return storage::write_shard_file(folder, worker, snapshot_.shards());
         });
 }
 
-void CheckpointSaver::save_and_wait(const TrainingOptions& options, const Partition& partition,
-                                    TrainingState& state) {
+void CheckpointSaver::save_and_wait(const model::Model& model, TrainingState& state) {
   wait();
-  start(partition.worker, state.counters,
-        [&](const std::filesystem::path& folder) { return save_shards(folder, options, partition, state); });
+  start(state.partition.worker, state.counters,
+        [&](const std::filesystem::path& folder) { return save_shards(folder, model, state); });
   wait();
 }
 
-void CheckpointSaver::copy(const TrainingOptions& options, const Partition& partition, TrainingState& state) {
-  with_shards(options, partition, state, [&](std::span<const storage::TensorShard> shards) {
-    snapshot_.take({options.threads}, shards);
+void CheckpointSaver::copy(const model::Model& model, TrainingState& state) {
+  with_shards(model, state, [&](std::span<const storage::TensorShard> shards) {
+    snapshot_.take({model.execution().threads}, shards);
   });
 }
 

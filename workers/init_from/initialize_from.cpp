@@ -90,7 +90,6 @@ void map_router_state(storage::CheckpointReader& reader, const WeightOrigins& or
     map(kPreviousCounts, state.previous_counts);
     map(kPreviousUnbiasedCounts, state.previous_unbiased_counts);
   }
-  state.refresh_bias();
 }
 
 }  // namespace
@@ -105,14 +104,15 @@ std::vector<std::vector<std::int64_t>> read_loads(storage::CheckpointReader& rea
   return loads;
 }
 
-void initialize_from(storage::CheckpointReader& reader, const InitialWeights& weights,
-                     const TrainingOptions& options, const Partition& partition, TrainingState& state) {
+void initialize_from(storage::CheckpointReader& reader, const InitialWeights& weights, model::Model& model,
+                     TrainingState& state) {
   SourceModel source = weights.source;
   source.loads = read_loads(reader, source.model);
-  const WeightOrigins origins(source, options.model, options.vocab_size, weights.options);
-  fill(reader, origins, weights, options.seed, partition.dense, state.dense_values);
-  fill(reader, origins, weights, options.seed, partition.experts, state.expert_values);
-  map_router_state(reader, origins, source, options.model, state);
+  const WeightOrigins origins(source, model.options(), model.shape().vocab_size, weights.options);
+  fill(reader, origins, weights, model.seed(), model.dense_table(), model.dense_values());
+  fill(reader, origins, weights, model.seed(), model.expert_table(), model.expert_values());
+  map_router_state(reader, origins, source, model.options(), state);
+  state.refresh_bias(model);
 }
 
 }  // namespace troupe::workers

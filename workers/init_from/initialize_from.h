@@ -1,9 +1,8 @@
 #pragma once
+#include "model/model.h"
 #include "storage/checkpoint_reader.h"
 #include "workers/init_from/weight_origins.h"
-#include "workers/step/partition.h"
 #include "workers/step/training_state.h"
-#include "workers/training_options.h"
 
 namespace troupe::workers {
 
@@ -17,10 +16,10 @@ struct InitialWeights {
 [[nodiscard]] std::vector<std::vector<std::int64_t>> read_loads(storage::CheckpointReader& reader,
                                                                 const model::ModelOptions& model);
 
-/// Gives a state at its initial values the weights of another run, and with the same kind of balancer its
+/// Gives a model at its initial values the weights of another run, and with the same kind of balancer its
 /// state, and its previous counts, all by WeightOrigins. Step, optimizer and data stay at their beginning.
 /// The same for every layout. Throws kConfig as WeightOrigins does. On the storage thread.
-void initialize_from(storage::CheckpointReader& reader, const InitialWeights& weights,
-                     const TrainingOptions& options, const Partition& partition, TrainingState& state);
+void initialize_from(storage::CheckpointReader& reader, const InitialWeights& weights, model::Model& model,
+                     TrainingState& state);
 
 }  // namespace troupe::workers

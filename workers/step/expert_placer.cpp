@@ -12,9 +12,9 @@ namespace troupe::workers {
 ExpertPlacer::ExpertPlacer(Trainer& trainer, std::int64_t every)
     : trainer_(trainer), every_(every), window_(trainer.state().previous_counts) {
   std::ranges::fill(window_.all(), 0);
-  if (every_ == 0 || (trainer.layout().expert_parallel() > 1 && window_.layers() > 0)) return;
+  if (every_ == 0 || (trainer.model().layout().expert_parallel() > 1 && window_.layers() > 0)) return;
   every_ = 0;
-  if (trainer.groups().world.rank() == 0)
+  if (trainer.model().rank() == 0)
     log::info("placement: balanced has nothing to place: every worker holds all experts");
 }
 
@@ -29,10 +29,10 @@ void ExpertPlacer::after(const StepResult& step) {
 
 void ExpertPlacer::place(std::int64_t step) {
   const auto layers = static_cast<std::size_t>(window_.layers());
-  const layout::PlacementPlan plan = plan_placement(trainer_.layout().placements(layers), window_);
+  const layout::PlacementPlan plan = plan_placement(trainer_.model().layout().placements(layers), window_);
   if (plan.moved_experts() == 0) return;
   const std::int64_t bytes = trainer_.place_experts(plan.placement);
-  if (trainer_.groups().world.rank() != 0) return;
+  if (trainer_.model().rank() != 0) return;
   log::info(
       "step {}: experts placed by load: {} experts of {} layers, {:.1f} MiB moved; busiest worker {:.2f} -> "
       "{:.2f} times the mean",

@@ -175,27 +175,25 @@ std::int64_t bytes_between_workers(const std::vector<Stretch>& all) {
 
 }  // namespace
 
-std::int64_t migrate_experts(comm::Communicator& world, const TrainingOptions& options,
-                             const layout::Layout& from, const layout::Layout& to, Partition& partition,
+std::int64_t migrate_experts(const TrainingOptions& options, const layout::Layout& to, model::Model& model,
                              TrainingState& state) {
-  const Tables before(partition.all, options.model, from);
-  const Tables after(partition.all, options.model, to);
+  const Tables before(model.specs(), model.options(), model.layout());
+  const Tables after(model.specs(), model.options(), to);
   const Route route(to, before, after);
-  Partition moved(options.model, options.vocab_size, to, world.rank());
-  TROUPE_CHECK(moved.experts.buffer_elements() == partition.experts.buffer_elements() &&
-                   moved.expert_slices == partition.expert_slices,
-               "a placement that changes the size of worker {}'s experts", world.rank());
-  std::vector<float> values(state.expert_values.size());
-  optimizer::ShardedAdamW adamw(options.optimizer, moved.experts, moved.expert_slice().begin,
-                                moved.expert_slice().end);
-  const Buffers old{state.expert_values, state.expert_adamw.first_moment(),
+  ParameterTable moved = model::local_experts(model.specs(), model.options(), to, model.rank());
+  TROUPE_CHECK(moved.buffer_elements() == model.expert_table().buffer_elements() &&
+                   slices_of(moved, to.replicas()) == state.partition.expert_slices,
+               "a placement that changes the size of worker {}'s experts", model.rank());
+  std::vector<float> values(model.expert_values().size());
+  const Partition::Slice slice = state.partition.expert_slice();
+  optimizer::ShardedAdamW adamw(options.optimizer, moved, slice.begin, slice.end);
+  const Buffers old{model.expert_values(), state.expert_adamw.first_moment(),
                     state.expert_adamw.second_moment()};
   const Buffers fresh{values, adamw.first_moment(), adamw.second_moment()};
-  copy_what_stays(route.stretches(), world.rank(), old, fresh);
-  exchange(world, route.stretches(), old, fresh);
-  state.expert_values = std::move(values);
+  copy_what_stays(route.stretches(), model.rank(), old, fresh);
+  exchange(model.world(), route.stretches(), old, fresh);
   state.expert_adamw = std::move(adamw);
-  partition = std::move(moved);
+  model.place(to, std::move(moved), std::move(values));
   return bytes_between_workers(route.stretches());
 }
 

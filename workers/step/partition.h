@@ -3,23 +3,15 @@
 #include <cstdint>
 #include <vector>
 
-#include "experts/expert_group.h"
-#include "layout/layout.h"
-#include "model/options.h"
+#include "model/model.h"
 #include "tensor/parameter.h"
 
 namespace troupe::workers {
 
-/// What one worker holds and owns of the model: the whole dense part and its experts in two flat
-/// buffers, of which it owns (updates, keeps the moments of) one slice each.
+/// What one worker owns of a model (updates, keeps the moments of): one slice of each of its buffers.
 struct Partition {
-  Partition(const model::ModelOptions& options, std::int64_t vocab_size, const layout::Layout& layout,
-            int worker);
+  explicit Partition(const model::Model& model);
 
-  std::vector<ParameterSpec> all;           // of the whole model
-  ParameterTable global;                    // of `all`: the order of the global norm
-  ParameterTable dense;                     // layout of the dense buffers
-  ParameterTable experts;                   // layout of this worker's expert buffers
   std::vector<std::int64_t> dense_slices;   // [workers + 1], offsets in a dense buffer
   std::vector<std::int64_t> expert_slices;  // [replicas + 1], offsets in an expert buffer
   int worker;

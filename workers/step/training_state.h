@@ -1,11 +1,11 @@
 #pragma once
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <vector>
 
 #include "experts/balancer/balancer.h"
 #include "layout/load_statistics.h"
+#include "model/model.h"
 #include "optimizer/sharded_adamw.h"
 #include "workers/step/partition.h"
 #include "workers/training_options.h"
@@ -18,18 +18,17 @@ struct TrainingCounters {
   std::int64_t updates = 0;        // steps that changed the weights
   std::int64_t next_sequence = 0;  // data cursor: sequences consumed
   std::int64_t tokens = 0;         // consumed
+  [[nodiscard]] std::int64_t skipped() const { return step - updates; }
   bool operator==(const TrainingCounters&) const = default;
 };
 
-/// Everything of a run that crosses a step border, as one worker holds it. A checkpoint is its content,
-/// cut by ownership; the rest of a worker can be thrown away between two steps.
+/// What training adds to a model and crosses a step border, as one worker holds it. A checkpoint is the
+/// model's values and this, cut by ownership; the rest of a worker can be thrown away between two steps.
 class TrainingState {
  public:
-  /// Initial values: a pure function of the options, the same for every layout.
-  TrainingState(const TrainingOptions& options, const Partition& partition);
+  TrainingState(const TrainingOptions& options, const model::Model& model);
 
-  std::vector<float> dense_values;
-  std::vector<float> expert_values;
+  Partition partition;
   optimizer::ShardedAdamW dense_adamw;
   optimizer::ShardedAdamW expert_adamw;
   std::vector<std::unique_ptr<experts::Balancer>> balancers;  // [moe layers]
@@ -37,17 +36,12 @@ class TrainingState {
   layout::LoadCounts previous_unbiased_counts;  // the same without bias
   TrainingCounters counters;
 
-  /// [moe layers, choices], for the model's next forward; zero-compute experts have none.
-  [[nodiscard]] std::span<const float> bias() const { return bias_; }
-  /// Moves every balancer by one global batch and keeps the counts for the next step's losses.
+  /// Moves every balancer by one global batch, and the model's bias with it, and keeps the counts for the
+  /// next step's losses.
   ///   load: of the batch; tokens: routed tokens of it
-  void balance(const layout::LoadStatistics& load, std::int64_t tokens, double rate);
-  /// After a balancer was restored from outside.
-  void refresh_bias();
-
- private:
-  std::int64_t choices_ = 0;
-  std::vector<float> bias_;
+  void balance(const layout::LoadStatistics& load, std::int64_t tokens, double rate, model::Model& model);
+  /// The model's bias from the balancers, after these were restored from outside.
+  void refresh_bias(model::Model& model) const;
 };
 
 }  // namespace troupe::workers

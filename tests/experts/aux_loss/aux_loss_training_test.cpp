@@ -108,13 +108,15 @@ TEST(RunningScope, WithOneTurnIsMicro) {
 
 /// One worker's trainer, one layer with experts after a dense one.
 struct OneWorker {
-  explicit OneWorker(const workers::TrainingOptions& given) : options(given) {}
+  explicit OneWorker(const workers::TrainingOptions& given) : options(given) { model.initialize(); }
   workers::TrainingOptions options;
   layout::Layout layout{options.batch, 1, 1, static_cast<int>(options.model.moe.experts)};
   data::BatchOrder order{dataset(), options.data.sequence_length, options.seed};
   SystemClock clock;
   std::vector<std::unique_ptr<comm::Communicator>> group = comm::make_inproc_group(1);
-  workers::Trainer trainer{options, layout, *group[0], dataset(), order, clock};
+  model::Model model{workers::model_setup(options, std::ssize(dataset().header().domain_names)), layout,
+                     *group[0], clock};
+  workers::Trainer trainer{options, model, dataset(), order};
 
   [[nodiscard]] std::int64_t counted() const {
     const auto counts = trainer.state().previous_counts.all();
@@ -148,7 +150,7 @@ TEST(CountsOfABatch, MoveTheBiasOnceHoweverManyTurns) {
   OneWorker worker(options);
   worker.trainer.step({});
   bool moved = false;
-  for (const float bias : worker.trainer.state().bias()) {
+  for (const float bias : worker.model.bias()) {
     EXPECT_TRUE(std::abs(bias) == 0.25F || bias == 0.0F) << bias;
     moved = moved || bias != 0.0F;
   }
@@ -160,11 +162,11 @@ TEST(CountsOfABatch, ReachNeitherBiasNorLossFromASkippedStep) {
   auto& trainer = worker.trainer;
   trainer.step({});
   const auto counts = trainer.state().previous_counts;
-  const std::vector<float> bias(trainer.state().bias().begin(), trainer.state().bias().end());
-  trainer.state().dense_values[0] = std::nanf("");
+  const std::vector<float> bias(worker.model.bias().begin(), worker.model.bias().end());
+  worker.model.dense_values()[0] = std::nanf("");
   EXPECT_TRUE(trainer.step({}).skipped);
   EXPECT_EQ(trainer.state().previous_counts, counts);
-  EXPECT_TRUE(std::ranges::equal(trainer.state().bias(), bias));
+  EXPECT_TRUE(std::ranges::equal(worker.model.bias(), bias));
 }
 
 TEST(CountsOfABatch, AreUntouchedByAnEvaluation) {
@@ -173,9 +175,9 @@ TEST(CountsOfABatch, AreUntouchedByAnEvaluation) {
   const data::TokenDataset heldout(TROUPE_SOURCE_DIR "/tests/data/tiny/heldout.h5");
   evaluated.trainer.step({});
   plain.trainer.step({});
-  static_cast<void>(workers::Evaluator(evaluated.trainer, heldout).evaluate(8));
+  static_cast<void>(workers::Evaluator(evaluated.model, heldout, true).evaluate(8));
   EXPECT_EQ(evaluated.trainer.state().previous_counts, plain.trainer.state().previous_counts);
-  EXPECT_TRUE(std::ranges::equal(evaluated.trainer.state().bias(), plain.trainer.state().bias()));
+  EXPECT_TRUE(std::ranges::equal(evaluated.model.bias(), plain.model.bias()));
   EXPECT_EQ(evaluated.trainer.step({}).loss, plain.trainer.step({}).loss);
 }
 

@@ -5,7 +5,12 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <thread>
 
+#include "comm/collectives/inproc/inproc_communicator.h"
 #include "storage/checkpoint_store.h"
 #include "tests/end_to_end/inproc_training.h"
 
@@ -22,7 +27,8 @@ class WorkerCheckpoint : public ::testing::Test {
   ~WorkerCheckpoint() override { std::filesystem::remove_all(folder_); }
 
   // Values that tell every element of every tensor apart.
-  static void fill(const Partition& partition, TrainingState& state) {
+  static void fill(model::Model& model, TrainingState& state) {
+    const Partition& partition = state.partition;
     const auto mark = [](const ParameterTable& table, Partition::Slice slice, std::span<float> values,
                          std::int64_t origin, float kind) {
       for_each_stretch(
@@ -40,8 +46,8 @@ class WorkerCheckpoint : public ::testing::Test {
       mark(table, slice, adamw.first_moment(), slice.begin, 20.0F);
       mark(table, slice, adamw.second_moment(), slice.begin, 30.0F);
     };
-    both(partition.dense, partition.dense_slice(), state.dense_values, state.dense_adamw);
-    both(partition.experts, partition.expert_slice(), state.expert_values, state.expert_adamw);
+    both(model.dense_table(), partition.dense_slice(), model.dense_values(), state.dense_adamw);
+    both(model.expert_table(), partition.expert_slice(), model.expert_values(), state.expert_adamw);
     state.counters = {.step = 7, .updates = 6, .next_sequence = 336, .tokens = 10752};
     for (std::size_t i = 0; i < state.previous_counts.all().size(); ++i) {
       state.previous_counts.all()[i] = static_cast<std::int64_t>(3 * i);
@@ -52,27 +58,70 @@ class WorkerCheckpoint : public ::testing::Test {
       for (std::size_t i = 0; i < bias.size(); ++i) bias[i] = 0.01F * static_cast<float>(i);
       balancer->restore(bias);
     }
-    state.refresh_bias();
+    state.refresh_bias(model);
+  }
+
+  struct Worker {
+    Worker(const TrainingOptions& options, const layout::Layout& layout, comm::Communicator& world)
+        : model(model_setup(options, 0), layout, world, clock), state(options, model) {}
+    SystemClock clock;
+    model::Model model;
+    TrainingState state;
+  };
+
+  /// A copy of all that a checkpoint keeps of a worker.
+  struct Content {
+    explicit Content(Worker& worker)
+        : floats{copy(worker.model.dense_values()),
+                 copy(worker.model.expert_values()),
+                 copy(worker.state.dense_adamw.first_moment()),
+                 copy(worker.state.dense_adamw.second_moment()),
+                 copy(worker.state.expert_adamw.first_moment()),
+                 copy(worker.state.expert_adamw.second_moment()),
+                 copy(worker.model.bias())},
+          counters(worker.state.counters),
+          counts(worker.state.previous_counts),
+          unbiased_counts(worker.state.previous_unbiased_counts) {
+      for (const auto& balancer : worker.state.balancers) floats.push_back(copy(balancer->state()));
+    }
+    static std::vector<float> copy(std::span<const float> values) { return {values.begin(), values.end()}; }
+    bool operator==(const Content&) const = default;
+
+    std::vector<std::vector<float>> floats;
+    TrainingCounters counters;
+    layout::LoadCounts counts;
+    layout::LoadCounts unbiased_counts;
+  };
+
+  /// Calls body(worker) for every worker of a layout, one after another: the storage library takes no more.
+  static void for_workers(const TrainingOptions& options, int workers, int expert_parallel,
+                          const std::function<void(Worker&)>& body) {
+    const layout::Layout layout(options.batch, workers, expert_parallel,
+                                static_cast<int>(options.model.moe.experts));
+    std::mutex mutex;
+    std::vector<std::jthread> threads;
+    for (auto& communicator : comm::make_inproc_group(workers)) {
+      threads.emplace_back([&, world = std::move(communicator)] {
+        Worker worker(options, layout, *world);
+        const std::scoped_lock lock(mutex);
+        body(worker);
+      });
+    }
   }
 
   void save(const TrainingOptions& options, int workers, int expert_parallel) {
     storage::CheckpointStore store(folder_);
-    std::vector<storage::ShardDescription> shards;
-    const auto layout = make_layout(options, workers, expert_parallel);
-    for (int worker = 0; worker < workers; ++worker) {
-      const Partition partition(options.model, options.vocab_size, layout, worker);
-      TrainingState state(options, partition);
-      fill(partition, state);
-      shards.push_back(save_shards(store.temporary_folder(7, 1), options, partition, state));
-    }
+    std::map<int, storage::ShardDescription> shards;
+    for_workers(options, workers, expert_parallel, [&](Worker& worker) {
+      fill(worker.model, worker.state);
+      shards[worker.model.rank()] = save_shards(store.temporary_folder(7, 1), worker.model, worker.state);
+    });
     storage::CheckpointMetadata metadata;
     metadata.step = 7;
     metadata.epoch = 1;
-    store.commit(metadata, shards);
-  }
-
-  static layout::Layout make_layout(const TrainingOptions& options, int workers, int expert_parallel) {
-    return {options.batch, workers, expert_parallel, static_cast<int>(options.model.moe.experts)};
+    std::vector<storage::ShardDescription> all;
+    for (const auto& [rank, shard] : shards) all.push_back(shard);
+    store.commit(metadata, all);
   }
 
   std::filesystem::path folder_;
@@ -83,25 +132,30 @@ TEST_F(WorkerCheckpoint, AnyLayoutLoadsWhatAnotherSaved) {
   const auto options = test::tiny_options(dataset);
   save(options, 3, 3);
   for (const auto& [workers, expert_parallel] : {std::pair{1, 1}, {4, 2}, {5, 5}}) {
-    const auto layout = make_layout(options, workers, expert_parallel);
-    for (int worker = 0; worker < workers; ++worker) {
-      const Partition partition(options.model, options.vocab_size, layout, worker);
-      TrainingState expected(options, partition);
-      fill(partition, expected);
-      TrainingState loaded(options, partition);
+    for_workers(options, workers, expert_parallel, [&](Worker& loaded) {
       auto reader = storage::CheckpointStore(folder_).open_latest();
-      load_state(reader, options, partition, loaded);
-      EXPECT_EQ(loaded.dense_values, expected.dense_values);
-      EXPECT_EQ(loaded.expert_values, expected.expert_values);
-      EXPECT_TRUE(std::ranges::equal(loaded.dense_adamw.first_moment(), expected.dense_adamw.first_moment()));
-      EXPECT_TRUE(
-          std::ranges::equal(loaded.expert_adamw.second_moment(), expected.expert_adamw.second_moment()));
-      EXPECT_EQ(loaded.counters, expected.counters);
-      EXPECT_EQ(loaded.previous_counts, expected.previous_counts);
-      EXPECT_EQ(loaded.previous_unbiased_counts, expected.previous_unbiased_counts);
-      EXPECT_TRUE(std::ranges::equal(loaded.bias(), expected.bias()));
-    }
+      load_state(reader, loaded.model, loaded.state);
+      const Content content(loaded);
+      fill(loaded.model, loaded.state);
+      EXPECT_TRUE(content == Content(loaded)) << workers << " workers";
+    });
   }
+}
+
+TEST_F(WorkerCheckpoint, AModelLoadsWithoutWhatTrainedIt) {
+  const auto dataset = test::tiny_dataset();
+  const auto options = test::tiny_options(dataset);
+  save(options, 2, 2);
+  for_workers(options, 1, 1, [&](Worker& loaded) {
+    auto reader = storage::CheckpointStore(folder_).open_latest();
+    load_model(reader, loaded.model);
+    EXPECT_EQ(loaded.state.counters, TrainingCounters());
+    const std::vector<float> dense(loaded.model.dense_values().begin(), loaded.model.dense_values().end());
+    const std::vector<float> bias(loaded.model.bias().begin(), loaded.model.bias().end());
+    fill(loaded.model, loaded.state);
+    EXPECT_TRUE(std::ranges::equal(dense, loaded.model.dense_values()));
+    EXPECT_TRUE(std::ranges::equal(bias, loaded.model.bias()));
+  });
 }
 
 TEST_F(WorkerCheckpoint, KeepsAllThatABalancerRemembers) {
@@ -109,17 +163,15 @@ TEST_F(WorkerCheckpoint, KeepsAllThatABalancerRemembers) {
   auto options = test::tiny_options(dataset);
   options.model.moe.balancer.kind = experts::BalancerKind::kPid;
   save(options, 1, 1);
-  const Partition partition(options.model, options.vocab_size, make_layout(options, 1, 1), 0);
-  TrainingState expected(options, partition);
-  fill(partition, expected);
-  TrainingState loaded(options, partition);
-  auto reader = storage::CheckpointStore(folder_).open_latest();
-  load_state(reader, options, partition, loaded);
-  for (std::size_t layer = 0; layer < expected.balancers.size(); ++layer) {
-    const experts::Balancer& balancer = *expected.balancers[layer];
+  for_workers(options, 1, 1, [&](Worker& loaded) {
+    auto reader = storage::CheckpointStore(folder_).open_latest();
+    load_state(reader, loaded.model, loaded.state);
+    const experts::Balancer& balancer = *loaded.state.balancers.front();
     EXPECT_GT(balancer.state().size(), balancer.bias().size());
-    EXPECT_TRUE(std::ranges::equal(loaded.balancers[layer]->state(), balancer.state()));
-  }
+    const Content content(loaded);
+    fill(loaded.model, loaded.state);
+    EXPECT_TRUE(content == Content(loaded));
+  });
 }
 
 TEST_F(WorkerCheckpoint, AnotherModelIsRefusedByName) {
@@ -127,16 +179,16 @@ TEST_F(WorkerCheckpoint, AnotherModelIsRefusedByName) {
   auto options = test::tiny_options(dataset);
   save(options, 1, 1);
   options.model.moe.expert_size = 32;
-  const Partition partition(options.model, options.vocab_size, make_layout(options, 1, 1), 0);
-  TrainingState state(options, partition);
-  auto reader = storage::CheckpointStore(folder_).open_latest();
-  try {
-    load_state(reader, options, partition, state);
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::kConfig);
-    EXPECT_NE(std::string(error.what()).find("experts/"), std::string::npos) << error.what();
-  }
+  for_workers(options, 1, 1, [&](Worker& worker) {
+    auto reader = storage::CheckpointStore(folder_).open_latest();
+    try {
+      load_state(reader, worker.model, worker.state);
+      ADD_FAILURE();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kConfig);
+      EXPECT_NE(std::string(error.what()).find("experts/"), std::string::npos) << error.what();
+    }
+  });
 }
 
 }  // namespace

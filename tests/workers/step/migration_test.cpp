@@ -64,7 +64,7 @@ TEST_P(Migration, ChangesNoBitOfTheRun) {
   const auto options = uneven_options();
   const auto layers = static_cast<std::size_t>(model::moe_layers(options.model));
   const auto move = [&](Trainer& trainer, const StepResult& result) {
-    trainer.place_experts(shuffled(trainer.layout(), layers, result.step));
+    trainer.place_experts(shuffled(trainer.model().layout(), layers, result.step));
   };
   expect_same(test::train_inproc(options, dataset(), GetParam(), kSteps, move));
 }
@@ -76,7 +76,7 @@ TEST(MigrationBetweenNodes, ChangesNoBitOfTheRun) {
   options.dispatch.max_bytes = 4096;
   const auto layers = static_cast<std::size_t>(model::moe_layers(options.model));
   const auto move = [&](Trainer& trainer, const StepResult& result) {
-    trainer.place_experts(shuffled(trainer.layout(), layers, result.step));
+    trainer.place_experts(shuffled(trainer.model().layout(), layers, result.step));
   };
   expect_same(test::train_inproc(options, dataset(), {4, 4, 1}, kSteps, move));
 }
@@ -84,13 +84,13 @@ TEST(MigrationBetweenNodes, ChangesNoBitOfTheRun) {
 TEST_P(Migration, ByMeasuredLoadChangesNoBitOfTheRun) {
   std::vector<std::unique_ptr<ExpertPlacer>> placers(static_cast<std::size_t>(GetParam().workers));
   const auto place = [&](Trainer& trainer, const StepResult& result) {
-    auto& placer = placers[static_cast<std::size_t>(trainer.groups().world.rank())];
+    auto& placer = placers[static_cast<std::size_t>(trainer.model().rank())];
     if (!placer) placer = std::make_unique<ExpertPlacer>(trainer, 1);
     placer->after(result);
-    const bool moved = trainer.layout().placement(0) !=
-                       layout::LayerPlacement::contiguous(23, trainer.layout().expert_parallel());
+    const bool moved = trainer.model().layout().placement(0) !=
+                       layout::LayerPlacement::contiguous(23, trainer.model().layout().expert_parallel());
     if (result.step == kSteps) {
-      EXPECT_EQ(moved, trainer.layout().expert_parallel() > 1);
+      EXPECT_EQ(moved, trainer.model().layout().expert_parallel() > 1);
     }
   };
   expect_same(test::train_inproc(uneven_options(), dataset(), GetParam(), kSteps, place));
@@ -106,10 +106,10 @@ INSTANTIATE_TEST_SUITE_P(Layouts, Migration,
                          });
 
 // A number for every element of every tensor and buffer.
-void mark(const Partition& partition, TrainingState& state) {
+void mark(model::Model& model, TrainingState& state) {
   const auto fill = [&](Partition::Slice slice, std::span<float> values, float offset) {
     for_each_stretch(
-        partition.experts, slice,
+        model.expert_table(), slice,
         [&](const ParameterSpec& spec, std::int64_t element, std::int64_t at, std::int64_t length) {
           const auto name = static_cast<float>(spec.moe_layer * 3) + static_cast<float>(spec.name.size() % 7);
           for (std::int64_t i = 0; i < length; ++i)
@@ -117,18 +117,28 @@ void mark(const Partition& partition, TrainingState& state) {
                 (offset + name) * std::sqrt(1.0F + static_cast<float>(element + i));
         });
   };
-  fill({0, partition.experts.buffer_elements()}, state.expert_values, 10.0F);
-  fill(partition.expert_slice(), state.expert_adamw.first_moment(), 50.0F);
-  fill(partition.expert_slice(), state.expert_adamw.second_moment(), 90.0F);
+  fill({0, model.expert_table().buffer_elements()}, model.expert_values(), 10.0F);
+  fill(state.partition.expert_slice(), state.expert_adamw.first_moment(), 50.0F);
+  fill(state.partition.expert_slice(), state.expert_adamw.second_moment(), 90.0F);
 }
 
-void expect_marked(const TrainingOptions& options, const Partition& partition, TrainingState& state) {
-  TrainingState wanted(options, partition);
-  std::ranges::fill(wanted.expert_values, 0.0F);
-  mark(partition, wanted);
-  EXPECT_EQ(state.expert_values, wanted.expert_values);
-  EXPECT_TRUE(std::ranges::equal(state.expert_adamw.first_moment(), wanted.expert_adamw.first_moment()));
-  EXPECT_TRUE(std::ranges::equal(state.expert_adamw.second_moment(), wanted.expert_adamw.second_moment()));
+// Of one worker; a model in a layout, with its marks.
+struct Marked {
+  Marked(const TrainingOptions& options, const layout::Layout& layout, comm::Communicator& world,
+         const Clock& clock)
+      : model(model_setup(options, 0), layout, world, clock), state(options, model) {
+    mark(model, state);
+  }
+  model::Model model;
+  TrainingState state;
+};
+
+void expect_same(Marked& actual, Marked& wanted) {
+  EXPECT_TRUE(std::ranges::equal(actual.model.expert_values(), wanted.model.expert_values()));
+  EXPECT_TRUE(
+      std::ranges::equal(actual.state.expert_adamw.first_moment(), wanted.state.expert_adamw.first_moment()));
+  EXPECT_TRUE(std::ranges::equal(actual.state.expert_adamw.second_moment(),
+                                 wanted.state.expert_adamw.second_moment()));
 }
 
 // Several chunks an expert, so that replicas' slices begin inside experts.
@@ -140,14 +150,14 @@ TEST(MigrateExperts, CarriesWeightsAndMomentsAcrossReplicaSlices) {
   const auto layers = static_cast<std::size_t>(model::moe_layers(options.model));
   const layout::Layout to = from.with_placement(shuffled(from, layers, 7));
   auto group = comm::make_inproc_group(6);
+  const SystemClock clock;
   std::vector<std::jthread> threads;
   for (auto& communicator : group) {
     threads.emplace_back([&, world = std::move(communicator)] {
-      Partition partition(options.model, options.vocab_size, from, world->rank());
-      TrainingState state(options, partition);
-      mark(partition, state);
-      EXPECT_GT(migrate_experts(*world, options, from, to, partition, state), 0);
-      expect_marked(options, partition, state);
+      Marked moved(options, from, *world, clock);
+      EXPECT_GT(migrate_experts(options, to, moved.model, moved.state), 0);
+      Marked wanted(options, to, *world, clock);
+      expect_same(moved, wanted);
     });
   }
 }

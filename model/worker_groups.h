@@ -4,7 +4,7 @@
 #include "comm/collectives/communicator.h"
 #include "layout/layout.h"
 
-namespace troupe::workers {
+namespace troupe::model {
 
 /// The communicators of one worker. `world` must outlive it; construction is collective.
 struct WorkerGroups {
@@ -18,4 +18,4 @@ struct WorkerGroups {
   std::unique_ptr<comm::Communicator> replicas;      // hold the same experts
 };
 
-}  // namespace troupe::workers
+}  // namespace troupe::model

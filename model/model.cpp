@@ -1,0 +1,80 @@
+#include "model/model.h"
+
+#include <utility>
+
+#include "model/parameters.h"
+
+namespace troupe::model {
+namespace {
+
+std::size_t moe_layer_count(const ModelOptions& options) {
+  return static_cast<std::size_t>(moe_layers(options));
+}
+
+std::vector<float> zeros(std::int64_t elements) {
+  return std::vector<float>(static_cast<std::size_t>(elements));
+}
+
+void fill_initial(const ParameterTable& table, std::uint64_t seed, std::span<float> values) {
+  for (std::size_t i = 0; i < table.specs().size(); ++i) {
+    troupe::initialize(table.specs()[i], seed, table.view(values, i).floats());
+  }
+}
+
+}  // namespace
+
+ParameterTable local_experts(const std::vector<ParameterSpec>& specs, const ModelOptions& options,
+                             const layout::Layout& layout, int worker) {
+  return ParameterTable(
+      expert_specs(specs, layout.placements(moe_layer_count(options)), layout.position(worker)));
+}
+
+Model::Model(const ModelSetup& setup, layout::Layout layout, comm::Communicator& world, const Clock& clock)
+    : setup_(setup),
+      layout_(std::move(layout)),
+      profile_(clock, setup.threads, setup.profile_ops),
+      execution_{setup.threads, &profile_},
+      groups_(world, layout_),
+      specs_(parameter_specs(setup.options, setup.shape.vocab_size)),
+      dense_table_(dense_specs(specs_)),
+      expert_table_(local_experts(specs_, setup.options, layout_, world.rank())),
+      dense_values_(zeros(dense_table_.buffer_elements())),
+      expert_values_(zeros(expert_table_.buffer_elements())),
+      bias_(zeros(moe_layers(setup.options) * setup.options.moe.choices())),
+      transformer_(make_transformer()) {}
+
+void Model::initialize() {
+  fill_initial(dense_table_, setup_.seed, dense_values_);
+  fill_initial(expert_table_, setup_.seed, expert_values_);
+}
+
+std::span<float> Model::bias(std::size_t moe_layer) {
+  const auto choices = static_cast<std::size_t>(options().moe.choices());
+  return std::span(bias_).subspan(moe_layer * choices, static_cast<std::size_t>(options().moe.experts));
+}
+
+StepContext Model::frozen_context() const {
+  StepContext context;
+  context.target_tokens = 1;
+  context.bias = bias_;
+  context.seed = setup_.seed;
+  return context;
+}
+
+void Model::place(layout::Layout layout, ParameterTable experts, std::vector<float> expert_values) {
+  transformer_.reset();  // before the next one reserves its memory
+  layout_ = std::move(layout);
+  expert_table_ = std::move(experts);
+  expert_values_ = std::move(expert_values);
+  transformer_ = make_transformer();
+}
+
+std::unique_ptr<Transformer> Model::make_transformer() const {
+  return std::make_unique<Transformer>(
+      setup_.options, setup_.shape, dense_table_, expert_table_,
+      experts::ModelExpertGroup{*groups_.expert_group, layout_.placements(moe_layer_count(setup_.options)),
+                                setup_.dispatch},
+      execution_);
+}
+
+}  // namespace troupe::model

@@ -1,0 +1,34 @@
+#include "workers/step/gradient_norm.h"
+
+#include <algorithm>
+
+namespace troupe::workers {
+
+GradientNorm::GradientNorm(const model::Model& model, std::int64_t first_value)
+    : model_(model),
+      global_(model.specs()),
+      sums_(global_),
+      first_value_(first_value),
+      values_(static_cast<std::size_t>(sums_.chunks())) {}
+
+void GradientNorm::fill(const Partition& partition, std::span<const float> dense,
+                        std::span<const float> experts, StepExchange& exchange) {
+  std::ranges::fill(values_, 0.0);
+  const auto add = [&](const ParameterTable& table, Partition::Slice slice, std::span<const float> gradient) {
+    sums_.fill(model_.execution(), table, slice.begin, slice.end, gradient, values_);
+  };
+  add(model_.dense_table(), partition.dense_slice(), dense);
+  add(model_.expert_table(), partition.expert_slice(), experts);
+  for (std::int64_t i = 0; i < std::ssize(values_); ++i) {
+    exchange.set_value(first_value_ + i, values_[static_cast<std::size_t>(i)]);
+  }
+}
+
+double GradientNorm::norm(const StepExchange& exchange) {
+  for (std::int64_t i = 0; i < std::ssize(values_); ++i) {
+    values_[static_cast<std::size_t>(i)] = exchange.value(first_value_ + i);
+  }
+  return optimizer::ChunkSums::norm(values_);
+}
+
+}  // namespace troupe::workers

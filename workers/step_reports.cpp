@@ -1,0 +1,157 @@
+#include "workers/step_reports.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <numeric>
+#include <string>
+
+#include "model/parameters.h"
+#include "workers/memory.h"
+
+namespace troupe::workers {
+namespace {
+
+constexpr std::int64_t kShareSteps = 10;
+
+/// "aux_loss/0_load_balance_global": place in the configuration, kind, and scope where the kind has one.
+std::string metric_name(std::size_t index, const experts::AuxLossOptions& loss) {
+  std::string name =
+      fmt::format("aux_loss/{}_{}", index, experts::kAuxLossKindNames[static_cast<std::size_t>(loss.kind)]);
+  if (loss.kind == experts::AuxLossKind::kLoadBalance)
+    name += fmt::format("_{}", experts::kAuxScopeNames[static_cast<std::size_t>(loss.scope)]);
+  return name;
+}
+
+/// Their mean, and each by itself where there are several.
+void add_aux_losses(const std::vector<double>& values, const std::vector<experts::AuxLossOptions>& losses,
+                    std::map<std::string, double>& metrics) {
+  if (values.empty()) return;
+  double sum = 0.0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    sum += values[i];
+    if (values.size() > 1) metrics[metric_name(i, losses[i])] = values[i];
+  }
+  metrics["aux_loss"] = sum / static_cast<double>(values.size());
+}
+
+std::map<std::string, double> metrics_of(const StepResult& result, const TrainingCounters& counters,
+                                         std::int64_t batch_tokens, std::int64_t skipped_steps,
+                                         const std::vector<experts::AuxLossOptions>& losses) {
+  const double step_seconds = std::accumulate(result.seconds.begin(), result.seconds.end(), 0.0);
+  std::map<std::string, double> metrics{
+      {"loss", result.loss},
+      {"loss_lm", result.loss_lm},
+      {"grad_norm", result.grad_norm},
+      {"learning_rate", result.learning_rate},
+      {"router_z_loss", result.router_z_loss},
+      {"tokens_total", static_cast<double>(counters.tokens)},
+      {"step_seconds", step_seconds},
+      {"tokens_per_second", static_cast<double>(batch_tokens) / step_seconds},
+      {"memory_bytes", static_cast<double>(resident_bytes())},
+      {"skipped_steps_total", static_cast<double>(skipped_steps)},
+  };
+  add_aux_losses(result.aux_loss, losses, metrics);
+  return metrics;
+}
+
+void add_losses(const StepResult& result, std::vector<comm::LayerLoad>& loads) {
+  const std::size_t losses = result.aux_loss.size();
+  for (std::size_t layer = 0; layer < loads.size(); ++layer) {
+    const auto layer_losses = std::span(result.layer_aux_loss).subspan(layer * losses, losses);
+    loads[layer].aux_loss.assign(layer_losses.begin(), layer_losses.end());
+    loads[layer].router_z = result.layer_router_z[layer];
+  }
+}
+
+void add(std::span<const std::int64_t> values, std::span<std::int64_t> into) {
+  std::ranges::transform(values, into, into.begin(), std::plus());
+}
+
+/// rows: [rows * choices]; returns [rows * experts]
+std::vector<std::int64_t> routed_columns(std::span<const std::int64_t> rows, const experts::MoeOptions& moe) {
+  std::vector<std::int64_t> result;
+  const auto choices = static_cast<std::size_t>(moe.choices());
+  for (std::size_t begin = 0; begin < rows.size(); begin += choices) {
+    const auto row = rows.subspan(begin, static_cast<std::size_t>(moe.experts));
+    result.insert(result.end(), row.begin(), row.end());
+  }
+  return result;
+}
+
+std::map<std::string, double> phases_of(const PhaseSeconds& seconds) {
+  std::map<std::string, double> phases;
+  for (std::size_t phase = 0; phase < seconds.size(); ++phase) phases[kPhaseNames[phase]] = seconds[phase];
+  return phases;
+}
+
+}  // namespace
+
+comm::StepFinished StepReports::step(const StepResult& result) {
+  if (result.skipped) ++skipped_steps_;
+  const TrainingOptions& options = trainer_.options();
+  comm::StepFinished message;
+  message.rank = trainer_.model().rank();
+  message.step = result.step;
+  message.phase_seconds = phases_of(result.seconds);
+  if (message.rank != 0) return message;
+  const TrainingCounters& counters = trainer_.state().counters;
+  const std::int64_t batch_tokens = options.batch.sequences() * options.data.sequence_length;
+  message.tokens_total = counters.tokens;
+  message.metrics = metrics_of(result, counters, batch_tokens, skipped_steps_, options.model.moe.aux_loss);
+  message.loads = loads(result.load);
+  add_losses(result, message.loads);
+  add_shares(result, message.loads);
+  return message;
+}
+
+comm::EvaluationFinished StepReports::evaluation(std::int64_t step, const EvaluationResult& result) const {
+  comm::EvaluationFinished message{.step = step, .domains = {}, .loads = loads(result.load)};
+  for (const auto& [domain, sum] : result.domains) {
+    message.domains[domain] = {.nats = sum.nats, .tokens = sum.tokens, .bytes = sum.bytes};
+  }
+  return message;
+}
+
+std::vector<comm::LayerLoad> StepReports::loads(const layout::LoadStatistics& load) const {
+  std::vector<comm::LayerLoad> result;
+  const auto& options = trainer_.options().model;
+  const auto bias = trainer_.model().bias();
+  const auto experts = static_cast<std::size_t>(options.moe.experts);
+  const auto columns = static_cast<std::size_t>(load.counts.columns());
+  for (int layer = 0; layer < load.counts.layers(); ++layer) {
+    const auto all = load.counts.layer(layer);
+    const auto dropped = load.dropped.layer(layer);
+    const auto layer_bias = bias.subspan(static_cast<std::size_t>(layer) * columns, experts);
+    comm::LayerLoad one;
+    one.layer = model::layer_of_moe(options, layer);
+    one.counts.assign(all.begin(), all.begin() + std::ssize(layer_bias));
+    one.bias.assign(layer_bias.begin(), layer_bias.end());
+    one.zero_compute = std::accumulate(all.begin() + std::ssize(layer_bias), all.end(), std::int64_t{0});
+    one.dropped.assign(dropped.begin(), dropped.end());
+    result.push_back(std::move(one));
+  }
+  return result;
+}
+
+/// The wide tables, every few steps: they change slowly, and a report of each would be mostly of them.
+void StepReports::add_shares(const StepResult& result, std::vector<comm::LayerLoad>& loads) {
+  if (untold_.size() != result.load.size()) {
+    untold_ = result.load;
+  } else {
+    add(result.load.domains.all(), untold_.domains.all());
+    add(result.load.co_activation.all(), untold_.co_activation.all());
+  }
+  if (result.step % kShareSteps != 0 && result.step != trainer_.options().steps) return;
+  for (int layer = 0; layer < untold_.counts.layers(); ++layer) {
+    comm::LayerLoad& load = loads[static_cast<std::size_t>(layer)];
+    load.domains = routed_columns(untold_.domains.layer(layer), trainer_.options().model.moe);
+    const auto pairs = untold_.co_activation.layer(layer);
+    load.co_activation.assign(pairs.begin(), pairs.end());
+  }
+  untold_.clear();
+}
+
+}  // namespace troupe::workers

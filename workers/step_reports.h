@@ -1,0 +1,32 @@
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "comm/control/messages/messages.h"
+#include "layout/load_statistics.h"
+#include "workers/evaluator.h"
+#include "workers/step/trainer.h"
+
+namespace troupe::workers {
+
+/// What a worker tells the coordinator of its steps and evaluations. Worker 0 tells what is the same on all;
+/// the others only their own times. Used from the compute thread.
+class StepReports {
+ public:
+  /// The trainer must outlive it.
+  explicit StepReports(const Trainer& trainer) : trainer_(trainer) {}
+
+  /// Of the trainer's last step. Once for each step.
+  [[nodiscard]] comm::StepFinished step(const StepResult& result);
+  [[nodiscard]] comm::EvaluationFinished evaluation(std::int64_t step, const EvaluationResult& result) const;
+
+ private:
+  [[nodiscard]] std::vector<comm::LayerLoad> loads(const layout::LoadStatistics& load) const;
+  void add_shares(const StepResult& result, std::vector<comm::LayerLoad>& loads);
+
+  const Trainer& trainer_;
+  std::int64_t skipped_steps_ = 0;
+  layout::LoadStatistics untold_;  // domains and co-activation of the steps since they were last told
+};
+
+}  // namespace troupe::workers
