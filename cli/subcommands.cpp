@@ -12,12 +12,13 @@ void add_data(CLI::App& program, Action& action);
 void add_tokenizer(CLI::App& program, Action& action);
 void add_checkpoint(CLI::App& program, Action& action);
 void add_bench(CLI::App& program, Action& action);
+void add_view(CLI::App& program, Action& action);
 void add_worker(CLI::App& program, Action& action);
 
 const std::vector<AddSubcommand>& subcommands() {
   static const std::vector<AddSubcommand> kAll{
-      add_train, add_generate,  add_eval,       add_config, add_validate, add_describe,
-      add_data,  add_tokenizer, add_checkpoint, add_bench,  add_worker,
+      add_train, add_generate,  add_eval,       add_view,  add_config, add_validate, add_describe,
+      add_data,  add_tokenizer, add_checkpoint, add_bench, add_worker,
   };
   return kAll;
 }

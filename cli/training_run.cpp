@@ -72,7 +72,8 @@ class TrainingRun::Implementation {
         terminal_(std::cout, request_.under_mpi ? TerminalOptions() : TerminalOptions::detect(stdout),
                   clock_) {
     if (request_.config.dashboard.enabled) {
-      server_.emplace(request_.config.dashboard, request_.config.metrics.per_expert, hub_);
+      server_.emplace(request_.config.dashboard, request_.config.metrics.per_expert,
+                      dashboard::HubList{&hub_});
     }
     const bool is_new = request_.run_folder.empty() || !std::filesystem::exists(request_.run_folder);
     folder_.emplace(open_folder(request_));

@@ -31,7 +31,7 @@ inline constexpr std::string_view kEventsPath = "/api/events";
 /// Refusal of a request (403, 405), or status 200 when it may be answered.
 [[nodiscard]] Answer admit(const Query& query, std::uint16_t port);
 
-/// Answer of an admitted request.
-[[nodiscard]] Answer route(std::string_view path, const MetricsHub& hub, bool per_expert_metrics);
+/// Answer of an admitted request. `/api/runs/1/state` is of run 1, `/api/state` of run 0.
+[[nodiscard]] Answer route(std::string_view path, const HubList& runs, bool per_expert_metrics);
 
 }  // namespace troupe::dashboard

@@ -33,16 +33,17 @@ tcp::endpoint endpoint_of(const DashboardOptions& options) {
 
 class HttpServer::Implementation {
  public:
-  Implementation(const DashboardOptions& options, bool per_expert_metrics, MetricsHub& hub)
-      : hub_(hub), per_expert_metrics_(per_expert_metrics), acceptor_(context_) {
+  Implementation(const DashboardOptions& options, bool per_expert_metrics, HubList runs)
+      : runs_(std::move(runs)), per_expert_metrics_(per_expert_metrics), acceptor_(context_) {
     listen(endpoint_of(options));
     accept();
-    hub_.set_listener([this] { boost::asio::post(context_, [this] { wake_all(); }); });
+    for (MetricsHub* hub : runs_)
+      hub->set_listener([this] { boost::asio::post(context_, [this] { wake_all(); }); });
     thread_ = std::thread([this] { run(); });
   }
 
   ~Implementation() {
-    hub_.set_listener({});
+    for (MetricsHub* hub : runs_) hub->set_listener({});
     boost::asio::post(context_, [this] {
       boost::system::error_code ignored;
       acceptor_.close(ignored);
@@ -91,7 +92,7 @@ class HttpServer::Implementation {
 
   void start_session(tcp::socket socket) {
     ++connections_;
-    const auto session = make_http_session(std::move(socket), {.hub = hub_,
+    const auto session = make_http_session(std::move(socket), {.runs = runs_,
                                                                .port = endpoint_.port(),
                                                                .per_expert_metrics = per_expert_metrics_,
                                                                .on_close = [this] { --connections_; }});
@@ -106,7 +107,7 @@ class HttpServer::Implementation {
     }
   }
 
-  MetricsHub& hub_;
+  HubList runs_;
   bool per_expert_metrics_;
   int connections_ = 0;
   std::list<std::weak_ptr<HttpSession>> sessions_;
@@ -116,8 +117,8 @@ class HttpServer::Implementation {
   std::thread thread_;
 };
 
-HttpServer::HttpServer(const DashboardOptions& options, bool per_expert_metrics, MetricsHub& hub)
-    : implementation_(std::make_unique<Implementation>(options, per_expert_metrics, hub)) {}
+HttpServer::HttpServer(const DashboardOptions& options, bool per_expert_metrics, HubList runs)
+    : implementation_(std::make_unique<Implementation>(options, per_expert_metrics, std::move(runs))) {}
 HttpServer::~HttpServer() = default;
 
 std::uint16_t HttpServer::port() const { return implementation_->endpoint().port(); }

@@ -7,17 +7,19 @@
 
 namespace troupe::dashboard {
 
-/// Serves the page of one run on a loopback address, on a thread of its own:
+/// Serves the page of one or several runs on a loopback address, on a thread of its own:
 ///   /             the page and its files, from the program itself
-///   /api/state, /api/history, /api/loads    JSON (metrics_hub.h)
-///   /api/events   server-sent events, one per record
-///   /metrics      Prometheus
+///   /api/runs     their numbers and names
+///   /api/state, /api/history, …, /api/runs/1/state, …    JSON (metrics_hub.h)
+///   /api/events   server-sent events, one per record of any run
+///   /metrics      Prometheus, of a single run
 /// GET only; requests whose Host is not this server's name are refused (DNS rebinding). A request has 5 s
 /// to arrive, a response 10 s to leave, an event 10 s; 64 connections; 8 KiB of request.
 class HttpServer {
  public:
   /// Listens at once. Throws kConfig for an address that is not loopback, kIo when the port is in use.
-  HttpServer(const DashboardOptions& options, bool per_expert_metrics, MetricsHub& hub);
+  /// `runs`, at least one, by number, must outlive it.
+  HttpServer(const DashboardOptions& options, bool per_expert_metrics, HubList runs);
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;

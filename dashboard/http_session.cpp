@@ -7,8 +7,8 @@
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 #include <chrono>
-#include <optional>
 #include <utility>
+#include <vector>
 
 #include "dashboard/http_routes.h"
 
@@ -52,7 +52,7 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
   }
 
   void wake() override {
-    if (next_event_ && !writing_) send_events();
+    if (!next_events_.empty() && !writing_) send_events();
   }
 
   void close() override { stream_.close(); }
@@ -70,7 +70,7 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
     if (refusal.status != 200) return respond(refusal, head);
     const std::string_view path = path_of(query.target);
     if (path == kEventsPath && !head) return start_events();
-    respond(route(path, context_.hub, context_.per_expert_metrics), head);
+    respond(route(path, context_.runs, context_.per_expert_metrics), head);
   }
 
   void respond(const Answer& answer, bool head) {
@@ -97,16 +97,20 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
   }
 
   void start_events() {
-    next_event_ = context_.hub.next_event();
+    for (const MetricsHub* hub : context_.runs) next_events_.push_back(hub->next_event());
     outgoing_ = kEventStreamHead;
     write_outgoing();
   }
 
   void send_events() {
-    auto events = context_.hub.events_since(*next_event_);
-    next_event_ = events.next;
-    if (events.text.empty()) return;
-    outgoing_ = std::move(events.text);
+    std::string text;
+    for (std::size_t run = 0; run < context_.runs.size(); ++run) {
+      auto events = context_.runs[run]->events_since(next_events_[run]);
+      next_events_[run] = events.next;
+      text += events.text;
+    }
+    if (text.empty()) return;
+    outgoing_ = std::move(text);
     write_outgoing();
   }
 
@@ -136,7 +140,7 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
   beast::flat_buffer buffer_;
   http::request_parser<http::empty_body> parser_;
   http::response<http::string_body> response_;
-  std::optional<std::uint64_t> next_event_;  // set on an event stream
+  std::vector<std::uint64_t> next_events_;  // of each run, on an event stream
   std::string outgoing_;
   bool writing_ = false;
   bool watching_ = false;

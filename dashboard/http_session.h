@@ -12,7 +12,7 @@ namespace troupe::dashboard {
 class HttpSession {
  public:
   struct Context {
-    MetricsHub& hub;
+    const HubList& runs;
     std::uint16_t port;
     bool per_expert_metrics;
     std::function<void()> on_close;

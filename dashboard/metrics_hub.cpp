@@ -71,33 +71,39 @@ json phases_json(const std::map<std::int64_t, std::map<std::string, double>>& ph
   return result;
 }
 
-std::string event_text(const std::string& event, const std::string& data) {
-  return "event: " + event + "\ndata: " + data + "\n\n";
+std::string event_text(const std::string& event, const json& data) {
+  return "event: " + event + "\ndata: " + dump(data) + "\n\n";
 }
 
 }  // namespace
 
-MetricsHub::MetricsHub(RunInfo info) : info_(std::move(info)) {}
+MetricsHub::MetricsHub(RunInfo info, std::size_t number) : number_(number), info_(std::move(info)) {}
+
+std::string MetricsHub::name() const {
+  const std::scoped_lock lock(mutex_);
+  return info_.name;
+}
 
 void MetricsHub::record(const StepRecord& step) {
-  const std::string event = dump(step_json(step));
   {
     const std::scoped_lock lock(mutex_);
     latest_ = step;
-    keep_curve_point(step);
-    keep_load_frame(step);
+    const bool is_new = curve_steps_.empty() || step.step > curve_steps_.back();
+    if (is_new) keep_curve_point(step);
+    if (is_new) keep_load_frame(step);
     keep_shares(step);
   }
-  publish("step", event);
+  publish("step", step_json(step));
 }
 
 void MetricsHub::record(const EvaluationRecord& evaluation) {
   {
     const std::scoped_lock lock(mutex_);
-    evaluations_.push_back(evaluation);
+    const bool is_new = evaluations_.empty() || evaluation.step > evaluations_.back().step;
+    if (is_new) evaluations_.push_back(evaluation);
     if (evaluations_.size() > kEvaluations) drop_every_second(evaluations_);
   }
-  publish("evaluation", dump(to_json(evaluation)));
+  publish("evaluation", to_json(evaluation));
 }
 
 void MetricsHub::record(const SampleRecord& sample) {
@@ -106,7 +112,7 @@ void MetricsHub::record(const SampleRecord& sample) {
     samples_.push_back(sample);
     if (samples_.size() > kSamples) samples_.pop_front();
   }
-  publish("sample", dump(to_json(sample)));
+  publish("sample", to_json(sample));
 }
 
 void MetricsHub::record(const CheckpointRecord& checkpoint) {
@@ -116,7 +122,7 @@ void MetricsHub::record(const CheckpointRecord& checkpoint) {
     if (checkpoints_.size() > kCheckpoints) checkpoints_.erase(checkpoints_.begin());
     if (!checkpoint.error.empty()) ++checkpoint_failures_;
   }
-  publish("checkpoint", dump(to_json(checkpoint)));
+  publish("checkpoint", to_json(checkpoint));
 }
 
 void MetricsHub::record_phases(std::int64_t rank, const std::map<std::string, double>& phase_seconds) {
@@ -144,7 +150,7 @@ void MetricsHub::set_state(const std::string& state) {
     const std::scoped_lock lock(mutex_);
     state_ = state;
   }
-  publish("state", dump({{"state", state}}));
+  publish("state", {{"state", state}});
 }
 
 void MetricsHub::note(const std::string& severity, const std::string& text) {
@@ -153,7 +159,7 @@ void MetricsHub::note(const std::string& severity, const std::string& text) {
     notes_.emplace_back(severity, text);
     if (notes_.size() > kNotes) notes_.pop_front();
   }
-  publish("note", dump({{"severity", severity}, {"text", text}}));
+  publish("note", {{"severity", severity}, {"text", text}});
 }
 
 void MetricsHub::set_listener(std::function<void()> listener) {
@@ -199,7 +205,8 @@ void MetricsHub::keep_shares(const StepRecord& step) {
   }
 }
 
-void MetricsHub::publish(const std::string& event, const std::string& data) {
+void MetricsHub::publish(const std::string& event, json data) {
+  data["run"] = number_;
   append_event(event_text(event, data));
 }
 
@@ -291,8 +298,10 @@ MetricsHub::Events MetricsHub::events_since(std::uint64_t from) const {
   if (workers_until_ <= from) return result;
   const auto [workers, phases, epoch] = std::tuple(workers_, phases_, info_.epoch);
   lock.unlock();  // thousands of workers take a while to write
-  const json data{{"workers", array_of(workers)}, {"phases", phases_json(phases)}, {"epoch", epoch}};
-  result.text += event_text("workers", dump(data));
+  result.text += event_text("workers", {{"workers", array_of(workers)},
+                                        {"phases", phases_json(phases)},
+                                        {"epoch", epoch},
+                                        {"run", number_}});
   return result;
 }
 

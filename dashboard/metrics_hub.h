@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,8 @@
 namespace troupe::dashboard {
 
 /// Keeps what the page and Prometheus show of one run, in bounded memory: when a history is full,
-/// every second entry is dropped and from then on only every second step is kept. Thread-safe: the
+/// every second entry is dropped and from then on only every second step is kept. Steps that come again after a
+/// failure have the same values and add nothing to a history. Thread-safe: the
 /// coordinator records, HTTP sessions read. Answers are JSON texts (shapes: docs/observability.md).
 class MetricsHub {
  public:
@@ -20,7 +22,10 @@ class MetricsHub {
   static constexpr std::size_t kLoadFrames = 256;
   static constexpr std::size_t kEvents = 256;  // for event streams that lag
 
-  explicit MetricsHub(RunInfo info);
+  /// number: among the runs of one page; every event says it as "run".
+  explicit MetricsHub(RunInfo info, std::size_t number = 0);
+
+  [[nodiscard]] std::string name() const;
 
   void record(const StepRecord& step);
   void record(const EvaluationRecord& evaluation);
@@ -81,9 +86,10 @@ class MetricsHub {
   void keep_curve_point(const StepRecord& step);
   void keep_load_frame(const StepRecord& step);
   void keep_shares(const StepRecord& step);
-  void publish(const std::string& event, const std::string& json);
+  void publish(const std::string& event, nlohmann::json data);
   void append_event(std::string text);
 
+  const std::size_t number_;
   mutable std::mutex mutex_;
   RunInfo info_;
   std::string state_ = "starting";
@@ -106,5 +112,8 @@ class MetricsHub {
   std::uint64_t workers_until_ = 0;  // who reads from an earlier event has not seen the newest workers
   std::function<void()> listener_;
 };
+
+/// The runs of one page, each with its number: one that trains, or those that are viewed.
+using HubList = std::vector<MetricsHub*>;
 
 }  // namespace troupe::dashboard

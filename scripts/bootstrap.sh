@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
-# Installs the Debian packages of scripts/packages.txt that are missing, in one apt call.
-# With sudo when not root. Does nothing, and needs no network, when all are there.
+# Installs the Debian packages of scripts/packages.txt that are missing, in one apt call: those of the build, and
+# with `tests` also those that only tests use. With sudo when not root. Does nothing, and needs no network, when
+# all are there.
+# Usage: scripts/bootstrap.sh [tests]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-mapfile -t wanted < <(grep -v '^#' scripts/packages.txt)
+list=$(cat scripts/packages.txt)
+[ "${1:-}" = tests ] || list=${list%%"# Tests of what is served"*}
+mapfile -t wanted < <(grep -v '^#' <<<"$list")
 # dpkg-query fails when it does not know one of them, and still lists the others.
 known=$(dpkg-query --show --showformat='${Package} ${db:Status-Abbrev}\n' "${wanted[@]}" 2>/dev/null || true)
 installed=$(awk '$2 ~ /^ii/ {print $1}' <<<"$known")

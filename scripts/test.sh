@@ -3,5 +3,6 @@
 # Usage: scripts/test.sh [CTEST ARGUMENTS...]       e.g. scripts/test.sh -L unit
 set -euo pipefail
 cd "$(dirname "$0")/.."
+scripts/bootstrap.sh tests
 scripts/build.sh release
 exec ctest --preset release --parallel "$(nproc)" "$@"

@@ -1,8 +1,14 @@
 'use strict';
 
-// Rows (by default layers) × experts, coloured by log2 of load / mean: blue below, near-white at 1, orange above. The two ends
-// are told apart also by colour-blind eyes, and by lightness.
+// Rows (by default layers) × experts, coloured by log2 of load / mean: blue below, near-white at 1, orange above, each darker
+// with the distance, so that the two sides are told apart also by colour-blind eyes and degrees also without colour.
 class HeatMap {
+  // load / mean → red, green, blue; in between by log2
+  static scale = [
+    [1 / 8, [16, 56, 112]], [1 / 4, [47, 109, 181]], [1 / 2, [140, 182, 222]], [1, [242, 240, 235]],
+    [2, [243, 174, 118]], [4, [217, 98, 34]], [8, [152, 44, 10]], [16, [78, 14, 6]],
+  ];
+
   // names: what a row and a cell are called
   constructor(canvas, note, names = {}) {
     this.canvas = canvas;
@@ -26,11 +32,23 @@ class HeatMap {
   }
 
   static color(value) {
-    const t = Math.max(-1, Math.min(1, Math.log2(Math.max(value, 1e-3))));
-    const mix = (a, b, x) => Math.round(a + (b - a) * x);
-    const end = t < 0 ? [47, 109, 181] : [200, 80, 30];
-    const x = Math.abs(t);
-    return `rgb(${mix(242, end[0], x)},${mix(240, end[1], x)},${mix(235, end[2], x)})`;
+    const {scale} = HeatMap;
+    const inside = Math.max(scale[0][0], Math.min(scale[scale.length - 1][0], value));
+    const above = Math.max(1, scale.findIndex(([limit]) => inside <= limit));
+    const [[low, from], [high, to]] = [scale[above - 1], scale[above]];
+    const share = Math.log2(inside / low) / Math.log2(high / low);
+    return `rgb(${from.map((part, i) => Math.round(part + (to[i] - part) * share)).join(',')})`;
+  }
+
+  // The scale, in the colours that are drawn.
+  static showScale(element) {
+    const {scale} = HeatMap;
+    element.replaceChildren(...scale.map(([value], index) => {
+      const item = document.createElement('li');
+      item.append(swatch(HeatMap.color(value)), value < 1 ? `1/${1 / value}` : String(value));
+      if (index === scale.length - 1) item.append(' and more');
+      return item;
+    }));
   }
 
   geometry() {

@@ -2,8 +2,10 @@
 
 // Domain × expert and expert × expert maps of one layer, from the newest tables (api/shares).
 class Shares {
-  constructor(domains) {
-    this.domains = domains;
+  // load: fetches api/shares of the run that is looked at
+  constructor(load) {
+    this.load = load;
+    this.domains = [];
     this.layers = [];
     this.domainMap = new HeatMap(byId('domain-map'), byId('domain-note'), {
       row: (name) => name,
@@ -17,7 +19,7 @@ class Shares {
   }
 
   async refresh() {
-    this.layers = (await load('api/shares')).layers;
+    this.layers = (await this.load()).layers;
     const select = byId('share-layer');
     if (select.options.length !== this.layers.length) {
       select.replaceChildren(...this.layers.map(({layer}) => new Option(layer, layer)));
@@ -53,7 +55,7 @@ class Shares {
 
   draw() {
     const shown = this.layers[byId('share-layer').selectedIndex];
-    const domains = shown ? shown.domains.counts : [];
+    const domains = shown && this.domains.length ? shown.domains.counts : [];
     const pairs = shown ? shown.co_activation.counts : [];
     byId('domain-panel').hidden = domains.length === 0;
     byId('pair-panel').hidden = pairs.length === 0;

@@ -4,6 +4,7 @@
 
 #include <boost/asio.hpp>
 #include <nlohmann/json.hpp>
+#include <regex>
 
 #include "base/error.h"
 #include "dashboard/http_routes.h"
@@ -17,7 +18,7 @@ class HttpServerTest : public ::testing::Test {
  protected:
   MetricsHub hub_{{.name = "test-run", .folder = "runs/test-run", .steps = 10, .workers = 2, .epoch = 1}};
   DashboardOptions options_{.enabled = true, .address = "127.0.0.1", .port = 0};
-  HttpServer server_{options_, false, hub_};
+  HttpServer server_{options_, false, {&hub_}};
   boost::asio::io_context context_;
 
   tcp::socket connect() {
@@ -52,15 +53,31 @@ TEST_F(HttpServerTest, ServesThePageWithItsSecurityHeaders) {
 }
 
 TEST_F(HttpServerTest, ServesEveryFileThatThePageAsksFor) {
-  for (const char* path : {"/page.css", "/page.js", "/heat_map.js", "/shares.js", "/api/shares",
-                           "/dygraph.min.js", "/dygraph.min.css"}) {
+  const std::string page = body(ask("GET", "/"));
+  const std::regex link("(?:src|href)=\"([^\"]+)\"");
+  int files = 0;
+  for (std::sregex_iterator found(page.begin(), page.end(), link), end; found != end; ++found, ++files) {
+    const std::string path = "/" + (*found)[1].str();
     EXPECT_TRUE(ask("GET", path).starts_with("HTTP/1.1 200")) << path;
   }
+  EXPECT_GE(files, 4);
 }
 
 TEST_F(HttpServerTest, StateIsJson) {
   const auto state = nlohmann::json::parse(body(ask("GET", "/api/state")));
   EXPECT_EQ(state["run"]["name"], "test-run");
+}
+
+TEST_F(HttpServerTest, EveryRunHasItsPaths) {
+  MetricsHub other({.name = "other", .folder = {}, .steps = 5, .workers = 1, .epoch = 0}, 1);
+  const HubList runs{&hub_, &other};
+  EXPECT_EQ(nlohmann::json::parse(route("/api/runs", runs, false).body),
+            nlohmann::json({{{"number", 0}, {"name", "test-run"}}, {{"number", 1}, {"name", "other"}}}));
+  EXPECT_EQ(nlohmann::json::parse(route("/api/runs/1/state", runs, false).body)["run"]["name"], "other");
+  for (const char* path : {"/api/runs/2/state", "/api/runs/x/state", "/api/runs/-1/state", "/api/runs/1",
+                           "/api/runs/1/nothing", "/api/runs/99999999999999999999/state", "/metrics"}) {
+    EXPECT_EQ(route(path, runs, false).status, 404) << path;
+  }
 }
 
 TEST_F(HttpServerTest, RefusesOtherHostsMethodsAndPaths) {
@@ -100,7 +117,7 @@ TEST_F(HttpServerTest, TwoServersCannotShareAPort) {
   DashboardOptions same = options_;
   same.port = server_.port();
   try {
-    const HttpServer second(same, false, hub_);
+    const HttpServer second(same, false, {&hub_});
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kIo);
@@ -111,7 +128,7 @@ TEST_F(HttpServerTest, TwoServersCannotShareAPort) {
 TEST_F(HttpServerTest, RefusesAnAddressThatOthersCanReach) {
   DashboardOptions open = options_;
   open.address = "0.0.0.0";
-  EXPECT_THROW(HttpServer(open, false, hub_), Error);
+  EXPECT_THROW(HttpServer(open, false, {&hub_}), Error);
 }
 
 TEST_F(HttpServerTest, ServesOnAfterManyConnectionsThatSayNothing) {

@@ -1,0 +1,125 @@
+'use strict';
+
+const byId = (id) => document.getElementById(id);
+const fixed = (value, digits) => (value === null || value === undefined ? '–' : Number(value).toFixed(digits));
+
+function rowOf(cells) {
+  const element = document.createElement('tr');
+  for (const cell of cells) {
+    const column = document.createElement('td');
+    if (cell instanceof Node) column.append(cell);
+    else column.textContent = cell;
+    element.append(column);
+  }
+  return element;
+}
+
+// ---- workers --------------------------------------------------------------------------------------
+
+const phaseColors = {
+  load: '#8c8c8c', forward: '#1f77b4', router: '#c2566b', dispatch: '#d9730d', expert: '#2a9d6f', combine: '#e3b23c',
+  backward: '#5b4b9a', reduce: '#b5476a', update: '#5aa9c7', other: '#c9c9c9',
+};
+
+function swatch(color) {
+  const element = document.createElement('span');
+  element.className = 'swatch';
+  element.style.background = color;
+  return element;
+}
+
+function phaseBar(seconds) {
+  const bar = document.createElement('div');
+  bar.className = 'phases';
+  bar.setAttribute('role', 'img');
+  const entries = Object.entries(seconds || {});
+  bar.setAttribute('aria-label', entries.map(([phase, value]) => `${phase} ${value.toFixed(3)} s`).join(', '));
+  const total = entries.reduce((sum, [, value]) => sum + value, 0);
+  for (const [phase, value] of entries) {
+    const part = document.createElement('span');
+    part.style.flexGrow = String(value / Math.max(total, 1e-9));
+    part.style.background = phaseColors[phase] || phaseColors.other;
+    part.title = `${phase}: ${value.toFixed(4)} s`;
+    bar.append(part);
+  }
+  return bar;
+}
+
+// Of the phases that some worker has, in the order of a step.
+function showPhaseLegend(phases) {
+  const present = new Set(Object.values(phases).flatMap(Object.keys));
+  const names = [...Object.keys(phaseColors).filter((name) => present.has(name)),
+    ...[...present].filter((name) => !(name in phaseColors))];
+  const legend = byId('phase-legend');
+  if (legend.dataset.names === names.join()) return;
+  legend.dataset.names = names.join();
+  legend.replaceChildren(...names.map((name) => {
+    const item = document.createElement('li');
+    item.append(swatch(phaseColors[name] || phaseColors.other), name);
+    return item;
+  }));
+}
+
+function showWorkers(workers, phases) {
+  byId('worker-panel').hidden = workers.length === 0;
+  byId('workers').tBodies[0].replaceChildren(...workers.map((worker) => {
+    const line = rowOf([worker.rank, worker.host, worker.process_id, `${fixed(worker.heartbeat_age_seconds, 1)} s`,
+      phaseBar(phases[worker.rank])]);
+    if (worker.suspected) line.className = 'suspected';
+    return line;
+  }));
+  showPhaseLegend(phases);
+}
+
+// ---- what comes now and then ----------------------------------------------------------------------
+
+function showDomains(evaluation) {
+  const lines = evaluation ? [['all', evaluation.total], ...Object.entries(evaluation.domains)] : [];
+  byId('evaluation-panel').hidden = lines.length === 0;
+  byId('domains').tBodies[0].replaceChildren(...lines.map(([name, result]) =>
+    rowOf([name, fixed(result.eval_loss, 3), fixed(result.eval_bits_per_byte, 3)])));
+}
+
+// A list whose newest entry is on top; its panel is there from the first one on.
+class NewestFirst {
+  constructor(panel, list, most, elementOf) {
+    Object.assign(this, {panel, list, most, elementOf});
+  }
+  show(records) {
+    this.list.replaceChildren();
+    this.panel.hidden = true;
+    records.forEach((record) => this.add(record));
+  }
+  add(record) {
+    this.panel.hidden = false;
+    this.list.prepend(this.elementOf(record));
+    while (this.list.children.length > this.most) this.list.lastChild.remove();
+  }
+}
+
+function sampleElement(sample) {
+  const paragraph = document.createElement('p');
+  const when = document.createElement('span');
+  when.className = 'when';
+  when.textContent = `step ${sample.step}  `;
+  const prompt = document.createElement('b');
+  prompt.textContent = sample.prompt;
+  paragraph.append(when, prompt, sample.text);
+  return paragraph;
+}
+
+function checkpointElement(checkpoint) {
+  return rowOf([checkpoint.step, `${(checkpoint.bytes / 1048576).toFixed(1)} MiB`, fixed(checkpoint.seconds, 2),
+    checkpoint.error || 'committed']);
+}
+
+function noteElement(note) {
+  const item = document.createElement('li');
+  item.className = note.severity;
+  item.textContent = note.text;
+  return item;
+}
+
+const samples = new NewestFirst(byId('sample-panel'), byId('samples'), 20, sampleElement);
+const checkpoints = new NewestFirst(byId('checkpoint-panel'), byId('checkpoints').tBodies[0], 200, checkpointElement);
+const notes = new NewestFirst(byId('note-panel'), byId('notes'), 200, noteElement);

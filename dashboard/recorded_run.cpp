@@ -1,0 +1,154 @@
+#include "dashboard/recorded_run.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <optional>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "dashboard/json.h"
+
+namespace troupe::dashboard {
+namespace {
+
+using nlohmann::json;
+
+/// Numbers of an object; null stands for one that JSON cannot say.
+std::map<std::string, double> numbers_of(const json& object) {
+  std::map<std::string, double> result;
+  for (const auto& [name, value] : object.items()) {
+    if (value.is_number()) result[name] = value.get<double>();
+    if (value.is_null()) result[name] = std::nan("");
+  }
+  return result;
+}
+
+using Counts = std::vector<std::int64_t>;
+
+LayerRecord layer_of(const json& line) {
+  LayerRecord layer{.layer = line.at("layer").get<std::int64_t>(),
+                    .counts = line.at("counts").get<Counts>(),
+                    .bias = {},
+                    .dropped = line.value("dropped", Counts()),
+                    .zero_compute = line.value("zero_compute", std::int64_t{0}),
+                    .domains = line.value("domain_counts", Counts()),
+                    .co_activation = line.value("co_activation", Counts()),
+                    .metrics = numbers_of(line)};
+  layer.metrics.erase("layer");
+  layer.metrics.erase("zero_compute");
+  return layer;
+}
+
+StepRecord step_of(const json& line) {
+  StepRecord step{.time = line.at("time").get<double>(),
+                  .step = line.at("step").get<std::int64_t>(),
+                  .tokens = line.at("tokens").get<std::int64_t>(),
+                  .metrics = numbers_of(line.at("metrics")),
+                  .layers = {}};
+  for (const json& layer : line.at("layers")) step.layers.push_back(layer_of(layer));
+  return step;
+}
+
+DomainEvaluation domain_evaluation(const json& metrics) {
+  const auto number = [&](const char* name) {
+    const auto found = metrics.find(name);
+    return found != metrics.end() && found->is_number() ? found->get<double>() : std::nan("");
+  };
+  return {.loss = number("eval_loss"),
+          .bits_per_byte = number("eval_bits_per_byte"),
+          .tokens = metrics.value("tokens", std::int64_t{0})};
+}
+
+EvaluationRecord evaluation_of(const json& line) {
+  EvaluationRecord evaluation{.time = line.at("time").get<double>(),
+                              .step = line.at("step").get<std::int64_t>(),
+                              .total = domain_evaluation(line.at("metrics")),
+                              .domains = {}};
+  for (const auto& [name, metrics] : line.at("domains").items())
+    evaluation.domains[name] = domain_evaluation(metrics);
+  return evaluation;
+}
+
+/// Appends the next part of the file; false at its end.
+bool read_part(const FileDescriptor& file, std::int64_t offset, std::string& text,
+               const std::filesystem::path& path) {
+  constexpr std::size_t kPart = 1 << 20;
+  const std::size_t before = text.size();
+  text.resize(before + kPart);
+  const ssize_t bytes = ::pread(file.get(), text.data() + before, kPart, offset);
+  if (bytes < 0) throw io_error("cannot read " + path.string());
+  text.resize(before + static_cast<std::size_t>(bytes));
+  return bytes > 0;
+}
+
+/// The step of "== step 100", or none.
+std::optional<std::int64_t> sample_heading(std::string_view line) {
+  constexpr std::string_view kHeading = "== step ";
+  if (!line.starts_with(kHeading)) return std::nullopt;
+  std::int64_t step = 0;
+  const auto [end, error] = std::from_chars(line.data() + kHeading.size(), line.data() + line.size(), step);
+  return error == std::errc{} && end == line.data() + line.size() ? std::optional(step) : std::nullopt;
+}
+
+void finish(SampleRecord& sample, const std::vector<std::string>& prompts) {
+  while (sample.text.ends_with('\n')) sample.text.pop_back();
+  const auto prompt =
+      std::ranges::find_if(prompts, [&](const std::string& one) { return sample.text.starts_with(one); });
+  if (prompt == prompts.end()) return;
+  sample.prompt = *prompt;
+  sample.text.erase(0, prompt->size());
+}
+
+}  // namespace
+
+void RecordedRun::poll() {
+  const FileDescriptor file = FileDescriptor::open(path_, O_RDONLY);
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) throw io_error("cannot read " + path_.string());
+  if (status.st_ino != file_ || status.st_size < offset_) offset_ = 0;
+  file_ = status.st_ino;
+  std::string text;
+  while (read_part(file, offset_ + static_cast<std::int64_t>(text.size()), text, path_)) {
+    std::size_t begin = 0;
+    for (std::size_t end = 0; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1)
+      record_line(std::string_view(text).substr(begin, end - begin));
+    text.erase(0, begin);
+    offset_ += static_cast<std::int64_t>(begin);
+  }
+}
+
+void RecordedRun::record_line(std::string_view line) try {
+  const json object = json::parse(line);
+  if (object.contains("layers")) {
+    const StepRecord step = step_of(object);
+    hub_.record(step);
+    last_step_ = step.step;
+    last_time_ = step.time;
+  } else {
+    hub_.record(evaluation_of(object));
+  }
+} catch (const json::exception&) {
+  ++unreadable_lines_;
+}
+
+std::vector<SampleRecord> parse_samples(std::string_view file, const std::vector<std::string>& prompts) {
+  std::vector<SampleRecord> samples;
+  while (!file.empty()) {
+    const std::string_view line = file.substr(0, file.find('\n'));
+    file.remove_prefix(std::min(file.size(), line.size() + 1));
+    if (const auto step = sample_heading(line)) {
+      samples.push_back({.step = *step, .prompt = {}, .text = {}});
+    } else if (!samples.empty()) {
+      samples.back().text.append(line).append("\n");
+    }
+  }
+  for (SampleRecord& sample : samples) finish(sample, prompts);
+  return samples;
+}
+
+}  // namespace troupe::dashboard
