@@ -159,7 +159,7 @@ class TrainingRun::Implementation {
     const std::string program = "troupe";
     std::string next;
     if (outcome.result == coordinator::RunResult::kFinished) {
-      next = fmt::format("{} generate {} --prompt \"The \"", program, folder_->path().string());
+      next = fmt::format("{} generate {} --prompt \"The\"", program, folder_->path().string());
     } else if (outcome.result == coordinator::RunResult::kStopped) {
       next = fmt::format("{} train {} --run-dir {}", program, request_.config_path, folder_->path().string());
     }

@@ -32,7 +32,7 @@ struct EvaluationOptions {
 
 struct SamplingOptions {
   std::int64_t every = 100;  // steps; 0 = never
-  std::vector<std::string> prompts{"The "};
+  std::vector<std::string> prompts{"The"};
   std::int64_t tokens = 64;
 };
 

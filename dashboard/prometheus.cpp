@@ -153,7 +153,8 @@ void write_evaluation(Writer& out, const EvaluationRecord& evaluation) {
   };
   family("eval_loss", "Held-out loss by domain, nats per token.",
          [](const DomainEvaluation& d) { return d.loss; });
-  family("eval_bits_per_byte", "Held-out loss by domain, bits per byte of text.",
+  // Not eval_bits_per_byte: to Prometheus' checker bits are no base unit.
+  family("eval_bpb", "Held-out loss by domain, bits per byte of text.",
          [](const DomainEvaluation& d) { return d.bits_per_byte; });
   family("perplexity", "exp of the held-out loss by domain.",
          [](const DomainEvaluation& d) { return std::exp(d.loss); });

@@ -23,13 +23,13 @@ step "Training" "$troupe" train configs/quickstart.yaml "$@"
 
 run=$(ls -td runs/quickstart-*/ | head -n 1)
 run=${run%/}
-step "What the model writes" "$troupe" generate "$run" --prompt "The " --prompt "In order to " --tokens 60
+step "What the model writes" "$troupe" generate "$run" --prompt "The" --prompt "In order to" --tokens 60
 
 cat <<END
 
 == Next
   $troupe checkpoint list $run              its checkpoints
-  $troupe generate $run --prompt "Debian "  more text
+  $troupe generate $run --prompt "Debian"  more text
   $troupe describe configs/quickstart.yaml  the model's size and cost
   $troupe train configs/quickstart.yaml --set model.moe.balancer.kind=none   what balancing does
   scripts/quickstart.sh --workers 1         the same bits on one worker

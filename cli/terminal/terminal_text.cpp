@@ -10,10 +10,13 @@
 namespace troupe::cli {
 namespace {
 
-/// Scaled below 1000, as it will be after rounding to three digits.
+/// Scaled below 1000, as it will be after rounding to three digits; what is too large for every unit, or no
+/// number, is written as it is.
 std::string scaled(double value, std::span<const std::string_view> units) {
+  if (!(std::abs(value) < 999.5 * std::pow(1000.0, static_cast<double>(units.size() - 1))))
+    return fmt::format("{:.3g}{}", value, units[0]);
   std::size_t unit = 0;
-  while (std::abs(value) >= 999.5 && unit + 1 < units.size()) {
+  while (std::abs(value) >= 999.5) {
     value /= 1000.0;
     ++unit;
   }

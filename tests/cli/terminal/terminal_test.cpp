@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <sstream>
 
 namespace troupe::cli {
@@ -18,6 +19,13 @@ TEST(TerminalText, CountsHaveThreeDigitsAndAUnit) {
   EXPECT_EQ(count_text(999600), "1M");
   EXPECT_EQ(count_text(1.5), "1.5");
   EXPECT_EQ(bytes_text(12'340'000), "12.3 MB");
+}
+
+TEST(TerminalText, WhatNoUnitFitsHasNone) {
+  EXPECT_EQ(count_text(std::numeric_limits<double>::infinity()), "inf");
+  EXPECT_EQ(count_text(std::numeric_limits<double>::quiet_NaN()), "nan");
+  EXPECT_EQ(count_text(5.18e21), "5.18e+21");
+  EXPECT_EQ(count_text(9.99e14), "999T");
 }
 
 TEST(TerminalText, DurationsReadAsPeopleSayThem) {
