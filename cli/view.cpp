@@ -25,9 +25,7 @@ struct ViewArguments {
 };
 
 // A file that cannot be read for a moment (a folder that is moved, a network) does not end the page.
-void follow(ViewedRun& run) try {
-  run.follow();
-} catch (const Error& error) {
+void follow(ViewedRun& run) try { run.follow(); } catch (const Error& error) {
   log::warn("{}", error.what());
 }
 

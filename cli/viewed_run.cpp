@@ -22,9 +22,10 @@ constexpr double kSilentSeconds = 60.0;
 fs::path metrics_file(const fs::path& folder) {
   const fs::path file = folder / "metrics.jsonl";
   if (fs::is_regular_file(file)) return file;
-  throw Error(ErrorCode::kConfig,
-              "{}: no run is here (there is no metrics.jsonl); name the folder of a run, such as runs/quickstart-1",
-              folder.string());
+  throw Error(
+      ErrorCode::kConfig,
+      "{}: no run is here (there is no metrics.jsonl); name the folder of a run, such as runs/quickstart-1",
+      folder.string());
 }
 
 std::optional<configs::RunConfig> config_of(const fs::path& folder) try {

@@ -298,10 +298,9 @@ MetricsHub::Events MetricsHub::events_since(std::uint64_t from) const {
   if (workers_until_ <= from) return result;
   const auto [workers, phases, epoch] = std::tuple(workers_, phases_, info_.epoch);
   lock.unlock();  // thousands of workers take a while to write
-  result.text += event_text("workers", {{"workers", array_of(workers)},
-                                        {"phases", phases_json(phases)},
-                                        {"epoch", epoch},
-                                        {"run", number_}});
+  result.text += event_text(
+      "workers",
+      {{"workers", array_of(workers)}, {"phases", phases_json(phases)}, {"epoch", epoch}, {"run", number_}});
   return result;
 }
 

@@ -13,9 +13,9 @@
 namespace troupe::dashboard {
 
 /// Keeps what the page and Prometheus show of one run, in bounded memory: when a history is full,
-/// every second entry is dropped and from then on only every second step is kept. Steps that come again after a
-/// failure have the same values and add nothing to a history. Thread-safe: the
-/// coordinator records, HTTP sessions read. Answers are JSON texts (shapes: docs/observability.md).
+/// every second entry is dropped and from then on only every second step is kept. Steps that come again after
+/// a failure have the same values and add nothing to a history. Thread-safe: the coordinator records, HTTP
+/// sessions read. Answers are JSON texts (shapes: docs/observability.md).
 class MetricsHub {
  public:
   static constexpr std::size_t kCurvePoints = 4096;

@@ -1,8 +1,8 @@
-/// Serves the page for tests in a browser: of runs whose metrics.jsonl the test writes, and of what it says on
-/// stdin, a JSON object a line, each answered by a line:
+/// Serves the page for tests in a browser: of runs whose metrics.jsonl the test writes, and of what it says
+/// on stdin, a JSON object a line, each answered by a line:
 ///   {"run":0,"poll":true}                         what was appended to the run's metrics.jsonl
 ///   {"run":0,"workers":[{"rank":0,"host":"a","suspected":false}],"phases":{"0":{"forward":0.5}}}
-///   {"run":0,"checkpoint":{"step":5,"error":"disk full"}}   {"run":0,"note":"text"}   {"run":0,"state":"text"}
+///   {"run":0,"checkpoint":{"step":5,"error":"disk full"}}   {"run":0,"note":"text"} {"run":0,"state":"text"}
 /// page_stand_in NAME METRICS_FILE [NAME METRICS_FILE…]; the first line of its output is the page's address.
 #include <deque>
 #include <iostream>
@@ -49,8 +49,10 @@ void obey(Run& run, const json& command) {
   if (command.contains("state")) run.hub.set_state(command["state"]);
   if (command.contains("checkpoint")) {
     const json& checkpoint = command["checkpoint"];
-    run.hub.record(CheckpointRecord{
-        .step = checkpoint["step"], .seconds = 0.5, .bytes = 1 << 20, .error = checkpoint.value("error", "")});
+    run.hub.record(CheckpointRecord{.step = checkpoint["step"],
+                                    .seconds = 0.5,
+                                    .bytes = 1 << 20,
+                                    .error = checkpoint.value("error", "")});
   }
 }
 
@@ -61,7 +63,8 @@ void serve(const std::vector<std::string>& arguments) {
     runs.emplace_back(arguments[i], arguments[i + 1], hubs.size());
     hubs.push_back(&runs.back().hub);
   }
-  const HttpServer server({.enabled = true, .address = "127.0.0.1", .port = 0}, /*per_expert_metrics=*/true, hubs);
+  const HttpServer server({.enabled = true, .address = "127.0.0.1", .port = 0}, /*per_expert_metrics=*/true,
+                          hubs);
   std::cout << server.url() << std::endl;
   for (std::string line; std::getline(std::cin, line);) {
     const json command = json::parse(line);
