@@ -15,9 +15,9 @@ pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 if(TROUPE_BUILD_TESTS)
   find_package(GTest REQUIRED)
+  find_package(benchmark REQUIRED)
   pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 endif()
-find_package(benchmark REQUIRED)
 
 # Debian's dnnl-config.cmake insists on OpenCL, which its CPU library does not need.
 find_path(DNNL_INCLUDE_DIR dnnl.h REQUIRED)
