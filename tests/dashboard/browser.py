@@ -108,21 +108,22 @@ class Browser:
             raise RuntimeError(f"{expression}: {result['exceptionDetails']}")
         return result["result"].get("value")
 
-    def wait_for(self, condition):
-        """Until a JavaScript expression holds, looked at before each frame."""
-        until = (f"new Promise((resolve, reject) => {{ const end = Date.now() + {1000 * DEADLINE_SECONDS};"
-                 f"const look = () => {{ let holds = false; try {{ holds = Boolean({condition}); }} catch (error) {{}}"
-                 "if (holds) resolve(true); else if (Date.now() > end) resolve(false);"
-                 "else requestAnimationFrame(look); }; look(); })")
+    def wait_while(self, expression, holds):
+        """While `holds` is true of an expression's value, looked at once a frame; gives up in the end."""
         deadline = time.monotonic() + DEADLINE_SECONDS
         while time.monotonic() < deadline:
             try:
-                if self.value(until):
+                if not holds(self.value(expression)):
                     return
-            except RuntimeError as error:  # the page was left for the one that is being opened
-                if "context" not in str(error) and "navigated" not in str(error):
-                    raise
-        raise TimeoutError(f"never true: {condition}")
+                self.value("new Promise((resolve) => requestAnimationFrame(() => resolve()))")
+            except RuntimeError:  # not there yet, or the page was left for the one that is being opened
+                pass
+
+    def wait_for(self, condition):
+        """Until a JavaScript expression is true."""
+        self.wait_while(f"Boolean({condition})", lambda value: not value)
+        if not self.value(f"Boolean({condition})"):
+            raise TimeoutError(f"never true: {condition}")
 
     def point_at(self, selector, x_share, y_share=0.5):
         """Moves the mouse over an element, to shares of its width and height."""

@@ -39,6 +39,11 @@ class PageTest(unittest.TestCase):
         # A policy that blocks what the page itself does shows up here, as do errors.
         self.assertEqual(self.browser.complaints, [])
 
+    def see(self, expression, expected, *message):
+        """That a JavaScript expression comes to have a value: drawing follows what is said by a frame or two."""
+        self.browser.wait_while(expression, lambda value: value != expected)
+        self.assertEqual(self.browser.value(expression), expected, *message)
+
     def legend(self, curve):
         return self.browser.value(LEGEND.format(curve))
 
@@ -70,7 +75,7 @@ class PageTest(unittest.TestCase):
         page = self.show(lines=[step_line(step) for step in range(1, 6)])
         self.browser.wait_for("document.querySelector('[data-curve=rate] canvas')")
         self.browser.value("curves.zoom([2, 3])")
-        self.assertEqual(self.browser.value("curves.panels.get('rate').graph.xAxisRange()"), [2, 3])
+        self.see(("curves.panels.get('rate').graph.xAxisRange()"), [2, 3])
         self.browser.value("curves.panels.get('loss').graph.resetZoom()")
         page.write(*(step_line(step) for step in range(6, 50)))
         self.browser.wait_for("curves.panels.get('rate').graph.xAxisRange()[1] >= 49")
@@ -108,12 +113,12 @@ class PageTest(unittest.TestCase):
         self.browser.wait_for("document.querySelector('[data-curve=loss] canvas')")
         self.browser.value("curves.smooth(2)")
         self.browser.wait_for("curves.panels.get('loss').rows[2][1] === 6")
-        self.assertEqual(self.browser.value("curves.panels.get('loss').rows"), [[0, None, 9], [1, 8, None], [2, 6, 5]])
+        self.see(("curves.panels.get('loss').rows"), [[0, None, 9], [1, 8, None], [2, 6, 5]])
 
     def test_there_are_no_empty_charts_and_panels(self):
         page = self.show()
         visible = "[...document.querySelectorAll('main section:not([hidden])')].length"
-        self.assertEqual(self.browser.value(visible), 0)
+        self.see((visible), 0)
         self.assertFalse(self.browser.value("document.querySelector('#no-data').hidden"))
         page.write(step_line(1))
         self.wait_for_step(1)
@@ -167,8 +172,8 @@ class PageTest(unittest.TestCase):
     def test_changes_are_announced_to_those_who_hear_the_page(self):
         page = self.show(lines=[step_line(1), evaluation_line(1, 3.5)])
         for element in ("#run-state", "#progress-text", "#heat-note"):
-            self.assertEqual(self.browser.value(f"document.querySelector('{element}').ariaLive"), "polite", element)
-        self.assertEqual(self.browser.value("document.querySelector('#alerts').getAttribute('role')"), "alert")
+            self.see((f"document.querySelector('{element}').ariaLive"), "polite", element)
+        self.see(("document.querySelector('#alerts').getAttribute('role')"), "alert")
         page.write(step_line(2), evaluation_line(2, 3.25))
         self.browser.wait_for("document.querySelector('#progress-text').textContent.includes('3.25')")
 
@@ -195,10 +200,10 @@ class PageTest(unittest.TestCase):
         page.say(note="x" * 200)
         self.browser.wait_for("document.querySelectorAll('#workers tbody tr').length === 2")
         self.browser.wait_for("document.querySelectorAll('#notes li').length === 1")
-        wide = self.browser.value("[...document.querySelectorAll('body *')].filter((one) =>"
+        wide = ("[...document.querySelectorAll('body *')].filter((one) =>"
                                   "one.getBoundingClientRect().right > 361).map((one) => one.outerHTML.slice(0, 80))")
-        self.assertEqual(wide, [])
-        self.assertEqual(self.browser.value("document.scrollingElement.scrollWidth"), 360)
+        self.see(wide, [])
+        self.see(("document.scrollingElement.scrollWidth"), 360)
 
     # ---- several runs ----
 
@@ -207,10 +212,10 @@ class PageTest(unittest.TestCase):
         page.write(*(step_line(step, loss=3.0) for step in range(1, 4)))
         page.write(*(step_line(step, loss=2.0, counts=(32, 0, 0, 0)) for step in (2, 3, 4)), evaluation_line(4, 2.5), run=1)
         self.browser.wait_for("curves.panels.get('loss').rows.length === 4 && curves.panels.get('loss').rows[3][4] === 2.5")
-        self.assertEqual(self.browser.value("curves.panels.get('loss').rows"),
+        self.see(("curves.panels.get('loss').rows"),
                          [[1, 3, None, None, None], [2, 3, None, 2, None], [3, 3, None, 2, None], [4, None, None, 2, 2.5]])
         self.assertEqual(self.legend("loss")[1:], ["loss, first3", "eval_loss, first–", "loss, second2", "eval_loss, second2.5"])
-        self.assertEqual(self.browser.value("document.querySelector('#run-name').textContent"), "first")
+        self.see(("document.querySelector('#run-name').textContent"), "first")
         self.browser.value("(() => { const choice = document.querySelector('#run'); choice.value = '1';"
                            "choice.dispatchEvent(new Event('change')); })()")
         self.browser.wait_for("document.querySelector('#run-name').textContent === 'second'")
