@@ -16,7 +16,7 @@ export PATH="$PATH:/usr/local/cuda/bin"
 
 # The kernels, the device layer, the checks, and the references that are not in headers.
 sources() {
-  ls tensor/cuda/*.cu tensor/cuda/runtime_cuda.cpp tensor/device/*.cpp tests/tensor/cuda/*.cpp
+  ls tensor/cuda/*.cu tensor/cuda/limits.cpp tensor/cuda/runtime_cuda.cpp tensor/device/*.cpp tests/tensor/cuda/*.cpp
   printf '%s\n' base/error.cpp tensor/shape.cpp tensor/tensor.cpp tensor/ops/rope/rope_table.cpp \
     experts/router/score.cpp experts/router/weights.cpp experts/router/top_k.cpp
 }

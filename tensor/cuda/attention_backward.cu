@@ -4,14 +4,12 @@
 namespace troupe::cuda {
 namespace {
 
-template <int kDim>
-struct BackwardShared {
-  typename AttentionTile<kDim>::Rows q;
-  typename AttentionTile<kDim>::Rows dout;
-  typename AttentionTile<kDim>::Rows k;
-  typename AttentionTile<kDim>::Rows v;
-  typename AttentionTile<kDim>::Square square;  // weights, then their gradients
-  QueryRows<kDim> queries;
+/// A tile of queries: their rows, their gradients, and what is known of them.
+template <int kDim, int kCount>
+struct QueryTile {
+  typename AttentionTile<kDim>::template Rows<kCount> q;
+  typename AttentionTile<kDim>::template Rows<kCount> dout;
+  QueryRows<kCount> queries;
 };
 
 /// delta = <dout, out>: a warp per (token, head).
@@ -45,44 +43,80 @@ __device__ __forceinline__ HeadPlace place_of_head(const AttentionSizes& sizes, 
           (sequence * sizes.heads + head) * sizes.length};
 }
 
-/// q, dout and what is known of the queries, of the tile at `begin`.
-template <int kDim>
-__device__ __forceinline__ void load_query_tile(BackwardShared<kDim>& shared, const AttentionBackward& a,
+/// The `count` queries from `begin` on.
+template <int kDim, int kCount>
+__device__ __forceinline__ void load_query_tile(QueryTile<kDim, kCount>& tile, const AttentionBackward& a,
                                                 const HeadPlace& place, int begin, int count) {
   const int head_dim = static_cast<int>(a.sizes.head_dim);
-  load_queries<kDim>(shared.queries, a.first_visible + place.first_token, a.log_sum_exp + place.statistics,
-                     a.delta + place.statistics, begin, count);
-  load_rows<kDim>(shared.q, a.q.row(place.first_token + begin) + place.q_column, a.q.stride, count, head_dim);
-  load_rows<kDim>(shared.dout, a.dout.row(place.first_token + begin) + place.q_column, a.dout.stride, count,
-                  head_dim);
+  const std::int64_t first = place.first_token + begin;
+  load_queries(tile.queries, a.first_visible + place.first_token, a.log_sum_exp + place.statistics,
+               a.delta + place.statistics, begin, count);
+  load_rows<kDim, kCount>(tile.q, {a.q.row(first) + place.q_column, a.q.stride, count, head_dim});
+  load_rows<kDim, kCount>(tile.dout, {a.dout.row(first) + place.q_column, a.dout.stride, count, head_dim});
 }
 
+/// Rows of k or v: the `count` keys from `begin` on.
 template <int kDim>
-__device__ __forceinline__ void load_key_tile(BackwardShared<kDim>& shared, const AttentionBackward& a,
-                                              const HeadPlace& place, int begin, int count) {
-  const int head_dim = static_cast<int>(a.sizes.head_dim);
-  load_rows<kDim>(shared.k, a.k.row(place.first_token + begin) + place.kv_column, a.k.stride, count,
-                  head_dim);
-  load_rows<kDim>(shared.v, a.v.row(place.first_token + begin) + place.kv_column, a.v.stride, count,
-                  head_dim);
+__device__ __forceinline__ void load_key_tile(
+    typename AttentionTile<kDim>::template Rows<AttentionTile<kDim>::kRows>& tile,
+    const Matrix<const float>& keys, const AttentionSizes& sizes, const HeadPlace& place, int begin,
+    int count) {
+  load_rows<kDim, AttentionTile<kDim>::kRows>(tile, {keys.row(place.first_token + begin) + place.kv_column,
+                                                     keys.stride, count, static_cast<int>(sizes.head_dim)});
 }
 
 /// Score and <dout, v> of a pair → weight p and ds = p (<dout, v> - delta) scale; both 0 where the query does
 /// not see the key.
-template <int kDim>
-__device__ __forceinline__ void differentiate(const QueryRows<kDim>& queries, bool visible, int query,
+template <int kRows>
+__device__ __forceinline__ void differentiate(const QueryRows<kRows>& queries, bool visible, int query,
                                               float scale, float& score, float& product) {
   const float p = visible ? exp_of_non_positive(score * scale - queries.log_sum_exp[query]) : 0.0F;
   score = p;
   product = visible ? p * (product - queries.delta[query]) * scale : 0.0F;
 }
 
-/// Block (sequence and key/value head, key tile): dk_j = Σ ds q, dv_j = Σ p dout. Rows of its squares are
-/// keys.
 template <int kDim>
-__global__ void __launch_bounds__(kAttentionThreads, 1) key_value_kernel(AttentionBackward a) {
+struct KeyShared {
+  static constexpr int kKeys = AttentionTile<kDim>::kRows;
+  static constexpr int kQueries = kKeys / 2;  // with both gradients, a thread has registers for no more
+  typename AttentionTile<kDim>::template Rows<kKeys> k;
+  typename AttentionTile<kDim>::template Rows<kKeys> v;
+  QueryTile<kDim, kQueries> tile;
+  typename AttentionTile<kDim>::Exchange exchange;
+};
+
+/// What one tile of queries adds to dk and dv. Rows of its scores are keys.
+template <int kDim>
+__device__ __forceinline__ void add_query_tile(KeyShared<kDim>& shared, int first_key, int begin, int count,
+                                               float scale, typename AttentionTile<kDim>::Sums& dk,
+                                               typename AttentionTile<kDim>::Sums& dv) {
   using Tile = AttentionTile<kDim>;
-  auto& shared = shared_memory<BackwardShared<kDim>>();
+  constexpr int kQueries = KeyShared<kDim>::kQueries;
+  typename Tile::template Scores<kQueries> weights;
+  typename Tile::template Scores<kQueries> gradients;
+  multiply_rows<kDim, kQueries>(shared.k, shared.tile.q, weights);
+  multiply_rows<kDim, kQueries>(shared.v, shared.tile.dout, gradients);
+#pragma unroll
+  for (int i = 0; i < Tile::kOwn; ++i) {
+    const int key = first_key + own_row(i);
+#pragma unroll
+    for (int j = 0; j < kQueries / kSide; ++j) {
+      const int query = thread_x() + kSide * j;
+      differentiate(shared.tile.queries, sees(shared.tile.queries, begin, count, query, key), query, scale,
+                    weights[i][j], gradients[i][j]);
+    }
+  }
+  add_products<kDim, kQueries>(weights, shared.tile.dout, shared.exchange, dv);
+  add_products<kDim, kQueries>(gradients, shared.tile.q, shared.exchange, dk);
+}
+
+/// Block (sequence and key/value head, key tile), the tiles with the most queries first:
+/// dk_j = Σ ds q, dv_j = Σ p dout.
+template <int kDim>
+__global__ void __launch_bounds__(kAttentionThreads, 2) key_value_kernel(AttentionBackward a) {
+  using Tile = AttentionTile<kDim>;
+  constexpr int kQueries = KeyShared<kDim>::kQueries;
+  auto& shared = shared_memory<KeyShared<kDim>>();
   const std::int64_t kv_head = blockIdx.x % a.sizes.kv_heads;
   const std::int64_t sequence = blockIdx.x / a.sizes.kv_heads;
   const std::int64_t group = a.sizes.heads / a.sizes.kv_heads;
@@ -90,41 +124,23 @@ __global__ void __launch_bounds__(kAttentionThreads, 1) key_value_kernel(Attenti
   const int first_key = static_cast<int>(blockIdx.y) * Tile::kRows;
   const int keys = length - first_key < Tile::kRows ? length - first_key : Tile::kRows;
   const float scale = scale_of(a.sizes);
-  load_key_tile<kDim>(shared, a, place_of_head(a.sizes, sequence, kv_head * group), first_key, keys);
+  const HeadPlace first_place = place_of_head(a.sizes, sequence, kv_head * group);
+  load_key_tile<kDim>(shared.k, a.k, a.sizes, first_place, first_key, keys);
+  load_key_tile<kDim>(shared.v, a.v, a.sizes, first_place, first_key, keys);
   typename Tile::Sums dk;
   typename Tile::Sums dv;
   clear_sums<kDim>(dk);
   clear_sums<kDim>(dv);
   for (std::int64_t head = kv_head * group; head < (kv_head + 1) * group; ++head) {
     const HeadPlace place = place_of_head(a.sizes, sequence, head);
-    for (int begin = first_key; begin < length; begin += Tile::kRows) {
+    for (int begin = first_key; begin < length; begin += kQueries) {
       // What the first query of a tile does not see, later ones do not either.
       if (a.first_visible[place.first_token + begin] >= first_key + keys) break;
-      const int count = length - begin < Tile::kRows ? length - begin : Tile::kRows;
+      const int count = length - begin < kQueries ? length - begin : kQueries;
       __syncthreads();
-      load_query_tile<kDim>(shared, a, place, begin, count);
+      load_query_tile(shared.tile, a, place, begin, count);
       __syncthreads();
-      typename Tile::Scores weights;
-      typename Tile::Scores gradients;
-      multiply_rows<kDim>(shared.k, shared.q, weights);
-      multiply_rows<kDim>(shared.v, shared.dout, gradients);
-#pragma unroll
-      for (int i = 0; i < Tile::kOwn; ++i) {
-        const int key = first_key + thread_y() * Tile::kOwn + i;
-#pragma unroll
-        for (int j = 0; j < Tile::kOwn; ++j) {
-          const int query = thread_x() + kSide * j;
-          differentiate<kDim>(shared.queries, sees<kDim>(shared.queries, begin, count, query, key), query,
-                              scale, weights[i][j], gradients[i][j]);
-        }
-      }
-      store_scores<kDim>(weights, shared.square);
-      __syncthreads();
-      add_products<kDim>(shared.square, shared.dout, dv);
-      __syncthreads();
-      store_scores<kDim>(gradients, shared.square);
-      __syncthreads();
-      add_products<kDim>(shared.square, shared.q, dk);
+      add_query_tile<kDim>(shared, first_key, begin, count, scale, dk, dv);
     }
   }
   const int head_dim = static_cast<int>(a.sizes.head_dim);
@@ -133,40 +149,52 @@ __global__ void __launch_bounds__(kAttentionThreads, 1) key_value_kernel(Attenti
   store_rows<kDim>(dv, a.dv.row(token) + kv_head * head_dim, a.dv.stride, keys, head_dim);
 }
 
-/// Block (sequence and head, query tile): dq = Σ ds k_j. Rows of its squares are queries.
 template <int kDim>
-__global__ void __launch_bounds__(kAttentionThreads, 1) query_kernel(AttentionBackward a) {
+struct QueryShared {
+  static constexpr int kRows = AttentionTile<kDim>::kRows;
+  QueryTile<kDim, kRows> tile;
+  typename AttentionTile<kDim>::template Rows<kRows> keys;  // rows of v, then of k
+  typename AttentionTile<kDim>::Exchange exchange;
+};
+
+/// Block (sequence and head, query tile), the tiles with the most keys first: dq = Σ ds k_j. Rows of its
+/// scores are queries.
+template <int kDim>
+__global__ void __launch_bounds__(kAttentionThreads, 2) query_kernel(AttentionBackward a) {
   using Tile = AttentionTile<kDim>;
-  auto& shared = shared_memory<BackwardShared<kDim>>();
+  constexpr int kRows = Tile::kRows;
+  auto& shared = shared_memory<QueryShared<kDim>>();
   const HeadPlace place = place_of_head(a.sizes, blockIdx.x / a.sizes.heads, blockIdx.x % a.sizes.heads);
   const int length = static_cast<int>(a.sizes.length);
-  const int begin = static_cast<int>(blockIdx.y) * Tile::kRows;
-  const int count = length - begin < Tile::kRows ? length - begin : Tile::kRows;
+  const int begin = static_cast<int>(gridDim.y - 1 - blockIdx.y) * kRows;
+  const int count = length - begin < kRows ? length - begin : kRows;
   const float scale = scale_of(a.sizes);
-  load_query_tile<kDim>(shared, a, place, begin, count);
+  load_query_tile(shared.tile, a, place, begin, count);
   typename Tile::Sums dq;
   clear_sums<kDim>(dq);
-  const int first_key = a.first_visible[place.first_token + begin] / Tile::kRows * Tile::kRows;
-  for (int key = first_key; key < begin + count; key += Tile::kRows) {
+  for (int key = a.first_visible[place.first_token + begin] / kRows * kRows; key < begin + count;
+       key += kRows) {
+    const int keys = length - key < kRows ? length - key : kRows;
+    typename Tile::template Scores<kRows> weights;
+    typename Tile::template Scores<kRows> gradients;
     __syncthreads();
-    load_key_tile<kDim>(shared, a, place, key, length - key < Tile::kRows ? length - key : Tile::kRows);
+    load_key_tile<kDim>(shared.keys, a.v, a.sizes, place, key, keys);
     __syncthreads();
-    typename Tile::Scores weights;
-    typename Tile::Scores gradients;
-    multiply_rows<kDim>(shared.q, shared.k, weights);
-    multiply_rows<kDim>(shared.dout, shared.v, gradients);
+    multiply_rows<kDim, kRows>(shared.tile.dout, shared.keys, gradients);
+    __syncthreads();
+    load_key_tile<kDim>(shared.keys, a.k, a.sizes, place, key, keys);
+    __syncthreads();
+    multiply_rows<kDim, kRows>(shared.tile.q, shared.keys, weights);
 #pragma unroll
     for (int i = 0; i < Tile::kOwn; ++i) {
-      const int query = thread_y() * Tile::kOwn + i;
 #pragma unroll
-      for (int j = 0; j < Tile::kOwn; ++j) {
-        const bool visible = sees<kDim>(shared.queries, begin, count, query, key + thread_x() + kSide * j);
-        differentiate<kDim>(shared.queries, visible, query, scale, weights[i][j], gradients[i][j]);
+      for (int j = 0; j < kRows / kSide; ++j) {
+        const bool visible =
+            sees(shared.tile.queries, begin, count, own_row(i), key + thread_x() + kSide * j);
+        differentiate(shared.tile.queries, visible, own_row(i), scale, weights[i][j], gradients[i][j]);
       }
     }
-    store_scores<kDim>(gradients, shared.square);
-    __syncthreads();
-    add_products<kDim>(shared.square, shared.k, dq);
+    add_products<kDim, kRows>(gradients, shared.keys, shared.exchange, dq);
   }
   store_rows<kDim>(dq, a.dq.row(place.first_token + begin) + place.q_column, a.dq.stride, count,
                    static_cast<int>(a.sizes.head_dim));
@@ -183,9 +211,9 @@ void attention_backward(Stream stream, const AttentionBackward& arguments) {
   with_head_dim(sizes.head_dim, [&]<int kDim>() {
     const std::int64_t tiles = pieces_of(sizes.length, AttentionTile<kDim>::kRows);
     launch(stream, grid_of(sizes.sequences * sizes.kv_heads, tiles), kAttentionThreads,
-           sizeof(BackwardShared<kDim>), "attention_backward_keys", key_value_kernel<kDim>, arguments);
+           sizeof(KeyShared<kDim>), "attention_backward_keys", key_value_kernel<kDim>, arguments);
     launch(stream, grid_of(sizes.sequences * sizes.heads, tiles), kAttentionThreads,
-           sizeof(BackwardShared<kDim>), "attention_backward_queries", query_kernel<kDim>, arguments);
+           sizeof(QueryShared<kDim>), "attention_backward_queries", query_kernel<kDim>, arguments);
   });
 }
 

@@ -6,11 +6,15 @@ namespace {
 
 template <int kDim>
 struct ForwardShared {
-  typename AttentionTile<kDim>::Rows q;
-  typename AttentionTile<kDim>::Rows keys;  // then values
-  typename AttentionTile<kDim>::Square weights;
-  QueryRows<kDim> queries;
+  static constexpr int kRows = AttentionTile<kDim>::kRows;
+  typename AttentionTile<kDim>::template Rows<kRows> q;
+  typename AttentionTile<kDim>::template Rows<kRows> keys;  // then values
+  typename AttentionTile<kDim>::Exchange exchange;
+  QueryRows<kRows> queries;
 };
+
+template <int kDim>
+using ForwardScores = typename AttentionTile<kDim>::template Scores<AttentionTile<kDim>::kRows>;
 
 /// The online softmax of this thread's rows (arXiv 2205.14135).
 template <int kOwn>
@@ -22,17 +26,18 @@ struct RowStates {
 /// Turns scores into weights relative to the largest score so far, and rescales what was summed before.
 template <int kDim>
 __device__ __forceinline__ void weigh_scores(const ForwardShared<kDim>& shared, int begin, int count, int key,
-                                             float scale, typename AttentionTile<kDim>::Scores& scores,
+                                             float scale, ForwardScores<kDim>& scores,
                                              RowStates<AttentionTile<kDim>::kOwn>& state,
                                              typename AttentionTile<kDim>::Sums& sums) {
   using Tile = AttentionTile<kDim>;
+  constexpr int kAcross = Tile::kRows / kSide;
 #pragma unroll
   for (int i = 0; i < Tile::kOwn; ++i) {
-    const int row = thread_y() * Tile::kOwn + i;
+    const int row = own_row(i);
     float largest = kMinusInfinity;
 #pragma unroll
-    for (int j = 0; j < Tile::kOwn; ++j) {
-      const bool visible = sees<kDim>(shared.queries, begin, count, row, key + thread_x() + kSide * j);
+    for (int j = 0; j < kAcross; ++j) {
+      const bool visible = sees(shared.queries, begin, count, row, key + thread_x() + kSide * j);
       scores[i][j] = visible ? scores[i][j] * scale : kMinusInfinity;
       largest = larger(largest, scores[i][j]);
     }
@@ -41,7 +46,7 @@ __device__ __forceinline__ void weigh_scores(const ForwardShared<kDim>& shared, 
     const float correction = none ? 1.0F : exp_of_non_positive(state.largest[i] - largest);
     float sum = 0.0F;
 #pragma unroll
-    for (int j = 0; j < Tile::kOwn; ++j) {
+    for (int j = 0; j < kAcross; ++j) {
       const float weight =
           scores[i][j] == kMinusInfinity ? 0.0F : exp_of_non_positive(scores[i][j] - largest);
       scores[i][j] = weight;
@@ -54,23 +59,24 @@ __device__ __forceinline__ void weigh_scores(const ForwardShared<kDim>& shared, 
   }
 }
 
-/// Block (sequence and head, query tile).
+/// Block (sequence and head, query tile), the tiles with the most keys first.
 template <int kDim>
-__global__ void __launch_bounds__(kAttentionThreads, 1) forward_kernel(AttentionForward a) {
+__global__ void __launch_bounds__(kAttentionThreads, 3) forward_kernel(AttentionForward a) {
   using Tile = AttentionTile<kDim>;
   auto& shared = shared_memory<ForwardShared<kDim>>();
   const std::int64_t head = blockIdx.x % a.sizes.heads;
   const std::int64_t kv_head = head / (a.sizes.heads / a.sizes.kv_heads);
   const std::int64_t first_token = blockIdx.x / a.sizes.heads * a.sizes.length;
   const int head_dim = static_cast<int>(a.sizes.head_dim);
-  const int begin = static_cast<int>(blockIdx.y) * Tile::kRows;
+  const int begin = static_cast<int>(gridDim.y - 1 - blockIdx.y) * Tile::kRows;
   const int count = static_cast<int>(smaller(Tile::kRows, a.sizes.length - begin));
   const std::int32_t* first_visible = a.first_visible + first_token;
   const float* k = a.k.row(first_token) + kv_head * head_dim;
   const float* v = a.v.row(first_token) + kv_head * head_dim;
 
-  load_queries<kDim>(shared.queries, first_visible, nullptr, nullptr, begin, count);
-  load_rows<kDim>(shared.q, a.q.row(first_token + begin) + head * head_dim, a.q.stride, count, head_dim);
+  load_queries(shared.queries, first_visible, nullptr, nullptr, begin, count);
+  load_rows<kDim, Tile::kRows>(shared.q,
+                               {a.q.row(first_token + begin) + head * head_dim, a.q.stride, count, head_dim});
   RowStates<Tile::kOwn> state;
 #pragma unroll
   for (int i = 0; i < Tile::kOwn; ++i) {
@@ -84,20 +90,19 @@ __global__ void __launch_bounds__(kAttentionThreads, 1) forward_kernel(Attention
   for (int key = first_visible[begin] / Tile::kRows * Tile::kRows; key < begin + count; key += Tile::kRows) {
     const int keys = static_cast<int>(smaller(Tile::kRows, a.sizes.length - key));
     __syncthreads();
-    load_rows<kDim>(shared.keys, k + key * a.k.stride, a.k.stride, keys, head_dim);
+    load_rows<kDim, Tile::kRows>(shared.keys, {k + key * a.k.stride, a.k.stride, keys, head_dim});
     __syncthreads();
-    typename Tile::Scores scores;
-    multiply_rows<kDim>(shared.q, shared.keys, scores);
+    ForwardScores<kDim> scores;
+    multiply_rows<kDim, Tile::kRows>(shared.q, shared.keys, scores);
     weigh_scores<kDim>(shared, begin, count, key, scale, scores, state, sums);
-    store_scores<kDim>(scores, shared.weights);
     __syncthreads();
-    load_rows<kDim>(shared.keys, v + key * a.v.stride, a.v.stride, keys, head_dim);
+    load_rows<kDim, Tile::kRows>(shared.keys, {v + key * a.v.stride, a.v.stride, keys, head_dim});
     __syncthreads();
-    add_products<kDim>(shared.weights, shared.keys, sums);
+    add_products<kDim, Tile::kRows>(scores, shared.keys, shared.exchange, sums);
   }
 #pragma unroll
   for (int i = 0; i < Tile::kOwn; ++i) {
-    const int row = thread_y() * Tile::kOwn + i;
+    const int row = own_row(i);
 #pragma unroll
     for (int c = 0; c < Tile::kOwnColumns; ++c) sums[i][c] = sums[i][c] / state.sum[i];
     if (row < count && thread_x() == 0) {

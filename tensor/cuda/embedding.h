@@ -11,8 +11,10 @@ namespace troupe::cuda {
 void embedding_forward(Stream stream, const std::int32_t* tokens, Matrix<const float> table,
                        Matrix<float> out);
 
-/// dtable[tokens[t]] += dout[t], in token order.  tokens: [dout.rows]
+/// dtable[tokens[t]] += dout[t], in token order: tokens are sorted by id, and each id's are added in turn.
+///   tokens: [dout.rows]; dtable: [vocab, hidden]; scratch: [embedding_backward_scratch(dout.rows)]
 void embedding_backward(Stream stream, const std::int32_t* tokens, Matrix<const float> dout,
-                        Matrix<float> dtable);
+                        Matrix<float> dtable, std::int32_t* scratch);
+[[nodiscard]] std::int64_t embedding_backward_scratch(std::int64_t tokens);
 
 }  // namespace troupe::cuda

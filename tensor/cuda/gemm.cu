@@ -2,6 +2,7 @@
 
 #include "tensor/cuda/gemm_tile.h"
 #include "tensor/cuda/kernel.h"
+#include "tensor/cuda/scan.h"
 
 namespace troupe::cuda {
 namespace {
@@ -63,15 +64,7 @@ __device__ __forceinline__ RowTile find_tile(GroupedShared& shared, const Segmen
   int own = 0;
   for (std::int64_t s = begin; s < end; ++s) own += tiles_of(segments.data[s]);
   if (thread == 0) shared.found = {-1, 0};
-  shared.tiles_until[thread] = own;
-  __syncthreads();
-  for (int distance = 1; distance < kGemmThreads; distance *= 2) {
-    const int before = thread >= distance ? shared.tiles_until[thread - distance] : 0;
-    __syncthreads();
-    shared.tiles_until[thread] += before;
-    __syncthreads();
-  }
-  int tile = wanted - (shared.tiles_until[thread] - own);
+  int tile = wanted - (sum_until(shared.tiles_until, own) - own);
   if (tile >= 0 && tile < own) {
     std::int64_t segment = begin;
     for (; tile >= tiles_of(segments.data[segment]); ++segment) tile -= tiles_of(segments.data[segment]);

@@ -1,4 +1,5 @@
 #pragma once
+#include "tensor/cuda/four.h"
 #include "tensor/cuda/gemm.h"
 #include "tensor/cuda/kernel.h"
 
@@ -27,11 +28,6 @@ struct Factor {
   int outer_size;
   int inner_size;
 };
-
-/// Whether groups of four elements can be loaded at once. Changes no bit.
-__device__ __forceinline__ bool loads_by_four(const Factor& factor) {
-  return reinterpret_cast<std::uintptr_t>(factor.data) % sizeof(float4) == 0 && factor.stride % 4 == 0;
-}
 
 /// A thread's share of one step of a factor: two groups of four.
 struct Staged {
@@ -144,8 +140,8 @@ __device__ __forceinline__ void multiply_tile(GemmTile& shared, const Factor& a,
 #pragma unroll
     for (int j = 0; j < kSums; ++j) sums[i][j] = 0.0F;
   }
-  const bool a_by_four = loads_by_four(a);
-  const bool b_by_four = loads_by_four(b);
+  const bool a_by_four = lies_by_four(a.data, a.stride);
+  const bool b_by_four = lies_by_four(b.data, b.stride);
   const int steps = (a.inner_size + kTileInner - 1) / kTileInner;
   for (int step = 0; step <= steps; ++step) {  // loads step, multiplies step - 1
     Staged next_a;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "tensor/cuda/limits.h"
 #include "tensor/cuda/stream.h"
 #ifdef TROUPE_CUDA_EMULATED
 #include "tensor/cuda/emulation/kernel_language.h"
@@ -27,6 +28,9 @@ inline constexpr unsigned kAllLanes = 0xFFFFFFFFU;
 }
 
 [[nodiscard]] inline dim3 grid_of(std::int64_t x, std::int64_t y = 1, std::int64_t z = 1) {
+  check_limit("the first size of a kernel's grid", x, 0x7FFFFFFF);
+  check_limit("the second size of a kernel's grid", y, 0xFFFF);
+  check_limit("the third size of a kernel's grid", z, 0xFFFF);
   return {static_cast<unsigned>(x), static_cast<unsigned>(y), static_cast<unsigned>(z)};
 }
 
@@ -84,7 +88,9 @@ __device__ __forceinline__ T warp_sum(T value) {
 
 __device__ __forceinline__ float larger(float a, float b) { return a > b ? a : b; }
 __device__ __forceinline__ float smaller(float a, float b) { return a < b ? a : b; }
-__device__ __forceinline__ std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
+__host__ __device__ __forceinline__ std::int64_t smaller(std::int64_t a, std::int64_t b) {
+  return a < b ? a : b;
+}
 __device__ __forceinline__ std::int64_t larger(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
 
 __device__ __forceinline__ float warp_max(float value) {

@@ -14,11 +14,13 @@ inline constexpr std::int64_t kMostExperts = 1024;
 
 /// Sorts a microbatch's (token, slot) pairs by expert, in the order that `order` gives, and by number inside
 /// an expert: stable, by counting. Reference: experts/dispatch/dispatch_plan.cpp.
-///   dispatched: [tokens, slots], expert or -1; order: [experts], every expert once
+///   dispatched: [tokens, slots], expert or -1; order: [experts], every expert once; null:
+///   ascending
 ///   counts: [experts], pairs of each expert; first_row: [experts], of its first row
 ///   tokens, pairs: [tokens * slots], token and pair of each row, the first Σ counts are written
 ///   slots: [tokens, slots], row of each pair, -1 where there is none
-///   chunk_counts: [plan_chunks(pairs), experts], scratch
+///   tokens and slots may be null: not wanted
+///   chunk_counts: [experts, plan_chunks(pairs)], scratch
 struct PlanArguments {
   const std::int32_t* dispatched;
   std::int64_t token_count;

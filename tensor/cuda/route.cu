@@ -122,7 +122,30 @@ __global__ void __launch_bounds__(kRowThreads) forward_kernel(RouteForward a) {
   if (lane_of_warp() >= slots) return;
   a.chosen.row(token)[lane_of_warp()] = own;
   a.weights.row(token)[lane_of_warp()] = weight;
-  atomicAdd(a.counts + own, 1);  // integers: in any order
+}
+
+constexpr std::int64_t kSlotsOfBlock = 16 * kRowThreads;
+
+struct CountShared {
+  std::int32_t counts[kMostChoices];
+};
+
+/// Adds how many slots hold each choice: first in the block's memory, since few addresses are hit by all.
+__global__ void __launch_bounds__(kRowThreads)
+    count_kernel(Matrix<const std::int32_t> chosen, std::int64_t choices, std::int32_t* counts) {
+  auto& shared = shared_memory<CountShared>();
+  for (std::int64_t c = threadIdx.x; c < choices; c += kRowThreads) shared.counts[c] = 0;
+  __syncthreads();
+  const std::int64_t begin = blockIdx.x * kSlotsOfBlock;
+  const std::int64_t end = smaller(begin + kSlotsOfBlock, chosen.rows * chosen.columns);
+  for (std::int64_t i = begin + threadIdx.x; i < end; i += kRowThreads) {
+    // Integers: in any order.
+    atomicAdd(&shared.counts[chosen.row(i / chosen.columns)[i % chosen.columns]], 1);
+  }
+  __syncthreads();
+  for (std::int64_t c = threadIdx.x; c < choices; c += kRowThreads) {
+    if (shared.counts[c] > 0) atomicAdd(counts + c, shared.counts[c]);
+  }
 }
 
 /// What a lane's slot adds to the gradient of its choice's score, or logit with kSoftmaxOfChosen.
@@ -200,16 +223,36 @@ __global__ void __launch_bounds__(kRowThreads) backward_kernel(RouteBackward a) 
   }
 }
 
+void check_sizes(std::int64_t choices, std::int64_t slots) {
+  check_limit("the number of experts", choices, kMostChoices);
+  check_limit("top_k", slots, smaller(kMostSlots, choices));
+}
+
 }  // namespace
 
 void route_forward(Stream stream, const RouteForward& arguments) {
+  check_sizes(arguments.logits.columns, arguments.chosen.columns);
+  const std::int64_t choices = arguments.logits.columns;
   launch(stream, grid_of_warps(arguments.logits.rows), kRowThreads, 0, "route_forward",
-         arguments.logits.columns <= 128 ? forward_kernel<4> : forward_kernel<32>, arguments);
+         choices <= 64    ? forward_kernel<2>
+         : choices <= 128 ? forward_kernel<4>
+         : choices <= 256 ? forward_kernel<8>
+                          : forward_kernel<32>,
+         arguments);
+  const Matrix<std::int32_t>& chosen = arguments.chosen;
+  launch(stream, grid_of(pieces_of(chosen.rows * chosen.columns, kSlotsOfBlock)), kRowThreads,
+         sizeof(CountShared), "route_count", count_kernel, chosen, choices, arguments.counts);
 }
 
 void route_backward(Stream stream, const RouteBackward& arguments) {
+  check_sizes(arguments.logits.columns, arguments.chosen.columns);
+  const std::int64_t choices = arguments.logits.columns;
   launch(stream, grid_of_warps(arguments.logits.rows), kRowThreads, 0, "route_backward",
-         arguments.logits.columns <= 128 ? backward_kernel<4> : backward_kernel<32>, arguments);
+         choices <= 64    ? backward_kernel<2>
+         : choices <= 128 ? backward_kernel<4>
+         : choices <= 256 ? backward_kernel<8>
+                          : backward_kernel<32>,
+         arguments);
 }
 
 }  // namespace troupe::cuda

@@ -1,5 +1,6 @@
 #include "tensor/cuda/slots.h"
 
+#include "tensor/cuda/four.h"
 #include "tensor/cuda/rows.h"
 
 namespace troupe::cuda {
@@ -11,10 +12,27 @@ __global__ void __launch_bounds__(kRowThreads)
                   const std::int32_t* pairs, Matrix<float> out) {
   const std::int64_t row = global_warp();
   if (row >= out.rows) return;
+  constexpr int kBatch = 4;  // loads that wait together
   const float* source = x.row(rows[row]);
   const float weight = weights == nullptr ? 1.0F : weights[pairs[row]];
   float* target = out.row(row);
-  for (std::int64_t j = lane_of_warp(); j < out.columns; j += kWarp) target[j] = source[j] * weight;
+  const bool from_by_four = lies_by_four(x.data, x.stride);
+  const bool to_by_four = lies_by_four(out.data, out.stride);
+  for (std::int64_t begin = lane_of_warp() * 4; begin < out.columns; begin += kBatch * kWarp * 4) {
+    float4 batch[kBatch];
+#pragma unroll
+    for (int i = 0; i < kBatch; ++i) {
+      const std::int64_t column = begin + i * kWarp * 4;
+      batch[i] = load_four(source + column, out.columns - column, from_by_four);
+    }
+#pragma unroll
+    for (int i = 0; i < kBatch; ++i) {
+      const std::int64_t column = begin + i * kWarp * 4;
+      const float4 four =
+          make_float4(batch[i].x * weight, batch[i].y * weight, batch[i].z * weight, batch[i].w * weight);
+      store_four(target + column, out.columns - column, to_by_four, four);
+    }
+  }
 }
 
 /// Σ_s w[t,s] * y[slot(t,s)][j], slots in order; weights 1 without data.

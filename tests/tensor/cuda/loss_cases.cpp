@@ -54,7 +54,7 @@ void add_loss_cases(std::vector<Case>& cases) {
     std::int64_t rows;
     std::int32_t vocab;
   };
-  for (const auto& [rows, vocab] : {Sizes{7, 1000}, {3, 5}, {12, 257}, {0, 10}}) {
+  for (const auto& [rows, vocab] : {Sizes{7, 1000}, {3, 5}, {12, 257}, {0, 10}, {5, 50304}}) {
     for (const bool with_gradient : {false, true}) {
       cases.push_back({with_gradient ? "cross_entropy_forward_backward" : "cross_entropy_forward",
                        fmt::format("{}x{}", rows, vocab),

@@ -14,7 +14,9 @@ gemm @ tensor/cuda/gemm_tile.h @ /__syncthreads/d @ tensor/cuda/gemm.cu
 attention_forward @ tensor/cuda/attention_forward.cu @ 0,/__syncthreads/{/__syncthreads/d} @ tensor/cuda/attention_forward.cu
 attention_backward @ tensor/cuda/attention_backward.cu @ 0,/__syncthreads/{/__syncthreads/d} @ tensor/cuda/attention_backward.cu
 cross_entropy @ tensor/cuda/cross_entropy.cu @ 0,/__syncthreads();$/{/__syncthreads();$/d} @ tensor/cuda/cross_entropy.cu
-embedding_backward @ tensor/cuda/embedding.cu @ /__syncthreads();$/d @ tensor/cuda/embedding.cu
+attention_forward @ tensor/cuda/attention_tile.h @ /__syncwarp/d @ tensor/cuda/attention_forward.cu
+attention_backward @ tensor/cuda/attention_tile.h @ /__syncwarp/d @ tensor/cuda/attention_backward.cu
+plan @ tensor/cuda/scan.h @ /sums\[thread\] = value;/{n;d} @ tensor/cuda/plan.cu
 plan @ tensor/cuda/plan.cu @ 0,/__syncthreads/{/__syncthreads/d} @ tensor/cuda/plan.cu
 # a missing event
 PinnedRing.UploadsMoreThanItHolds @ tensor/device/memory.cpp @ /queue.record/d @ tensor/device/memory.cpp
@@ -23,7 +25,10 @@ gemm @ tensor/cuda/gemm_tile.h @ s/inner + i < factor.inner_size/inner + i <= fa
 gemm @ tensor/cuda/gemm_tile.h @ s/row >= c.rows || column >= c.columns/row >= c.rows/ @ tensor/cuda/gemm.cu
 attention_forward @ tensor/cuda/attention_tile.h @ s/position <= begin + row/position < begin + row/ @ tensor/cuda/attention_forward.cu
 attention_backward @ tensor/cuda/attention_tile.h @ s/first_visible\[row\] <= position/first_visible[row] < position/ @ tensor/cuda/attention_backward.cu
+embedding_backward @ tensor/cuda/embedding.cu @ s/if (here\[i\]) sum/sum/;s/ids\[place + i\] == id/true/ @ tensor/cuda/embedding.cu
+gather_rows @ tensor/cuda/four.h @ s/by_four && left >= 4/by_four/ @ tensor/cuda/slots.cu
 # another order of sums
+embedding_backward @ tensor/cuda/embedding.cu @ s/kDigitBits \* pass, kDigits/0, kDigits/ @ tensor/cuda/embedding.cu
 gemm @ tensor/cuda/gemm_tile.h @ s/int inner = 0; inner < kTileInner; ++inner/int inner = kTileInner - 1; inner >= 0; --inner/ @ tensor/cuda/gemm.cu
 rms_norm_backward @ tensor/cuda/rows.h @ s/kRowsOfChunk = 128/kRowsOfChunk = 64/ @ tensor/cuda/rms_norm.cu
 LIST

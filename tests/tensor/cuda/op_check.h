@@ -21,6 +21,9 @@ namespace troupe::op_check {
 [[nodiscard]] std::vector<std::int32_t> random_integers(std::int64_t count, std::int32_t bound,
                                                         std::uint64_t stream);
 
+/// Elements between rows: such that rows of whole fours can be read by four, others cannot.
+[[nodiscard]] inline std::int64_t gap_of(std::int64_t columns) { return columns % 4 == 0 ? 4 : 3; }
+
 /// A matrix on the host whose rows lie further apart than they are long.
 struct HostMatrix {
   std::int64_t rows = 0;
@@ -28,8 +31,10 @@ struct HostMatrix {
   std::int64_t stride = 0;
   std::vector<float> values;
 
-  static HostMatrix random(std::int64_t rows, std::int64_t columns, std::uint64_t stream,
-                           std::int64_t gap = 3);
+  static HostMatrix random(std::int64_t rows, std::int64_t columns, std::uint64_t stream, std::int64_t gap);
+  static HostMatrix random(std::int64_t rows, std::int64_t columns, std::uint64_t stream) {
+    return random(rows, columns, stream, gap_of(columns));
+  }
   /// Its elements alone, as fp64.
   [[nodiscard]] std::vector<double> f64() const;
 };
@@ -77,8 +82,11 @@ class Run {
     return upload(values);
   }
   /// With a gap between rows.
-  [[nodiscard]] cuda::Matrix<float> output(std::int64_t rows, std::int64_t columns, std::int64_t gap = 3) {
+  [[nodiscard]] cuda::Matrix<float> output(std::int64_t rows, std::int64_t columns, std::int64_t gap) {
     return {output<float>(rows * (columns + gap)), rows, columns, columns + gap};
+  }
+  [[nodiscard]] cuda::Matrix<float> output(std::int64_t rows, std::int64_t columns) {
+    return output(rows, columns, gap_of(columns));
   }
   template <class T>
   [[nodiscard]] std::vector<T> download(const T* source, std::int64_t count) {

@@ -243,7 +243,8 @@ void check_plan(Run& run, std::int64_t tokens, std::int64_t slots, std::int32_t 
 
 void add_routing_cases(std::vector<Case>& cases) {
   for (const Rule& rule : all_rules()) {
-    for (const auto& sizes : {Sizes{13, 8, 2}, {9, 100, 8}, {3, 1000, 32}, {0, 8, 2}, {5, 3, 3}}) {
+    for (const auto& sizes :
+         {Sizes{13, 8, 2}, {9, 100, 8}, {3, 1000, 32}, {0, 8, 2}, {5, 3, 3}, {600, 64, 8}, {20, 256, 8}}) {
       const auto name =
           fmt::format("{} {} tokens, {} of {}", rule.name, sizes.tokens, sizes.top_k, sizes.choices);
       cases.push_back({"route_forward", name, [=](Run& run) { check_route(run, rule, sizes); }});
@@ -257,7 +258,7 @@ void add_routing_cases(std::vector<Case>& cases) {
     std::int32_t experts;
   };
   for (const auto& [tokens, slots, experts] :
-       {PlanSizes{300, 2, 8}, {700, 3, 100}, {5, 1, 1024}, {0, 2, 4}, {256, 1, 1}}) {
+       {PlanSizes{300, 2, 8}, {700, 3, 100}, {5, 1, 1024}, {0, 2, 4}, {256, 1, 1}, {9000, 8, 256}}) {
     cases.push_back({"plan", fmt::format("{} tokens of {} slots, {} experts", tokens, slots, experts),
                      [=](Run& run) { check_plan(run, tokens, slots, experts); }});
   }

@@ -184,7 +184,8 @@ void check_embedding_backward(Run& run, std::int64_t tokens, std::int32_t vocab,
   const auto dout = HostMatrix::random(tokens, hidden, 2);
   const auto dtable = HostMatrix::random(vocab, hidden, 3);
   const auto device_dtable = run.upload(dtable);
-  cuda::embedding_backward(run.stream(), run.upload(ids), run.upload(dout), device_dtable);
+  cuda::embedding_backward(run.stream(), run.upload(ids), run.upload(dout), device_dtable,
+                           run.output<std::int32_t>(cuda::embedding_backward_scratch(tokens)));
   const auto dout64 = dout.f64();
   auto expected = dtable.f64();
   ops::reference::embedding_backward<double>(ids, matrix_of(dout64, hidden), matrix_of(expected, hidden));
@@ -252,7 +253,8 @@ void add_row_cases(std::vector<Case>& cases) {
     std::int32_t vocab;
     std::int64_t hidden;
   };
-  for (const auto& [tokens, vocab, hidden] : {Sizes{600, 7, 33}, {40, 1000, 300}, {0, 5, 8}}) {
+  for (const auto& [tokens, vocab, hidden] :
+       {Sizes{600, 7, 33}, {40, 1000, 300}, {0, 5, 8}, {2000, 3000, 1030}, {700, 1, 1028}}) {
     const auto name = fmt::format("{} tokens of {} hidden {}", tokens, vocab, hidden);
     cases.push_back(
         {"embedding_forward", name, [=](Run& run) { check_embedding(run, tokens, vocab, hidden); }});

@@ -138,7 +138,7 @@ void check_scatter(Run& run, const Sizes& sizes, bool weighted) {
 }  // namespace
 
 void add_slot_cases(std::vector<Case>& cases) {
-  for (const auto& sizes : {Sizes{33, 2, 65}, {7, 8, 300}, {0, 2, 8}, {1, 1, 1}}) {
+  for (const auto& sizes : {Sizes{33, 2, 65}, {7, 8, 300}, {0, 2, 8}, {1, 1, 1}, {150, 8, 516}}) {
     const auto name =
         fmt::format("{} tokens of {} slots, hidden {}", sizes.tokens, sizes.slots, sizes.hidden);
     for (const bool flag : {false, true}) {

@@ -203,8 +203,9 @@ void time_rows(device::Device& device) {
   const auto embedding = bench.matrix(kVocabulary, kHidden);
   bench.time("embedding_forward", 2 * bytes, kBytes,
              [&] { cuda::embedding_forward(bench.stream(), ids, embedding, y); });
+  auto* scratch = bench.run().output<std::int32_t>(cuda::embedding_backward_scratch(kTokens));
   bench.time("embedding_backward, 5000 ids", 2 * bytes, kBytes,
-             [&] { cuda::embedding_backward(bench.stream(), ids, y, embedding); });
+             [&] { cuda::embedding_backward(bench.stream(), ids, y, embedding, scratch); });
 }
 
 void time_expert_rows(device::Device& device) {

@@ -1,0 +1,10 @@
+#pragma once
+#include <cstdint>
+
+namespace troupe::cuda {
+
+/// Throws kConfig when a size is larger than a kernel was written for.
+///   what: as a user would call it, e.g. "attention's head_dim"
+void check_limit(const char* what, std::int64_t value, std::int64_t most);
+
+}  // namespace troupe::cuda
