@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "base/index.h"
+
 namespace troupe::layout {
 namespace {
 std::int64_t total(std::span<const std::int64_t> counts) {
@@ -12,13 +14,13 @@ std::int64_t total(std::span<const std::int64_t> counts) {
 }  // namespace
 
 std::span<std::int64_t> LoadCounts::layer(int index) {
-  const auto columns = static_cast<std::size_t>(columns_);
-  return std::span(counts_).subspan(static_cast<std::size_t>(index) * columns, columns);
+  const auto columns = at(columns_);
+  return std::span(counts_).subspan(at(index) * columns, columns);
 }
 
 std::span<const std::int64_t> LoadCounts::layer(int index) const {
-  const auto columns = static_cast<std::size_t>(columns_);
-  return std::span(counts_).subspan(static_cast<std::size_t>(index) * columns, columns);
+  const auto columns = at(columns_);
+  return std::span(counts_).subspan(at(index) * columns, columns);
 }
 
 double max_violation(std::span<const std::int64_t> counts) {
@@ -50,10 +52,10 @@ double load_quantile(std::span<const std::int64_t> counts, double q) {
   if (sum == 0) return 0.0;
   std::vector<std::int64_t> sorted(counts.begin(), counts.end());
   std::ranges::sort(sorted);
-  const double at = q * static_cast<double>(sorted.size() - 1);
-  const auto low = static_cast<std::size_t>(at);
+  const double place = q * static_cast<double>(sorted.size() - 1);
+  const auto low = at(static_cast<std::int64_t>(place));
   const std::size_t high = std::min(low + 1, sorted.size() - 1);
-  const double weight = at - static_cast<double>(low);
+  const double weight = place - static_cast<double>(low);
   const double value =
       static_cast<double>(sorted[low]) * (1.0 - weight) + static_cast<double>(sorted[high]) * weight;
   return value * static_cast<double>(counts.size()) / static_cast<double>(sum);

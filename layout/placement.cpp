@@ -4,21 +4,22 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "base/index.h"
 
 namespace troupe::layout {
 
 LayerPlacement::LayerPlacement(int positions, std::vector<int> position_of)
     : position_of_(std::move(position_of)), order_(position_of_.size()) {
   TROUPE_CHECK(positions >= 1, "a group of {} positions", positions);
-  std::vector<int> held(static_cast<std::size_t>(positions));
+  std::vector<int> held(at(positions));
   for (int expert = 0; expert < experts(); ++expert) {
-    const int at = position(expert);
-    if (at < 0 || at >= positions) {
+    const int place = position(expert);
+    if (place < 0 || place >= positions) {
       throw Error(ErrorCode::kConfig,
-                  "placement: expert {} at position {}, a group has the positions 0 to {}", expert, at,
+                  "placement: expert {} at position {}, a group has the positions 0 to {}", expert, place,
                   positions - 1);
     }
-    ++held[static_cast<std::size_t>(at)];
+    ++held[at(place)];
   }
   begin_.push_back(0);
   std::inclusive_scan(held.begin(), held.end(), std::back_inserter(begin_));
@@ -31,7 +32,7 @@ LayerPlacement LayerPlacement::ranges(const std::vector<int>& begin) {
                "ranges of experts that do not ascend from 0");
   std::vector<int> position_of;
   for (std::size_t position = 0; position + 1 < begin.size(); ++position) {
-    position_of.resize(static_cast<std::size_t>(begin[position + 1]), static_cast<int>(position));
+    position_of.resize(at(begin[position + 1]), static_cast<int>(position));
   }
   return {static_cast<int>(begin.size()) - 1, std::move(position_of)};
 }
@@ -45,9 +46,8 @@ LayerPlacement LayerPlacement::contiguous(int experts, int positions) {
 }
 
 std::span<const int> LayerPlacement::experts_at(int position) const {
-  const auto at = static_cast<std::size_t>(position);
-  return std::span(order_).subspan(static_cast<std::size_t>(begin_[at]),
-                                   static_cast<std::size_t>(begin_[at + 1] - begin_[at]));
+  const std::size_t index = at(position);
+  return part(std::span(order_), begin_[index], begin_[index + 1] - begin_[index]);
 }
 
 }  // namespace troupe::layout

@@ -4,11 +4,10 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "base/index.h"
 
 namespace troupe::layout {
 namespace {
-
-std::size_t at(int index) { return static_cast<std::size_t>(index); }
 
 std::int64_t highest(const std::vector<std::int64_t>& load) { return *std::ranges::max_element(load); }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/index.h"
 #include "layout/layout.h"
 #include "tensor/ops/elementwise/elementwise.h"
 #include "tensor/parallel.h"
@@ -21,17 +22,16 @@ void ChunkSums::fill(const Execution& execution, const ParameterTable& local, st
                      std::int64_t slice_end, std::span<const float> gradient, std::span<double> sums) const {
   const auto specs = local.specs();
   parallel_for(execution, std::ssize(specs), [&](std::int64_t i) {
-    const auto index = static_cast<std::size_t>(i);
+    const auto index = at(i);
     const std::int64_t begin = local.offset(index);
     const std::int64_t end = begin + specs[index].elements();
     if (end <= slice_begin || begin >= slice_end) return;
     const std::int64_t first = first_chunk_[global_.find(specs[index].name, specs[index].expert)];
-    for (std::int64_t at = std::max(begin, slice_begin); at < std::min(end, slice_end);
-         at += kChunkElements) {
-      const std::int64_t length = std::min(kChunkElements, end - at);
-      const auto chunk =
-          gradient.subspan(static_cast<std::size_t>(at - slice_begin), static_cast<std::size_t>(length));
-      sums[static_cast<std::size_t>(first + (at - begin) / kChunkElements)] = ops::sum_of_squares(chunk);
+    for (std::int64_t element = std::max(begin, slice_begin); element < std::min(end, slice_end);
+         element += kChunkElements) {
+      const std::int64_t length = std::min(kChunkElements, end - element);
+      const auto chunk = part(gradient, element - slice_begin, length);
+      sums[at(first + (element - begin) / kChunkElements)] = ops::sum_of_squares(chunk);
     }
   });
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/index.h"
 #include "base/log.h"
 
 namespace troupe {
@@ -21,7 +22,7 @@ Arena::~Arena() {
 }
 
 TensorView Arena::allocate(const Shape& shape, DType dtype) {
-  std::byte* data = take(static_cast<std::size_t>(shape.elements() * size_bytes(dtype)));
+  std::byte* data = take(at(shape.elements() * size_bytes(dtype)));
   std::int64_t stride = 1;
   for (int i = 1; i < shape.rank(); ++i) stride *= shape[i];
   return {data, shape, dtype, Device::kCpu, stride};

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <tuple>
 
+#include "base/index.h"
 #include "base/random.h"
 
 namespace troupe {
@@ -70,7 +71,7 @@ std::size_t ParameterTable::find(const std::string& name, std::int64_t expert) c
   const auto wanted = std::tie(name, expert);
   const auto found = std::ranges::lower_bound(specs_, wanted, {}, [](const auto& spec) { return key(spec); });
   TROUPE_CHECK(found != specs_.end() && key(*found) == wanted, "no parameter {} (expert {})", name, expert);
-  return static_cast<std::size_t>(found - specs_.begin());
+  return at(found - specs_.begin());
 }
 
 TensorView ParameterTable::view(std::span<float> buffer, std::size_t index) const {

@@ -4,18 +4,11 @@
 
 #include <utility>
 
+#include "base/index.h"
+
 namespace troupe {
-namespace {
-
-template <class Enum>
-std::size_t at(Enum value) {
-  return static_cast<std::size_t>(value);
-}
-
-}  // namespace
-
 Profile::Profile(const Clock& clock, int threads, bool counts_ops)
-    : clock_(clock), counts_ops_(counts_ops), since_(clock.now()), work_(static_cast<std::size_t>(threads)) {}
+    : clock_(clock), counts_ops_(counts_ops), since_(clock.now()), work_(at(threads)) {}
 
 void Profile::reset() {
   phase_ = Phase::kOther;
@@ -49,7 +42,7 @@ Phase Profile::enter(Phase phase) {
 
 void Profile::add(OpKind op, TimePoint start, double flop) {
   const bool alone = omp_in_parallel() != 0;
-  const auto thread = alone ? static_cast<std::size_t>(omp_get_thread_num()) : 0;
+  const auto thread = alone ? at(omp_get_thread_num()) : 0;
   OpWork& work = work_.at(thread)[at(phase_)][at(op)];
   work.thread_seconds +=
       troupe::seconds(clock_.now() - start) * (alone ? 1.0 : static_cast<double>(threads()));

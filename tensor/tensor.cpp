@@ -3,6 +3,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/index.h"
+
 namespace troupe {
 
 std::int64_t size_bytes(DType dtype) { return dtype == DType::kBF16 ? 2 : 4; }
@@ -10,7 +12,7 @@ std::int64_t size_bytes(DType dtype) { return dtype == DType::kBF16 ? 2 : 4; }
 Tensor::Tensor(const Shape& shape, DType dtype) : shape_(shape), dtype_(dtype) {
   stride_ = 1;
   for (int i = 1; i < shape.rank(); ++i) stride_ *= shape[i];
-  const auto bytes = static_cast<std::size_t>(shape.elements() * size_bytes(dtype));
+  const auto bytes = at(shape.elements() * size_bytes(dtype));
   const std::size_t rounded = (bytes + kTensorAlignment) / kTensorAlignment * kTensorAlignment;
   auto* data = static_cast<std::byte*>(std::aligned_alloc(kTensorAlignment, rounded));
   if (data == nullptr)

@@ -1,6 +1,7 @@
 #include "comm/collectives/broadcast_text.h"
 
 #include "base/error.h"
+#include "base/index.h"
 
 namespace troupe::comm {
 
@@ -12,7 +13,7 @@ std::string broadcast_text(Communicator& communicator, std::string_view text, in
   auto bytes = static_cast<std::int64_t>(text.size());
   communicator.broadcast(std::as_writable_bytes(std::span(&bytes, 1)), root);
   TROUPE_CHECK(bytes >= 0 && bytes <= kMaximumBytes, "broadcast of a text of {} bytes", bytes);
-  std::string received(static_cast<std::size_t>(bytes), '\0');
+  std::string received(at(bytes), '\0');
   if (communicator.rank() == root) received.assign(text);
   communicator.broadcast(std::as_writable_bytes(std::span(received)), root);
   return received;

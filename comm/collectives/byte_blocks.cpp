@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "base/index.h"
 
 namespace troupe::comm::detail {
 namespace {
@@ -17,16 +18,15 @@ constexpr std::size_t kCopiedAtOnce = std::size_t{128} << 10;
 
 void find_block_offsets(std::string_view operation, std::span<const std::int64_t> bytes, int ranks,
                         std::size_t total, std::vector<std::int64_t>& offsets) {
-  TROUPE_CHECK(bytes.size() == static_cast<std::size_t>(ranks), "{}: {} block sizes for {} ranks", operation,
-               bytes.size(), ranks);
+  TROUPE_CHECK(bytes.size() == at(ranks), "{}: {} block sizes for {} ranks", operation, bytes.size(), ranks);
   offsets.assign(1, 0);
   for (const std::int64_t size : bytes) {
     TROUPE_CHECK(size >= 0 && size <= std::numeric_limits<std::int64_t>::max() - offsets.back(),
                  "{}: a block of {} bytes", operation, size);
     offsets.push_back(offsets.back() + size);
   }
-  TROUPE_CHECK(static_cast<std::size_t>(offsets.back()) == total, "{}: blocks of {} bytes in a buffer of {}",
-               operation, offsets.back(), total);
+  TROUPE_CHECK(at(offsets.back()) == total, "{}: blocks of {} bytes in a buffer of {}", operation,
+               offsets.back(), total);
 }
 
 void copy_bytes(std::span<const std::byte> from, std::span<std::byte> to) {

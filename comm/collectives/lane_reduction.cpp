@@ -3,14 +3,13 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/index.h"
 #include "tensor/parallel.h"
 
 namespace troupe::comm {
 namespace {
 
 constexpr std::int64_t kAddedAtOnce = 1024;  // elements whose running sum stays in the first-level cache
-
-std::size_t at(std::int64_t index) { return static_cast<std::size_t>(index); }
 
 void add_elements(const float* __restrict source, float* __restrict sum, std::int64_t size) {
   for (std::int64_t i = 0; i < size; ++i) sum[i] += source[i];
@@ -109,7 +108,7 @@ std::span<const float> LaneReduction::exchange(const Execution& execution, std::
     receive_bytes_[at(peer)] = elements * static_cast<std::int64_t>(sizeof(float));
     received += elements;
   }
-  const auto room = scratch.subspan(at(sent), at(received));
+  const auto room = part(scratch, sent, received);
   communicator_.all_to_all_v({std::as_bytes(scratch.first(at(sent))), send_bytes_},
                              {std::as_writable_bytes(room), receive_bytes_});
   return room;

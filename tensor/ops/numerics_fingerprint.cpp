@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/index.h"
 #include "base/random.h"
 #include "tensor/ops/activation/activation.h"
 #include "tensor/ops/adamw/adamw.h"
@@ -54,7 +55,7 @@ class Inputs {
     for (std::int64_t i = 0; i < tensor.elements(); i += 4) {
       const auto words = random.words(static_cast<std::uint64_t>(i));
       for (std::int64_t j = i; j < std::min(i + 4, tensor.elements()); ++j) {
-        tensor.f32()[j] = static_cast<float>(words[static_cast<std::size_t>(j - i)]) * 0x1.0p-31F - 1.0F;
+        tensor.f32()[j] = static_cast<float>(words[at(j - i)]) * 0x1.0p-31F - 1.0F;
       }
     }
     return tensor;

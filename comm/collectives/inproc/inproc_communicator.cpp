@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/index.h"
 #include "comm/collectives/byte_blocks.h"
 #include "comm/collectives/inproc/inproc_group.h"
 #include "comm/collectives/operation_pool.h"
@@ -146,7 +147,7 @@ class InprocCommunicator final : public Communicator {
     exchange("barrier", {}, [](const InprocGroup::Reading&) -> Mismatch { return std::nullopt; });
   }
 
-  std::vector<int> hosts() override { return std::vector<int>(static_cast<std::size_t>(size()), 0); }
+  std::vector<int> hosts() override { return std::vector<int>(at(size()), 0); }
 
   std::unique_ptr<Communicator> split(int color, int key) override;
 

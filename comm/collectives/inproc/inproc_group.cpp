@@ -2,9 +2,11 @@
 
 #include <utility>
 
+#include "base/index.h"
+
 namespace troupe::comm::detail {
 
-InprocGroup::InprocGroup(int size) : left_(static_cast<std::size_t>(size), false) {}
+InprocGroup::InprocGroup(int size) : left_(at(size), false) {}
 
 void InprocGroup::post(std::int64_t number, int rank, std::string_view operation, Contribution contribution) {
   Lock lock(mutex_);
@@ -21,7 +23,7 @@ void InprocGroup::post(std::int64_t number, int rank, std::string_view operation
                             operation, number, round.first_rank, round.operation));
     throw_failure(lock, number);
   }
-  round.contributions[static_cast<std::size_t>(rank)] = std::move(contribution);
+  round.contributions[at(rank)] = std::move(contribution);
   if (++round.posted == size()) changed_.notify_all();
 }
 
@@ -62,9 +64,7 @@ InprocGroup::Reading::~Reading() {
   if (--group_.rounds_.at(number_).reading == 0 && group_.failure_) group_.changed_.notify_all();
 }
 
-const Contribution& InprocGroup::Reading::of(int rank) const {
-  return (*contributions_)[static_cast<std::size_t>(rank)].value();
-}
+const Contribution& InprocGroup::Reading::of(int rank) const { return (*contributions_)[at(rank)].value(); }
 
 void InprocGroup::finish(std::int64_t number) {
   const Lock lock(mutex_);
@@ -119,7 +119,7 @@ void InprocGroup::abandon(std::int64_t number, const std::string& message) {
 
 void InprocGroup::leave(int rank) {
   const Lock lock(mutex_);
-  left_[static_cast<std::size_t>(rank)] = true;
+  left_[at(rank)] = true;
   changed_.notify_all();
 }
 

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "base/error.h"
+#include "base/index.h"
 
 namespace troupe::comm::detail {
 namespace {
@@ -34,7 +35,7 @@ std::string mpi_message(int code) {
   std::array<char, MPI_MAX_ERROR_STRING> text{};
   int length = 0;
   if (MPI_Error_string(code, text.data(), &length) != MPI_SUCCESS) return fmt::format("MPI error {}", code);
-  return {text.data(), static_cast<std::size_t>(length)};
+  return {text.data(), at(length)};
 }
 
 void check_mpi(int code, const std::string& what) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/index.h"
 #include "base/log.h"
 #include "comm/collectives/byte_blocks.h"
 #include "comm/collectives/mpi/mpi_check.h"
@@ -73,12 +74,12 @@ class MpiCommunicator final : public Communicator {
     int first = rank_;
     check_mpi(MPI_Bcast(&first, 1, MPI_INT, 0, host), "hosts");
     check_mpi(MPI_Comm_free(&host), "MPI_Comm_free");
-    std::vector<int> first_rank(static_cast<std::size_t>(size_));
+    std::vector<int> first_rank(at(size_));
     check_mpi(MPI_Allgather(&first, 1, MPI_INT, first_rank.data(), 1, MPI_INT, communicator_), "hosts");
     std::vector<int> hosts(first_rank.size());
     int count = 0;
     for (std::size_t rank = 0; rank < hosts.size(); ++rank) {
-      const auto named = static_cast<std::size_t>(first_rank[rank]);
+      const auto named = at(first_rank[rank]);
       hosts[rank] = named == rank ? count++ : hosts[named];
     }
     return hosts;
@@ -125,8 +126,7 @@ class MpiCommunicator final : public Communicator {
 
   void all_reduce(const char* operation, std::span<std::int64_t> values, MPI_Op op) {
     const auto count = static_cast<int>(std::min(values.size(), detail::kMessageBytes));
-    TROUPE_CHECK(static_cast<std::size_t>(count) == values.size(), "{}: {} values are too many", operation,
-                 values.size());
+    TROUPE_CHECK(at(count) == values.size(), "{}: {} values are too many", operation, values.size());
     if (count == 0) return;
     check_mpi(MPI_Allreduce(MPI_IN_PLACE, values.data(), count, MPI_INT64_T, op, communicator_), operation);
   }

@@ -4,6 +4,7 @@
 #include <limits>
 #include <vector>
 
+#include "base/index.h"
 #include "tensor/ops/attention/attention.h"
 #include "tensor/ops/reference.h"
 
@@ -46,26 +47,24 @@ template <class T>
 void attention_forward(const AttentionShape& shape, Input<T> q, Input<T> k, Input<T> v,
                        std::span<const std::int32_t> first_visible, Matrix<T> out, Matrix<T> log_sum_exp) {
   const T scale = T{1} / std::sqrt(static_cast<T>(shape.head_dim));
-  std::vector<T> scores(static_cast<std::size_t>(shape.length));
+  std::vector<T> scores(at(shape.length));
   detail::for_each_query(shape, [&](const detail::Query& query) {
-    const std::int64_t first = first_visible[static_cast<std::size_t>(query.token())];
+    const std::int64_t first = first_visible[at(query.token())];
     T largest = -std::numeric_limits<T>::infinity();
     for (std::int64_t j = first; j <= query.position; ++j) {
-      T& score = scores[static_cast<std::size_t>(j)];
+      T& score = scores[at(j)];
       score = scale * detail::dot(&q(query.token(), query.q_begin),
                                   &k(query.sequence_begin + j, query.kv_begin), shape.head_dim);
       largest = std::max(largest, score);
     }
     T sum = 0;
-    for (std::int64_t j = first; j <= query.position; ++j)
-      sum += std::exp(scores[static_cast<std::size_t>(j)] - largest);
+    for (std::int64_t j = first; j <= query.position; ++j) sum += std::exp(scores[at(j)] - largest);
     const T log_sum = largest + std::log(sum);
     log_sum_exp(query.head_row, query.position) = log_sum;
     for (std::int64_t c = 0; c < shape.head_dim; ++c) {
       T value = 0;
       for (std::int64_t j = first; j <= query.position; ++j) {
-        value += std::exp(scores[static_cast<std::size_t>(j)] - log_sum) *
-                 v(query.sequence_begin + j, query.kv_begin + c);
+        value += std::exp(scores[at(j)] - log_sum) * v(query.sequence_begin + j, query.kv_begin + c);
       }
       out(query.token(), query.q_begin + c) = value;
     }
@@ -86,7 +85,7 @@ void attention_backward(const AttentionShape& shape, Input<T> dout, Input<T> q, 
     const T* dout_row = &dout(query.token(), query.q_begin);
     const T* q_row = &q(query.token(), query.q_begin);
     const T delta = detail::dot(dout_row, &out(query.token(), query.q_begin), shape.head_dim);
-    for (std::int64_t j = first_visible[static_cast<std::size_t>(query.token())]; j <= query.position; ++j) {
+    for (std::int64_t j = first_visible[at(query.token())]; j <= query.position; ++j) {
       const std::int64_t key = query.sequence_begin + j;
       const T* k_row = &k(key, query.kv_begin);
       const T p = std::exp(scale * detail::dot(q_row, k_row, shape.head_dim) -

@@ -7,6 +7,7 @@
 #define HWY_TARGET_INCLUDE "tensor/ops/cross_entropy/cross_entropy_cpu.cpp"
 #include <hwy/foreach_target.h>
 
+#include "base/index.h"
 #include "tensor/ops/checks.h"
 #include "tensor/ops/matrix.h"
 #include "tensor/ops/vector-inl.h"
@@ -71,7 +72,7 @@ namespace {
 
 std::span<const std::int32_t> checked_targets(const ConstTensorView& logits, const ConstTensorView& targets,
                                               std::span<double> nll, std::span<double> log_z) {
-  const auto rows = static_cast<std::size_t>(logits.rows());
+  const auto rows = at(logits.rows());
   TROUPE_CHECK(nll.size() == rows && log_z.size() == rows, "cross_entropy: nll {} and log_z {} for {} rows",
                nll.size(), log_z.size(), rows);
   const auto values = integers("cross_entropy: targets", targets, logits.rows());
@@ -90,7 +91,7 @@ void for_each_row(const Execution& execution, const ConstTensorView& logits,
   const std::int64_t block = rows_of_a_task(logits.columns());
   parallel_for_blocks(execution, logits.rows(), block, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t row = first; row < last; ++row) {
-      const auto index = static_cast<std::size_t>(row);
+      const auto index = at(row);
       nll[index] = log_z[index] = 0.0;
       body(index, targets[index]);
     }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/index.h"
 #include "tensor/ops/reference.h"
 
 namespace troupe::ops::reference {
@@ -11,7 +12,7 @@ template <class T>
 void cross_entropy_forward(Matrix<const T> logits, std::span<const std::int32_t> targets,
                            std::span<double> nll, std::span<double> log_z) {
   for (std::int64_t r = 0; r < logits.rows; ++r) {
-    const auto row = static_cast<std::size_t>(r);
+    const auto row = at(r);
     nll[row] = log_z[row] = 0.0;
     if (targets[row] < 0) continue;
     T largest = logits(r, 0);
@@ -29,7 +30,7 @@ void cross_entropy_forward_backward(Matrix<T> logits, std::span<const std::int32
                                     T z_loss, std::span<double> nll, std::span<double> log_z) {
   cross_entropy_forward<T>(logits, targets, nll, log_z);
   for (std::int64_t r = 0; r < logits.rows; ++r) {
-    const auto row = static_cast<std::size_t>(r);
+    const auto row = at(r);
     const T z = static_cast<T>(log_z[row]);
     for (std::int64_t j = 0; j < logits.columns; ++j) {
       const T p = std::exp(logits(r, j) - z);

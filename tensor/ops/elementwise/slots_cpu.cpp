@@ -6,6 +6,7 @@
 #define HWY_TARGET_INCLUDE "tensor/ops/elementwise/slots_cpu.cpp"
 #include <hwy/foreach_target.h>
 
+#include "base/index.h"
 #include "tensor/ops/checks.h"
 #include "tensor/ops/matrix.h"
 #include "tensor/ops/vector-inl.h"
@@ -119,12 +120,12 @@ void gather_rows(const Execution& execution, ConstTensorView x, ConstTensorView 
   }
   const Matrix<const float> source = matrix(x);
   const Matrix<float> target = matrix(out);
-  parallel_for_blocks(
-      execution, out.rows(), rows_of_a_task(out.columns()), [&](std::int64_t first, std::int64_t last) {
-        for (std::int64_t i = first; i < last; ++i) {
-          std::copy_n(source.row(indices[static_cast<std::size_t>(i)]), source.columns, target.row(i));
-        }
-      });
+  parallel_for_blocks(execution, out.rows(), rows_of_a_task(out.columns()),
+                      [&](std::int64_t first, std::int64_t last) {
+                        for (std::int64_t i = first; i < last; ++i) {
+                          std::copy_n(source.row(indices[at(i)]), source.columns, target.row(i));
+                        }
+                      });
 }
 
 void combine_rows(const Execution& execution, ConstTensorView y, ConstTensorView slots,

@@ -6,6 +6,7 @@
 #define HWY_TARGET_INCLUDE "tensor/ops/embedding/embedding_cpu.cpp"
 #include <hwy/foreach_target.h>
 
+#include "base/index.h"
 #include "tensor/ops/checks.h"
 #include "tensor/ops/matrix.h"
 #include "tensor/ops/vector-inl.h"
@@ -59,12 +60,12 @@ void embedding_forward(const Execution& execution, ConstTensorView tokens, Const
   const auto values = checked_tokens(tokens, out.rows(), table.rows());
   const Matrix<const float> source = matrix(table);
   const Matrix<float> target = matrix(out);
-  parallel_for_blocks(
-      execution, out.rows(), rows_of_a_task(out.columns()), [&](std::int64_t first, std::int64_t last) {
-        for (std::int64_t t = first; t < last; ++t) {
-          std::copy_n(source.row(values[static_cast<std::size_t>(t)]), source.columns, target.row(t));
-        }
-      });
+  parallel_for_blocks(execution, out.rows(), rows_of_a_task(out.columns()),
+                      [&](std::int64_t first, std::int64_t last) {
+                        for (std::int64_t t = first; t < last; ++t) {
+                          std::copy_n(source.row(values[at(t)]), source.columns, target.row(t));
+                        }
+                      });
 }
 
 void embedding_backward(const Execution& execution, ConstTensorView tokens, ConstTensorView dout,

@@ -1,6 +1,7 @@
 #pragma once
 #include <cmath>
 
+#include "base/index.h"
 #include "tensor/ops/reference.h"
 
 namespace troupe::ops::reference {
@@ -12,9 +13,8 @@ void rms_norm_forward(Input<T> x, Vector<T> weight, double eps, Matrix<T> y, std
     T squares = 0;
     for (std::int64_t j = 0; j < x.columns; ++j) squares += x(t, j) * x(t, j);
     const T scale = T{1} / std::sqrt(squares / static_cast<T>(x.columns) + static_cast<T>(eps));
-    inv_rms[static_cast<std::size_t>(t)] = scale;
-    for (std::int64_t j = 0; j < x.columns; ++j)
-      y(t, j) = x(t, j) * scale * weight[static_cast<std::size_t>(j)];
+    inv_rms[at(t)] = scale;
+    for (std::int64_t j = 0; j < x.columns; ++j) y(t, j) = x(t, j) * scale * weight[at(j)];
   }
 }
 
@@ -24,16 +24,16 @@ void rms_norm_backward(Input<T> dy, Input<T> x, Vector<T> weight, Vector<T> inv_
                        std::span<T> dweight, bool accumulate_dx) {
   for (T& value : dweight) value = 0;
   for (std::int64_t t = 0; t < x.rows; ++t) {
-    const T scale = inv_rms[static_cast<std::size_t>(t)];
+    const T scale = inv_rms[at(t)];
     T mean = 0;
     for (std::int64_t j = 0; j < x.columns; ++j) {
-      const auto column = static_cast<std::size_t>(j);
+      const auto column = at(j);
       dweight[column] += dy(t, j) * x(t, j) * scale;
       mean += dy(t, j) * weight[column] * x(t, j) * scale;
     }
     mean /= static_cast<T>(x.columns);
     for (std::int64_t j = 0; j < x.columns; ++j) {
-      const T gradient = scale * (dy(t, j) * weight[static_cast<std::size_t>(j)] - x(t, j) * scale * mean);
+      const T gradient = scale * (dy(t, j) * weight[at(j)] - x(t, j) * scale * mean);
       dx(t, j) = accumulate_dx ? dx(t, j) + gradient : gradient;
     }
   }

@@ -1,4 +1,5 @@
 #pragma once
+#include "base/index.h"
 #include "tensor/ops/reference.h"
 #include "tensor/ops/rope/rope.h"
 
@@ -12,7 +13,7 @@ void rope(Input<T> cosine, Input<T> sine, std::span<const std::int32_t> position
   const std::int64_t half = cosine.columns;
   const T sign = direction == RopeDirection::kForward ? T{1} : T{-1};
   for (std::int64_t t = 0; t < x.rows; ++t) {
-    const std::int64_t position = positions[static_cast<std::size_t>(t)];
+    const std::int64_t position = positions[at(t)];
     for (std::int64_t begin = 0; begin < x.columns; begin += head_dim) {
       for (std::int64_t i = 0; i < half; ++i) {
         const T first = x(t, begin + i);
