@@ -5,14 +5,12 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "cli/training_setup.h"
 #include "layout/layout.h"
-#include "model/activation_memory.h"
 #include "model/parameters.h"
 
 namespace troupe::cli {
 namespace {
-
-constexpr std::int64_t kFloatBytes = 4;
 
 void count_parameters(const model::ModelOptions& model, RunDescription& description) {
   description.parameters = model::count_parameters(model, description.vocab_size);
@@ -23,34 +21,11 @@ void count_parameters(const model::ModelOptions& model, RunDescription& descript
   }
 }
 
-/// Of one microbatch, experts evenly used.
-std::int64_t activation_bytes(const configs::RunConfig& config, std::int64_t vocab_size,
-                              std::int64_t expert_parallel, std::int64_t local_experts) {
-  const std::int64_t tokens = config.batch.micro_batch * config.data.sequence_length;
-  const auto rows = experts::even_rows(config.model.moe, config.model.hidden_size, tokens,
-                                       {expert_parallel, local_experts, config.parallel.dispatch});
-  return model::activation_bytes(config.model,
-                                 {.vocab_size = vocab_size,
-                                  .sequence_length = config.data.sequence_length,
-                                  .max_tokens = tokens,
-                                  .recompute = config.parallel.recompute == layout::Recompute::kBlock},
-                                 rows);
-}
-
-RunDescription::Bytes count_bytes(const configs::RunConfig& config, const RunDescription& description,
+workers::TrainingMemory memory_of(const configs::RunConfig& config, std::int64_t vocab_size,
                                   const layout::Layout& layout) {
-  const std::int64_t workers = layout.workers();
-  const std::int64_t replicas = layout.replicas();
-  const auto experts = std::ssize(layout.placement(0).experts_at(0));  // the first holds the most
-  const std::int64_t local = experts * description.parameters_per_expert;
-  const auto lanes = static_cast<std::int64_t>(layout.lanes_of(0).size());
-  const auto expert_lanes = static_cast<std::int64_t>(layout.expert_lanes_of(0).size());
-  const std::int64_t dense = description.dense_parameters;
-  return {.parameters = kFloatBytes * (dense + local),
-          .gradient_lanes = kFloatBytes * (lanes * dense + expert_lanes * local),
-          .optimizer_state =
-              2 * kFloatBytes * ((dense + workers - 1) / workers + (local + replicas - 1) / replicas),
-          .activations = activation_bytes(config, description.vocab_size, workers / replicas, experts)};
+  workers::TrainingMemory memory = workers::training_memory(training_options(config, vocab_size), layout);
+  if (!event_options(config).saves_on_the_way) memory.saved_copy = 0;
+  return memory;
 }
 
 std::string mebibytes(std::int64_t bytes) {
@@ -76,15 +51,11 @@ RunDescription describe_run(const configs::RunConfig& config, std::int64_t vocab
       model::training_flops_per_token(config.model, vocab_size, config.data.sequence_length);
   description.layout = configs::choose_layout(config, cores);
   description.turns = config.batch.sequences / (config.batch.grad_lanes * config.batch.micro_batch);
-  const layout::BatchShape batch{.turns = static_cast<int>(description.turns),
-                                 .grad_lanes = static_cast<int>(config.batch.grad_lanes),
-                                 .expert_lanes = static_cast<int>(config.batch.expert_lanes),
-                                 .micro_batch = static_cast<int>(config.batch.micro_batch)};
-  const layout::Layout layout(batch, static_cast<int>(description.layout.workers),
+  const layout::Layout layout(batch_shape(config), static_cast<int>(description.layout.workers),
                               static_cast<int>(description.layout.expert_parallel),
                               static_cast<int>(moe.experts));
   description.waves = layout.waves();
-  description.bytes_per_worker = count_bytes(config, description, layout);
+  description.bytes_per_worker = memory_of(config, vocab_size, layout);
   return description;
 }
 
@@ -106,10 +77,11 @@ std::string to_text(const RunDescription& d) {
   text += fmt::format("layout           {} workers, expert_parallel {}, {} turns of {} waves\n",
                       d.layout.workers, d.layout.expert_parallel, d.turns, d.waves);
   text += fmt::format(
-      "memory           {} per worker: parameters {}, gradient lanes {}, optimizer {},\n"
-      "                 activations about {}\n",
+      "memory           {} per worker: parameters {}, gradient lanes {}, their sums {}, optimizer {},\n"
+      "                 activations about {}, load and losses {}, copy of what a save writes {}\n",
       mebibytes(bytes.total()), mebibytes(bytes.parameters), mebibytes(bytes.gradient_lanes),
-      mebibytes(bytes.optimizer_state), mebibytes(bytes.activations));
+      mebibytes(bytes.reduction), mebibytes(bytes.optimizer_state), mebibytes(bytes.activations),
+      mebibytes(bytes.statistics), mebibytes(bytes.saved_copy));
   return text;
 }
 
@@ -132,8 +104,11 @@ std::string to_json(const RunDescription& d) {
       {"bytes_per_worker",
        {{"parameters", bytes.parameters},
         {"gradient_lanes", bytes.gradient_lanes},
+        {"reduction", bytes.reduction},
         {"optimizer_state", bytes.optimizer_state},
         {"activations", bytes.activations},
+        {"statistics", bytes.statistics},
+        {"saved_copy", bytes.saved_copy},
         {"total", bytes.total()}}}};
   return json.dump(2) + "\n";
 }

@@ -5,6 +5,7 @@
 #include "configs/layout_choice.h"
 #include "configs/run_config.h"
 #include "model/cost.h"
+#include "workers/training_memory.h"
 
 namespace troupe::cli {
 
@@ -25,16 +26,7 @@ struct RunDescription {
   std::int64_t turns = 0;  // microbatches of a lane in a step
   std::int64_t waves = 0;  // of a turn
 
-  // Of the worker that holds the most.
-  struct Bytes {
-    std::int64_t parameters = 0;
-    std::int64_t gradient_lanes = 0;
-    std::int64_t optimizer_state = 0;
-    std::int64_t activations = 0;  // estimate of one microbatch, experts evenly used
-    [[nodiscard]] std::int64_t total() const {
-      return parameters + gradient_lanes + optimizer_state + activations;
-    }
-  } bytes_per_worker;
+  workers::TrainingMemory bytes_per_worker;
 };
 
 /// Pure. cores: for `workers: auto`.

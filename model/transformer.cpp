@@ -10,6 +10,7 @@
 #include "model/activation_memory.h"
 #include "model/block.h"
 #include "model/head.h"
+#include "model/load_shape.h"
 #include "model/parameters.h"
 #include "tensor/ops/elementwise/elementwise.h"
 
@@ -77,14 +78,7 @@ class Transformer::Implementation {
     const auto layers = static_cast<std::size_t>(moe_layers(options_));
     result.aux_loss.resize(layers * options_.moe.aux_loss.size());
     result.router_z_loss.resize(layers);
-    result.load =
-        layout::LoadStatistics({.layers = static_cast<int>(layers),
-                                .choices = static_cast<int>(options_.moe.choices()),
-                                .experts = static_cast<int>(options_.moe.experts),
-                                .capacity = options_.moe.capacity.kind != experts::CapacityKind::kDropless,
-                                .margin_bins = experts::margin_bins(options_.moe.balancer),
-                                .domains = shape_.domains,
-                                .co_activation = options_.moe.co_activation});
+    result.load = layout::LoadStatistics(load_shape(options_, shape_.domains));
     return result;
   }
 

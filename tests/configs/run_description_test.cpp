@@ -27,6 +27,11 @@ constexpr std::int64_t kAttention = (4 + 2 + 2) * 4 * 8 + 8 * 16 + 2 * 4;  // qk
 constexpr std::int64_t kExpert = 3 * 3 * 8;
 constexpr std::int64_t kDense = 128 * 8 + 2 * (kAttention + 2 * 8) + 3 * 12 * 8 + (5 * 8 + kExpert) + 8;
 
+// In a buffer every parameter begins on 16 floats: the four norms of width 8 and 4 of a layer and the last
+// one, the router's 40, and the down projections of experts, 24.
+constexpr std::int64_t kDenseBuffer = kDense + 2 * (8 + 8 + 12 + 12) + 8 + 8 + 8;
+constexpr std::int64_t kExpertBuffer = kExpert + 8;
+
 TEST(DescribeRun, CountsParametersAsByHand) {
   const RunDescription description = describe_run(parse(kSmall), 128, 1);
   EXPECT_EQ(description.dense_parameters, kDense);
@@ -47,14 +52,27 @@ TEST(DescribeRun, MemoryIsThatOfTheWorkerWhichHoldsTheMost) {
   EXPECT_EQ(two.layout, (LayoutChoice{2, 2}));
   EXPECT_EQ(two.turns, 3);
   EXPECT_EQ(two.waves, 2);
-  EXPECT_EQ(two.bytes_per_worker.parameters, 4 * (kDense + 3 * kExpert));
-  EXPECT_EQ(two.bytes_per_worker.gradient_lanes, 4 * (2 * kDense + 2 * 3 * kExpert));
-  EXPECT_EQ(two.bytes_per_worker.optimizer_state, 8 * (kDense / 2 + 3 * kExpert));
+  EXPECT_EQ(two.bytes_per_worker.parameters, 4 * (kDenseBuffer + 3 * kExpertBuffer));
+  EXPECT_EQ(two.bytes_per_worker.gradient_lanes,  // two lanes, and a microbatch of the later turns
+            4 * (3 * kDenseBuffer + 2 * 3 * kExpertBuffer));
+  EXPECT_GE(two.bytes_per_worker.optimizer_state, 8 * (kDenseBuffer / 2 + 3 * kExpertBuffer));
+  EXPECT_LT(two.bytes_per_worker.optimizer_state, 8 * (kDenseBuffer + 3 * kExpertBuffer));
+  EXPECT_EQ(two.bytes_per_worker.saved_copy, two.bytes_per_worker.optimizer_state / 2 * 3);
+  EXPECT_EQ(two.bytes_per_worker.reduction, two.bytes_per_worker.optimizer_state / 2 + (4 << 20));
   const RunDescription replicas =
       describe_run(parse(kSmall, {"parallel.workers=2", "parallel.expert_parallel=1"}), 128, 1);
-  EXPECT_EQ(replicas.bytes_per_worker.parameters, 4 * (kDense + 5 * kExpert));
-  EXPECT_EQ(replicas.bytes_per_worker.gradient_lanes, 4 * (2 * kDense + 5 * kExpert));
-  EXPECT_EQ(replicas.bytes_per_worker.optimizer_state, 8 * (kDense / 2 + 5 * kExpert / 2));
+  EXPECT_EQ(replicas.bytes_per_worker.parameters, 4 * (kDenseBuffer + 5 * kExpertBuffer));
+  EXPECT_EQ(replicas.bytes_per_worker.gradient_lanes, 4 * (3 * kDenseBuffer + 5 * kExpertBuffer));
+  EXPECT_GE(replicas.bytes_per_worker.optimizer_state, 8 * (kDenseBuffer / 2 + 5 * kExpertBuffer / 2));
+  EXPECT_LT(replicas.bytes_per_worker.optimizer_state, 8 * (kDenseBuffer + 5 * kExpertBuffer));
+}
+
+TEST(DescribeRun, OneWorkerWithoutSavesOnTheWayCopiesAndSendsNothing) {
+  const RunDescription one =
+      describe_run(parse(kSmall, {"parallel.workers=1", "checkpoint.every=0"}), 128, 1);
+  EXPECT_EQ(one.bytes_per_worker.saved_copy, 0);
+  EXPECT_EQ(one.bytes_per_worker.reduction, 4 * (kDenseBuffer + 5 * kExpertBuffer));
+  EXPECT_GT(one.bytes_per_worker.statistics, 0);
 }
 
 TEST(DescribeRun, ADenseModelHasNoExperts) {

@@ -13,6 +13,8 @@ class AllocationCounter {
   AllocationCounter& operator=(const AllocationCounter&) = delete;
   [[nodiscard]] std::int64_t count() const;
   [[nodiscard]] std::int64_t bytes() const;
+  /// Most bytes that were allocated at once, beyond those before.
+  [[nodiscard]] std::int64_t peak() const;
 };
 
 }  // namespace troupe::test

@@ -1,42 +1,38 @@
 #include "workers/step/gradient_lanes.h"
 
+#include "base/index.h"
 #include "tensor/ops/elementwise/elementwise.h"
 
 namespace troupe::workers {
 namespace {
 
-constexpr std::int64_t kScratchElements = std::int64_t{1} << 20;  // 4 MiB
-
 std::vector<std::vector<float>> buffers(std::size_t count, const ParameterTable& table) {
-  return std::vector<std::vector<float>>(
-      count, std::vector<float>(static_cast<std::size_t>(table.buffer_elements())));
-}
-
-// Later turns need room for a microbatch's gradient beside the lane's, and so do collectives that a
-// worker joins without a lane.
-std::size_t microbatch_elements(const model::Model& model) {
-  const layout::Layout& layout = model.layout();
-  const bool needed = layout.batch().turns > 1 || layout.lane(model.rank(), layout.waves() - 1) < 0;
-  return needed ? static_cast<std::size_t>(model.dense_table().buffer_elements()) : 0;
+  return std::vector<std::vector<float>>(count, std::vector<float>(at(table.buffer_elements())));
 }
 
 }  // namespace
+
+bool needs_microbatch_gradient(const layout::Layout& layout, int worker) {
+  return layout.batch().turns > 1 || layout.lane(worker, layout.waves() - 1) < 0;
+}
 
 GradientLanes::GradientLanes(const model::Model& model, const Partition& partition)
     : model_(model),
       dense_lanes_(buffers(model.layout().lanes_of(model.rank()).size(), model.dense_table())),
       expert_lanes_(buffers(model.layout().expert_lanes_of(model.layout().group(model.rank())).size(),
                             model.expert_table())),
-      microbatch_(microbatch_elements(model)),
+      microbatch_(needs_microbatch_gradient(model.layout(), model.rank())
+                      ? at(model.dense_table().buffer_elements())
+                      : 0),
       expert_views_(expert_lanes_.begin(), expert_lanes_.end()),
       dense_reduced_(dense_lanes_.begin(), dense_lanes_.end()),
       expert_reduced_(expert_lanes_.begin(), expert_lanes_.end()),
-      lane_of_source_(static_cast<std::size_t>(model.layout().expert_parallel())),
+      lane_of_source_(at(model.layout().expert_parallel())),
       dense_reduction_(model.groups().world, model.layout().batch().grad_lanes, partition.dense_slices,
-                       kScratchElements),
+                       kReductionScratch),
       expert_reduction_(*model.groups().replicas, model.layout().batch().expert_lanes,
-                        partition.expert_slices, kScratchElements),
-      scratch_(model.layout().workers() > 1 ? static_cast<std::size_t>(kScratchElements) : 0) {}
+                        partition.expert_slices, kReductionScratch),
+      scratch_(model.layout().workers() > 1 ? at(kReductionScratch) : 0) {}
 
 void GradientLanes::clear() {
   for (auto& lane : expert_lanes_) ops::zero(model_.execution(), lane);
@@ -47,13 +43,13 @@ bool GradientLanes::has_lane(int wave) const { return model_.layout().lane(model
 model::Gradients GradientLanes::of(int turn, int wave) {
   set_sources(wave);
   const bool into_lane = has_lane(wave) && turn == 0;
-  const std::span<float> dense = into_lane ? dense_lanes_[static_cast<std::size_t>(wave)] : microbatch_;
+  const std::span<float> dense = into_lane ? dense_lanes_[at(wave)] : microbatch_;
   return {.dense = dense, .expert_lanes = expert_views_};
 }
 
 void GradientLanes::add(int turn, int wave) {
   if (turn == 0 || !has_lane(wave)) return;
-  ops::add(model_.execution(), microbatch_, dense_lanes_[static_cast<std::size_t>(wave)]);
+  ops::add(model_.execution(), microbatch_, dense_lanes_[at(wave)]);
 }
 
 void GradientLanes::set_sources(int wave) {
@@ -62,8 +58,7 @@ void GradientLanes::set_sources(int wave) {
   for (int position = 0; position < layout.expert_parallel(); ++position) {
     const int lane = layout.lane(layout.worker(group, position), wave);
     // Lanes of a group are x ≡ group (mod R): lane x is its buffer ⌊x / R⌋.
-    lane_of_source_[static_cast<std::size_t>(position)] =
-        lane < 0 ? 0 : layout.expert_lane(lane) / layout.replicas();
+    lane_of_source_[at(position)] = lane < 0 ? 0 : layout.expert_lane(lane) / layout.replicas();
   }
 }
 

@@ -9,6 +9,13 @@
 
 namespace troupe::workers {
 
+/// Elements that a worker which reduces with others sends and receives at a time.
+inline constexpr std::int64_t kReductionScratch = std::int64_t{1} << 20;  // 4 MiB
+
+/// Later turns need room for a microbatch's gradient beside the lane's, and so do collectives that a worker
+/// joins without a lane.
+[[nodiscard]] bool needs_microbatch_gradient(const layout::Layout& layout, int worker);
+
 /// One worker's gradients between backward and update: a dense buffer for each lane that it computes, an
 /// expert buffer for each expert lane of its group, and the sums of all lanes of all workers, cut by
 /// ownership (docs/architecture.md, "Layout invariance", rules 3 and 4). Allocates nothing after its

@@ -188,5 +188,17 @@ TEST(WeightOrigins, RefusesWhatCannotBeMappedAndSaysWhatToDo) {
   EXPECT_THAT(refusal(moe_model(), other_form), HasSubstr("up_proj"));
 }
 
+TEST(WeightOrigins, RefusesExpertsOfAnotherFormThanTheDenseLayers) {
+  auto everywhere = upcycled(10);
+  everywhere.moe.first_dense_layers = 0;
+  EXPECT_EQ(refusal(dense_model(), everywhere), "");
+  auto biased = everywhere;
+  biased.ffn.form.bias = true;
+  EXPECT_THAT(refusal(dense_model(), biased), HasSubstr("nothing that layers/00/experts/gate_up_bias"));
+  auto without_gate = everywhere;
+  without_gate.ffn.form.activation = layers::Activation::kRelu2;
+  EXPECT_THAT(refusal(dense_model(), without_gate), HasSubstr("set model.ffn.activation"));
+}
+
 }  // namespace
 }  // namespace troupe::workers
