@@ -14,6 +14,9 @@ SequenceReader::SequenceReader(const TokenDataset& dataset, const SequenceOrder&
       document_mask_(document_mask),
       window_(static_cast<std::size_t>(length) + 1) {
   sequences_.length = length;
+  // At worst every token is a document: a step allocates nothing.
+  pieces_.reserve(window_.size());
+  borders_.reserve(window_.size());
 }
 
 const Sequences& SequenceReader::read(std::span<const std::int64_t> numbers) {
