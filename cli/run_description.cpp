@@ -77,8 +77,9 @@ std::string to_text(const RunDescription& d) {
   text += fmt::format("layout           {} workers, expert_parallel {}, {} turns of {} waves\n",
                       d.layout.workers, d.layout.expert_parallel, d.turns, d.waves);
   text += fmt::format(
-      "memory           {} per worker: parameters {}, gradient lanes {}, their sums {}, optimizer {},\n"
-      "                 activations about {}, load and losses {}, copy of what a save writes {}\n",
+      "memory           {} per worker: parameters {}, gradient lanes {}, their sums {},\n"
+      "                 optimizer {}, activations about {}, load and losses {},\n"
+      "                 copy of what a save writes {}\n",
       mebibytes(bytes.total()), mebibytes(bytes.parameters), mebibytes(bytes.gradient_lanes),
       mebibytes(bytes.reduction), mebibytes(bytes.optimizer_state), mebibytes(bytes.activations),
       mebibytes(bytes.statistics), mebibytes(bytes.saved_copy));
