@@ -9,6 +9,7 @@
 #include "cli/exit_codes.h"
 #include "cli/loaded_model.h"
 #include "cli/subcommands.h"
+#include "cli/this_process.h"
 #include "layout/load_counts.h"
 #include "workers/evaluator.h"
 
@@ -75,6 +76,7 @@ void print_table(const workers::EvaluationResult& evaluation) {
 }
 
 int evaluate(const EvalArguments& arguments) {
+  let_openmp_sleep();
   LoadedModel model({.path = arguments.path, .corpus = arguments.corpus, .threads = arguments.threads});
   const data::TokenDataset heldout = model.open_heldout();
   workers::Evaluator evaluator(model.model(), heldout, model.config().data.document_mask);
@@ -92,9 +94,12 @@ void add_eval(CLI::App& program, Action& action) {
   subcommand->add_option("RUN", arguments->path, "Folder of a run (its newest checkpoint) or of a checkpoint")
       ->required();
   subcommand->add_option("--sequences", arguments->sequences, "At most this many sequences")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   subcommand->add_option("--corpus", arguments->corpus, "Another prepared corpus than the run's");
-  subcommand->add_option("--threads", arguments->threads, "CPU threads")->check(CLI::Range(1, 1024));
+  subcommand->add_option("--threads", arguments->threads, "CPU threads")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
   subcommand->add_flag("--json", arguments->json, "Machine-readable");
   subcommand->footer("Example:\n  troupe eval runs/quickstart-1 --sequences 256");
   subcommand->callback([arguments, &action] { action = [arguments] { return evaluate(*arguments); }; });

@@ -1,13 +1,18 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <fstream>
+#include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "cli/exit_codes.h"
 #include "cli/loaded_model.h"
 #include "cli/subcommands.h"
+#include "cli/this_process.h"
 #include "workers/sampler.h"
 
 namespace troupe::cli {
@@ -16,29 +21,79 @@ namespace {
 struct GenerateArguments {
   std::string path;
   std::vector<std::string> prompts;
+  std::string prompts_file;
   std::int64_t tokens = 64;
   workers::SamplingRule rule;
+  std::optional<std::uint64_t> seed;
   std::string corpus;
   int threads = 1;
   bool json = false;
 };
 
+std::vector<std::string> lines_of(std::istream& file, const std::string& name) {
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(file, line);) {
+    if (line.ends_with('\r')) line.pop_back();
+    if (!line.empty()) lines.push_back(line);
+  }
+  if (file.bad()) throw io_error("cannot read " + name);
+  return lines;
+}
+
+std::vector<std::string> read_prompts(const std::string& path) {
+  if (path == "-") return lines_of(std::cin, "stdin");
+  std::ifstream file(path);
+  if (!file) throw io_error("cannot open " + path);
+  auto lines = lines_of(file, path);
+  if (lines.empty()) throw Error(ErrorCode::kConfig, "{}: no prompt is in it; write one a line", path);
+  return lines;
+}
+
+/// Those of the command line, then of the file; without any, the run's.
+std::vector<std::string> prompts_of(const GenerateArguments& arguments, const LoadedModel& model) {
+  std::vector<std::string> prompts = arguments.prompts;
+  if (!arguments.prompts_file.empty()) {
+    for (std::string& line : read_prompts(arguments.prompts_file)) prompts.push_back(std::move(line));
+  }
+  return prompts.empty() ? model.config().sampling.prompts : prompts;
+}
+
+void warn_of_space(const std::string& prompt) {
+  if (!prompt.ends_with(' ')) return;
+  std::fprintf(stderr,
+               "warning: the prompt \"%s\" ends in a space, which is a token of its own: words were learned "
+               "with the space before them, so leave it out\n",
+               prompt.c_str());
+}
+
+void write(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fflush(stdout);
+  if (std::ferror(stdout) != 0) throw io_error("cannot write to stdout");
+}
+
+std::string json_line(const std::string& prompt, const std::string& text) {
+  const nlohmann::json line{{"prompt", prompt}, {"text", text}};
+  return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
 int generate(const GenerateArguments& arguments) {
+  let_openmp_sleep();
   LoadedModel model(
       {.path = arguments.path, .corpus = arguments.corpus, .micro_batch = 1, .threads = arguments.threads});
   workers::Sampler sampler(model.model(), model.tokenizer());
-  const auto& prompts = arguments.prompts.empty() ? model.config().sampling.prompts : arguments.prompts;
-  for (std::size_t i = 0; i < prompts.size(); ++i) {
-    const std::string text =
-        sampler.sample({.text = prompts[i], .number = static_cast<std::int64_t>(i), .step = model.step()},
-                       arguments.tokens, arguments.rule);
+  std::int64_t number = 0;
+  for (const std::string& text : prompts_of(arguments, model)) {
+    warn_of_space(text);
+    const workers::Prompt prompt{
+        .text = text, .number = number++, .step = model.step(), .seed = arguments.seed};
     if (arguments.json) {
-      const nlohmann::json line{{"prompt", prompts[i]}, {"text", text}};
-      std::printf("%s\n", line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+      write(json_line(text, sampler.sample(prompt, arguments.tokens, arguments.rule)));
     } else {
-      std::printf("%s%s\n\n", prompts[i].c_str(), text.c_str());
+      write(text);
+      sampler.sample(prompt, arguments.tokens, arguments.rule, write);
+      write("\n\n");
     }
-    std::fflush(stdout);
   }
   return kSuccess;
 }
@@ -48,21 +103,29 @@ int generate(const GenerateArguments& arguments) {
 void add_generate(CLI::App& program, Action& action) {
   const auto arguments = std::make_shared<GenerateArguments>();
   auto* subcommand = program.add_subcommand("generate", "Let a trained model write");
+  subcommand->option_defaults()->always_capture_default();
   subcommand->add_option("RUN", arguments->path, "Folder of a run (its newest checkpoint) or of a checkpoint")
       ->required();
-  subcommand->add_option("--prompt", arguments->prompts, "What it goes on from; may be given several times")
+  subcommand
+      ->add_option("--prompt", arguments->prompts,
+                   "What it goes on from, without a space at the end; may be given several times; by default "
+                   "the run's sampling.prompts")
       ->take_all();
+  subcommand->add_option("--prompts", arguments->prompts_file, "File with a prompt a line; -: stdin");
   subcommand->add_option("--tokens", arguments->tokens, "At most this many tokens")
       ->check(CLI::Range(1, 100000));
   subcommand->add_option("--temperature", arguments->rule.temperature, "0: always the most likely token")
       ->check(CLI::Range(0.0, 100.0));
   subcommand->add_option("--top-k", arguments->rule.top_k, "Choose among the k most likely tokens; 0: all")
       ->check(CLI::NonNegativeNumber);
+  subcommand->add_option("--seed", arguments->seed, "Of the choice of tokens; by default the run's seed");
   subcommand->add_option("--corpus", arguments->corpus, "Folder with the tokenizer, when the corpus moved");
   subcommand->add_option("--threads", arguments->threads, "CPU threads")->check(CLI::Range(1, 1024));
-  subcommand->add_flag("--json", arguments->json, "One JSON object per prompt");
+  subcommand->add_flag("--json", arguments->json, "One JSON object per prompt, whole");
   subcommand->footer(
-      "Example:\n  troupe generate runs/quickstart-1 --prompt \"The \" --prompt \"def \" --tokens 100");
+      "Examples:\n"
+      "  troupe generate runs/quickstart-1 --prompt \"The\" --prompt \"def\" --tokens 100\n"
+      "  troupe generate runs/quickstart-1 --prompts prompts.txt --seed 2 --json");
   subcommand->callback([arguments, &action] { action = [arguments] { return generate(*arguments); }; });
 }
 

@@ -17,8 +17,8 @@ void add_worker(CLI::App& program, Action& action);
 
 const std::vector<AddSubcommand>& subcommands() {
   static const std::vector<AddSubcommand> kAll{
-      add_train, add_generate,  add_eval,       add_view,  add_config, add_validate, add_describe,
-      add_data,  add_tokenizer, add_checkpoint, add_bench, add_worker,
+      add_train,    add_generate, add_eval,      add_view,       add_config, add_validate,
+      add_describe, add_data,     add_tokenizer, add_checkpoint, add_bench,  add_worker,
   };
   return kAll;
 }

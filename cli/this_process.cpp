@@ -4,10 +4,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <set>
+#include <string>
 #include <thread>
+#include <vector>
 
 namespace troupe::cli {
 
@@ -28,6 +31,35 @@ int whole_cores() {
     if (std::string threads; std::getline(file, threads)) cores.insert(threads);  // an offline one has none
   }
   return static_cast<int>(cores.size());
+}
+
+bool take_own_cores(int worker, int workers, int threads) {
+  cpu_set_t mine;
+  CPU_ZERO(&mine);
+  if (workers <= 1 || ::sched_getaffinity(0, sizeof(mine), &mine) != 0) return false;
+  if (CPU_COUNT(&mine) < workers * threads) return false;
+  const int share = CPU_COUNT(&mine) / workers;
+  cpu_set_t own;
+  CPU_ZERO(&own);
+  int seen = 0;  // of the cores that it may run on
+  for (int core = 0; core < CPU_SETSIZE; ++core) {
+    if (!CPU_ISSET(core, &mine)) continue;
+    if (seen / share == worker) CPU_SET(core, &own);
+    ++seen;
+  }
+  return ::sched_setaffinity(0, sizeof(own), &own) == 0;
+}
+
+void let_openmp_sleep() {
+  if (std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv("GOMP_SPINCOUNT") != nullptr) return;
+  std::ifstream file("/proc/self/cmdline", std::ios::binary);
+  std::vector<std::string> arguments;
+  for (std::string argument; std::getline(file, argument, '\0');) arguments.push_back(argument);
+  std::vector<char*> pointers;
+  for (std::string& argument : arguments) pointers.push_back(argument.data());
+  pointers.push_back(nullptr);
+  if (arguments.empty() || ::setenv("OMP_WAIT_POLICY", "passive", 1) != 0) return;
+  ::execv(program_path().c_str(), pointers.data());  // when it fails, this goes on, only slower
 }
 
 bool runs_as_root() { return ::geteuid() == 0; }

@@ -9,6 +9,17 @@ namespace troupe::cli {
 /// them, or the system does not say.
 [[nodiscard]] int whole_cores();
 
+/// Puts the calling thread, and those that it will start, on cores of its own: the block of `worker` among
+/// `workers` equal ones of the cores that it may run on. Does nothing for a single worker, or when there are
+/// less than workers * threads cores. Without it the kernel left both threads of two workers on the core that
+/// started them, with the other one idle. False when nothing was done.
+bool take_own_cores(int worker, int workers, int threads);
+
+/// OpenMP's threads sleep while they wait for work instead of spinning on cores that others need. OpenMP
+/// reads that from the environment before main() begins: unless it is said there, this program starts over,
+/// once, with OMP_WAIT_POLICY=passive. Call before anything else is begun.
+void let_openmp_sleep();
+
 [[nodiscard]] bool runs_as_root();
 /// Absolute.
 [[nodiscard]] std::string program_path();

@@ -96,6 +96,7 @@ int classic_coordinator(comm::Communicator& job, const TrainArguments& arguments
 }
 
 int train_classic(const TrainArguments& arguments) {
+  let_openmp_sleep();
   const comm::MpiEnvironment environment;
   if (environment.size() < 2) {
     throw Error(

@@ -34,6 +34,7 @@ workers::EventOptions event_options(const configs::RunConfig& config) {
           .placement_every = config.parallel.placement == layout::PlacementKind::kBalanced
                                  ? config.parallel.placement_every
                                  : 0,
+          .peak_flops = 1e9 * config.metrics.peak_gflops,
           .saves_on_the_way = config.checkpoint.every > 0 && config.checkpoint.every < config.run.steps};
 }
 

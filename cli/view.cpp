@@ -30,6 +30,7 @@ void follow(ViewedRun& run) try { run.follow(); } catch (const Error& error) {
 }
 
 int view(const ViewArguments& arguments) {
+  log::set_up("view");
   const SystemClock clock;
   const auto names = run_names(arguments.folders);
   std::deque<ViewedRun> runs;

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "cli/exit_codes.h"
 #include "cli/subcommands.h"
+#include "cli/this_process.h"
 #include "cli/worker_process.h"
 #include "comm/collectives/inproc/inproc_communicator.h"
 #include "comm/collectives/mpi/mpi_environment.h"
@@ -24,6 +25,7 @@ int run_mpi_worker(const std::filesystem::path& run_folder, const configs::RunCo
 }
 
 int run_worker(const std::filesystem::path& run_folder) {
+  let_openmp_sleep();
   const configs::RunConfig config = configs::load_config(run_folder / "config.yaml", {});
   log::set_up("worker");
   if (config.parallel.backend == layout::Backend::kMpi) return run_mpi_worker(run_folder, config);

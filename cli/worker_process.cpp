@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "cli/exit_codes.h"
 #include "cli/initial_weights.h"
+#include "cli/this_process.h"
 #include "cli/training_setup.h"
 #include "comm/control/link/contact.h"
 #include "comm/control/link/run_files.h"
@@ -92,6 +93,7 @@ std::vector<RankOutcome> train_ranks(const Process& process,
   std::vector<std::jthread> threads;
   for (std::size_t i = 0; i < ranks.size(); ++i) {
     threads.emplace_back([&process, &outcome = outcomes[i], world = std::move(ranks[i])]() mutable {
+      take_own_cores(world->rank(), world->size(), process.options.threads);
       outcome = train_rank(process, std::move(world));
     });
   }

@@ -12,6 +12,9 @@ void describe(Fields& fields, DashboardOptions& options) {
 void describe(Fields& fields, MetricsOptions& options) {
   fields.flag("per_expert", options.per_expert,
               "Prometheus series for every single expert: layers x experts of them");
+  fields.real("peak_gflops", options.peak_gflops, kNonNegativeReal,
+              "Billions of floating-point operations a second of all workers together, which MFU refers to; "
+              "0: what their matrix products reach when the run starts");
 }
 
 }  // namespace troupe::dashboard

@@ -13,7 +13,8 @@ struct DashboardOptions {
 };
 
 struct MetricsOptions {
-  bool per_expert = false;  // per-expert Prometheus series
+  bool per_expert = false;   // per-expert Prometheus series
+  double peak_gflops = 0.0;  // of all workers together; 0: measured when a run starts
 };
 
 void describe(Fields& fields, DashboardOptions& options);

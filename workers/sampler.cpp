@@ -49,21 +49,25 @@ Sampler::Sampler(model::Model& model, const data::Tokenizer& tokenizer)
   logits_.resize(static_cast<std::size_t>(model.shape().vocab_size));
 }
 
-std::string Sampler::sample(const Prompt& prompt, std::int64_t tokens, const SamplingRule& rule) {
+std::string Sampler::sample(const Prompt& prompt, std::int64_t tokens, const SamplingRule& rule,
+                            const TextSink& sink) {
   const bool writer = model_.rank() == 0;
-  const Random random(model_.seed(), RandomPurpose::kSampling, static_cast<std::uint32_t>(prompt.step));
+  const bool alone = model_.layout().workers() == 1;
+  const Random random(prompt.seed.value_or(model_.seed()), RandomPurpose::kSampling,
+                      static_cast<std::uint32_t>(prompt.step));
   std::vector<std::int32_t> context{tokenizer_.end_of_text()};
   const auto prompt_ids = tokenizer_.encode(prompt.text);
   context.insert(context.end(), prompt_ids.begin(), prompt_ids.end());
   std::vector<std::int32_t> written;
   bool ended = false;  // the others cannot know, so the remaining passes are made all the same
-  for (std::int64_t i = 0; i < tokens; ++i) {
+  for (std::int64_t i = 0; i < tokens && !(ended && alone); ++i) {
     const double uniform = random.uniform(static_cast<std::uint64_t>((prompt.number << 32) + i));
     const std::int32_t token = next_token(context, rule, uniform);
     ended = ended || token == tokenizer_.end_of_text();
     if (ended || !writer) continue;
     context.push_back(token);
     written.push_back(token);
+    if (sink) sink(tokenizer_.token_bytes(token));
   }
   return writer ? tokenizer_.decode(written) : std::string();
 }

@@ -1,7 +1,10 @@
 #pragma once
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "data/tokenizer/tokenizer.h"
@@ -18,9 +21,13 @@ struct SamplingRule {
 /// What is written on, and by which random numbers.
 struct Prompt {
   std::string text;
-  std::int64_t number = 0;  // among the prompts of a step
-  std::int64_t step = 0;    // of the weights
+  std::int64_t number = 0;                 // among the prompts of a step
+  std::int64_t step = 0;                   // of the weights
+  std::optional<std::uint64_t> seed = {};  // none: the model's
 };
+
+/// The bytes of each token as it is written; characters may be cut in two.
+using TextSink = std::function<void(std::string_view)>;
 
 /// The next token by a uniform number in [0, 1). Ties go to the lower id.
 [[nodiscard]] std::int32_t choose_token(std::span<const float> logits, const SamplingRule& rule,
@@ -35,8 +42,10 @@ class Sampler {
   Sampler(model::Model& model, const data::Tokenizer& tokenizer);
 
   /// What follows the prompt, at most `tokens` tokens, up to the end of the text. Empty on workers other
-  /// than 0. A context longer than the model's sequence is cut at its front.
-  [[nodiscard]] std::string sample(const Prompt& prompt, std::int64_t tokens, const SamplingRule& rule);
+  /// than 0; there `sink` gets it too, while it is written. A context longer than the model's sequence is cut
+  /// at its front.
+  std::string sample(const Prompt& prompt, std::int64_t tokens, const SamplingRule& rule,
+                     const TextSink& sink = {});
 
  private:
   [[nodiscard]] std::int32_t next_token(std::span<const std::int32_t> context, const SamplingRule& rule,

@@ -8,6 +8,7 @@
 #include <numeric>
 #include <string>
 
+#include "model/cost.h"
 #include "model/parameters.h"
 #include "workers/memory.h"
 
@@ -101,10 +102,19 @@ comm::StepFinished StepReports::step(const StepResult& result) {
   const std::int64_t batch_tokens = options.batch.sequences() * options.data.sequence_length;
   message.tokens_total = counters.tokens;
   message.metrics = metrics_of(result, counters, batch_tokens, skipped_steps_, options.model.moe.aux_loss);
+  message.metrics["mfu"] = mfu(message.metrics.at("step_seconds"));
   message.loads = loads(result.load);
   add_losses(result, message.loads);
   add_shares(result, message.loads);
   return message;
+}
+
+double StepReports::mfu(double step_seconds) const {
+  const TrainingOptions& options = trainer_.options();
+  const std::int64_t length = options.data.sequence_length;
+  const double flops = static_cast<double>(options.batch.sequences() * length) *
+                       model::training_flops_per_token(options.model, options.vocab_size, length);
+  return flops / step_seconds / peak_flops_;
 }
 
 comm::EvaluationFinished StepReports::evaluation(std::int64_t step, const EvaluationResult& result) const {

@@ -13,8 +13,8 @@ namespace troupe::workers {
 /// the others only their own times. Used from the compute thread.
 class StepReports {
  public:
-  /// The trainer must outlive it.
-  explicit StepReports(const Trainer& trainer) : trainer_(trainer) {}
+  /// The trainer must outlive it. peak_flops: of all workers together, FLOP/s; what MFU refers to.
+  StepReports(const Trainer& trainer, double peak_flops) : trainer_(trainer), peak_flops_(peak_flops) {}
 
   /// Of the trainer's last step. Once for each step.
   [[nodiscard]] comm::StepFinished step(const StepResult& result);
@@ -24,7 +24,11 @@ class StepReports {
   [[nodiscard]] std::vector<comm::LayerLoad> loads(const layout::LoadStatistics& load) const;
   void add_shares(const StepResult& result, std::vector<comm::LayerLoad>& loads);
 
+  /// Fraction of the peak that the step's products took.
+  [[nodiscard]] double mfu(double step_seconds) const;
+
   const Trainer& trainer_;
+  double peak_flops_;
   std::int64_t skipped_steps_ = 0;
   layout::LoadStatistics untold_;  // domains and co-activation of the steps since they were last told
 };

@@ -3,12 +3,17 @@
 #include <algorithm>
 
 #include "workers/checkpoint/checkpoint.h"
+#include "workers/peak_flops.h"
 
 namespace troupe::workers {
 namespace {
 
 bool contains(const std::vector<std::int64_t>& steps, std::int64_t step) {
   return std::ranges::binary_search(steps, step);
+}
+
+double peak_flops(const EventOptions& events, int threads, comm::Communicator& world, const Clock& clock) {
+  return events.peak_flops > 0.0 ? events.peak_flops : measure_peak_flops(world, threads, clock);
 }
 
 }  // namespace
@@ -28,7 +33,7 @@ TrainingLoop::TrainingLoop(const TrainingOptions& options, const EventOptions& e
       sampler_(model_, data.tokenizer),
       placer_(trainer_, events.placement_every),
       routing_(options, data.train.content_hash(), layout, world.rank(), storage.routing),
-      reports_(trainer_),
+      reports_(trainer_, peak_flops(events, options.threads, world, clock)),
       saver_(storage.checkpoints, storage.epoch, storage_thread, control) {
   load();
 }

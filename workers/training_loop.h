@@ -29,6 +29,7 @@ struct EventOptions {
   std::vector<std::string> prompts;
   std::int64_t sample_tokens = 64;
   std::int64_t placement_every = 0;  // steps between moves of experts; 0: they stay
+  double peak_flops = 0.0;           // of all workers together, FLOP/s; 0: measured at the start
   bool saves_on_the_way = false;     // not only at the end: memory for that is taken at the start
 };
 

@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/this_process.h"
+
 namespace troupe::cli {
 
 void add_bench(CLI::App& program, Action& action) {
@@ -13,6 +15,14 @@ void add_bench(CLI::App& program, Action& action) {
       add_bench_moe,        add_bench_loader,    add_bench_step,        add_bench_tokenizer,
   };
   for (const AddBench add : kAll) add(*bench, action);
+  // Runs after the chosen benchmark's own callback. Workers' OpenMP threads sleep while they wait: so do
+  // these.
+  bench->callback([&action] {
+    action = [measure = action] {
+      let_openmp_sleep();
+      return measure();
+    };
+  });
 }
 
 }  // namespace troupe::cli

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "cli/bench/gemm.h"
 #include "cli/bench/synthetic_corpus.h"
+#include "cli/this_process.h"
 #include "cli/training_setup.h"
 #include "comm/collectives/inproc/inproc_communicator.h"
 #include "configs/layout_choice.h"
@@ -17,8 +18,9 @@
 namespace troupe::cli {
 namespace {
 
-/// Calls body(0) … body(count - 1), each on a thread of its own when there are several; rethrows.
-void run_workers(int count, const std::function<void(int)>& body) {
+/// Calls body(0) … body(count - 1), each on a thread and on cores of its own when there are several;
+/// rethrows.
+void run_workers(int count, int threads_of_each, const std::function<void(int)>& body) {
   if (count == 1) return body(0);
   std::vector<std::exception_ptr> failures(static_cast<std::size_t>(count));
   {
@@ -27,6 +29,7 @@ void run_workers(int count, const std::function<void(int)>& body) {
       threads.emplace_back([&, worker] {
         try {
           use_one_library_thread();
+          take_own_cores(worker, count, threads_of_each);
           body(worker);
         } catch (...) {
           failures[static_cast<std::size_t>(worker)] = std::current_exception();
@@ -94,7 +97,7 @@ StepRun::StepRun(std::string name, const configs::RunConfig& config, std::int64_
   auto group = comm::make_inproc_group(worker_count_);
   workers_.resize(group.size());
   const layout::Layout layout = layout_of(config, options_, worker_count_);
-  run_workers(worker_count_, [&](int rank) {
+  run_workers(worker_count_, options_.threads, [&](int rank) {
     const auto index = static_cast<std::size_t>(rank);
     workers_[index] =
         std::make_unique<Worker>(options_, layout, std::move(group[index]), *dataset_, *order_, clock_);
@@ -105,14 +108,14 @@ StepRun::~StepRun() = default;
 
 void StepRun::measure_peak() {
   std::vector<double> peaks(static_cast<std::size_t>(worker_count_));
-  run_workers(worker_count_, [&](int worker) {
+  run_workers(worker_count_, options_.threads, [&](int worker) {
     peaks[static_cast<std::size_t>(worker)] = peak_flops(measure_gemm(options_.threads, clock_));
   });
   peak_ = std::max(peak_, std::accumulate(peaks.begin(), peaks.end(), 0.0));
 }
 
 void StepRun::step() {
-  run_workers(worker_count_, [&](int rank) {
+  run_workers(worker_count_, options_.threads, [&](int rank) {
     const auto& result = workers_[static_cast<std::size_t>(rank)]->trainer.step({});
     if (rank != 0) return;
     loss_ = result.loss;

@@ -105,7 +105,10 @@ JobCommand build_job_command(const JobOptions& options) {
 }
 
 std::string describe_binding(const JobOptions& options) {
-  if (options.backend == layout::Backend::kInproc) return "none: one process";
+  if (options.backend == layout::Backend::kInproc) {
+    const bool has_own_cores = options.workers > 1 && options.workers * options.threads <= options.cores;
+    return has_own_cores ? "one process, each worker's threads on cores of their own" : "none: one process";
+  }
   if (places_workers(options.launch.mpirun_args)) return "as launch.mpirun_args say";
   if (options.launch.hostfile) return "none: on other hosts only as launch.mpirun_args say";
   if (options.whole_cores == 0) return "none: this process may not run on all cores of the machine";

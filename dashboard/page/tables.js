@@ -28,11 +28,17 @@ function swatch(color) {
   return element;
 }
 
+// In the order of a step; unknown ones last.
+function orderedPhases(names) {
+  const present = new Set(names);
+  return [...Object.keys(phaseColors).filter((name) => present.has(name)), ...[...present].filter((name) => !(name in phaseColors))];
+}
+
 function phaseBar(seconds) {
   const bar = document.createElement('div');
   bar.className = 'phases';
   bar.setAttribute('role', 'img');
-  const entries = Object.entries(seconds || {});
+  const entries = orderedPhases(Object.keys(seconds || {})).map((phase) => [phase, seconds[phase]]);
   bar.setAttribute('aria-label', entries.map(([phase, value]) => `${phase} ${value.toFixed(3)} s`).join(', '));
   const total = entries.reduce((sum, [, value]) => sum + value, 0);
   for (const [phase, value] of entries) {
@@ -45,11 +51,9 @@ function phaseBar(seconds) {
   return bar;
 }
 
-// Of the phases that some worker has, in the order of a step.
+// Of the phases that some worker has.
 function showPhaseLegend(phases) {
-  const present = new Set(Object.values(phases).flatMap(Object.keys));
-  const names = [...Object.keys(phaseColors).filter((name) => present.has(name)),
-    ...[...present].filter((name) => !(name in phaseColors))];
+  const names = orderedPhases(Object.values(phases).flatMap(Object.keys));
   const legend = byId('phase-legend');
   if (legend.dataset.names === names.join()) return;
   legend.dataset.names = names.join();

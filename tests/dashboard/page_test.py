@@ -193,6 +193,7 @@ class PageTest(unittest.TestCase):
         bar = self.browser.value("Object.fromEntries([...document.querySelectorAll('.phases span')].map((part) =>"
                                  "[part.title.split(':')[0], getComputedStyle(part).backgroundColor]))")
         self.assertEqual(legend, bar)
+        self.assertEqual(list(bar), ["forward", "dispatch", "backward", "other"], "in the order of a step")
         self.assertEqual(len(set(bar.values())), 4)
 
     def test_everything_fits_a_phone(self):

@@ -38,7 +38,7 @@ class PromtoolTest(unittest.TestCase):
         with urllib.request.urlopen(self.page.url + "metrics", timeout=60) as answer:
             text = answer.read()
         lines = text.decode().splitlines()
-        for expected in ("troupe_loss 1", 'troupe_load_entropy{layer="1"} 1', 'troupe_eval_bpb{domain="all"} 1.5'):
+        for expected in ("troupe_loss 1", "troupe_mfu 1", 'troupe_load_entropy{layer="1"} 1', 'troupe_eval_bpb{domain="all"} 1.5'):
             self.assertIn(expected, lines)
         checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
         self.assertEqual((checked.returncode, checked.stdout, checked.stderr), (0, b"", b""))

@@ -47,6 +47,15 @@ TEST(JobCommand, InprocIsOneProcessWithoutMpi) {
   EXPECT_EQ(command.death_signal, SIGKILL);
 }
 
+TEST(JobCommand, WorkersAsThreadsAreSaidToHaveTheirOwnCoresWhenThereAreEnough) {
+  JobOptions inproc = options();
+  inproc.backend = layout::Backend::kInproc;
+  inproc.cores = inproc.workers * inproc.threads;
+  EXPECT_THAT(describe_binding(inproc), HasSubstr("cores of their own"));
+  --inproc.cores;
+  EXPECT_THAT(describe_binding(inproc), HasSubstr("none"));
+}
+
 TEST(JobCommand, RanksYieldOnlyWhenTheyShareCores) {
   JobOptions crowded = options();
   EXPECT_THAT(joined(build_job_command(crowded)), Not(HasSubstr("yield")));
