@@ -5,6 +5,7 @@
 
 #include "configs/load.h"
 #include "configs/rules.h"
+#include "configs/silent_options.h"
 
 namespace troupe::cli {
 
@@ -19,6 +20,8 @@ configs::RunConfig ConfigArguments::load() const {
   configs::RunConfig config = configs::load_config(path, overrides);
   for (const std::string& warning : configs::warnings(config))
     std::fprintf(stderr, "warning: %s\n", warning.c_str());
+  for (const std::string& silent : configs::silent_options(config))
+    std::fprintf(stderr, "warning: %s\n", silent.c_str());
   return config;
 }
 

@@ -33,9 +33,8 @@ std::string sha256(std::string_view text) {
 }  // namespace
 
 bool is_meaning(std::string_view key) {
-  constexpr std::array<std::string_view, 9> kGroups{"parallel",  "control",  "launch",
-                                                    "dashboard", "metrics",  "checkpoint",
-                                                    "elastic",   "sampling", "evaluation"};
+  constexpr std::array<std::string_view, 8> kGroups{"parallel", "control",    "launch",   "dashboard",
+                                                    "metrics",  "checkpoint", "sampling", "evaluation"};
   constexpr std::array<std::string_view, 4> kOptions{"run.stop_after", "run.dir", "run.name",
                                                      "run.record_routing"};
   if (key == "parallel.dispatch.dtype") return true;  // bf16 rounds

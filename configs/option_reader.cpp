@@ -247,7 +247,6 @@ void OptionReader::report_unknown_keys(const Scope& scope) {
 }
 
 std::string OptionReader::hint_for(const std::string& name, const Scope& scope) const {
-  if (scope.known.empty()) return fmt::format("; {} has no options: {{}} is its only value", scope.path);
   const std::string meant = nearest(name, scope.known);
   const std::string prefix = scope.path.empty() ? "" : scope.path + ".";
   if (!meant.empty()) return fmt::format("; did you mean {}{}?", prefix, meant);

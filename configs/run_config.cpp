@@ -11,12 +11,11 @@ void describe(Fields& fields, RunConfig& config) {
   fields.group("parallel", config.parallel, "Where it is computed; never changes a bit of the result");
   fields.group("control", config.control, "The channel between the coordinator and its workers");
   fields.group("launch", config.launch, "How the coordinator starts workers");
-  fields.group("optimizer", config.optimizer, "Optimizer");
+  fields.group("optimizer", config.optimizer, "AdamW");
   fields.group("schedule", config.schedule, "Learning rate over the run");
   fields.group("evaluation", config.evaluation, "Loss on held-out text");
   fields.group("sampling", config.sampling, "Texts that the model writes on the way");
   fields.group("checkpoint", config.checkpoint, "Saved states");
-  fields.group("elastic", config.elastic, "After failures");
   fields.group("dashboard", config.dashboard, "The live page");
   fields.group("metrics", config.metrics, "What is measured");
 }

@@ -25,7 +25,6 @@ struct RunConfig {
   coordinator::EvaluationOptions evaluation;
   coordinator::SamplingOptions sampling;
   coordinator::CheckpointOptions checkpoint;
-  coordinator::ElasticOptions elastic;
   dashboard::DashboardOptions dashboard;
   dashboard::MetricsOptions metrics;
 };

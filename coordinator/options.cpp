@@ -46,15 +46,6 @@ void describe(Fields& fields, CheckpointOptions& options) {
   fields.integer("keep", options.keep, kPositive, "The newest checkpoints that are kept");
   fields.integer("keep_every", options.keep_every, kNonNegative,
                  "Also keeps the checkpoints whose step is a multiple of this; 0: none");
-  fields.integer("snapshot_every", options.snapshot_every, {0, 0},
-                 "Steps between copies of the state in memory; 0: none");
-}
-
-void describe(Fields& fields, ElasticOptions& options) {
-  fields.integer("min_workers", options.min_workers, kPositive, "Fewest workers that a run goes on with");
-  fields.integer("max_restarts", options.max_restarts, kNonNegative,
-                 "Restarts after failures; 0: end at the first");
-  fields.real("backoff_seconds", options.backoff_seconds, kNonNegativeReal, "Pause before a restart");
 }
 
 }  // namespace troupe::coordinator

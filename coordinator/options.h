@@ -37,16 +37,9 @@ struct SamplingOptions {
 };
 
 struct CheckpointOptions {
-  std::int64_t every = 100;         // steps; 0 = only when stopping
-  std::int64_t keep = 3;            // newest ones kept
-  std::int64_t keep_every = 0;      // also keeps those whose step is a multiple; 0 = none
-  std::int64_t snapshot_every = 0;  // 0 = no copies in memory, the only choice
-};
-
-struct ElasticOptions {
-  std::int64_t min_workers = 1;
-  std::int64_t max_restarts = 3;
-  double backoff_seconds = 1.0;
+  std::int64_t every = 100;     // steps; 0 = only when stopping
+  std::int64_t keep = 3;        // newest ones kept
+  std::int64_t keep_every = 0;  // also keeps those whose step is a multiple; 0 = none
 };
 
 void describe(Fields& fields, RunOptions& options);
@@ -54,6 +47,5 @@ void describe(Fields& fields, LaunchOptions& options);
 void describe(Fields& fields, EvaluationOptions& options);
 void describe(Fields& fields, SamplingOptions& options);
 void describe(Fields& fields, CheckpointOptions& options);
-void describe(Fields& fields, ElasticOptions& options);
 
 }  // namespace troupe::coordinator

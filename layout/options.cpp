@@ -32,7 +32,6 @@ void describe(Fields& fields, ParallelOptions& options) {
   fields.optional_integer("expert_parallel", options.expert_parallel, "auto", {1, 1 << 16},
                           "Workers that hold all experts between them; auto: all workers");
   fields.integer("threads", options.threads, {1, 1024}, "Threads of a worker");
-  fields.choice("device", options.device, kDeviceNames, "What computes");
   fields.choice("backend", options.backend, kBackendNames,
                 "How workers talk: mpi between processes, inproc between threads of one process");
   fields.choice(

@@ -16,8 +16,6 @@ struct BatchOptions {
   std::int64_t expert_lanes = 1;  // X: the largest number of replicas of an expert
 };
 
-enum class Device { kCpu };
-inline constexpr std::array<std::string_view, 1> kDeviceNames{"cpu"};
 enum class Backend { kMpi, kInproc };
 inline constexpr std::array<std::string_view, 2> kBackendNames{"mpi", "inproc"};
 enum class PlacementKind { kContiguous, kBalanced };
@@ -41,7 +39,6 @@ struct ParallelOptions {
   std::optional<std::int64_t> workers;          // auto: most workers <= cores that the rules allow
   std::optional<std::int64_t> expert_parallel;  // auto: workers
   std::int64_t threads = 1;                     // per worker
-  Device device = Device::kCpu;
   Backend backend = Backend::kMpi;
   Recompute recompute = Recompute::kNone;
   DispatchOptions dispatch;

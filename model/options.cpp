@@ -8,9 +8,6 @@ constexpr IntegerRange kHeads{1, 1 << 16};
 }  // namespace
 
 void describe(Fields& fields, NormOptions& options) {
-  fields.choice("kind", options.kind, kNormNames, "Normalisation");
-  fields.choice("position", options.position, kNormPositionNames,
-                "Where in a block: pre, before the sublayer");
   fields.real("eps", options.eps, {0.0, 1.0}, "Added to the mean square");
 }
 
@@ -28,8 +25,6 @@ void describe(Fields& fields, AttentionOptions& options) {
   fields.flag("qk_norm", options.qk_norm, "RMSNorm on every query and key head, before the rotation");
   fields.group("rope", options.rope, "Rotary positions");
 }
-
-void describe(Fields&, LayerPatternOptions&) {}
 
 void describe(Fields& fields, FfnOptions& options) {
   fields.choice("activation", options.form.activation, layers::kActivationNames,
@@ -52,10 +47,8 @@ void describe(Fields& fields, ModelOptions& options) {
   fields.integer("hidden_size", options.hidden_size, kWidth, "Width of the residual stream");
   fields.integer("layers", options.layers, {1, 10'000}, "Blocks of attention and feed-forward");
   fields.flag("tie_embeddings", options.tie_embeddings, "The head is the embedding's matrix");
-  fields.group("norm", options.norm, "Normalisation");
+  fields.group("norm", options.norm, "RMSNorm, before each sublayer");
   fields.group("attention", options.attention, "Attention");
-  fields.group("layer_pattern", options.layer_pattern,
-               "Mixers, spans and positions by layer; empty, since every layer has full causal attention");
   fields.group("ffn", options.ffn, "Feed-forward of the dense layers");
   fields.group("moe", options.moe, "Mixture of experts");
   fields.group("init", options.init, "Initial weights");

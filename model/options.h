@@ -10,14 +10,8 @@
 
 namespace troupe::model {
 
-enum class NormKind { kRmsNorm };
-inline constexpr std::array<std::string_view, 1> kNormNames{"rms_norm"};
-enum class NormPosition { kPre };
-inline constexpr std::array<std::string_view, 1> kNormPositionNames{"pre"};
-
+/// `model.norm`: RMSNorm before each sublayer.
 struct NormOptions {
-  NormKind kind = NormKind::kRmsNorm;
-  NormPosition position = NormPosition::kPre;
   double eps = 1e-6;
 };
 
@@ -37,9 +31,6 @@ struct AttentionOptions {
   bool qk_norm = true;
   RopeOptions rope;
 };
-
-/// `model.layer_pattern`: mixers, spans and positions that differ by layer; every layer is alike so far.
-struct LayerPatternOptions {};
 
 struct FfnOptions {
   layers::FfnForm form;                  // of dense layers and experts
@@ -61,7 +52,6 @@ struct ModelOptions {
   bool tie_embeddings = true;
   NormOptions norm;
   AttentionOptions attention;
-  LayerPatternOptions layer_pattern;
   FfnOptions ffn;
   experts::MoeOptions moe;
   InitOptions init;
@@ -71,7 +61,6 @@ struct ModelOptions {
 void describe(Fields& fields, NormOptions& options);
 void describe(Fields& fields, RopeOptions& options);
 void describe(Fields& fields, AttentionOptions& options);
-void describe(Fields& fields, LayerPatternOptions& options);
 void describe(Fields& fields, FfnOptions& options);
 void describe(Fields& fields, InitOptions& options);
 void describe(Fields& fields, LossOptions& options);

@@ -9,7 +9,6 @@ std::int64_t length_in_steps(double length, std::int64_t steps) {
 }
 
 void describe(Fields& fields, OptimizerOptions& options) {
-  fields.choice("kind", options.kind, kOptimizerNames, "Optimizer");
   fields.real("lr", options.lr, {0.0, 1e3}, "Learning rate after warm-up");
   fields.reals("betas", options.betas, 2, kFraction, "Decay of the first and second moments");
   fields.real("eps", options.eps, {0.0, 1.0}, "Added to the root of the second moment");

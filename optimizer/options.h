@@ -8,11 +8,8 @@
 
 namespace troupe::optimizer {
 
-enum class OptimizerKind { kAdamW };
-inline constexpr std::array<std::string_view, 1> kOptimizerNames{"adamw"};
-
+/// `optimizer`: AdamW.
 struct OptimizerOptions {
-  OptimizerKind kind = OptimizerKind::kAdamW;
   double lr = 1e-3;
   std::vector<double> betas{0.9, 0.95};
   double eps = 1e-8;

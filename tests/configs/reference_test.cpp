@@ -24,12 +24,14 @@ TEST(Reference, ThePageIsWhatTheProgramSays) {
       << "write it again: troupe config --markdown > docs/reference/config.md";
 }
 
-TEST(Reference, EveryOptionHasHelp) {
+TEST(Reference, EveryOptionHasHelpAndAChoice) {
   RunConfig config;
   for (const OptionInfo& option : list_options([&](Fields& fields) { describe(fields, config); })) {
     EXPECT_GE(option.help.size(), 4U) << option.key;
     EXPECT_FALSE(option.help.ends_with(".")) << option.key;
     EXPECT_EQ(option.help.find('|'), std::string::npos) << option.key << " breaks the table";
+    const bool is_group = option.kind == OptionInfo::Kind::kGroup;
+    EXPECT_TRUE(is_group || option.type != option.value) << option.key << " has one value: it is no option";
   }
 }
 
@@ -75,7 +77,7 @@ TEST(ConfigHash, ChangesWithTheMeaningOnly) {
   for (const char* setting :
        {"run.name=other", "run.dir=/elsewhere", "run.stop_after=3", "parallel.workers=3",
         "parallel.threads=2", "control.port=4000", "checkpoint.every=1", "dashboard.enabled=false",
-        "sampling.tokens=1", "evaluation.every=3", "elastic.max_restarts=0", "metrics.per_expert=true",
+        "sampling.tokens=1", "evaluation.every=3", "evaluation.sequences=3", "metrics.per_expert=true",
         "launch.interface=eth0"})
     EXPECT_EQ(config_hash(parse("", {setting})), hash) << setting;
 }

@@ -18,16 +18,6 @@ struct Refused {
 
 class RuleTest : public ::testing::TestWithParam<Refused> {};
 
-std::vector<std::string> split_words(const std::string& text) {
-  std::vector<std::string> words;
-  for (std::size_t begin = 0; begin <= text.size();) {
-    const std::size_t end = std::min(text.find(' ', begin), text.size());
-    words.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return words;
-}
-
 TEST_P(RuleTest, RefusesAndNamesTheKey) {
   const std::string found = mistakes("", split_words(GetParam().setting));
   EXPECT_NE(found, "") << GetParam().setting;

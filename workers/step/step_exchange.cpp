@@ -24,8 +24,7 @@ double StepExchange::value(std::int64_t index) const {
 void StepExchange::set_control(int worker, const ControlWord& control) {
   const std::size_t at = counts_ + values_ + static_cast<std::size_t>(worker) * kControlFields;
   words_[at] = control.stop;
-  words_[at + 1] = control.save;
-  words_[at + 2] = control.plan_version;
+  words_[at + 1] = control.plan_version;
 }
 
 ControlWord StepExchange::control() const {
@@ -33,8 +32,7 @@ ControlWord StepExchange::control() const {
   for (std::size_t worker = 0; worker < workers_; ++worker) {
     const std::size_t at = counts_ + values_ + worker * kControlFields;
     result.stop = std::max(result.stop, words_[at]);
-    result.save = std::max(result.save, words_[at + 1]);
-    result.plan_version = std::max(result.plan_version, words_[at + 2]);
+    result.plan_version = std::max(result.plan_version, words_[at + 1]);
   }
   return result;
 }

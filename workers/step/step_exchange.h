@@ -11,7 +11,6 @@ namespace troupe::workers {
 /// act together.
 struct ControlWord {
   std::int64_t stop = 0;          // 1: save and end at this boundary
-  std::int64_t save = 0;          // 1: save at this boundary
   std::int64_t plan_version = 0;  // newest plan received
   bool operator==(const ControlWord&) const = default;
 };
@@ -37,7 +36,7 @@ class StepExchange {
   void reduce(comm::Communicator& world) { world.all_reduce_sum(words_); }
 
  private:
-  static constexpr std::size_t kControlFields = 3;
+  static constexpr std::size_t kControlFields = 2;
 
   std::size_t counts_;
   std::size_t values_;

@@ -48,9 +48,9 @@ TEST(StepExchange, ValuesKeepEveryBit) {
 
 TEST(StepExchange, ControlWordsAreTheMaximumFieldByField) {
   const auto exchange = exchange_on(3, 1, 1, [](StepExchange& mine, int rank) {
-    mine.set_control(rank, {.stop = rank == 1 ? 1 : 0, .save = 0, .plan_version = 7 - rank});
+    mine.set_control(rank, {.stop = rank == 1 ? 1 : 0, .plan_version = 7 - rank});
   });
-  EXPECT_EQ(exchange.control(), (ControlWord{.stop = 1, .save = 0, .plan_version = 7}));
+  EXPECT_EQ(exchange.control(), (ControlWord{.stop = 1, .plan_version = 7}));
 }
 
 TEST(StepExchange, ClearForgetsTheStepBefore) {
