@@ -2,12 +2,6 @@
 
 #include "base/error.h"
 #include "experts/balancer/margins.h"
-#include "experts/balancer/no_balancer.h"
-#include "experts/balancer/pid_balancer.h"
-#include "experts/balancer/proportional_balancer.h"
-#include "experts/balancer/quantile_balancer.h"
-#include "experts/balancer/sign_balancer.h"
-#include "experts/balancer/sign_centered_balancer.h"
 
 namespace troupe::experts {
 
@@ -18,18 +12,17 @@ int margin_bins(const BalancerOptions& options) {
 std::unique_ptr<Balancer> make_balancer(const MoeOptions& options) {
   switch (options.balancer.kind) {
     case BalancerKind::kNone:
-      return std::make_unique<NoBalancer>(options.experts);
+      return make_no_balancer(options);
     case BalancerKind::kSign:
-      return std::make_unique<SignBalancer>(options.experts);
+      return make_sign_balancer(options);
     case BalancerKind::kSignCentered:
-      return std::make_unique<SignCenteredBalancer>(options.experts);
+      return make_sign_centered_balancer(options);
     case BalancerKind::kProportional:
-      if (options.router.zero_experts > 0) return std::make_unique<TargetShareBalancer>(options);
-      return std::make_unique<ProportionalBalancer>(options.experts);
+      return make_proportional_balancer(options);
     case BalancerKind::kPid:
-      return std::make_unique<PidBalancer>(options);
+      return make_pid_balancer(options);
     case BalancerKind::kQuantile:
-      return std::make_unique<QuantileBalancer>(options);
+      return make_quantile_balancer(options);
   }
   throw Error(ErrorCode::kInternal, "balancer {} does not exist", static_cast<int>(options.balancer.kind));
 }

@@ -41,4 +41,31 @@ class Balancer {
 
 [[nodiscard]] std::unique_ptr<Balancer> make_balancer(const MoeOptions& options);
 
+/// `none`: the bias stays 0.
+[[nodiscard]] std::unique_ptr<Balancer> make_no_balancer(const MoeOptions& options);
+
+/// `sign`: b_i += u * sign(mean(c) - c_i) (arXiv 2408.15664, Algorithm 1; DeepSeek-V3, 2412.19437). The
+/// signs need not cancel, so the mean bias drifts; selection does not see that.
+[[nodiscard]] std::unique_ptr<Balancer> make_sign_balancer(const MoeOptions& options);
+
+/// `sign_centered`: the steps of `sign` less their mean, so that the mean bias stays 0.
+[[nodiscard]] std::unique_ptr<Balancer> make_sign_centered_balancer(const MoeOptions& options);
+
+/// `proportional`: b_i += u * (mean(c) - c_i) / mean(c): steps shrink as the load evens out.
+/// Beside zero-compute experts, which have no bias (LongCat-Flash, arXiv 2509.01322, 2.1.1):
+///   b_i += u * (k_target / (k * N) - c_i / (k * tokens))
+/// brings routed experts to k_target choices of a token on average, and to even shares of those.
+[[nodiscard]] std::unique_ptr<Balancer> make_proportional_balancer(const MoeOptions& options);
+
+/// `pid`: e = (mean(c) - c) / mean(c); I = clip(I + e, ±I_max); b = Kp e + Ki I + Kd (e - e_before). Its
+/// gains stand in the place of a rate. State: bias, I, e_before; both are 0 at first.
+[[nodiscard]] std::unique_ptr<Balancer> make_pid_balancer(const MoeOptions& options);
+
+/// `quantile`: b_i -= rate * cut_i, then the mean is taken off. cut_i is the margin that one token more than
+/// an expert's fair share reaches: the (⌊k tokens / N⌋ + 1)-th largest of its margins (margins.h). With all
+/// other biases as they are, b_i - cut_i brings an expert that has too many tokens down to its fair share.
+/// One that has too few gains by the others' descent: up to as many tokens as it is the first not chosen for,
+/// its cut is 0. Zero-compute experts have no share, so validation refuses them here.
+[[nodiscard]] std::unique_ptr<Balancer> make_quantile_balancer(const MoeOptions& options);
+
 }  // namespace troupe::experts

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "base/error.h"
 #include "experts/router/top_k.h"
 #include "experts/rows.h"
 
@@ -75,6 +76,15 @@ void count_margins(const Pass& pass, const SelectionInput& input, std::int64_t t
       }
     }
   });
+}
+
+double margin_of_rank(std::span<const std::int64_t> histogram, std::int64_t rank) {
+  std::int64_t larger = 0;
+  for (std::size_t bin = histogram.size(); bin-- > 0;) {
+    larger += histogram[bin];
+    if (larger >= rank) return margin_of_bin(static_cast<int>(bin));
+  }
+  throw Error(ErrorCode::kInternal, "margin number {} of {}", rank, larger);
 }
 
 }  // namespace troupe::experts

@@ -34,4 +34,8 @@ inline constexpr int kMarginBins = 2 * kMarginSideBins + 1;
 void count_margins(const Pass& pass, const SelectionInput& input, std::int64_t top_k,
                    std::span<std::int64_t> histograms);
 
+/// The rank-th largest margin, as the middle of its bin; rank 1 is the largest, histogram has that many.
+///   histogram: [kMarginBins]
+[[nodiscard]] double margin_of_rank(std::span<const std::int64_t> histogram, std::int64_t rank);
+
 }  // namespace troupe::experts

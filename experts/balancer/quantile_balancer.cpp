@@ -1,9 +1,21 @@
-#include "experts/balancer/quantile_balancer.h"
+#include <vector>
 
 #include "base/error.h"
+#include "experts/balancer/bias_state.h"
 #include "experts/balancer/margins.h"
 
 namespace troupe::experts {
+namespace {
+
+class QuantileBalancer final : public BiasState {
+ public:
+  explicit QuantileBalancer(const MoeOptions& options);
+  void update(const BalanceInput& input, double rate) override;
+
+ private:
+  std::int64_t top_k_;
+  std::vector<double> moved_;  // [experts]
+};
 
 QuantileBalancer::QuantileBalancer(const MoeOptions& options)
     : BiasState(options.experts), top_k_(options.top_k), moved_(experts()) {}
@@ -24,13 +36,10 @@ void QuantileBalancer::update(const BalanceInput& input, double rate) {
   for (std::size_t i = 0; i < experts(); ++i) row(0)[i] = static_cast<float>(moved_[i] - mean);
 }
 
-double margin_of_rank(std::span<const std::int64_t> histogram, std::int64_t rank) {
-  std::int64_t larger = 0;
-  for (std::size_t bin = histogram.size(); bin-- > 0;) {
-    larger += histogram[bin];
-    if (larger >= rank) return margin_of_bin(static_cast<int>(bin));
-  }
-  throw Error(ErrorCode::kInternal, "margin number {} of {}", rank, larger);
+}  // namespace
+
+std::unique_ptr<Balancer> make_quantile_balancer(const MoeOptions& options) {
+  return std::make_unique<QuantileBalancer>(options);
 }
 
 }  // namespace troupe::experts

@@ -7,7 +7,6 @@
 #include <limits>
 #include <numeric>
 
-#include "experts/balancer/quantile_balancer.h"
 #include "tests/experts/balancer/simulated_router.h"
 
 namespace troupe::experts {
