@@ -133,6 +133,7 @@ TEST_F(TransformerTest, EvaluationNeedsLessMemoryThanTraining) {
   const std::size_t evaluation = model_.activation_peak_bytes();
   forward_backward(reference::as_input(batch_));
   EXPECT_LT(evaluation, model_.activation_peak_bytes());
+  EXPECT_GE(evaluation, 16 * sizeof(float) * reference::kVocab) << "the logits at least";
 }
 
 TEST_F(TransformerTest, RefusesWhatDoesNotFit) {

@@ -35,14 +35,25 @@ TEST(Schedule, LengthsBelowOneArePartsOfTheRun) {
   }
 }
 
-TEST(Schedule, CosineIsHalfwayInTheMiddleAndEndsAtTheFinalRatio) {
-  EXPECT_NEAR(learning_rate_factor(options(ScheduleKind::kCosine), 55, 100), 0.55, 1e-12);
-  EXPECT_NEAR(learning_rate_factor(options(ScheduleKind::kCosine), 100, 100), 0.1, 1e-12);
+// Where a straight line, or another power of it, would have other values.
+TEST(Schedule, CosineFollowsHalfACosineToTheFinalRatio) {
+  const auto cosine = options(ScheduleKind::kCosine);
+  EXPECT_NEAR(learning_rate_factor(cosine, 40, 100), 0.1 + 0.9 * 0.75, 1e-12);  // cos(60°) = 1/2
+  EXPECT_NEAR(learning_rate_factor(cosine, 55, 100), 0.55, 1e-12);
+  EXPECT_NEAR(learning_rate_factor(cosine, 70, 100), 0.1 + 0.9 * 0.25, 1e-12);
+  EXPECT_NEAR(learning_rate_factor(cosine, 100, 100), 0.1, 1e-12);
+}
+
+TEST(Schedule, ConstantStaysAtOne) {
+  for (const int step : {11, 55, 100})
+    EXPECT_DOUBLE_EQ(learning_rate_factor(options(ScheduleKind::kConstant), step, 100), 1.0);
 }
 
 TEST(Schedule, WsdStaysAtOneAndDecaysOverTheLastSteps) {
   const auto wsd = options(ScheduleKind::kWsd);
   EXPECT_DOUBLE_EQ(learning_rate_factor(wsd, 80, 100), 1.0);
+  EXPECT_DOUBLE_EQ(learning_rate_factor(wsd, 40, 100), 1.0);
+  EXPECT_NEAR(learning_rate_factor(wsd, 85, 100), 0.1 + 0.9 * 0.75, 1e-12);
   EXPECT_NEAR(learning_rate_factor(wsd, 90, 100), 0.55, 1e-12);
   EXPECT_NEAR(learning_rate_factor(wsd, 100, 100), 0.1, 1e-12);
 }
@@ -54,6 +65,7 @@ TEST(Schedule, WsdDecayShapes) {
   EXPECT_NEAR(learning_rate_factor(wsd, 85, 100), 0.5, 1e-12);
   wsd.decay_shape = DecayShape::kCosine;
   EXPECT_NEAR(learning_rate_factor(wsd, 85, 100), 0.5 * (1 + std::cos(M_PI / 4)), 1e-12);
+  EXPECT_NEAR(learning_rate_factor(wsd, 95, 100), 0.5 * (1 - std::cos(M_PI / 4)), 1e-12);
 }
 
 TEST(Schedule, MultiStepDropsAtEightyAndNinetyPercent) {

@@ -81,6 +81,13 @@ double elements_used_by_a_token(const workers::TrainingOptions& options) {
   return elements;
 }
 
+TEST(StepBudget, TheCounterSeesWhatAStepWouldAllocate) {
+  OneWorker worker(options_with());
+  const AllocationCounter counter;
+  worker.step();  // the first one makes room for what the others use
+  EXPECT_GT(counter.count(), 0);
+}
+
 TEST(StepBudget, AllocatesNothingAfterTheFirstSteps) {
   for (const int threads : {1, 2}) {
     OneWorker worker(options_with([&](auto& options) { options.threads = threads; }));
@@ -128,8 +135,10 @@ TEST(StepBudget, RecomputationHalvesActivationMemory) {
   }));
   plain.step();
   again.step();
-  EXPECT_LE(again.model().transformer().activation_peak_bytes() * 2,
-            plain.model().transformer().activation_peak_bytes());
+  const std::size_t whole = plain.model().transformer().activation_peak_bytes();
+  const std::size_t recomputed = again.model().transformer().activation_peak_bytes();
+  EXPECT_LE(recomputed * 2, whole);
+  EXPECT_GE(recomputed * 8, whole) << "a block of eight is there";
 }
 
 /// What two workers on two nodes send each other in one step.
@@ -172,8 +181,10 @@ TEST(StepBudget, SendsOneMessageOfCountsAndFourOfRowsForEachLayerAndMicrobatch) 
   std::int64_t dense = 0;
   for (const ParameterSpec& spec : model::parameter_specs(options.model, options.vocab_size))
     if (spec.kind == ParameterKind::kDense) dense += spec.elements();
-  const std::int64_t gradients = dense * options.batch.grad_lanes * 4;
-  EXPECT_LE(traffic.bytes, 4 * all_rows * row_bytes + gradients + 2 * dense * 4);
+  const std::int64_t gradients = dense * options.batch.grad_lanes * 4 / 2;  // the other worker's slice
+  const std::int64_t rows = traffic.bytes - gradients - dense * 4;
+  EXPECT_LE(rows, 4 * all_rows * row_bytes * 3 / 4);
+  EXPECT_GE(rows, 4 * all_rows * row_bytes / 4) << "about half of the tokens have an expert elsewhere";
 }
 
 }  // namespace

@@ -1,6 +1,10 @@
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <cstring>
+#include <filesystem>
 #include <numeric>
 #include <vector>
 
@@ -168,11 +172,45 @@ TEST(Collectives, TextIsBroadcastWithItsLength) {
   });
 }
 
+/// A file that every rank of a group appends to: what one rank did is seen by the others at once, without
+/// a message. All ranks of a test are on one host.
+class SharedFile {
+ public:
+  explicit SharedFile(Communicator& group) : is_owner_(group.rank() == 0) {
+    static std::atomic<int> made = 0;
+    const std::string mine = fmt::format("{}troupe_barrier_{}_{}", ::testing::TempDir(), ::getpid(), made++);
+    path_ = broadcast_text(group, mine, 0);
+    file_ = ::open(path_.c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
+  }
+  ~SharedFile() {
+    ::close(file_);
+    if (is_owner_) std::filesystem::remove(path_);
+  }
+  SharedFile(const SharedFile&) = delete;
+  SharedFile& operator=(const SharedFile&) = delete;
+
+  void append_byte() const { ASSERT_EQ(::write(file_, "x", 1), 1); }
+  [[nodiscard]] int bytes() const { return static_cast<int>(std::filesystem::file_size(path_)); }
+
+ private:
+  bool is_owner_;
+  std::string path_;
+  int file_;
+};
+
 TEST(Collectives, BarrierHoldsUntilAllCame) {
+  constexpr int kRounds = 20;
+  constexpr int kBytesOfTheLast = 200;  // one rank of a round comes late, since it has more to do
   on_every_group([](Communicator& group) {
-    for (int round = 0; round < 20; ++round) {
-      now_in("barrier");
+    now_in("barrier");
+    const SharedFile arrivals(group);
+    group.barrier();  // it is there
+    for (int round = 0; round < kRounds; ++round) {
+      const int mine = round % group.size() == group.rank() ? kBytesOfTheLast : 1;
+      for (int byte = 0; byte < mine; ++byte) arrivals.append_byte();
       group.barrier();
+      EXPECT_EQ(arrivals.bytes(), (round + 1) * (kBytesOfTheLast + group.size() - 1)) << "round " << round;
+      group.barrier();  // nobody writes while another counts
     }
   });
 }

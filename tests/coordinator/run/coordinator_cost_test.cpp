@@ -33,7 +33,9 @@ TEST(CoordinatorCost, ViewsOfAllWorkersAreNotShownForEachOfThem) {
     EXPECT_TRUE(cluster.run());
     return cluster.observer.membership_changes;
   };
-  EXPECT_LE(views_of_run(512), views_of_run(64) + 4);
+  const auto few = views_of_run(64);
+  EXPECT_GE(few, 2) << "joined, and left";
+  EXPECT_LE(views_of_run(512), few + 4);
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <regex>
+
 #include "base/random.h"
 #include "data/corpus/utf8.h"
 
@@ -51,8 +53,28 @@ TEST(HtmlToText, FindsTheEndOfTagsWithQuotedBrackets) {
 
 TEST(HtmlToText, TakesPagesThatAreCutOffAnywhere) {
   const std::string page = "<p a=\"1\">x &eacute; <!-- c --><script>s</script><pre> y </pre>";
-  for (std::size_t end = 0; end <= page.size(); ++end)
-    EXPECT_NO_THROW((void)html_to_text(page.substr(0, end)));
+  ASSERT_EQ(html_to_text(page), "x é\n\n y\n");
+  for (std::size_t end = 0; end <= page.size(); ++end) {
+    const std::string text = html_to_text(page.substr(0, end));
+    EXPECT_EQ(text.find_first_of("ps=1"), std::string::npos) << "from a tag: " << text;
+    EXPECT_EQ(text.starts_with("x"), end > page.find('x')) << end;
+    EXPECT_EQ(text.starts_with("x é"), end > page.find(';')) << end;
+    EXPECT_EQ(text.ends_with(" y\n"), end > page.find('y')) << end;
+  }
+}
+
+// Beside a regular expression, on pages without what has rules of its own (entities, comments, <pre>).
+TEST(HtmlToText, KeepsEverythingOutsideOfTags) {
+  const std::regex tag("<[a-c/!?][^>]*(>|$)");
+  const std::regex space("\\s+");
+  const Random random(2, RandomPurpose::kTest);
+  constexpr std::string_view kAlphabet = "abc 12\n<>/!?";
+  for (std::uint64_t round = 0; round < 300; ++round) {
+    std::string page;
+    for (std::uint64_t i = 0; i < 40; ++i) page += kAlphabet[random.below(round * 100 + i, kAlphabet.size())];
+    const std::string expected = std::regex_replace(std::regex_replace(page, tag, ""), space, "");
+    EXPECT_EQ(std::regex_replace(html_to_text(page), space, ""), expected) << page;
+  }
 }
 
 TEST(HtmlToText, TakesAnyBytesAndKeepsUtf8Valid) {
@@ -69,11 +91,12 @@ TEST(HtmlToText, TakesAnyBytesAndKeepsUtf8Valid) {
 }
 
 TEST(HtmlToText, TakesTimeInProportionToTheLength) {
-  // Quadratic work on these would take minutes.
+  // Quadratic work on these would take minutes: the test's time limit ends it.
   for (const std::string piece : {"<", "</", "<!--", "<a b=\"", "&", "<p>", "<pre>"}) {
     std::string page;
     while (page.size() < 1'000'000) page += piece;
-    (void)html_to_text(page);
+    const bool is_text = piece.size() == 1;
+    EXPECT_EQ(html_to_text(page), is_text ? page + "\n" : "") << piece;
   }
 }
 

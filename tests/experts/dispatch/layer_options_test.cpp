@@ -218,6 +218,7 @@ TEST(Chunks, LowerThePeakOfActivationMemoryAndKeepTheBits) {
     EXPECT_EQ(chunked.chunks, 12 / workers);
     EXPECT_TRUE(chunked.same_bits(whole));
     EXPECT_LT(chunked.peak_bytes, whole.peak_bytes / 2) << workers << " workers";
+    EXPECT_GT(chunked.peak_bytes, whole.peak_bytes / 24) << workers << " workers";
   }
 }
 

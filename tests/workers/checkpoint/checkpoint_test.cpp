@@ -13,6 +13,7 @@
 #include "comm/collectives/inproc/inproc_communicator.h"
 #include "storage/checkpoint_store.h"
 #include "tests/end_to_end/inproc_training.h"
+#include "tests/workers/marked_values.h"
 
 namespace troupe::workers {
 namespace {
@@ -26,37 +27,35 @@ class WorkerCheckpoint : public ::testing::Test {
   }
   ~WorkerCheckpoint() override { std::filesystem::remove_all(folder_); }
 
-  // Values that tell every element of every tensor apart.
   static void fill(model::Model& model, TrainingState& state) {
     const Partition& partition = state.partition;
     const auto mark = [](const ParameterTable& table, Partition::Slice slice, std::span<float> values,
-                         std::int64_t origin, float kind) {
+                         std::uint32_t kind) {
       for_each_stretch(
           table, slice,
           [&](const ParameterSpec& spec, std::int64_t element, std::int64_t at, std::int64_t length) {
-            for (std::int64_t i = 0; i < length; ++i) {
-              values[static_cast<std::size_t>(at - origin + i)] =
-                  kind + static_cast<float>(spec.name.size() % 7) + 1e-4F * static_cast<float>(element + i);
-            }
+            for (std::int64_t i = 0; i < length; ++i)
+              values[static_cast<std::size_t>(at - slice.begin + i)] = marked_value(spec, element + i, kind);
           });
     };
-    const auto both = [&](const ParameterTable& table, Partition::Slice slice, std::span<float> values,
-                          optimizer::ShardedAdamW& adamw) {
-      mark(table, {0, table.buffer_elements()}, values, 0, 10.0F);
-      mark(table, slice, adamw.first_moment(), slice.begin, 20.0F);
-      mark(table, slice, adamw.second_moment(), slice.begin, 30.0F);
+    const auto all = [&](const ParameterTable& table, Partition::Slice slice, std::span<float> values,
+                         optimizer::ShardedAdamW& adamw) {
+      mark(table, {0, table.buffer_elements()}, values, 0);
+      mark(table, slice, adamw.first_moment(), 1);
+      mark(table, slice, adamw.second_moment(), 2);
     };
-    both(model.dense_table(), partition.dense_slice(), model.dense_values(), state.dense_adamw);
-    both(model.expert_table(), partition.expert_slice(), model.expert_values(), state.expert_adamw);
+    all(model.dense_table(), partition.dense_slice(), model.dense_values(), state.dense_adamw);
+    all(model.expert_table(), partition.expert_slice(), model.expert_values(), state.expert_adamw);
     state.counters = {.step = 7, .updates = 6, .next_sequence = 336, .tokens = 10752};
     for (std::size_t i = 0; i < state.previous_counts.all().size(); ++i) {
       state.previous_counts.all()[i] = static_cast<std::int64_t>(3 * i);
       state.previous_unbiased_counts.all()[i] = static_cast<std::int64_t>(5 * i);
     }
+    float next = 0.0F;
     for (auto& balancer : state.balancers) {
-      std::vector<float> bias(balancer->state().size());
-      for (std::size_t i = 0; i < bias.size(); ++i) bias[i] = 0.01F * static_cast<float>(i);
-      balancer->restore(bias);
+      std::vector<float> remembered(balancer->state().size());
+      for (float& value : remembered) value = next += 0.01F;
+      balancer->restore(remembered);
     }
     state.refresh_bias(model);
   }

@@ -4,13 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
 #include <thread>
 
 #include "base/random.h"
 #include "comm/collectives/inproc/inproc_communicator.h"
 #include "model/parameters.h"
 #include "tests/end_to_end/inproc_training.h"
+#include "tests/workers/marked_values.h"
 #include "workers/step/expert_placer.h"
 
 namespace troupe::workers {
@@ -105,21 +105,18 @@ INSTANTIATE_TEST_SUITE_P(Layouts, Migration,
                                   std::to_string(instance.param.expert_parallel) + "expert_parallel";
                          });
 
-// A number for every element of every tensor and buffer.
 void mark(model::Model& model, TrainingState& state) {
-  const auto fill = [&](Partition::Slice slice, std::span<float> values, float offset) {
+  const auto fill = [&](Partition::Slice slice, std::span<float> values, std::uint32_t kind) {
     for_each_stretch(
         model.expert_table(), slice,
         [&](const ParameterSpec& spec, std::int64_t element, std::int64_t at, std::int64_t length) {
-          const auto name = static_cast<float>(spec.moe_layer * 3) + static_cast<float>(spec.name.size() % 7);
           for (std::int64_t i = 0; i < length; ++i)
-            values[static_cast<std::size_t>(at - slice.begin + i)] =
-                (offset + name) * std::sqrt(1.0F + static_cast<float>(element + i));
+            values[static_cast<std::size_t>(at - slice.begin + i)] = marked_value(spec, element + i, kind);
         });
   };
-  fill({0, model.expert_table().buffer_elements()}, model.expert_values(), 10.0F);
-  fill(state.partition.expert_slice(), state.expert_adamw.first_moment(), 50.0F);
-  fill(state.partition.expert_slice(), state.expert_adamw.second_moment(), 90.0F);
+  fill({0, model.expert_table().buffer_elements()}, model.expert_values(), 0);
+  fill(state.partition.expert_slice(), state.expert_adamw.first_moment(), 1);
+  fill(state.partition.expert_slice(), state.expert_adamw.second_moment(), 2);
 }
 
 // Of one worker; a model in a layout, with its marks.
