@@ -1,11 +1,10 @@
 #include "configs/identity.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <array>
 
 #include "base/error.h"
+#include "base/sha256.h"
 #include "configs/option_list.h"
 
 namespace troupe::configs {
@@ -18,16 +17,6 @@ std::vector<OptionInfo> meaning(RunConfig config) {
     return option.kind != OptionInfo::Kind::kOption || !is_meaning(option.key);
   });
   return options;
-}
-
-std::string sha256(std::string_view text) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned int size = 0;
-  const int done = EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha256(), nullptr);
-  TROUPE_CHECK(done == 1, "SHA-256 failed");
-  std::string hexadecimal;
-  for (unsigned int i = 0; i < size; ++i) hexadecimal += fmt::format("{:02x}", digest[i]);
-  return hexadecimal;
 }
 
 }  // namespace

@@ -6,10 +6,10 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/yaml_tree.h"
 #include "configs/option_list.h"
 #include "configs/option_reader.h"
 #include "configs/rules.h"
-#include "configs/yaml_tree.h"
 
 namespace troupe::configs {
 namespace {
@@ -27,36 +27,36 @@ std::vector<std::string> split_key(std::string_view key) {
 }
 
 /// The value under `name` of a map, made when absent. What is no map becomes one.
-Node& child(Node& node, const std::string& name, const Place& place) {
-  if (node.kind != Node::Kind::kMap) {
-    node = Node{};
-    node.kind = Node::Kind::kMap;
+YamlNode& child(YamlNode& node, const std::string& name, const YamlPlace& place) {
+  if (node.kind != YamlNode::Kind::kMap) {
+    node = YamlNode{};
+    node.kind = YamlNode::Kind::kMap;
     node.place = place;
   }
-  if (Node* known = node.find(name)) return *known;
-  node.entries.push_back({name, place, Node{}});
+  if (YamlNode* known = node.find(name)) return *known;
+  node.entries.push_back({name, place, YamlNode{}});
   node.entries.back().value.place = place;
   return node.entries.back().value;
 }
 
-void apply_override(Node& root, const std::string& setting) {
-  const Place place{"--set " + setting};
+void apply_override(YamlNode& root, const std::string& setting) {
+  const YamlPlace place{"--set " + setting};
   const std::size_t equals = setting.find('=');
   const auto parts =
       equals == std::string::npos ? std::vector<std::string>{} : split_key(setting.substr(0, equals));
   if (parts.empty()) throw YamlError(place, "expected KEY=VALUE, for example model.moe.experts=32");
   if (parts.size() > static_cast<std::size_t>(kMaximumYamlDepth))
     throw YamlError(place, "a key of too many parts");
-  Node value = parse_yaml_value(setting.substr(equals + 1), place);
-  Node* node = &root;
+  YamlNode value = parse_yaml_value(setting.substr(equals + 1), place);
+  YamlNode* node = &root;
   for (const std::string& part : parts) node = &child(*node, part, place);
   *node = std::move(value);
 }
 
 /// Where the file says `key`, or the group it belongs to, or the file itself.
-Place place_of(const Node& root, const std::string& key, const std::string& source) {
-  Place place{source};
-  const Node* node = &root;
+YamlPlace place_of(const YamlNode& root, const std::string& key, const std::string& source) {
+  YamlPlace place{source};
+  const YamlNode* node = &root;
   for (const std::string& part : split_key(key)) {
     node = node->find(part);
     if (node == nullptr) break;
@@ -102,7 +102,7 @@ std::string read_text(const std::filesystem::path& path) {
 
 RunConfig parse_config(std::string_view text, const std::string& source,
                        std::span<const std::string> overrides) {
-  Node root = parse_yaml(text, source);
+  YamlNode root = parse_yaml(text, source);
   for (const std::string& setting : overrides) apply_override(root, setting);
   RunConfig config;
   OptionReader reader(root, all_keys());

@@ -19,13 +19,13 @@ std::optional<T> parse_number(const std::string& text) {
   return value;
 }
 
-bool is_scalar(const Node& node) { return node.kind == Node::Kind::kScalar && !node.is_null(); }
+bool is_scalar(const YamlNode& node) { return node.kind == YamlNode::Kind::kScalar && !node.is_null(); }
 
 }  // namespace
 
-OptionReader::OptionReader(const Node& root, std::vector<std::string> all_keys)
+OptionReader::OptionReader(const YamlNode& root, std::vector<std::string> all_keys)
     : all_keys_(std::move(all_keys)) {
-  const bool usable = root.kind == Node::Kind::kMap;
+  const bool usable = root.kind == YamlNode::Kind::kMap;
   if (!usable && !root.is_null())
     report(root, fmt::format("expected groups of options, found {}", root.to_string()));
   scopes_.push_back({usable ? &root : nullptr, "", {}});
@@ -41,30 +41,30 @@ std::string OptionReader::path_of(std::string_view name) const {
   return path.empty() ? std::string(name) : fmt::format("{}.{}", path, name);
 }
 
-const Node* OptionReader::take(std::string_view name) {
+const YamlNode* OptionReader::take(std::string_view name) {
   Scope& scope = scopes_.back();
   scope.known.emplace_back(name);
   return scope.node == nullptr ? nullptr : scope.node->find(name);
 }
 
-void OptionReader::report(const Node& node, std::string message) {
+void OptionReader::report(const YamlNode& node, std::string message) {
   problems_.push_back({node.place, std::move(message)});
   has_wrong_values_ = true;
 }
 
-void OptionReader::wrong(const Node& node, std::string_view name, std::string_view expected) {
+void OptionReader::wrong(const YamlNode& node, std::string_view name, std::string_view expected) {
   report(node, fmt::format("{} must be {}, found {}", path_of(name), expected, node.to_string()));
 }
 
 void OptionReader::flag(std::string_view name, bool& value, std::string_view) {
-  const Node* node = take(name);
+  const YamlNode* node = take(name);
   if (node == nullptr) return;
   const bool plain = is_scalar(*node) && !node->quoted;
   if (!plain || (node->text != "true" && node->text != "false")) return wrong(*node, name, "true or false");
   value = node->text == "true";
 }
 
-std::optional<std::int64_t> OptionReader::read_integer(const Node& node, std::string_view name,
+std::optional<std::int64_t> OptionReader::read_integer(const YamlNode& node, std::string_view name,
                                                        IntegerRange range, std::string_view also) {
   const auto value = is_scalar(node) && !node.quoted ? parse_number<std::int64_t>(node.text) : std::nullopt;
   if (value && *value >= range.low && *value <= range.high) return value;
@@ -72,40 +72,40 @@ std::optional<std::int64_t> OptionReader::read_integer(const Node& node, std::st
   return std::nullopt;
 }
 
-std::optional<double> OptionReader::read_real(const Node& node, std::string_view name, RealRange range) {
+std::optional<double> OptionReader::read_real(const YamlNode& node, std::string_view name, RealRange range) {
   const auto value = is_scalar(node) && !node.quoted ? parse_number<double>(node.text) : std::nullopt;
   if (value && std::isfinite(*value) && *value >= range.low && *value <= range.high) return value;
   wrong(node, name, real_kind(range));
   return std::nullopt;
 }
 
-std::optional<std::string> OptionReader::read_text(const Node& node, std::string_view name,
+std::optional<std::string> OptionReader::read_text(const YamlNode& node, std::string_view name,
                                                    std::string_view expected) {
   if (is_scalar(node)) return node.text;
-  if (node.kind == Node::Kind::kScalar && node.quoted) return node.text;
+  if (node.kind == YamlNode::Kind::kScalar && node.quoted) return node.text;
   wrong(node, name, expected);
   return std::nullopt;
 }
 
 void OptionReader::integer(std::string_view name, std::int64_t& value, IntegerRange range, std::string_view) {
-  const Node* node = take(name);
+  const YamlNode* node = take(name);
   if (node != nullptr) value = read_integer(*node, name, range, "").value_or(value);
 }
 
 void OptionReader::real(std::string_view name, double& value, RealRange range, std::string_view) {
-  const Node* node = take(name);
+  const YamlNode* node = take(name);
   if (node != nullptr) value = read_real(*node, name, range).value_or(value);
 }
 
 void OptionReader::text(std::string_view name, std::string& value, std::string_view) {
-  const Node* node = take(name);
+  const YamlNode* node = take(name);
   if (node == nullptr) return;
   if (auto read = read_text(*node, name, "text")) value = std::move(*read);
 }
 
 void OptionReader::optional_integer(std::string_view name, std::optional<std::int64_t>& value,
                                     std::string_view absent, IntegerRange range, std::string_view) {
-  const Node* node = take(name);
+  const YamlNode* node = take(name);
   if (node == nullptr) return;
   const bool is_absent =
       absent == "null" ? node->is_null() : is_scalar(*node) && !node->quoted && node->text == absent;
@@ -117,7 +117,7 @@ void OptionReader::optional_integer(std::string_view name, std::optional<std::in
 }
 
 void OptionReader::optional_text(std::string_view name, std::optional<std::string>& value, std::string_view) {
-  const Node* node = take(name);
+  const YamlNode* node = take(name);
   if (node == nullptr) return;
   if (node->is_null()) {
     value.reset();
@@ -127,9 +127,9 @@ void OptionReader::optional_text(std::string_view name, std::optional<std::strin
 }
 
 void OptionReader::schedule(std::string_view name, Schedule& value, RealRange range, std::string_view) {
-  const Node* node = take(name);
+  const YamlNode* node = take(name);
   if (node == nullptr) return;
-  if (node->kind != Node::Kind::kMap) {
+  if (node->kind != YamlNode::Kind::kMap) {
     if (is_scalar(*node)) {
       if (const auto constant = read_real(*node, name, range)) value = *constant;
       return;
@@ -147,34 +147,34 @@ void OptionReader::schedule(std::string_view name, Schedule& value, RealRange ra
 
 void OptionReader::reals(std::string_view name, std::vector<double>& value, std::size_t count,
                          RealRange range, std::string_view) {
-  const Node* node = take(name);
+  const YamlNode* node = take(name);
   if (node == nullptr) return;
-  if (node->kind != Node::Kind::kList || node->items.size() != count)
+  if (node->kind != YamlNode::Kind::kList || node->items.size() != count)
     return wrong(*node, name, fmt::format("a list of {} numbers", count));
   std::vector<double> read;
-  for (const Node& item : node->items)
+  for (const YamlNode& item : node->items)
     if (const auto number = read_real(item, name, range)) read.push_back(*number);
   if (read.size() == count) value = std::move(read);
 }
 
 void OptionReader::texts(std::string_view name, std::vector<std::string>& value, std::string_view) {
-  const Node* node = take(name);
+  const YamlNode* node = take(name);
   if (node == nullptr) return;
-  if (node->kind != Node::Kind::kList) return wrong(*node, name, "a list of texts");
+  if (node->kind != YamlNode::Kind::kList) return wrong(*node, name, "a list of texts");
   std::vector<std::string> read;
-  for (const Node& item : node->items)
+  for (const YamlNode& item : node->items)
     if (auto text = read_text(item, name, "a list of texts")) read.push_back(std::move(*text));
   if (read.size() == node->items.size()) value = std::move(read);
 }
 
 void OptionReader::real_map(std::string_view name, std::map<std::string, double>& value, RealRange range,
                             std::string_view) {
-  const Node* node = take(name);
+  const YamlNode* node = take(name);
   if (node == nullptr) return;
   if (node->is_null()) return value.clear();
-  if (node->kind != Node::Kind::kMap) return wrong(*node, name, "a group of names and numbers");
+  if (node->kind != YamlNode::Kind::kMap) return wrong(*node, name, "a group of names and numbers");
   std::map<std::string, double> read;
-  for (const Node::Entry& entry : node->entries) {
+  for (const YamlNode::Entry& entry : node->entries) {
     const auto number = read_real(entry.value, fmt::format("{}.{}", name, entry.name), range);
     if (number) read.emplace(entry.name, *number);
   }
@@ -183,7 +183,7 @@ void OptionReader::real_map(std::string_view name, std::map<std::string, double>
 
 void OptionReader::choice_index(std::string_view name, std::size_t& value,
                                 std::span<const std::string_view> names, std::string_view) {
-  const Node* node = take(name);
+  const YamlNode* node = take(name);
   if (node == nullptr) return;
   const auto found = is_scalar(*node) ? std::ranges::find(names, node->text) : names.end();
   if (found != names.end()) {
@@ -199,7 +199,7 @@ void OptionReader::choice_index(std::string_view name, std::size_t& value,
   wrong(*node, name, expected);
 }
 
-void OptionReader::inside(const Node* node, std::string path, const std::function<void()>& describe) {
+void OptionReader::inside(const YamlNode* node, std::string path, const std::function<void()>& describe) {
   scopes_.push_back({node, std::move(path), {}});
   describe();
   report_unknown_keys(scopes_.back());
@@ -207,8 +207,8 @@ void OptionReader::inside(const Node* node, std::string path, const std::functio
 }
 
 void OptionReader::section(std::string_view name, std::string_view, const std::function<void()>& describe) {
-  const Node* node = take(name);
-  if (node != nullptr && node->kind != Node::Kind::kMap) {
+  const YamlNode* node = take(name);
+  if (node != nullptr && node->kind != YamlNode::Kind::kMap) {
     if (!node->is_null()) wrong(*node, name, "a group of options");
     node = nullptr;
   }
@@ -219,16 +219,16 @@ void OptionReader::list(std::string_view name, std::string_view, std::size_t,
                         const std::function<void(std::size_t)>& resize,
                         const std::function<void(std::size_t)>& describe) {
   constexpr std::size_t kMaximumItems = 64;
-  const Node* node = take(name);
+  const YamlNode* node = take(name);
   if (node == nullptr) return;
-  if (node->kind != Node::Kind::kList || node->items.size() > kMaximumItems)
+  if (node->kind != YamlNode::Kind::kList || node->items.size() > kMaximumItems)
     return wrong(*node, name, fmt::format("a list of at most {} groups", kMaximumItems));
   resize(0);  // elements of the default are not mixed with those of the file
   resize(node->items.size());
   for (std::size_t i = 0; i < node->items.size(); ++i) {
-    const Node& item = node->items[i];
+    const YamlNode& item = node->items[i];
     const std::string element = fmt::format("{}[{}]", name, i);
-    if (item.kind != Node::Kind::kMap) {
+    if (item.kind != YamlNode::Kind::kMap) {
       wrong(item, element, "a group of options");
       continue;
     }
@@ -239,7 +239,7 @@ void OptionReader::list(std::string_view name, std::string_view, std::size_t,
 void OptionReader::report_unknown_keys(const Scope& scope) {
   if (scope.node == nullptr) return;
   const std::string prefix = scope.path.empty() ? "" : scope.path + ".";
-  for (const Node::Entry& entry : scope.node->entries) {
+  for (const YamlNode::Entry& entry : scope.node->entries) {
     if (std::ranges::find(scope.known, entry.name) != scope.known.end()) continue;
     problems_.push_back(
         {entry.place, fmt::format("unknown key {}{}{}", prefix, entry.name, hint_for(entry.name, scope))});

@@ -3,13 +3,13 @@
 #include <vector>
 
 #include "base/fields.h"
-#include "configs/yaml_tree.h"
+#include "base/yaml_tree.h"
 
 namespace troupe::configs {
 
 /// A mistake in a configuration.
 struct Problem {
-  Place place;
+  YamlPlace place;
   std::string message;
 };
 
@@ -18,7 +18,7 @@ struct Problem {
 class OptionReader final : public Fields {
  public:
   /// root: a map, or nothing. all_keys: of the whole schema, for suggestions.
-  OptionReader(const Node& root, std::vector<std::string> all_keys);
+  OptionReader(const YamlNode& root, std::vector<std::string> all_keys);
 
   /// Whether an option kept its value because the given one is of a wrong type or out of range.
   [[nodiscard]] bool has_wrong_values() const { return has_wrong_values_; }
@@ -50,25 +50,25 @@ class OptionReader final : public Fields {
  private:
   /// A group that is being described.
   struct Scope {
-    const Node* node;  // a map; nullptr when the file does not mention the group
-    std::string path;  // "model.moe"
+    const YamlNode* node;  // a map; nullptr when the file does not mention the group
+    std::string path;      // "model.moe"
     std::vector<std::string> known;
   };
 
   /// The value of an option, or nullptr when absent. Remembers its name.
-  const Node* take(std::string_view name);
+  const YamlNode* take(std::string_view name);
   [[nodiscard]] std::string path_of(std::string_view name) const;
-  void report(const Node& node, std::string message);
-  void wrong(const Node& node, std::string_view name, std::string_view expected);
+  void report(const YamlNode& node, std::string message);
+  void wrong(const YamlNode& node, std::string_view name, std::string_view expected);
 
-  [[nodiscard]] std::optional<std::int64_t> read_integer(const Node& node, std::string_view name,
+  [[nodiscard]] std::optional<std::int64_t> read_integer(const YamlNode& node, std::string_view name,
                                                          IntegerRange range, std::string_view also);
-  [[nodiscard]] std::optional<double> read_real(const Node& node, std::string_view name, RealRange range);
-  [[nodiscard]] std::optional<std::string> read_text(const Node& node, std::string_view name,
+  [[nodiscard]] std::optional<double> read_real(const YamlNode& node, std::string_view name, RealRange range);
+  [[nodiscard]] std::optional<std::string> read_text(const YamlNode& node, std::string_view name,
                                                      std::string_view expected);
   void report_unknown_keys(const Scope& scope);
   [[nodiscard]] std::string hint_for(const std::string& name, const Scope& scope) const;
-  void inside(const Node* node, std::string path, const std::function<void()>& describe);
+  void inside(const YamlNode* node, std::string path, const std::function<void()>& describe);
 
   std::vector<std::string> all_keys_;
   std::vector<Scope> scopes_;

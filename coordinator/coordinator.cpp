@@ -58,7 +58,7 @@ class Coordinator::Impl {
   [[nodiscard]] std::filesystem::path contact_file() const { return folder_.path() / comm::kContactFile; }
 
   RunOutcome run_supervised(const JobOptions& options) {
-    const JobCommand command = build_job_command(options);
+    const Command command = build_job_command(options);
     log::debug("starting {}", fmt::join(command.arguments, " "));
     JobLauncher job(command, folder_.logs() / fmt::format("workers-{}.log", epoch_));
     actors_.begin(*server_);

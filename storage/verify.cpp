@@ -4,9 +4,9 @@
 #include <span>
 
 #include "base/error.h"
+#include "base/sha256.h"
 #include "storage/checkpoint_reader.h"
 #include "storage/dataset_pieces.h"
-#include "storage/sha256.h"
 
 namespace troupe::storage {
 namespace {

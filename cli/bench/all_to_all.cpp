@@ -9,6 +9,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/child_process.h"
 #include "cli/bench/bench.h"
 #include "cli/bench/report.h"
 #include "cli/exit_codes.h"
@@ -16,7 +17,6 @@
 #include "comm/collectives/lane_reduction.h"
 #include "comm/collectives/mpi/mpi_environment.h"
 #include "comm/collectives/mpi/mpi_floor.h"
-#include "coordinator/job/child_process.h"
 #include "coordinator/job/job_command.h"
 #include "experts/dispatch/exchange.h"
 
@@ -215,7 +215,7 @@ int measure(const AllToAllArguments& arguments) {
   job.cores = available_cores();
   job.whole_cores = whole_cores();
   job.is_root = runs_as_root();
-  coordinator::execute(coordinator::build_job_command(job));
+  execute(coordinator::build_job_command(job));
 }
 
 int bench_all_to_all(const AllToAllArguments& arguments) {

@@ -72,7 +72,7 @@ void append_network(Arguments& arguments, const LaunchOptions& launch) {
   append(arguments, {"--mca", "oob_tcp_if_include", *launch.interface});
 }
 
-Arguments mpirun(const JobOptions& options, const JobCommand& command) {
+Arguments mpirun(const JobOptions& options, const Command& command) {
   Arguments arguments{"mpirun", "-n", std::to_string(options.workers)};
   append_core_sharing(arguments, options);
   append_binding(arguments, options);
@@ -86,8 +86,8 @@ Arguments mpirun(const JobOptions& options, const JobCommand& command) {
 
 }  // namespace
 
-JobCommand build_job_command(const JobOptions& options) {
-  JobCommand command;
+Command build_job_command(const JobOptions& options) {
+  Command command;
   command.environment = {{"OMP_NUM_THREADS", std::to_string(options.threads)},
                          {"OMP_WAIT_POLICY", "passive"}};
   command.death_signal = SIGKILL;

@@ -1,9 +1,9 @@
 #pragma once
 #include <cstdint>
-#include <map>
 #include <string>
 #include <vector>
 
+#include "base/child_process.h"
 #include "coordinator/options.h"
 #include "layout/options.h"
 
@@ -21,16 +21,8 @@ struct JobOptions {
   bool is_root = false;
 };
 
-/// A command line, and what it adds to the environment.
-struct JobCommand {
-  std::vector<std::string> arguments;
-  std::map<std::string, std::string> environment;
-  int death_signal = 0;  // what the child gets when this process dies without ending it
-  bool operator==(const JobCommand&) const = default;
-};
-
 /// `mpirun … <command>`, or <command> alone for the inproc backend: pure.
-[[nodiscard]] JobCommand build_job_command(const JobOptions& options);
+[[nodiscard]] Command build_job_command(const JobOptions& options);
 
 /// Which cores mpirun is told to run the workers on, for people: "worker 0 on cores 0-3, worker 1 on cores
 /// 4-7", or why they are not bound. Pure.

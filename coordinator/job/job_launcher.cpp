@@ -12,10 +12,10 @@
 #include <thread>
 #include <utility>
 
+#include "base/child_process.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "coordinator/job/child_process.h"
 
 namespace troupe::coordinator {
 namespace {
@@ -64,11 +64,11 @@ std::string JobStatus::text() const {
   return fmt::format("was ended by signal {} ({})", signal, ::strsignal(signal));
 }
 
-JobLauncher::JobLauncher(const JobCommand& command, std::filesystem::path log_file)
+JobLauncher::JobLauncher(const Command& command, std::filesystem::path log_file)
     : log_file_(std::move(log_file)) {
   if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) throw io_error("cannot become the reaper of the worker job");
   const FileDescriptor output = FileDescriptor::open(log_file_, O_WRONLY | O_CREAT | O_APPEND);
-  process_id_ = start_child(command, output);
+  process_id_ = start_child(command, output, output);
 }
 
 JobLauncher::~JobLauncher() {

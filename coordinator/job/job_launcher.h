@@ -28,7 +28,7 @@ struct JobStatus {
 class JobLauncher {
  public:
   /// Starts the job. Throws kIo when the program cannot be executed or the log file not be written.
-  JobLauncher(const JobCommand& command, std::filesystem::path log_file);
+  JobLauncher(const Command& command, std::filesystem::path log_file);
   /// Ends what is left, without grace.
   ~JobLauncher();
   JobLauncher(const JobLauncher&) = delete;

@@ -12,7 +12,7 @@ namespace {
 
 using detail::YamlMap;
 
-constexpr std::size_t kMaxDescriptionBytes = 1 << 16;  // also bounds what nested brackets cost yaml-cpp
+constexpr std::size_t kMaxDescriptionBytes = 1 << 16;
 constexpr IntegerRange kVocabRange{kSmallestVocab, kLargestVocab};
 
 /// Names that go into file names, JSON and metrics.
@@ -113,15 +113,10 @@ CorpusDescription parse_corpus_description(std::string_view yaml, const std::fil
     throw Error(ErrorCode::kConfig, "{}: {} bytes; at most {} are read", file.string(), yaml.size(),
                 kMaxDescriptionBytes);
   }
-  try {
-    const YAML::Node root = YAML::Load(std::string(yaml));
-    CorpusDescription result = parse_description(YamlMap(root, file, "a corpus description"), file);
-    result.text = yaml;
-    return result;
-  } catch (const YAML::Exception& failure) {
-    throw Error(ErrorCode::kConfig, "{}:{}:{}: {}", file.string(), failure.mark.line + 1,
-                failure.mark.column + 1, failure.msg);
-  }
+  const YamlNode root = parse_yaml(yaml, file.string());
+  CorpusDescription result = parse_description(YamlMap(root, "a corpus description"), file);
+  result.text = yaml;
+  return result;
 }
 
 CorpusDescription load_corpus_description(const std::filesystem::path& file) {

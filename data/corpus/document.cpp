@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "data/corpus/utf8.h"
+#include "base/utf8.h"
 
 namespace troupe::data {
 namespace {
@@ -53,7 +53,7 @@ std::size_t cut_position(std::string_view text, std::size_t limit) {
   if (const auto blank = head.rfind("\n\n"); blank != std::string_view::npos && blank > 0) return blank + 1;
   if (const auto line = head.rfind('\n'); line != std::string_view::npos && line > 0) return line + 1;
   std::size_t cut = limit;
-  while (cut > 1 && is_continuation(text[cut])) --cut;
+  while (cut > 1 && is_utf8_continuation(text[cut])) --cut;
   return cut;
 }
 

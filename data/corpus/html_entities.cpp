@@ -7,7 +7,7 @@
 #include <optional>
 #include <utility>
 
-#include "data/corpus/utf8.h"
+#include "base/utf8.h"
 
 namespace troupe::data::detail {
 namespace {

@@ -9,10 +9,10 @@
 #include <sstream>
 #include <utility>
 
+#include "base/child_process.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "data/corpus/child_process.h"
 #include "data/corpus/temporary_folder.h"
 
 namespace troupe::data {

@@ -6,8 +6,8 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/utf8.h"
 #include "data/corpus/html.h"
-#include "data/corpus/utf8.h"
 
 namespace troupe::data {
 namespace {
@@ -73,7 +73,7 @@ std::string gunzip(std::string_view packed, std::size_t limit_bytes, const std::
 
 std::optional<std::string> normalise_text(std::string_view bytes) {
   if (bytes.starts_with("\xEF\xBB\xBF")) bytes.remove_prefix(3);
-  if (bytes.find('\0') != std::string_view::npos || !is_valid_utf8(bytes)) return std::nullopt;
+  if (bytes.find('\0') != std::string_view::npos || !is_utf8(bytes)) return std::nullopt;
   return clean_lines(bytes);
 }
 
@@ -99,7 +99,7 @@ std::string read_unpacked(const std::filesystem::path& file) {
 
 std::optional<std::string> read_text_file(const std::filesystem::path& file, TextFormat format) {
   const std::string bytes = read_unpacked(file);
-  if (!is_valid_utf8(bytes)) return std::nullopt;
+  if (!is_utf8(bytes)) return std::nullopt;
   return detail::normalise_text(format == TextFormat::kHtml ? html_to_text(bytes) : bytes);
 }
 

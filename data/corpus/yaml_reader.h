@@ -1,27 +1,24 @@
 #pragma once
-#include <yaml-cpp/yaml.h>
-
 #include <cstdint>
-#include <filesystem>
 #include <initializer_list>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/error.h"
 #include "base/fields.h"
+#include "base/yaml_tree.h"
 
 namespace troupe::data::detail {
 
-/// A strict view of one YAML map: what is asked for is there and of the right type, and
-/// what is there was asked for. Errors are kConfig with file:line:column.
+/// A strict view of one YAML map, which must outlive it: what is asked for is there and of the right type,
+/// and what is there was asked for. Errors are kConfig with file:line:column.
 class YamlMap {
  public:
-  /// Throws when `node` is not a map, or repeats a key.
-  YamlMap(YAML::Node node, std::filesystem::path file, std::string_view what);
+  /// Throws when `node` is not a map.
+  YamlMap(const YamlNode& node, std::string_view what);
 
-  [[nodiscard]] bool has(std::string_view key) const { return find(key).has_value(); }
+  [[nodiscard]] bool has(std::string_view key) const { return node_.find(key) != nullptr; }
   /// Not empty.
   [[nodiscard]] std::string text(std::string_view key) const;
   [[nodiscard]] std::vector<std::string> texts(std::string_view key) const;
@@ -31,17 +28,14 @@ class YamlMap {
   /// Throws at a key that is not in `known`.
   void allow_only(std::initializer_list<std::string_view> known) const;
 
-  [[nodiscard]] int line() const { return node_.Mark().line + 1; }
-  [[nodiscard]] Error error(std::string_view key, const std::string& message) const;
+  [[nodiscard]] int line() const { return node_.place.line; }
+  [[nodiscard]] YamlError error(std::string_view key, const std::string& message) const;
 
  private:
-  [[nodiscard]] std::optional<YAML::Node> find(std::string_view key) const;
-  [[nodiscard]] YAML::Node require(std::string_view key) const;
-  [[nodiscard]] Error error_at(const YAML::Mark& mark, const std::string& message) const;
-  [[nodiscard]] std::string scalar(const YAML::Node& node, std::string_view key) const;
+  [[nodiscard]] const YamlNode& require(std::string_view key) const;
+  [[nodiscard]] const YamlNode& require_list(std::string_view key, std::string_view of) const;
 
-  YAML::Node node_;
-  std::filesystem::path file_;
+  const YamlNode& node_;
   std::string what_;
 };
 

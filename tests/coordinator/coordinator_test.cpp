@@ -10,10 +10,10 @@
 #include <numeric>
 #include <thread>
 
+#include "base/child_process.h"
 #include "base/error.h"
 #include "comm/control/link/contact.h"
 #include "comm/control/tcp/tcp_client.h"
-#include "coordinator/job/child_process.h"
 #include "tests/coordinator/run/simulated_cluster.h"
 #include "workers/agent/worker_agent.h"
 

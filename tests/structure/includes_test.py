@@ -31,10 +31,10 @@ OUTSIDE = {
     r"mpi\.h": ["comm/collectives/mpi/"],
     r"hdf5(_hl)?\.h": ["storage/hdf5/"],
     r"boost/(asio|beast).*": ["actors/", "comm/control/", "dashboard/"],
-    r"yaml-cpp/.*": ["configs/", "data/corpus/"],
+    r"yaml-cpp/.*": ["base/"],
     r"dnnl.*": ["tensor/ops/"],
     r"hwy/.*": ["tensor/ops/", "experts/"],
-    r"openssl/.*": ["comm/control/", "storage/", "data/", "coordinator/", "configs/", "base/"],
+    r"openssl/.*": ["comm/control/", "coordinator/", "base/"],
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')
 

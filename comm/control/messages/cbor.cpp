@@ -4,7 +4,7 @@
 #include <limits>
 
 #include "base/error.h"
-#include "comm/control/utf8.h"
+#include "base/utf8.h"
 
 namespace troupe::comm::detail {
 namespace {

@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "comm/control/messages/cbor.h"
 #include "comm/control/messages/message_fields.h"
-#include "comm/control/utf8.h"
 
 namespace troupe::comm {
 
@@ -45,7 +45,7 @@ void write(CborWriter& out, std::uint64_t value) { out.unsigned_integer(value); 
 void write(CborWriter& out, float value) { out.number(value); }
 void write(CborWriter& out, double value) { out.number(value); }
 void write(CborWriter& out, const std::string& text) {
-  detail::is_utf8(text) ? out.text(text) : out.text(detail::to_utf8(text));
+  is_utf8(text) ? out.text(text) : out.text(to_utf8(text));
 }
 
 template <class Element>

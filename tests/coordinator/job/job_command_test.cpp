@@ -25,7 +25,7 @@ JobOptions options() {
   return result;
 }
 
-std::string joined(const JobCommand& command) {
+std::string joined(const Command& command) {
   std::string text;
   for (const std::string& argument : command.arguments) text += argument + "|";
   return text;
@@ -41,7 +41,7 @@ TEST(JobCommand, StartsTheWorkersByMpirun) {
 TEST(JobCommand, InprocIsOneProcessWithoutMpi) {
   JobOptions inproc = options();
   inproc.backend = layout::Backend::kInproc;
-  const JobCommand command = build_job_command(inproc);
+  const Command command = build_job_command(inproc);
   EXPECT_THAT(command.arguments, ElementsAre("/opt/troupe", "worker", "--run-dir", "/runs/a b"));
   EXPECT_THAT(command.environment, Contains(Pair("OMP_NUM_THREADS", "2")));
   EXPECT_EQ(command.death_signal, SIGKILL);

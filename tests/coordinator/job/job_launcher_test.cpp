@@ -11,8 +11,8 @@
 #include <filesystem>
 #include <memory>
 
+#include "base/child_process.h"
 #include "base/error.h"
-#include "coordinator/job/child_process.h"
 
 namespace troupe::coordinator {
 namespace {
@@ -33,7 +33,7 @@ class JobLauncherTest : public ::testing::Test {
   ~JobLauncherTest() override { fs::remove_all(folder_); }
 
   [[nodiscard]] std::unique_ptr<JobLauncher> start(const std::string& script) const {
-    JobCommand command;
+    Command command;
     command.arguments = {"sh", "-c", script};
     command.environment = {{"TROUPE_TEST", "from the launcher"}};
     command.death_signal = SIGKILL;
@@ -80,7 +80,7 @@ TEST_F(JobLauncherTest, TheTailIsTheLastLines) {
 }
 
 TEST_F(JobLauncherTest, AProgramThatIsNotThereIsAnErrorThatNamesIt) {
-  JobCommand command;
+  Command command;
   command.arguments = {"/nonexistent/mpirun"};
   try {
     const JobLauncher job(command, folder_ / "job.log");

@@ -9,8 +9,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/child_process.h"
 #include "base/file.h"
-#include "coordinator/job/child_process.h"
 #include "coordinator/job/job_launcher.h"
 
 namespace troupe::coordinator {
@@ -44,7 +44,7 @@ class MpiJobTest : public ::testing::Test {
   }
 
   fs::path folder_;
-  JobCommand command_;
+  Command command_;
 };
 
 TEST_F(MpiJobTest, RanksGetTheirEnvironmentAndEndWithTheJob) {

@@ -59,7 +59,8 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         Mistake{"unknown_key", "vocab_size", "vocab_sise", "corpus.yaml:2:1: unknown key 'vocab_sise'"},
         Mistake{"unknown_source_key", "format:", "formats:", "corpus.yaml:4:"},
-        Mistake{"repeated_key", "vocab_size: 1000", "name: again", "corpus.yaml:2:1: 'name' is given twice"},
+        Mistake{"repeated_key", "vocab_size: 1000", "name: again",
+                "corpus.yaml:2:1: key 'name' appears twice"},
         Mistake{"missing_name", "name: test\n", "", "lacks the key 'name'"},
         Mistake{"missing_domain", "domain: notes, ", "", "corpus.yaml:5:5: a source lacks the key 'domain'"},
         Mistake{"missing_language", "language: de, ", "", "lacks the key 'language'"},
@@ -93,7 +94,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "domain 'help' is of language en (line 4) and of fr (line 6)"},
         Mistake{"no_yaml", "name: test", "name: [", "corpus.yaml:"},
         Mistake{"scalar_root", kGood, "hello", "is not a map"},
-        Mistake{"empty_file", kGood, "", "is not a map"}),
+        Mistake{"empty_file", kGood, "", "a corpus description lacks the key 'name'"}),
     [](const auto& parameter) { return parameter.param.name; });
 
 TEST(CorpusDescription, RefusesTextsThatWouldCostMemory) {

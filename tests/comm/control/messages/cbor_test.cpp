@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "comm/control/utf8.h"
+#include "base/utf8.h"
 
 namespace troupe::comm::detail {
 namespace {
@@ -112,19 +112,6 @@ TEST(Cbor, RefusesOtherItems) {
   EXPECT_TRUE(is_refused("\x01\x01", integer));  // two values
   EXPECT_TRUE(is_refused("\x9F\xFF", list));     // indefinite lengths
   EXPECT_TRUE(is_refused("\x7F\xFF", text));
-}
-
-TEST(Utf8, TellsCharactersFromOtherBytes) {
-  EXPECT_TRUE(is_utf8("a\xC3\xBC\xE2\x82\xAC\xF0\x9F\x8C\x8D"));
-  EXPECT_FALSE(is_utf8("\x80"));              // a continuation alone
-  EXPECT_FALSE(is_utf8("\xC3"));              // cut
-  EXPECT_FALSE(is_utf8("\xC0\xAF"));          // too long a form
-  EXPECT_FALSE(is_utf8("\xED\xA0\x80"));      // a surrogate
-  EXPECT_FALSE(is_utf8("\xF4\x90\x80\x80"));  // behind the last code point
-}
-
-TEST(Utf8, ReplacesOnlyWrongBytes) {
-  EXPECT_EQ(to_utf8("a\xFF\xC3\xBC\xC3"), "a\xEF\xBF\xBD\xC3\xBC\xEF\xBF\xBD");
 }
 
 }  // namespace

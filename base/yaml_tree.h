@@ -7,10 +7,10 @@
 
 #include "base/error.h"
 
-namespace troupe::configs {
+namespace troupe {
 
 /// Where something was written: a file's line and column, from 1, or a `--set` of the command line.
-struct Place {
+struct YamlPlace {
   std::string source;
   int line = 0;  // 0: the source as a whole
   int column = 0;
@@ -19,29 +19,29 @@ struct Place {
 };
 
 /// One YAML value with its place. A null is a scalar that is not quoted.
-struct Node {
+struct YamlNode {
   enum class Kind { kScalar, kMap, kList };
 
   struct Entry;
 
   Kind kind = Kind::kScalar;
-  Place place;
+  YamlPlace place;
   std::string text;  // of a scalar
   bool quoted = false;
-  std::vector<Entry> entries;  // of a map, in the order of the file
-  std::vector<Node> items;     // of a list
+  std::vector<Entry> entries;   // of a map, in the order of the file
+  std::vector<YamlNode> items;  // of a list
 
   [[nodiscard]] bool is_null() const;
   /// What a reader of the message would call it: "a list", "'text'", …
   [[nodiscard]] std::string to_string() const;
-  [[nodiscard]] Node* find(std::string_view name);
-  [[nodiscard]] const Node* find(std::string_view name) const;
+  [[nodiscard]] YamlNode* find(std::string_view name);
+  [[nodiscard]] const YamlNode* find(std::string_view name) const;
 };
 
-struct Node::Entry {
+struct YamlNode::Entry {
   std::string name;
-  Place place;
-  Node value;
+  YamlPlace place;
+  YamlNode value;
 };
 
 /// What one YAML text may hold at most.
@@ -52,15 +52,15 @@ inline constexpr std::size_t kMaximumYamlNodes = 20'000;  // each use of an anch
 /// A mistake in a text, with its place.
 class YamlError : public Error {
  public:
-  YamlError(const Place& place, const std::string& message)
+  YamlError(const YamlPlace& place, const std::string& message)
       : Error(ErrorCode::kConfig, "{}: {}", place.to_string(), message) {}
 };
 
 /// The only document of a YAML text; an empty map when there is none. Throws YamlError on syntax,
 /// on keys that appear twice or are not plain names, and beyond the limits above.
-[[nodiscard]] Node parse_yaml(std::string_view text, const std::string& source);
+[[nodiscard]] YamlNode parse_yaml(std::string_view text, const std::string& source);
 
 /// A single value, as on a command line; null when there is none. Everything in it has this place.
-[[nodiscard]] Node parse_yaml_value(std::string_view text, const Place& place);
+[[nodiscard]] YamlNode parse_yaml_value(std::string_view text, const YamlPlace& place);
 
-}  // namespace troupe::configs
+}  // namespace troupe

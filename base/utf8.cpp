@@ -1,10 +1,8 @@
-#include "comm/control/utf8.h"
+#include "base/utf8.h"
 
 #include <algorithm>
-#include <cstdint>
 
-namespace troupe::comm::detail {
-
+namespace troupe {
 namespace {
 
 struct LeadByte {
@@ -21,6 +19,8 @@ LeadByte lead_byte(unsigned char byte) {
   return {};
 }
 
+bool is_code_point(std::uint32_t value) { return value <= 0x10FFFF && (value < 0xD800 || value > 0xDFFF); }
+
 }  // namespace
 
 std::size_t utf8_character_bytes(std::string_view text) {
@@ -29,16 +29,14 @@ std::size_t utf8_character_bytes(std::string_view text) {
   if (lead.bytes == 0 || lead.bytes > text.size()) return 0;
   std::uint32_t code_point = lead.bits;
   for (std::size_t i = 1; i < lead.bytes; ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    if ((byte & 0xC0) != 0x80) return 0;
-    code_point = (code_point << 6) | (byte & 0x3FU);
+    if (!is_utf8_continuation(text[i])) return 0;
+    code_point = (code_point << 6) | (static_cast<unsigned char>(text[i]) & 0x3FU);
   }
-  const bool is_surrogate = code_point >= 0xD800 && code_point <= 0xDFFF;
-  if (code_point < lead.minimum || code_point > 0x10FFFF || is_surrogate) return 0;
-  return lead.bytes;
+  return code_point >= lead.minimum && is_code_point(code_point) ? lead.bytes : 0;
 }
 
 bool is_utf8(std::string_view text) {
+  // Most texts are ASCII to their end, and this is how control messages of thousands of workers are read.
   const auto is_ascii = [](char character) { return static_cast<unsigned char>(character) < 0x80; };
   text.remove_prefix(static_cast<std::size_t>(std::ranges::find_if_not(text, is_ascii) - text.begin()));
   while (!text.empty()) {
@@ -60,4 +58,19 @@ std::string to_utf8(std::string_view text) {
   return valid;
 }
 
-}  // namespace troupe::comm::detail
+bool append_utf8(std::uint32_t code_point, std::string& out) {
+  if (!is_code_point(code_point)) return false;
+  const auto tail = [&](int shift) { return static_cast<char>(0x80 | ((code_point >> shift) & 0x3F)); };
+  if (code_point < 0x80) {
+    out += static_cast<char>(code_point);
+  } else if (code_point < 0x800) {
+    out += {static_cast<char>(0xC0 | (code_point >> 6)), tail(0)};
+  } else if (code_point < 0x10000) {
+    out += {static_cast<char>(0xE0 | (code_point >> 12)), tail(6), tail(0)};
+  } else {
+    out += {static_cast<char>(0xF0 | (code_point >> 18)), tail(12), tail(6), tail(0)};
+  }
+  return true;
+}
+
+}  // namespace troupe

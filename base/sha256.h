@@ -3,8 +3,9 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
-namespace troupe::storage {
+namespace troupe {
 
 /// SHA-256 (FIPS 180-4, OpenSSL's) of bytes that arrive in pieces.
 class Sha256 {
@@ -21,4 +22,7 @@ class Sha256 {
   std::unique_ptr<void, Free> context_;  // EVP_MD_CTX
 };
 
-}  // namespace troupe::storage
+/// Of one text.
+[[nodiscard]] std::string sha256(std::string_view text);
+
+}  // namespace troupe

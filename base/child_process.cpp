@@ -1,6 +1,7 @@
-#include "coordinator/job/child_process.h"
+#include "base/child_process.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -9,14 +10,15 @@
 #include <cerrno>
 #include <charconv>
 #include <csignal>
-#include <filesystem>
 #include <optional>
-#include <string>
+#include <string_view>
 
 #include "base/error.h"
 
-namespace troupe::coordinator {
+namespace troupe {
 namespace {
+
+constexpr std::size_t kMaxOutputBytes = 1 << 20;
 
 /// Strings and the null-terminated array of pointers to them that exec wants.
 class StringArray {
@@ -46,9 +48,11 @@ std::vector<std::string> environment_with(const std::map<std::string, std::strin
 struct ChildSetup {
   StringArray arguments;
   StringArray environment;
+  const char* folder;  // null: stay
   int death_signal;
   int input;
   int output;
+  int errors;
   int failure;  // write end of the pipe that carries errno when exec fails
   pid_t parent;
 };
@@ -74,8 +78,10 @@ void restore_signals() {
   restore_signals();
   const bool redirected = ::dup2(setup.input, STDIN_FILENO) >= 0 &&
                           ::dup2(setup.output, STDOUT_FILENO) >= 0 &&
-                          ::dup2(setup.output, STDERR_FILENO) >= 0;
-  if (redirected) ::execvpe(setup.arguments.data()[0], setup.arguments.data(), setup.environment.data());
+                          ::dup2(setup.errors, STDERR_FILENO) >= 0;
+  const bool placed = setup.folder == nullptr || ::chdir(setup.folder) == 0;
+  if (redirected && placed)
+    ::execvpe(setup.arguments.data()[0], setup.arguments.data(), setup.environment.data());
   fail_child(setup.failure);
 }
 
@@ -92,12 +98,12 @@ pid_t fork_quietly(Child child) {
   const int fork_errno = errno;
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   errno = fork_errno;
-  if (process_id < 0) throw io_error("cannot fork the worker job");
+  if (process_id < 0) throw io_error("cannot fork");
   return process_id;
 }
 
 /// Blocks until the child executed its program or failed to; in that case reaps it and throws.
-void check_executed(pid_t process_id, const FileDescriptor& failure, const std::string& program) {
+void check_executed(pid_t process_id, const FileDescriptor& failure, const Command& command) {
   int number = 0;
   ssize_t got = 0;
   do {
@@ -106,7 +112,33 @@ void check_executed(pid_t process_id, const FileDescriptor& failure, const std::
   if (got == 0) return;
   ::waitpid(process_id, nullptr, 0);
   errno = number;
-  throw io_error("cannot execute " + program);
+  const std::string& program = command.arguments.front();
+  throw io_error(command.folder.empty()
+                     ? fmt::format("cannot execute {}", program)
+                     : fmt::format("cannot execute {} in {}", program, command.folder.string()));
+}
+
+/// A file in memory that the child writes to: it never blocks on us, however much it says.
+FileDescriptor memory_file(const char* name) {
+  FileDescriptor file(::memfd_create(name, MFD_CLOEXEC));
+  if (!file.valid()) throw io_error("memfd_create");
+  return file;
+}
+
+std::string content(const FileDescriptor& file) {
+  std::string text(kMaxOutputBytes, '\0');
+  const ssize_t got = ::pread(file.get(), text.data(), text.size(), 0);
+  if (got < 0) throw io_error("cannot read what a program said");
+  text.resize(static_cast<std::size_t>(got));
+  return text;
+}
+
+int wait_for(pid_t child) {
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0) {
+    if (errno != EINTR) throw io_error("waitpid");
+  }
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
 std::optional<pid_t> parent_of(const std::filesystem::path& process) {
@@ -128,30 +160,45 @@ std::optional<pid_t> parent_of(const std::filesystem::path& process) {
 
 }  // namespace
 
-pid_t start_child(const JobCommand& command, const FileDescriptor& output) {
+pid_t start_child(const Command& command, const FileDescriptor& output, const FileDescriptor& errors) {
+  TROUPE_CHECK(!command.arguments.empty(), "a program to run");
   std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw io_error("cannot make a pipe for the worker job");
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw io_error("cannot make a pipe to a child process");
   const FileDescriptor read_end(ends[0]);
   FileDescriptor write_end(ends[1]);
   const FileDescriptor input = FileDescriptor::open("/dev/null", O_RDONLY);
-  ChildSetup setup{StringArray(command.arguments),
-                   StringArray(environment_with(command.environment)),
-                   command.death_signal,
-                   input.get(),
-                   output.get(),
-                   write_end.get(),
-                   ::getpid()};
+  ChildSetup setup{.arguments = StringArray(command.arguments),
+                   .environment = StringArray(environment_with(command.environment)),
+                   .folder = command.folder.empty() ? nullptr : command.folder.c_str(),
+                   .death_signal = command.death_signal,
+                   .input = input.get(),
+                   .output = output.get(),
+                   .errors = errors.get(),
+                   .failure = write_end.get(),
+                   .parent = ::getpid()};
   const pid_t process_id = fork_quietly([&] { run_child(setup); });
   write_end.close();
-  check_executed(process_id, read_end, command.arguments.front());
+  check_executed(process_id, read_end, command);
   return process_id;
 }
 
-void execute(const JobCommand& command) {
+void execute(const Command& command) {
   StringArray arguments(command.arguments);
   StringArray environment(environment_with(command.environment));
   ::execvpe(arguments.data()[0], arguments.data(), environment.data());
   throw io_error("cannot execute " + command.arguments.front());
+}
+
+ChildResult run_program(const std::vector<std::string>& arguments, const std::filesystem::path& folder) {
+  const FileDescriptor output = memory_file("output");
+  const FileDescriptor errors = memory_file("errors");
+  const pid_t child = start_child({.arguments = arguments,
+                                   .environment = {{"LC_ALL", "C.UTF-8"}, {"LANGUAGE", ""}},
+                                   .folder = folder,
+                                   .death_signal = SIGTERM},
+                                  output, errors);
+  const int exit_code = wait_for(child);
+  return {exit_code, content(output), content(errors)};
 }
 
 std::vector<pid_t> children_of_this_process() {
@@ -168,4 +215,4 @@ std::vector<pid_t> children_of_this_process() {
   return children;
 }
 
-}  // namespace troupe::coordinator
+}  // namespace troupe

@@ -1,4 +1,4 @@
-#include "configs/yaml_tree.h"
+#include "base/yaml_tree.h"
 
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>
@@ -9,17 +9,17 @@
 #include <map>
 #include <streambuf>
 
-namespace troupe::configs {
+namespace troupe {
 
-std::string Place::to_string() const {
+std::string YamlPlace::to_string() const {
   return line == 0 ? source : fmt::format("{}:{}:{}", source, line, column);
 }
 
-bool Node::is_null() const {
+bool YamlNode::is_null() const {
   return kind == Kind::kScalar && !quoted && (text.empty() || text == "~" || text == "null");
 }
 
-std::string Node::to_string() const {
+std::string YamlNode::to_string() const {
   constexpr std::size_t kShown = 40;
   if (kind == Kind::kMap) return "a group";
   if (kind == Kind::kList) return "a list";
@@ -27,13 +27,15 @@ std::string Node::to_string() const {
   return text.size() <= kShown ? fmt::format("'{}'", text) : fmt::format("'{}…'", text.substr(0, kShown));
 }
 
-const Node* Node::find(std::string_view name) const {
+const YamlNode* YamlNode::find(std::string_view name) const {
   for (const Entry& entry : entries)
     if (entry.name == name) return &entry.value;
   return nullptr;
 }
 
-Node* Node::find(std::string_view name) { return const_cast<Node*>(std::as_const(*this).find(name)); }
+YamlNode* YamlNode::find(std::string_view name) {
+  return const_cast<YamlNode*>(std::as_const(*this).find(name));
+}
 
 namespace {
 
@@ -51,7 +53,7 @@ class TreeBuilder final : public YAML::EventHandler {
  public:
   explicit TreeBuilder(const std::string& source) : source_(source) {}
 
-  [[nodiscard]] Node take_root() { return std::move(root_); }
+  [[nodiscard]] YamlNode take_root() { return std::move(root_); }
   [[nodiscard]] bool has_root() const { return has_root_; }
 
   void OnDocumentStart(const YAML::Mark&) override {}
@@ -61,7 +63,7 @@ class TreeBuilder final : public YAML::EventHandler {
     const auto known = anchors_.find(anchor);
     if (known == anchors_.end()) fail(mark, "an alias inside the value that it stands for");
     count(mark, known->second.nodes);
-    add(mark, Node(known->second.value));
+    add(mark, YamlNode(known->second.value));
   }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
@@ -69,29 +71,29 @@ class TreeBuilder final : public YAML::EventHandler {
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
                        YAML::EmitterStyle::value) override {
-    open(mark, anchor, Node::Kind::kList);
+    open(mark, anchor, YamlNode::Kind::kList);
   }
   void OnSequenceEnd() override { close(); }
   void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
                   YAML::EmitterStyle::value) override {
-    open(mark, anchor, Node::Kind::kMap);
+    open(mark, anchor, YamlNode::Kind::kMap);
   }
   void OnMapEnd() override { close(); }
 
  private:
   struct Open {
-    Node node;
+    YamlNode node;
     YAML::anchor_t anchor;
     std::size_t nodes_before;
     bool has_key = false;  // of a map, waiting for its value
   };
   struct Anchored {
-    Node value;
+    YamlNode value;
     std::size_t nodes;
   };
 
-  [[nodiscard]] Place place(const YAML::Mark& mark) const {
-    return mark.is_null() ? Place{source_} : Place{source_, mark.line + 1, mark.column + 1};
+  [[nodiscard]] YamlPlace place(const YAML::Mark& mark) const {
+    return mark.is_null() ? YamlPlace{source_} : YamlPlace{source_, mark.line + 1, mark.column + 1};
   }
   [[noreturn]] void fail(const YAML::Mark& mark, const std::string& message) const {
     throw YamlError(place(mark), message);
@@ -104,7 +106,7 @@ class TreeBuilder final : public YAML::EventHandler {
 
   void leaf(const YAML::Mark& mark, YAML::anchor_t anchor, const std::string& text, bool quoted) {
     count(mark, 1);
-    Node node;
+    YamlNode node;
     node.place = place(mark);
     node.text = text;
     node.quoted = quoted;
@@ -112,13 +114,13 @@ class TreeBuilder final : public YAML::EventHandler {
     add(mark, std::move(node));
   }
 
-  void open(const YAML::Mark& mark, YAML::anchor_t anchor, Node::Kind kind) {
+  void open(const YAML::Mark& mark, YAML::anchor_t anchor, YamlNode::Kind kind) {
     if (open_.size() >= static_cast<std::size_t>(kMaximumYamlDepth)) {
       fail(mark, fmt::format("nested deeper than {} levels", kMaximumYamlDepth));
     }
     if (awaits_key()) fail(mark, "a key must be a plain name");
     count(mark, 1);
-    Node node;
+    YamlNode node;
     node.kind = kind;
     node.place = place(mark);
     open_.push_back({std::move(node), anchor, nodes_ - 1});
@@ -134,14 +136,14 @@ class TreeBuilder final : public YAML::EventHandler {
   }
 
   [[nodiscard]] bool awaits_key() const {
-    return !open_.empty() && open_.back().node.kind == Node::Kind::kMap && !open_.back().has_key;
+    return !open_.empty() && open_.back().node.kind == YamlNode::Kind::kMap && !open_.back().has_key;
   }
 
-  void add(const YAML::Mark& mark, Node node) {
+  void add(const YAML::Mark& mark, YamlNode node) {
     if (open_.empty()) {
       root_ = std::move(node);
       has_root_ = true;
-    } else if (open_.back().node.kind == Node::Kind::kList) {
+    } else if (open_.back().node.kind == YamlNode::Kind::kList) {
       open_.back().node.items.push_back(std::move(node));
     } else if (awaits_key()) {
       add_key(mark, node);
@@ -151,17 +153,17 @@ class TreeBuilder final : public YAML::EventHandler {
     }
   }
 
-  void add_key(const YAML::Mark& mark, const Node& node) {
-    if (node.kind != Node::Kind::kScalar || node.is_null()) fail(mark, "a key must be a plain name");
-    Node& map = open_.back().node;
+  void add_key(const YAML::Mark& mark, const YamlNode& node) {
+    if (node.kind != YamlNode::Kind::kScalar || node.is_null()) fail(mark, "a key must be a plain name");
+    YamlNode& map = open_.back().node;
     if (map.find(node.text) != nullptr) fail(mark, fmt::format("key '{}' appears twice", node.text));
-    map.entries.push_back({node.text, place(mark), Node{}});
+    map.entries.push_back({node.text, place(mark), YamlNode{}});
     map.entries.back().value.place = place(mark);
     open_.back().has_key = true;
   }
 
   std::string source_;
-  Node root_;
+  YamlNode root_;
   bool has_root_ = false;
   std::vector<Open> open_;
   std::map<YAML::anchor_t, Anchored> anchors_;
@@ -169,25 +171,25 @@ class TreeBuilder final : public YAML::EventHandler {
 };
 
 /// The only document; `absent` when there is none.
-Node parse_document(std::istream& stream, const std::string& source, Node absent) {
+YamlNode parse_document(std::istream& stream, const std::string& source, YamlNode absent) {
   YAML::Parser parser(stream);
   TreeBuilder builder(source);
   parser.HandleNextDocument(builder);
   if (!builder.has_root()) return absent;
-  Node root = builder.take_root();
+  YamlNode root = builder.take_root();
   TreeBuilder second(source);
   parser.HandleNextDocument(second);
   if (second.has_root()) throw YamlError(second.take_root().place, "a second document; one is expected");
   return root;
 }
 
-void set_place(Node& node, const Place& place) {
+void set_place(YamlNode& node, const YamlPlace& place) {
   node.place = place;
-  for (Node::Entry& entry : node.entries) {
+  for (YamlNode::Entry& entry : node.entries) {
     entry.place = place;
     set_place(entry.value, place);
   }
-  for (Node& item : node.items) set_place(item, place);
+  for (YamlNode& item : node.items) set_place(item, place);
 }
 
 /// yaml-cpp looks through all of an open bracket before it says a word, and needs 250 bytes for each.
@@ -201,7 +203,7 @@ void refuse_open_brackets(std::string_view text, const std::string& source) {
   }
 }
 
-Node parse(std::string_view text, const std::string& source, Node absent) {
+YamlNode parse(std::string_view text, const std::string& source, YamlNode absent) {
   if (text.size() > kMaximumYamlBytes) {
     throw YamlError({source}, fmt::format("{} bytes; at most {} are read", text.size(), kMaximumYamlBytes));
   }
@@ -212,24 +214,24 @@ Node parse(std::string_view text, const std::string& source, Node absent) {
     return parse_document(stream, source, std::move(absent));
   } catch (const YAML::Exception& error) {
     const bool known = !error.mark.is_null();
-    throw YamlError(known ? Place{source, error.mark.line + 1, error.mark.column + 1} : Place{source},
+    throw YamlError(known ? YamlPlace{source, error.mark.line + 1, error.mark.column + 1} : YamlPlace{source},
                     error.msg);
   }
 }
 
 }  // namespace
 
-Node parse_yaml(std::string_view text, const std::string& source) {
-  Node nothing;
-  nothing.kind = Node::Kind::kMap;
+YamlNode parse_yaml(std::string_view text, const std::string& source) {
+  YamlNode nothing;
+  nothing.kind = YamlNode::Kind::kMap;
   nothing.place.source = source;
   return parse(text, source, std::move(nothing));
 }
 
-Node parse_yaml_value(std::string_view text, const Place& place) {
-  Node value = parse(text, place.to_string(), Node{});
+YamlNode parse_yaml_value(std::string_view text, const YamlPlace& place) {
+  YamlNode value = parse(text, place.to_string(), YamlNode{});
   set_place(value, place);
   return value;
 }
 
-}  // namespace troupe::configs
+}  // namespace troupe

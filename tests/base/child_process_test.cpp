@@ -1,17 +1,15 @@
-#include "data/corpus/child_process.h"
+#include "base/child_process.h"
 
 #include <gtest/gtest.h>
-
-#include <array>
 
 #include "tests/data/expect_error.h"
 #include "tests/storage/scratch_folder.h"
 
-namespace troupe::data {
+namespace troupe {
 namespace {
 
 ChildResult shell(const std::string& script, const std::filesystem::path& folder = "/") {
-  return run_program(std::array<std::string, 3>{"sh", "-c", script}, folder);
+  return run_program({"sh", "-c", script}, folder);
 }
 
 TEST(RunProgram, GivesOutputErrorsAndExitCode) {
@@ -30,7 +28,7 @@ TEST(RunProgram, RunsInTheFolderWithoutInputAndInEnglish) {
 }
 
 TEST(RunProgram, PassesArgumentsWithoutInterpretingThem) {
-  const auto result = run_program(std::array<std::string, 3>{"printf", "%s", "$(echo no); * 'x'"}, "/");
+  const auto result = run_program({"printf", "%s", "$(echo no); * 'x'"}, "/");
   EXPECT_EQ(result.output, "$(echo no); * 'x'");
 }
 
@@ -41,9 +39,8 @@ TEST(RunProgram, KeepsTheBeginningOfEndlessTalk) {
 }
 
 TEST(RunProgram, NamesAProgramThatIsMissing) {
-  expect_error(ErrorCode::kIo, "no-such-program",
-               [] { (void)run_program(std::array<std::string, 1>{"no-such-program"}, "/"); });
+  data::expect_error(ErrorCode::kIo, "no-such-program", [] { (void)run_program({"no-such-program"}, "/"); });
 }
 
 }  // namespace
-}  // namespace troupe::data
+}  // namespace troupe

@@ -1,4 +1,4 @@
-#include "storage/sha256.h"
+#include "base/sha256.h"
 
 #include <openssl/evp.h>
 
@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 
-namespace troupe::storage {
+namespace troupe {
 namespace {
 EVP_MD_CTX* context_of(void* context) { return static_cast<EVP_MD_CTX*>(context); }
 }  // namespace
@@ -33,4 +33,10 @@ std::string Sha256::finish() {
   return text;
 }
 
-}  // namespace troupe::storage
+std::string sha256(std::string_view text) {
+  Sha256 sum;
+  sum.update(std::as_bytes(std::span(text)));
+  return sum.finish();
+}
+
+}  // namespace troupe
