@@ -1,23 +1,23 @@
 #pragma once
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <ranges>
 #include <span>
 #include <type_traits>
 
 namespace troupe {
 
-/// Counts and positions are signed here; the standard library's are not. None is negative.
-[[nodiscard]] constexpr std::size_t at(std::int64_t index) { return static_cast<std::size_t>(index); }
+/// Numbers of tokens, experts, rows are signed here, as their differences are; the standard library counts
+/// with std::size_t. values[at(i)], std::vector<float> rows(at(count)), names[at(kind)]. Not negative.
+template <class Number>
+requires std::integral<Number> || std::is_enum_v<Number>
+[[nodiscard]] constexpr std::size_t at(Number number) { return static_cast<std::size_t>(number); }
 
-/// Of a table with a place for each enumerator.
-template <class Enum>
-requires std::is_enum_v<Enum>
-[[nodiscard]] constexpr std::size_t at(Enum value) { return static_cast<std::size_t>(value); }
-
-/// Elements [first, first + count).
-template <class T>
-[[nodiscard]] constexpr std::span<T> part(std::span<T> all, std::int64_t first, std::int64_t count) {
-  return all.subspan(at(first), at(count));
+/// `count` elements from `begin` on, of a span or of what outlives the result.
+template <std::ranges::contiguous_range Range>
+[[nodiscard]] constexpr auto part(Range&& all, std::int64_t begin, std::int64_t count) {
+  return std::span(all).subspan(at(begin), at(count));
 }
 
 }  // namespace troupe

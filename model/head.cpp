@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/index.h"
 #include "tensor/ops/cross_entropy/cross_entropy.h"
 
 namespace troupe::model {
@@ -17,10 +18,6 @@ template <class Body>
 void for_chunks(std::int64_t rows, const Body& body) {
   for (std::int64_t first = 0; first < rows; first += kChunkRows)
     body(first, std::min(kChunkRows, rows - first));
-}
-
-std::span<double> part(std::vector<double>& values, std::int64_t first, std::int64_t count) {
-  return std::span(values).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "base/index.h"
 
 namespace troupe {
+
 Profile::Profile(const Clock& clock, int threads, bool counts_ops)
     : clock_(clock), counts_ops_(counts_ops), since_(clock.now()), work_(at(threads)) {}
 

@@ -7,14 +7,13 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "base/index.h"
 
 namespace troupe::experts {
 namespace {
 
 // A message: the layer, the rows that follow, the most rows of a chunk, then the rows for each expert.
 constexpr std::size_t kHeader = 3;
-
-std::size_t at(std::int64_t index) { return static_cast<std::size_t>(index); }
 
 std::int64_t rows_within(std::int64_t max_bytes, std::int64_t row_bytes) {
   constexpr std::int64_t kAll = std::numeric_limits<std::int32_t>::max();

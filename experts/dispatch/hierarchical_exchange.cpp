@@ -4,10 +4,10 @@
 #include <cstring>
 #include <numeric>
 
+#include "base/index.h"
+
 namespace troupe::experts {
 namespace {
-
-std::size_t at(std::int64_t index) { return static_cast<std::size_t>(index); }
 
 void copy_rows(ConstTensorView from, std::int64_t from_row, TensorView to, std::int64_t to_row,
                std::int64_t count) {

@@ -4,12 +4,12 @@
 #include <cmath>
 #include <limits>
 
+#include "base/index.h"
+
 namespace troupe::experts {
 namespace {
 
 constexpr float kNormalizationEpsilon = 1e-20F;  // for scores that can all vanish (arXiv 2412.19437's code)
-
-std::size_t at(std::int32_t choice) { return static_cast<std::size_t>(choice); }
 
 class SoftmaxOfChosen final : public Weighting {
  public:

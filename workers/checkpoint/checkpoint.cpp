@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "base/index.h"
 #include "model/parameters.h"
 
 namespace troupe::workers {
@@ -17,11 +18,6 @@ std::string second_moment(const std::string& name) { return "optimizer/second_mo
 Shape balancer_shape(const experts::Balancer& balancer) {
   const std::int64_t experts = std::ssize(balancer.bias());
   return {std::ssize(balancer.state()) / experts, experts};
-}
-
-template <class T>
-std::span<T> part(std::span<T> values, std::int64_t begin, std::int64_t length) {
-  return values.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(length));
 }
 
 void add_owned(const ParameterTable& table, Partition::Slice slice, std::span<const float> values,

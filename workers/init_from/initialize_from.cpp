@@ -2,13 +2,12 @@
 
 #include <algorithm>
 
+#include "base/index.h"
 #include "model/parameters.h"
 #include "workers/checkpoint/checkpoint.h"
 
 namespace troupe::workers {
 namespace {
-
-std::size_t at(std::int64_t index) { return static_cast<std::size_t>(index); }
 
 /// Copies a block to the front of `target`; `own` is the whole target parameter.
 void copy_block(storage::CheckpointReader& reader, const Block& block, std::span<const float> own,

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "base/index.h"
 #include "data/batch_order.h"
 #include "experts/router/selector.h"
 #include "model/parameters.h"
@@ -18,11 +19,6 @@ namespace troupe::workers {
 namespace {
 
 using namespace detail;
-
-template <class Slot>
-std::span<Slot> part(std::span<Slot> all, std::int64_t begin, std::int64_t count) {
-  return all.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(count));
-}
 
 std::vector<std::int64_t> all_sequences(std::span<const std::int64_t> first, std::int64_t micro_batch) {
   std::vector<std::int64_t> result;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/index.h"
 #include "model/parameters.h"
 
 namespace troupe::workers {
@@ -111,10 +112,6 @@ class Route {
   const Tables& to_;
   std::vector<Stretch> stretches_;
 };
-
-std::span<float> part(std::span<float> buffer, std::int64_t begin, std::int64_t length) {
-  return buffer.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(length));
-}
 
 /// One side of the exchange: the floats that travel, peer by peer.
 struct Parcels {
