@@ -5,7 +5,7 @@
 
 #include "comm/control/link/channel.h"
 
-namespace troupe::cli {
+namespace troupe::benchmarks {
 
 /// Of whose loads worker 0 reports.
 struct SpokenModel {
@@ -41,4 +41,4 @@ class SpokenWorker {
   comm::Channel channel_;
 };
 
-}  // namespace troupe::cli
+}  // namespace troupe::benchmarks

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "base/random.h"
-#include "cli/bench/bench.h"
-#include "cli/bench/gemm.h"
-#include "cli/bench/report.h"
+#include "benchmarks/bench/bench.h"
+#include "benchmarks/bench/gemm.h"
+#include "benchmarks/bench/report.h"
 #include "cli/exit_codes.h"
 #include "comm/collectives/inproc/inproc_communicator.h"
 #include "experts/moe_layer.h"
@@ -17,7 +17,7 @@
 #include "tensor/parallel.h"
 #include "workers/training_options.h"
 
-namespace troupe::cli {
+namespace troupe::benchmarks {
 namespace {
 
 struct MoeArguments {
@@ -197,7 +197,7 @@ int bench_moe(const MoeArguments& arguments) {
       .facts = {{"peak_gflops", peak * 1e-9}}};
   measure(arguments, clock, peak, report);
   print(report, arguments.json);
-  return kSuccess;
+  return cli::kSuccess;
 }
 
 }  // namespace
@@ -229,4 +229,4 @@ void add_bench_moe(CLI::App& bench, Action& action) {
   });
 }
 
-}  // namespace troupe::cli
+}  // namespace troupe::benchmarks

@@ -10,8 +10,8 @@
 #include <utility>
 
 #include "base/child_process.h"
-#include "cli/bench/bench.h"
-#include "cli/bench/report.h"
+#include "benchmarks/bench/bench.h"
+#include "benchmarks/bench/report.h"
 #include "cli/exit_codes.h"
 #include "cli/this_process.h"
 #include "comm/collectives/lane_reduction.h"
@@ -20,7 +20,7 @@
 #include "coordinator/job/job_command.h"
 #include "experts/dispatch/exchange.h"
 
-namespace troupe::cli {
+namespace troupe::benchmarks {
 namespace {
 
 constexpr std::int64_t kRowFloats = 256;
@@ -202,19 +202,19 @@ int measure(const AllToAllArguments& arguments) {
            .facts = {{"ranks", static_cast<double>(bench.size())}}},
           arguments.json);
   }
-  return kSuccess;
+  return cli::kSuccess;
 }
 
 /// By mpirun, as `troupe train` starts its workers.
 [[noreturn]] void start_ranks(const AllToAllArguments& arguments) {
   std::vector<std::string> command{
-      program_path(), "bench", "all-to-all", "--seconds", fmt::format("{}", arguments.seconds), "--kib"};
+      cli::program_path(), "bench", "all-to-all", "--seconds", fmt::format("{}", arguments.seconds), "--kib"};
   for (const std::int64_t kib : arguments.kib) command.push_back(std::to_string(kib));
   if (arguments.json) command.emplace_back("--json");
   coordinator::JobOptions job{.command = command, .workers = arguments.ranks, .launch = {}};
-  job.cores = available_cores();
-  job.whole_cores = whole_cores();
-  job.is_root = runs_as_root();
+  job.cores = cli::available_cores();
+  job.whole_cores = cli::whole_cores();
+  job.is_root = cli::runs_as_root();
   execute(coordinator::build_job_command(job));
 }
 
@@ -245,4 +245,4 @@ void add_bench_all_to_all(CLI::App& bench, Action& action) {
       [arguments, &action] { action = [arguments] { return bench_all_to_all(*arguments); }; });
 }
 
-}  // namespace troupe::cli
+}  // namespace troupe::benchmarks

@@ -2,13 +2,13 @@
 #include <memory>
 #include <optional>
 
-#include "cli/bench/bench.h"
-#include "cli/bench/report.h"
-#include "cli/bench/step_run.h"
+#include "benchmarks/bench/bench.h"
+#include "benchmarks/bench/report.h"
+#include "benchmarks/bench/step_run.h"
 #include "cli/exit_codes.h"
 #include "configs/load.h"
 
-namespace troupe::cli {
+namespace troupe::benchmarks {
 namespace {
 
 struct StepArguments {
@@ -64,7 +64,7 @@ int bench_step(const StepArguments& arguments) {
                 .facts = run.facts("")};
   if (versus) add_comparison(run, *versus, report);
   print(report, arguments.json);
-  return kSuccess;
+  return cli::kSuccess;
 }
 
 }  // namespace
@@ -89,4 +89,4 @@ void add_bench_step(CLI::App& bench, Action& action) {
   step->callback([arguments, &action] { action = [arguments] { return bench_step(*arguments); }; });
 }
 
-}  // namespace troupe::cli
+}  // namespace troupe::benchmarks

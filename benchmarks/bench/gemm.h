@@ -2,9 +2,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "cli/bench/timing.h"
+#include "benchmarks/bench/timing.h"
 
-namespace troupe::cli {
+namespace troupe::benchmarks {
 
 struct GemmRate {
   std::int64_t m = 0;
@@ -20,4 +20,4 @@ struct GemmRate {
 /// FLOP/s
 [[nodiscard]] double peak_flops(const std::vector<GemmRate>& rates);
 
-}  // namespace troupe::cli
+}  // namespace troupe::benchmarks

@@ -7,13 +7,13 @@
 #include <memory>
 #include <vector>
 
-#include "cli/bench/bench.h"
-#include "cli/bench/gemm.h"
-#include "cli/bench/report.h"
+#include "benchmarks/bench/bench.h"
+#include "benchmarks/bench/gemm.h"
+#include "benchmarks/bench/report.h"
 #include "cli/exit_codes.h"
 #include "tensor/parallel.h"
 
-namespace troupe::cli {
+namespace troupe::benchmarks {
 namespace {
 
 struct AttentionArguments {
@@ -99,7 +99,7 @@ int bench_attention(const AttentionArguments& arguments) {
                 .facts = {{"peak_gflops", peak * 1e-9}}};
   for (const std::int64_t length : arguments.lengths) measure(arguments, length, clock, peak, report);
   print(report, arguments.json);
-  return kSuccess;
+  return cli::kSuccess;
 }
 
 }  // namespace
@@ -127,4 +127,4 @@ void add_bench_attention(CLI::App& bench, Action& action) {
   });
 }
 
-}  // namespace troupe::cli
+}  // namespace troupe::benchmarks

@@ -1,4 +1,4 @@
-#include "cli/bench/gemm.h"
+#include "benchmarks/bench/gemm.h"
 
 #include <fmt/format.h>
 
@@ -7,13 +7,13 @@
 #include <array>
 #include <memory>
 
-#include "cli/bench/bench.h"
-#include "cli/bench/report.h"
+#include "benchmarks/bench/bench.h"
+#include "benchmarks/bench/report.h"
 #include "cli/exit_codes.h"
 #include "tensor/ops/gemm/gemm.h"
 #include "tensor/parallel.h"
 
-namespace troupe::cli {
+namespace troupe::benchmarks {
 namespace {
 
 struct GemmShape {
@@ -54,7 +54,7 @@ int bench_gemm(const GemmArguments& arguments) {
                                    .floor_seconds = rate.flop() / peak});
   }
   print(report, arguments.json);
-  return kSuccess;
+  return cli::kSuccess;
 }
 
 }  // namespace
@@ -85,4 +85,4 @@ void add_bench_gemm(CLI::App& bench, Action& action) {
   gemm->callback([arguments, &action] { action = [arguments] { return bench_gemm(*arguments); }; });
 }
 
-}  // namespace troupe::cli
+}  // namespace troupe::benchmarks

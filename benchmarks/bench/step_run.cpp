@@ -1,4 +1,4 @@
-#include "cli/bench/step_run.h"
+#include "benchmarks/bench/step_run.h"
 
 #include <algorithm>
 #include <functional>
@@ -6,8 +6,8 @@
 #include <thread>
 
 #include "base/error.h"
-#include "cli/bench/gemm.h"
-#include "cli/bench/synthetic_corpus.h"
+#include "benchmarks/bench/gemm.h"
+#include "benchmarks/bench/synthetic_corpus.h"
 #include "cli/this_process.h"
 #include "cli/training_setup.h"
 #include "comm/collectives/inproc/inproc_communicator.h"
@@ -15,7 +15,7 @@
 #include "model/cost.h"
 #include "tensor/parallel.h"
 
-namespace troupe::cli {
+namespace troupe::benchmarks {
 namespace {
 
 /// Calls body(0) … body(count - 1), each on a thread and on cores of its own when there are several;
@@ -47,7 +47,7 @@ workers::TrainingOptions options_of(const std::string& name, const configs::RunC
   if (!config.model.vocab_size) {
     throw Error(ErrorCode::kConfig, "{}: a benchmark needs a number for model.vocab_size", name);
   }
-  workers::TrainingOptions options = training_options(config, *config.model.vocab_size);
+  workers::TrainingOptions options = cli::training_options(config, *config.model.vocab_size);
   options.steps = steps + 1;
   options.profile_ops = true;
   return options;
@@ -209,4 +209,4 @@ std::vector<Fact> StepRun::facts(const std::string& prefix) const {
           {prefix + "loss", loss_}};
 }
 
-}  // namespace troupe::cli
+}  // namespace troupe::benchmarks

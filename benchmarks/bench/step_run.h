@@ -4,13 +4,13 @@
 #include <string>
 #include <vector>
 
-#include "cli/bench/report.h"
+#include "benchmarks/bench/report.h"
 #include "comm/collectives/communicator.h"
 #include "configs/run_config.h"
 #include "data/batch_order.h"
 #include "workers/step/trainer.h"
 
-namespace troupe::cli {
+namespace troupe::benchmarks {
 
 /// The training steps of one configuration, on parallel.workers threads of this process with
 /// parallel.threads each, and a data set of its own making.
@@ -61,4 +61,4 @@ class StepRun {
   double loss_ = 0.0;  // of the last step
 };
 
-}  // namespace troupe::cli
+}  // namespace troupe::benchmarks

@@ -1,9 +1,11 @@
 #pragma once
 #include "cli/subcommands.h"
 
-namespace troupe::cli {
+namespace troupe::benchmarks {
 
-/// `troupe bench NAME`: one file each, one line in bench.cpp. `bench` is the subcommand `troupe bench`.
+using cli::Action;
+
+/// `troupe bench NAME`: one file each, one line in cli/bench.cpp. `bench` is the subcommand `troupe bench`.
 using AddBench = void (*)(CLI::App& bench, Action& action);
 
 void add_bench_all_to_all(CLI::App& bench, Action& action);
@@ -16,4 +18,4 @@ void add_bench_loader(CLI::App& bench, Action& action);
 void add_bench_step(CLI::App& bench, Action& action);
 void add_bench_tokenizer(CLI::App& bench, Action& action);
 
-}  // namespace troupe::cli
+}  // namespace troupe::benchmarks

@@ -1,11 +1,11 @@
-#include "cli/bench/report.h"
+#include "benchmarks/bench/report.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
 
-namespace troupe::cli {
+namespace troupe::benchmarks {
 namespace {
 
 using ::testing::HasSubstr;
@@ -73,4 +73,4 @@ TEST(BenchTiming, RepeatsUntilBothLimitsArePassedAndDoesNotCountTheFirstCall) {
 }
 
 }  // namespace
-}  // namespace troupe::cli
+}  // namespace troupe::benchmarks

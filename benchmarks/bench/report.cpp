@@ -1,4 +1,4 @@
-#include "cli/bench/report.h"
+#include "benchmarks/bench/report.h"
 
 #include <fmt/format.h>
 
@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-namespace troupe::cli {
+namespace troupe::benchmarks {
 namespace {
 
 double rate(const Measurement& m) { return m.amount / m.seconds.median; }
@@ -76,4 +76,4 @@ void print(const Report& report, bool json) {
   std::fwrite(text.data(), 1, text.size(), stdout);
 }
 
-}  // namespace troupe::cli
+}  // namespace troupe::benchmarks

@@ -1,4 +1,4 @@
-#include "cli/bench/bench.h"
+#include "benchmarks/bench/bench.h"
 
 #include <CLI/CLI.hpp>
 
@@ -10,6 +10,7 @@ void add_bench(CLI::App& program, Action& action) {
   auto* bench = program.add_subcommand("bench", "Measure this machine and this program");
   bench->require_subcommand(1);
   bench->footer("Example:\n  troupe bench step --config configs/benchmarks/moe_step.yaml --json");
+  using namespace benchmarks;
   constexpr AddBench kAll[]{
       add_bench_all_to_all, add_bench_attention, add_bench_coordinator, add_bench_checkpoint, add_bench_gemm,
       add_bench_moe,        add_bench_loader,    add_bench_step,        add_bench_tokenizer,

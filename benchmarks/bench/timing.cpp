@@ -1,10 +1,10 @@
-#include "cli/bench/timing.h"
+#include "benchmarks/bench/timing.h"
 
 #include <algorithm>
 
 #include "base/error.h"
 
-namespace troupe::cli {
+namespace troupe::benchmarks {
 
 Timing summarize(std::vector<double> times) {
   TROUPE_CHECK(!times.empty(), "nothing was measured");
@@ -27,4 +27,4 @@ Timing time_repeated(const Clock& clock, const Repeats& repeats, const std::func
   return summarize(times);
 }
 
-}  // namespace troupe::cli
+}  // namespace troupe::benchmarks

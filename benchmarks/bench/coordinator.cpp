@@ -7,9 +7,9 @@
 
 #include "actors/deterministic_runtime.h"
 #include "base/error.h"
-#include "cli/bench/bench.h"
-#include "cli/bench/report.h"
-#include "cli/bench/spoken_worker.h"
+#include "benchmarks/bench/bench.h"
+#include "benchmarks/bench/report.h"
+#include "benchmarks/bench/spoken_worker.h"
 #include "cli/exit_codes.h"
 #include "cli/metrics_observer.h"
 #include "cli/terminal/terminal.h"
@@ -20,7 +20,7 @@
 #include "coordinator/run/run_actors.h"
 #include "data/corpus/temporary_folder.h"
 
-namespace troupe::cli {
+namespace troupe::benchmarks {
 namespace {
 
 using comm::ConnectionId;
@@ -116,8 +116,8 @@ class Watchers {
   std::ostringstream text_;
   dashboard::MetricsHub hub_;
   dashboard::JsonlSink file_;
-  MetricsObserver metrics_;
-  Terminal terminal_;
+  cli::MetricsObserver metrics_;
+  cli::Terminal terminal_;
   coordinator::ObserverList list_;
 };
 
@@ -253,7 +253,7 @@ int bench_coordinator(const CoordinatorArguments& arguments) {
     report.facts.push_back({fmt::format("step_bytes_{}", workers), static_cast<double>(result.step_bytes)});
   }
   print(report, arguments.json);
-  return kSuccess;
+  return cli::kSuccess;
 }
 
 }  // namespace
@@ -274,4 +274,4 @@ void add_bench_coordinator(CLI::App& bench, Action& action) {
       [arguments, &action] { action = [arguments] { return bench_coordinator(*arguments); }; });
 }
 
-}  // namespace troupe::cli
+}  // namespace troupe::benchmarks

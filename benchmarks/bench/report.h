@@ -3,9 +3,9 @@
 #include <string>
 #include <vector>
 
-#include "cli/bench/timing.h"
+#include "benchmarks/bench/timing.h"
 
-namespace troupe::cli {
+namespace troupe::benchmarks {
 
 /// One line of a benchmark's table.
 struct Measurement {
@@ -46,4 +46,4 @@ struct Report {
 /// Writes one of them to standard output.
 void print(const Report& report, bool json);
 
-}  // namespace troupe::cli
+}  // namespace troupe::benchmarks

@@ -9,14 +9,14 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "cli/bench/bench.h"
-#include "cli/bench/report.h"
+#include "benchmarks/bench/bench.h"
+#include "benchmarks/bench/report.h"
 #include "cli/exit_codes.h"
 #include "data/tokenizer/bpe_trainer.h"
 #include "data/tokenizer/encoder.h"
 #include "data/tokenizer/tokenizer_json.h"
 
-namespace troupe::cli {
+namespace troupe::benchmarks {
 namespace {
 
 namespace fs = std::filesystem;
@@ -112,7 +112,7 @@ class TokenizerBench {
 
 int bench_tokenizer(const TokenizerBenchArguments& arguments) {
   print(TokenizerBench(arguments).run(), arguments.json);
-  return kSuccess;
+  return cli::kSuccess;
 }
 
 }  // namespace
@@ -138,4 +138,4 @@ void add_bench_tokenizer(CLI::App& bench, Action& action) {
   tokenizer->callback([arguments, &action] { action = [arguments] { return bench_tokenizer(*arguments); }; });
 }
 
-}  // namespace troupe::cli
+}  // namespace troupe::benchmarks

@@ -1,4 +1,4 @@
-#include "cli/bench/synthetic_corpus.h"
+#include "benchmarks/bench/synthetic_corpus.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -10,7 +10,7 @@
 #include "base/random.h"
 #include "data/token_file_writer.h"
 
-namespace troupe::cli {
+namespace troupe::benchmarks {
 namespace {
 
 std::vector<std::int32_t> zipf_tokens(std::int64_t vocab_size, std::int64_t count) {
@@ -45,4 +45,4 @@ SyntheticCorpus::SyntheticCorpus(std::int64_t vocab_size, std::int64_t sequence_
 
 std::filesystem::path SyntheticCorpus::file() const { return folder_.path() / data::kTrainFile; }
 
-}  // namespace troupe::cli
+}  // namespace troupe::benchmarks

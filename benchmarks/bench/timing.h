@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 
-namespace troupe::cli {
+namespace troupe::benchmarks {
 
 /// Seconds of repeated measurements.
 struct Timing {
@@ -24,4 +24,4 @@ struct Repeats {
 [[nodiscard]] Timing time_repeated(const Clock& clock, const Repeats& repeats,
                                    const std::function<void()>& body);
 
-}  // namespace troupe::cli
+}  // namespace troupe::benchmarks

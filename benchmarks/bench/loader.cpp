@@ -12,15 +12,15 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "cli/bench/bench.h"
-#include "cli/bench/report.h"
+#include "benchmarks/bench/bench.h"
+#include "benchmarks/bench/report.h"
 #include "cli/exit_codes.h"
 #include "data/batch_order.h"
 #include "data/corpus/temporary_folder.h"
 #include "data/token_file_writer.h"
 #include "workers/step/batch_loader.h"
 
-namespace troupe::cli {
+namespace troupe::benchmarks {
 namespace {
 
 constexpr std::int64_t kVocabulary = 8192;
@@ -158,7 +158,7 @@ class LoaderBench {
 
 int bench_loader(const LoaderBenchArguments& arguments) {
   print(LoaderBench(arguments).run(), arguments.json);
-  return kSuccess;
+  return cli::kSuccess;
 }
 
 }  // namespace
@@ -181,4 +181,4 @@ void add_bench_loader(CLI::App& bench, Action& action) {
   loader->callback([arguments, &action] { action = [arguments] { return bench_loader(*arguments); }; });
 }
 
-}  // namespace troupe::cli
+}  // namespace troupe::benchmarks

@@ -1,4 +1,4 @@
-#include "cli/bench/spoken_worker.h"
+#include "benchmarks/bench/spoken_worker.h"
 
 #include <utility>
 
@@ -6,7 +6,7 @@
 #include "base/random.h"
 #include "comm/control/messages/codec.h"
 
-namespace troupe::cli {
+namespace troupe::benchmarks {
 
 std::string SpokenWorker::frame(std::string message) {
   const actors::Delivery delivery = channel_.send(std::move(message));
@@ -77,4 +77,4 @@ comm::LayerLoad SpokenWorker::load_of(std::int64_t step, std::int64_t layer) con
   return load;
 }
 
-}  // namespace troupe::cli
+}  // namespace troupe::benchmarks

@@ -4,7 +4,7 @@
 
 #include "data/corpus/temporary_folder.h"
 
-namespace troupe::cli {
+namespace troupe::benchmarks {
 
 /// A token file in a temporary folder, for as long as it lives: one document longer than a sequence, ids
 /// drawn with a Zipf-like frequency, so that embedding and router see what text looks like.
@@ -17,4 +17,4 @@ class SyntheticCorpus {
   data::TemporaryFolder folder_;
 };
 
-}  // namespace troupe::cli
+}  // namespace troupe::benchmarks

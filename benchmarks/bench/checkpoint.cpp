@@ -11,8 +11,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/random.h"
-#include "cli/bench/bench.h"
-#include "cli/bench/report.h"
+#include "benchmarks/bench/bench.h"
+#include "benchmarks/bench/report.h"
 #include "cli/exit_codes.h"
 #include "cli/training_setup.h"
 #include "comm/collectives/inproc/inproc_communicator.h"
@@ -23,7 +23,7 @@
 #include "workers/checkpoint/checkpoint.h"
 #include "workers/checkpoint/checkpoint_saver.h"
 
-namespace troupe::cli {
+namespace troupe::benchmarks {
 namespace {
 
 constexpr std::size_t kPieceBytes = std::size_t{8} << 20;
@@ -255,14 +255,14 @@ int bench_checkpoint(const CheckpointArguments& arguments) {
   if (!config.model.vocab_size) {
     throw Error(ErrorCode::kConfig, "{}: a benchmark needs a number for model.vocab_size", arguments.config);
   }
-  workers::TrainingOptions options = training_options(config, *config.model.vocab_size);
+  workers::TrainingOptions options = cli::training_options(config, *config.model.vocab_size);
   options.threads = arguments.threads;
   const BenchFolder folder(arguments.folder);
   WorkerState worker(options);
   CheckpointBench bench(worker, folder.path());
   for (int i = 0; i < arguments.repeats; ++i) bench.repeat();
   print(make_report(bench.times(), bench.bytes(), arguments), arguments.json);
-  return kSuccess;
+  return cli::kSuccess;
 }
 
 }  // namespace
@@ -287,4 +287,4 @@ void add_bench_checkpoint(CLI::App& bench, Action& action) {
       [arguments, &action] { action = [arguments] { return bench_checkpoint(*arguments); }; });
 }
 
-}  // namespace troupe::cli
+}  // namespace troupe::benchmarks
