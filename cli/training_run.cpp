@@ -3,6 +3,7 @@
 #include <iostream>
 #include <optional>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/initial_weights.h"
@@ -138,10 +139,12 @@ class TrainingRun::Implementation {
         {"model", fmt::format("{:.2f} M parameters, {:.2f} M active per token",
                               1e-6 * static_cast<double>(run.parameters.total),
                               1e-6 * static_cast<double>(run.parameters.active))},
-        {"layout", fmt::format("{} workers x {} threads ({}), expert_parallel {}, {} lanes in {} turns",
-                               run.layout.workers, config.parallel.threads,
+        {"layout", fmt::format("{} x {} ({}), expert_parallel {}", counted(run.layout.workers, "worker"),
+                               counted(config.parallel.threads, "thread"),
                                config.parallel.backend == layout::Backend::kMpi ? "mpi" : "inproc",
-                               run.layout.expert_parallel, config.batch.grad_lanes, run.turns)},
+                               run.layout.expert_parallel)},
+        {"batch", fmt::format("{} of {} tokens, {} at once", counted(config.batch.sequences, "sequence"),
+                              config.data.sequence_length, config.batch.micro_batch)},
         {"binding", request_.under_mpi ? "as mpirun was told" : coordinator::describe_binding(job_options())},
         {"steps", start_.checkpoint.empty()
                       ? fmt::format("{} of {} tokens", config.run.steps, run.tokens_per_step)

@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <ostream>
 
+#include "base/counted.h"
+
 namespace troupe::cli {
 namespace {
 
@@ -109,7 +111,7 @@ void Terminal::print_lines(const SummaryLines& lines) {
 void Terminal::state_changed(coordinator::RunState state) {
   if (state == coordinator::RunState::kTraining) {
     show_status({});
-    print(fmt::format("{} workers joined, training begins", joined_workers_));
+    print(counted(joined_workers_, "worker") + " joined, training begins");
   }
   if (state == coordinator::RunState::kWaitingForWorkers) show_status("waiting for workers");
 }

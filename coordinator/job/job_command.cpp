@@ -7,6 +7,8 @@
 #include <csignal>
 #include <initializer_list>
 
+#include "base/counted.h"
+
 namespace troupe::coordinator {
 namespace {
 
@@ -114,8 +116,8 @@ std::string describe_binding(const JobOptions& options) {
   if (options.whole_cores == 0) return "none: this process may not run on all cores of the machine";
   const std::int64_t cores = cores_of_worker(options);
   if (cores == 0) {
-    return fmt::format("none: {} workers x {} threads and the coordinator share {} cores", options.workers,
-                       options.threads, options.whole_cores);
+    return fmt::format("none: {} x {} and the coordinator share {}", counted(options.workers, "worker"),
+                       counted(options.threads, "thread"), counted(options.whole_cores, "core"));
   }
   std::string text = describe_cores(0, cores);
   if (options.workers > 2) text += ", …";
