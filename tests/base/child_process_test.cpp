@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/data/expect_error.h"
-#include "tests/storage/scratch_folder.h"
+#include "tests/scratch_folder.h"
 
 namespace troupe {
 namespace {
@@ -22,7 +22,7 @@ TEST(RunProgram, GivesOutputErrorsAndExitCode) {
 TEST(RunProgram, TellsASignal) { EXPECT_EQ(shell("kill -9 $$").exit_code, 137); }
 
 TEST(RunProgram, RunsInTheFolderWithoutInputAndInEnglish) {
-  const storage::ScratchFolder folder;
+  const test::ScratchFolder folder;
   EXPECT_EQ(shell("pwd -P; cat; echo $LC_ALL", folder.path()).output,
             std::filesystem::canonical(folder.path()).string() + "\nC.UTF-8\n");
 }

@@ -6,18 +6,14 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "tests/scratch_folder.h"
 
 namespace troupe {
 namespace {
 
 class FileTest : public ::testing::Test {
  protected:
-  FileTest()
-      : folder_(std::filesystem::path(::testing::TempDir()) / ("file_test_" + std::to_string(::getpid()))) {
-    std::filesystem::create_directories(folder_);
-  }
-  ~FileTest() override { std::filesystem::remove_all(folder_); }
-  std::filesystem::path folder_;
+  test::ScratchFolder folder_;
 };
 
 TEST_F(FileTest, AtomicWriteReplacesTheContentAndLeavesNothingElse) {

@@ -11,9 +11,9 @@
 #include "configs/identity.h"
 #include "configs/load.h"
 #include "tensor/ops/numerics_fingerprint.h"
+#include "tests/scratch_folder.h"
 #include "tests/storage/expect_error.h"
 #include "tests/storage/sample_state.h"
-#include "tests/storage/scratch_folder.h"
 #include "tests/storage/unreadable.h"
 
 namespace troupe::cli {
@@ -55,7 +55,7 @@ class RunStartTest : public ::testing::Test {
     return choose_start(store, folder_ / "config.yaml", resume, config, corpus_);
   }
 
-  storage::ScratchFolder folder_;
+  test::ScratchFolder folder_;
   configs::RunConfig config_;
   CorpusFacts corpus_;
   storage::CheckpointStore store_;

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "tests/configs/config_text.h"
+#include "tests/scratch_folder.h"
 
 namespace troupe::configs::testing {
 namespace {
@@ -28,16 +29,10 @@ constexpr std::int64_t kExpertFloats = 3 * 3 * 8;
 
 class PlacementDescription : public ::testing::Test {
  protected:
-  PlacementDescription()
-      : folder_(std::filesystem::path(::testing::TempDir()) / ("placement_" + std::to_string(::getpid()))) {
-    std::filesystem::create_directories(folder_);
-  }
-  ~PlacementDescription() override { std::filesystem::remove_all(folder_); }
-
   void write_metrics(const std::string& text) { std::ofstream(folder_ / "metrics.jsonl") << text; }
 
   RunConfig config_ = parse(kSmall);
-  std::filesystem::path folder_;
+  test::ScratchFolder folder_;
 };
 
 TEST_F(PlacementDescription, SumsTheStepsOfARunsMetrics) {

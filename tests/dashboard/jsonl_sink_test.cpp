@@ -7,12 +7,14 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "tests/scratch_folder.h"
+
 namespace troupe::dashboard {
 namespace {
 
 TEST(JsonlSink, AppendsOneObjectPerStepAndEvaluation) {
-  const auto path =
-      std::filesystem::path(::testing::TempDir()) / ("metrics" + std::to_string(::getpid()) + ".jsonl");
+  const test::ScratchFolder folder;
+  const std::filesystem::path path = folder / "metrics.jsonl";
   const StepRecord step{
       .time = 1.5,
       .step = 3,
@@ -28,7 +30,6 @@ TEST(JsonlSink, AppendsOneObjectPerStepAndEvaluation) {
   std::ifstream file(path);
   std::vector<nlohmann::json> lines;
   for (std::string line; std::getline(file, line);) lines.push_back(nlohmann::json::parse(line));
-  std::filesystem::remove(path);
   ASSERT_EQ(lines.size(), 3U);
   EXPECT_EQ(lines[0], lines[1]);
   EXPECT_EQ(lines[0]["schema"], 1);

@@ -10,7 +10,7 @@
 #include "base/random.h"
 #include "tests/data/expect_error.h"
 #include "tests/data/token_files.h"
-#include "tests/storage/scratch_folder.h"
+#include "tests/scratch_folder.h"
 
 namespace troupe::data {
 namespace {
@@ -34,7 +34,7 @@ std::vector<TestDocument> documents() {
 
 class BatchOrderTest : public ::testing::Test {
  protected:
-  storage::ScratchFolder folder_;
+  test::ScratchFolder folder_;
   TokenDataset dataset_ = make_dataset(folder_ / "a", make_stream(documents(), 4, 60));
 
   [[nodiscard]] static Pieces pieces(const BatchOrder& order, std::int64_t number) {

@@ -6,7 +6,7 @@
 
 #include "tests/data/expect_error.h"
 #include "tests/data/token_files.h"
-#include "tests/storage/scratch_folder.h"
+#include "tests/scratch_folder.h"
 
 namespace troupe::data {
 namespace {
@@ -15,7 +15,7 @@ constexpr std::int64_t kLength = 8;
 
 class EvaluationOrderTest : public ::testing::Test {
  protected:
-  storage::ScratchFolder folder_;
+  test::ScratchFolder folder_;
   /// 5, 10 and 20 windows.
   TokenDataset dataset_ = make_dataset(folder_ / "a", make_stream({{0, 39}, {1, 79}, {2, 160}}, 3, 60));
 

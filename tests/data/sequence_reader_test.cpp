@@ -8,7 +8,7 @@
 #include "base/random.h"
 #include "data/batch_order.h"
 #include "tests/data/token_files.h"
-#include "tests/storage/scratch_folder.h"
+#include "tests/scratch_folder.h"
 
 namespace troupe::data {
 namespace {
@@ -75,7 +75,7 @@ Sequences plain_sequence(const TestStream& stream, std::int64_t window, std::int
 
 class SequenceReaderTest : public ::testing::TestWithParam<bool> {
  protected:
-  storage::ScratchFolder folder_;
+  test::ScratchFolder folder_;
   TestStream stream_ = make_stream(random_documents(60), 4, 500);
   TokenDataset dataset_ = make_dataset(folder_ / "a", stream_);
 };

@@ -7,13 +7,13 @@
 #include "storage/hdf5/file.h"
 #include "tests/data/expect_error.h"
 #include "tests/data/token_files.h"
-#include "tests/storage/scratch_folder.h"
+#include "tests/scratch_folder.h"
 
 namespace troupe::data {
 namespace {
 
-using storage::ScratchFolder;
 using storage::hdf5::File;
+using test::ScratchFolder;
 
 TestStream small_stream(std::int64_t vocab = 50) { return make_stream({{0, 3}, {0, 1}, {1, 7}}, 2, vocab); }
 
@@ -61,7 +61,7 @@ struct RawFile {
 };
 
 TEST(TokenDataset, GivesBackWhatWasWrittenForNarrowAndWideVocabularies) {
-  const ScratchFolder folder;
+  const test::ScratchFolder folder;
   for (const std::int64_t vocab : {50, 65536, 65537, 200000}) {
     const TestStream stream = small_stream(vocab);
     const TokenDataset dataset = make_dataset(folder / ("a" + std::to_string(vocab)), stream);
@@ -73,7 +73,7 @@ TEST(TokenDataset, GivesBackWhatWasWrittenForNarrowAndWideVocabularies) {
 }
 
 TEST(TokenDataset, ReadsTheLargestIdsOfBothWidths) {
-  const ScratchFolder folder;
+  const test::ScratchFolder folder;
   for (const std::int64_t vocab : {65536, 65537}) {
     TestStream stream = small_stream(vocab);
     stream.tokens[2] = static_cast<std::int32_t>(vocab - 1);
@@ -85,7 +85,7 @@ TEST(TokenDataset, ReadsTheLargestIdsOfBothWidths) {
 }
 
 TEST(TokenDataset, ReadsAnyRange) {
-  const ScratchFolder folder;
+  const test::ScratchFolder folder;
   const TestStream stream = make_stream({{0, 100}, {0, 31}}, 1, 1000);
   const TokenDataset dataset = make_dataset(folder / "a", stream);
   for (const std::int64_t first : {0, 1, 57, 134}) {
@@ -100,7 +100,7 @@ TEST(TokenDataset, ReadsAnyRange) {
 }
 
 TEST(TokenDataset, RefusesToReadOutsideTheStream) {
-  const ScratchFolder folder;
+  const test::ScratchFolder folder;
   const TokenDataset dataset = make_dataset(folder / "a", small_stream());
   std::vector<std::int32_t> tokens(2);
   expect_error(ErrorCode::kInternal, "tokens [", [&] { dataset.read(-1, tokens); });
@@ -111,7 +111,7 @@ TEST(TokenDataset, RefusesToReadOutsideTheStream) {
 }
 
 TEST(TokenDataset, FindsTheDocumentOfEveryToken) {
-  const ScratchFolder folder;
+  const test::ScratchFolder folder;
   const TokenDataset dataset = make_dataset(folder / "a", small_stream());
   const auto& offsets = dataset.header().document_offsets;
   for (std::int64_t position = 0; position < dataset.token_count(); ++position) {
@@ -127,7 +127,7 @@ TEST(TokenDataset, NamesTheCommandThatMakesAMissingFile) {
 }
 
 TEST(TokenDataset, WritesEqualContentAsEqualBytes) {
-  const ScratchFolder folder;
+  const test::ScratchFolder folder;
   (void)make_dataset(folder / "a", small_stream());
   (void)make_dataset(folder / "b", small_stream());
   EXPECT_EQ(read_file(folder / "a", 1 << 20), read_file(folder / "b", 1 << 20));
@@ -142,7 +142,7 @@ struct Damage {
 class DamagedTokenFile : public ::testing::TestWithParam<Damage> {};
 
 TEST_P(DamagedTokenFile, IsRefused) {
-  const ScratchFolder folder;
+  const test::ScratchFolder folder;
   RawFile file;
   file.write(folder / "good");
   const TokenDataset good(folder / "good");
@@ -191,7 +191,7 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& parameter) { return parameter.param.name; });
 
 TEST(TokenDataset, RefusesAnIdOutsideTheVocabularyWhenItIsRead) {
-  const ScratchFolder folder;
+  const test::ScratchFolder folder;
   RawFile file;
   file.tokens[6] = 50;
   file.write(folder / "bad");
@@ -202,14 +202,14 @@ TEST(TokenDataset, RefusesAnIdOutsideTheVocabularyWhenItIsRead) {
 }
 
 TEST(TokenDataset, RefusesAFileThatWasCutOff) {
-  const ScratchFolder folder;
+  const test::ScratchFolder folder;
   (void)make_dataset(folder / "a", make_stream({{0, 5000}}, 1, 50));
   std::filesystem::resize_file(folder / "a", std::filesystem::file_size(folder / "a") / 2);
   EXPECT_THROW(const TokenDataset dataset(folder / "a"), Error);
 }
 
 TEST(TokenDataset, NoticesAFileThatShrinksWhileItIsRead) {
-  const ScratchFolder folder;
+  const test::ScratchFolder folder;
   const TokenDataset dataset = make_dataset(folder / "a", make_stream({{0, 5000}}, 1, 50));
   std::filesystem::resize_file(folder / "a", 100);
   std::vector<std::int32_t> tokens(10);
@@ -217,7 +217,7 @@ TEST(TokenDataset, NoticesAFileThatShrinksWhileItIsRead) {
 }
 
 TEST(TokenDataset, RefusesFilesOfDifferentCorpora) {
-  const ScratchFolder folder;
+  const test::ScratchFolder folder;
   TestStream other = small_stream();
   other.header.tokenizer_hash = "another";
   const TokenDataset a = make_dataset(folder / "a", small_stream());

@@ -6,9 +6,9 @@
 
 #include "base/file.h"
 #include "storage/verify.h"
+#include "tests/scratch_folder.h"
 #include "tests/storage/expect_error.h"
 #include "tests/storage/sample_state.h"
-#include "tests/storage/scratch_folder.h"
 
 namespace troupe::storage {
 namespace {
@@ -48,7 +48,7 @@ class CheckpointDamage : public ::testing::Test {
     EXPECT_EQ(CheckpointStore(folder_.path()).search_intact().newest, older_);
   }
 
-  ScratchFolder folder_;
+  test::ScratchFolder folder_;
   CheckpointStore store_;
   fs::path older_;
   fs::path newer_;

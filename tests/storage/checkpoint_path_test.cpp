@@ -6,9 +6,9 @@
 #include <nlohmann/json.hpp>
 
 #include "storage/checkpoint_report.h"
+#include "tests/scratch_folder.h"
 #include "tests/storage/expect_error.h"
 #include "tests/storage/sample_state.h"
-#include "tests/storage/scratch_folder.h"
 
 namespace troupe::storage {
 namespace {
@@ -22,7 +22,7 @@ class CheckpointPath : public ::testing::Test {
     save(store_, sample_state(), 10, 2);
     newest_ = save(store_, sample_state(), 20, 1);
   }
-  ScratchFolder run_;
+  test::ScratchFolder run_;
   CheckpointStore store_;
   fs::path newest_;
 };

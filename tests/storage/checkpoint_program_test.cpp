@@ -10,8 +10,8 @@
 
 #include "base/file.h"
 #include "storage/verify.h"
+#include "tests/scratch_folder.h"
 #include "tests/storage/sample_state.h"
-#include "tests/storage/scratch_folder.h"
 
 namespace troupe::storage {
 namespace {
@@ -45,7 +45,7 @@ class CheckpointProgram : public ::testing::Test {
 
   [[nodiscard]] std::string run_path() const { return run_folder_.path().string(); }
 
-  ScratchFolder run_folder_;
+  test::ScratchFolder run_folder_;
   CheckpointStore store_;
   fs::path newest_;
 };

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "storage/verify.h"
+#include "tests/scratch_folder.h"
 #include "tests/storage/expect_error.h"
 #include "tests/storage/sample_state.h"
-#include "tests/storage/scratch_folder.h"
 #include "tests/storage/unreadable.h"
 
 namespace troupe::storage {
@@ -51,7 +51,7 @@ class CheckpointRecovery : public ::testing::Test {
     file.put(byte);
   }
 
-  ScratchFolder folder_;
+  test::ScratchFolder folder_;
   CheckpointStore store_;
 };
 

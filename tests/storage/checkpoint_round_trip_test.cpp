@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "storage/verify.h"
+#include "tests/scratch_folder.h"
 #include "tests/storage/expect_error.h"
 #include "tests/storage/sample_state.h"
-#include "tests/storage/scratch_folder.h"
 
 namespace troupe::storage {
 namespace {
@@ -29,7 +29,7 @@ std::vector<std::byte> read_in_ranges(CheckpointReader& reader, const SampleTens
 }
 
 TEST(Checkpoint, ReadsFromEveryShardingIntoEveryLayout) {
-  const ScratchFolder folder;
+  const test::ScratchFolder folder;
   const auto state = sample_state();
   CheckpointStore store(folder.path());
   for (const std::int64_t writers : {1, 2, 3, 5}) {
@@ -46,7 +46,7 @@ TEST(Checkpoint, ReadsFromEveryShardingIntoEveryLayout) {
 }
 
 TEST(Checkpoint, ReadsTypedRanges) {
-  const ScratchFolder folder;
+  const test::ScratchFolder folder;
   CheckpointStore store(folder.path());
   CheckpointReader reader(save(store, sample_state(), 1, 3));
   std::vector<std::int64_t> counts(3);
@@ -62,7 +62,7 @@ TEST(Checkpoint, ReadsTypedRanges) {
 }
 
 TEST(Checkpoint, DigestDependsOnTheStateAndNotOnItsSharding) {
-  const ScratchFolder folder;
+  const test::ScratchFolder folder;
   auto state = sample_state();
   CheckpointStore store(folder.path());
   const std::string one = digest(save(store, state, 1, 1));
@@ -74,7 +74,7 @@ TEST(Checkpoint, DigestDependsOnTheStateAndNotOnItsSharding) {
 }
 
 TEST(Checkpoint, DigestSeesNamesAndShapesAndLeavesLayoutBookkeepingOut) {
-  const ScratchFolder folder;
+  const test::ScratchFolder folder;
   auto state = sample_state();
   CheckpointStore store(folder.path());
   const std::string before = digest(save(store, state, 1, 1));
@@ -90,7 +90,7 @@ TEST(Checkpoint, DigestSeesNamesAndShapesAndLeavesLayoutBookkeepingOut) {
 }
 
 TEST(Checkpoint, VirtualFileShowsWholeTensorsToPlainHdf5) {
-  const ScratchFolder folder;
+  const test::ScratchFolder folder;
   const auto state = sample_state();
   CheckpointStore store(folder.path());
   const auto path = save(store, state, 3, 5) / "checkpoint.h5";
@@ -115,7 +115,7 @@ TEST(Checkpoint, VirtualFileShowsWholeTensorsToPlainHdf5) {
 }
 
 TEST(Checkpoint, SameStateGivesTheSameFilesByteForByte) {
-  const ScratchFolder folder;
+  const test::ScratchFolder folder;
   CheckpointStore first(folder / "a");
   CheckpointStore second(folder / "b");
   const auto a = load_manifest(save(first, sample_state(), 1, 3));
@@ -124,7 +124,7 @@ TEST(Checkpoint, SameStateGivesTheSameFilesByteForByte) {
 }
 
 TEST(ShardFile, StoresAdjacentShardsOfATensorAsOneRange) {
-  const ScratchFolder folder;
+  const test::ScratchFolder folder;
   const std::vector<float> values{1, 2, 3, 4, 5, 6};
   const std::span<const float> all(values);
   const std::vector<TensorShard> shards{
@@ -142,7 +142,7 @@ TEST(ShardFile, StoresAdjacentShardsOfATensorAsOneRange) {
 }
 
 TEST(ShardFile, RefusesElementsGivenTwiceOrOutside) {
-  const ScratchFolder folder;
+  const test::ScratchFolder folder;
   const std::vector<float> values(4);
   const std::span<const float> all(values);
   const std::vector<TensorShard> twice{{"x", Shape{8}, 0, all}, {"x", Shape{8}, 3, all}};
@@ -156,7 +156,7 @@ TEST(ShardFile, RefusesElementsGivenTwiceOrOutside) {
 }
 
 TEST(ShardFile, DescriptionTravelsAsJson) {
-  const ScratchFolder folder;
+  const test::ScratchFolder folder;
   const auto state = sample_state();
   const auto shards = cut_into_shards(state, 2);
   const ShardDescription description = write_shard_file(folder.path(), 1, shards[1]);

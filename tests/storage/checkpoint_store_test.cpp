@@ -20,9 +20,9 @@
 
 #include "base/file.h"
 #include "storage/verify.h"
+#include "tests/scratch_folder.h"
 #include "tests/storage/expect_error.h"
 #include "tests/storage/sample_state.h"
-#include "tests/storage/scratch_folder.h"
 
 namespace troupe::storage {
 namespace {
@@ -41,7 +41,7 @@ class CheckpointStoreTest : public ::testing::Test {
     return names;
   }
 
-  ScratchFolder folder_;
+  test::ScratchFolder folder_;
   CheckpointStore store_;
   std::vector<SampleTensor> state_ = sample_state();
 };

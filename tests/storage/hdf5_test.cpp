@@ -13,8 +13,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "storage/hdf5/file.h"
+#include "tests/scratch_folder.h"
 #include "tests/storage/expect_error.h"
-#include "tests/storage/scratch_folder.h"
 
 namespace troupe::storage {
 namespace {
@@ -43,7 +43,7 @@ class Hdf5Test : public ::testing::Test {
     H5Dclose(dataset);
     H5Sclose(space);
   }
-  ScratchFolder folder_;
+  test::ScratchFolder folder_;
 };
 
 template <class T>

@@ -13,6 +13,7 @@
 
 #include "base/child_process.h"
 #include "base/error.h"
+#include "tests/scratch_folder.h"
 
 namespace troupe::coordinator {
 namespace {
@@ -26,12 +27,6 @@ constexpr std::chrono::milliseconds kLongGrace{20000};
 
 class JobLauncherTest : public ::testing::Test {
  protected:
-  JobLauncherTest()
-      : folder_(fs::path(::testing::TempDir()) / ("job_launcher_test_" + std::to_string(::getpid()))) {
-    fs::create_directories(folder_);
-  }
-  ~JobLauncherTest() override { fs::remove_all(folder_); }
-
   [[nodiscard]] std::unique_ptr<JobLauncher> start(const std::string& script) const {
     Command command;
     command.arguments = {"sh", "-c", script};
@@ -52,7 +47,7 @@ class JobLauncherTest : public ::testing::Test {
     while (fs::file_size(folder_ / "job.log") == 0) ::sched_yield();
   }
 
-  fs::path folder_;
+  test::ScratchFolder folder_;
 };
 
 TEST_F(JobLauncherTest, ReportsHowTheJobEnded) {

@@ -12,6 +12,7 @@
 #include "base/child_process.h"
 #include "base/file.h"
 #include "coordinator/job/job_launcher.h"
+#include "tests/scratch_folder.h"
 
 namespace troupe::coordinator {
 namespace {
@@ -23,8 +24,7 @@ using ::testing::IsEmpty;
 /// mpirun and two ranks that do nothing for long.
 class MpiJobTest : public ::testing::Test {
  protected:
-  MpiJobTest() : folder_(fs::path(::testing::TempDir()) / ("mpi_job_test_" + std::to_string(::getpid()))) {
-    fs::create_directories(folder_);
+  MpiJobTest() {
     const fs::path script = folder_ / "rank.sh";
     std::ofstream(script)
         << "#!/bin/sh\necho rank $OMPI_COMM_WORLD_RANK threads $OMP_NUM_THREADS\nexec sleep 1000\n";
@@ -36,14 +36,13 @@ class MpiJobTest : public ::testing::Test {
     options.is_root = ::geteuid() == 0;
     command_ = build_job_command(options);
   }
-  ~MpiJobTest() override { fs::remove_all(folder_); }
 
   [[nodiscard]] fs::path log() const { return folder_ / "job.log"; }
   void wait_for_ranks() const {
     while (!fs::exists(log()) || std::ranges::count(read_file(log(), 1 << 20), '\n') < 2) ::usleep(1000);
   }
 
-  fs::path folder_;
+  test::ScratchFolder folder_;
   Command command_;
 };
 

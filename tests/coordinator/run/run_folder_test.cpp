@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "tests/scratch_folder.h"
 
 namespace troupe::coordinator {
 namespace {
@@ -20,12 +21,6 @@ using ::testing::HasSubstr;
 
 class RunFolderTest : public ::testing::Test {
  protected:
-  RunFolderTest()
-      : parent_(fs::path(::testing::TempDir()) / ("run_folder_test_" + std::to_string(::getpid()))) {
-    fs::create_directories(parent_);
-  }
-  ~RunFolderTest() override { fs::remove_all(parent_); }
-
   [[nodiscard]] std::string metrics_after_cut(const std::string& content, std::int64_t step) const {
     RunFolder folder = RunFolder::open(parent_ / "run");
     std::ofstream(folder.metrics_file()) << content;
@@ -33,7 +28,7 @@ class RunFolderTest : public ::testing::Test {
     return read_file(folder.metrics_file(), 1 << 20);
   }
 
-  fs::path parent_;
+  test::ScratchFolder parent_;
 };
 
 TEST_F(RunFolderTest, NumbersGoUpFromTheHighestThere) {

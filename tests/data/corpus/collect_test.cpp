@@ -4,7 +4,7 @@
 
 #include "base/file.h"
 #include "tests/data/expect_error.h"
-#include "tests/storage/scratch_folder.h"
+#include "tests/scratch_folder.h"
 
 namespace troupe::data {
 namespace {
@@ -25,7 +25,7 @@ class CollectTest : public ::testing::Test {
     return names;
   }
 
-  storage::ScratchFolder folder_;
+  test::ScratchFolder folder_;
 };
 
 TEST_F(CollectTest, MatchesPathsInsideAndSortsThem) {

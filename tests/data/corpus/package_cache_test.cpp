@@ -6,7 +6,7 @@
 
 #include "base/file.h"
 #include "tests/data/expect_error.h"
-#include "tests/storage/scratch_folder.h"
+#include "tests/scratch_folder.h"
 
 namespace troupe::data {
 namespace {
@@ -60,7 +60,7 @@ class PackageCacheTest : public ::testing::Test {
                : 0;
   }
 
-  storage::ScratchFolder folder_;
+  test::ScratchFolder folder_;
   PackageCache cache_;
   std::map<std::string, std::string> before_;
 };

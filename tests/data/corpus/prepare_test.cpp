@@ -9,7 +9,7 @@
 #include "data/tokenizer/bpe_trainer.h"
 #include "data/tokenizer/tokenizer_json.h"
 #include "tests/data/expect_error.h"
-#include "tests/storage/scratch_folder.h"
+#include "tests/scratch_folder.h"
 
 namespace troupe::data {
 namespace {
@@ -42,7 +42,7 @@ class PrepareTest : public ::testing::Test {
     return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder_.path()), {}));
   }
 
-  storage::ScratchFolder folder_;
+  test::ScratchFolder folder_;
 };
 
 TEST_F(PrepareTest, MakesTheCommittedTinyCorpusAgainByteForByte) {
@@ -156,7 +156,7 @@ TEST(TinyCorpus, HasTextOfEveryDomainForTrainingAndEvaluation) {
 }
 
 TEST(TinyCorpus, SummaryRefusesATokenizerThatMadeNoneOfItsTokens) {
-  const storage::ScratchFolder folder;
+  const test::ScratchFolder folder;
   fs::copy(kTinyCorpus, folder / "copy");
   BpeTrainer trainer({.vocab_size = 512});
   trainer.add_document("other text, other text");

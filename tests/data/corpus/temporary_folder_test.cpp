@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/file.h"
-#include "tests/storage/scratch_folder.h"
+#include "tests/scratch_folder.h"
 
 namespace troupe::data {
 namespace {
@@ -20,7 +20,7 @@ class TemporaryFolderTest : public ::testing::Test {
     write_file_atomically(folder_ / name / name, name);
   }
 
-  storage::ScratchFolder folder_;
+  test::ScratchFolder folder_;
 };
 
 TEST_F(TemporaryFolderTest, LeavesNothingBehind) {

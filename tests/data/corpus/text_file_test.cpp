@@ -6,12 +6,12 @@
 #include "base/file.h"
 #include "base/utf8.h"
 #include "tests/data/expect_error.h"
-#include "tests/storage/scratch_folder.h"
+#include "tests/scratch_folder.h"
 
 namespace troupe::data {
 namespace {
 
-using storage::ScratchFolder;
+using test::ScratchFolder;
 
 std::string gzip(const std::string& text, const std::filesystem::path& scratch) {
   gzFile file = ::gzopen(scratch.c_str(), "wb");
@@ -22,7 +22,7 @@ std::string gzip(const std::string& text, const std::filesystem::path& scratch) 
 }
 
 TEST(TextFile, ReadsPlainAndCompressedFilesAlike) {
-  const ScratchFolder folder;
+  const test::ScratchFolder folder;
   std::string text;
   for (int i = 0; i < 50000; ++i) text += "line " + std::to_string(i) + "\n";
   write_file_atomically(folder / "a.txt", text);
@@ -32,19 +32,19 @@ TEST(TextFile, ReadsPlainAndCompressedFilesAlike) {
 }
 
 TEST(TextFile, ReadsSeveralGzipMembersAsOne) {
-  const ScratchFolder folder;
+  const test::ScratchFolder folder;
   const std::string packed = gzip("first\n", folder / "a") + gzip("second\n", folder / "b");
   EXPECT_EQ(detail::gunzip(packed, 1000, "x"), "first\nsecond\n");
 }
 
 TEST(TextFile, ReadsHtml) {
-  const ScratchFolder folder;
+  const test::ScratchFolder folder;
   write_file_atomically(folder / "a.html", "<p>caf&eacute;</p>");
   EXPECT_EQ(read_text_file(folder / "a.html", TextFormat::kHtml), "café\n");
 }
 
 TEST(TextFile, RefusesGzipThatIsDamagedOrCutOff) {
-  const ScratchFolder folder;
+  const test::ScratchFolder folder;
   const std::string packed = gzip(std::string(10000, 'a') + "b", folder / "a");
   for (const std::size_t size : {std::size_t{3}, std::size_t{12}, packed.size() - 1}) {
     expect_error(ErrorCode::kCorrupt, "name: damaged gzip",
@@ -56,7 +56,7 @@ TEST(TextFile, RefusesGzipThatIsDamagedOrCutOff) {
 }
 
 TEST(TextFile, RefusesGzipThatUnpacksToTooMuch) {
-  const ScratchFolder folder;
+  const test::ScratchFolder folder;
   const std::string packed = gzip(std::string(10'000'000, 'a'), folder / "a");
   EXPECT_LT(packed.size(), 100'000U);
   expect_error(ErrorCode::kCorrupt, "more than 1000000 bytes",

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "data/tokenizer/bpe_trainer.h"
 #include "tests/data/tokenizer/test_text.h"
+#include "tests/scratch_folder.h"
 
 namespace troupe::data {
 namespace {
@@ -109,20 +110,18 @@ TEST(TokenizerJson, RefusesDeepNesting) {
 }
 
 TEST(TokenizerJson, RefusesALargeFileBeforeReadingIt) {
-  const std::filesystem::path path =
-      std::filesystem::path(::testing::TempDir()) / ("tokenizer_json_test_" + std::to_string(::getpid()));
+  const test::ScratchFolder folder;
+  const std::filesystem::path path = folder / "tokenizer.json";
   write_file_atomically(path, "{}");
   std::filesystem::resize_file(path, std::uintmax_t{1} << 40);  // a hole: takes no room
   EXPECT_THROW((void)read_tokenizer_json(path), Error);
-  std::filesystem::remove(path);
 }
 
 TEST(TokenizerJson, WritesAndReadsFiles) {
-  const std::filesystem::path path =
-      std::filesystem::path(::testing::TempDir()) / ("tokenizer_json_test_" + std::to_string(::getpid()));
+  const test::ScratchFolder folder;
+  const std::filesystem::path path = folder / "tokenizer.json";
   write_tokenizer_json(small_tokenizer(), path);
   EXPECT_EQ(read_tokenizer_json(path).hash(), small_tokenizer().hash());
-  std::filesystem::remove(path);
 }
 
 /// One edit of the document: a byte changed, bytes removed, or a piece copied elsewhere.

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "comm/control/link/run_files.h"
+#include "tests/scratch_folder.h"
 
 namespace troupe::workers {
 namespace {
@@ -235,13 +236,10 @@ TEST_F(WorkerAgentTest, AFailureIsToldAndNeverThrows) {
 }
 
 TEST(WorkerIdentity, HasTheNonceOfTheRunFolder) {
-  const auto folder =
-      std::filesystem::path(::testing::TempDir()) / ("identity_test_" + std::to_string(::getpid()));
-  std::filesystem::create_directories(folder);
+  const test::ScratchFolder folder;
   EXPECT_EQ(identify(folder, 2, 1, 4, 7).run_folder_nonce, "");
   write_file_atomically(folder / comm::kNonceFile, "abc");
   const comm::JoinRequested identity = identify(folder, 2, 1, 4, 7);
-  std::filesystem::remove_all(folder);
   EXPECT_EQ(identity.run_folder_nonce, "abc");
   EXPECT_EQ(identity.first_rank, 2);
   EXPECT_EQ(identity.world_size, 4);

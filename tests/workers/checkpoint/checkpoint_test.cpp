@@ -1,5 +1,6 @@
 // A state that one layout saved is the state that any other loads.
 #include "workers/checkpoint/checkpoint.h"
+#include "tests/scratch_folder.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -20,13 +21,6 @@ namespace {
 
 class WorkerCheckpoint : public ::testing::Test {
  protected:
-  WorkerCheckpoint()
-      : folder_(std::filesystem::path(::testing::TempDir()) /
-                ("worker_checkpoint_" + std::to_string(::getpid()))) {
-    std::filesystem::remove_all(folder_);
-  }
-  ~WorkerCheckpoint() override { std::filesystem::remove_all(folder_); }
-
   static void fill(model::Model& model, TrainingState& state) {
     const Partition& partition = state.partition;
     const auto mark = [](const ParameterTable& table, Partition::Slice slice, std::span<float> values,
@@ -123,7 +117,7 @@ class WorkerCheckpoint : public ::testing::Test {
     store.commit(metadata, all);
   }
 
-  std::filesystem::path folder_;
+  test::ScratchFolder folder_;
 };
 
 TEST_F(WorkerCheckpoint, AnyLayoutLoadsWhatAnotherSaved) {

@@ -7,14 +7,14 @@
 
 #include "storage/hdf5/file.h"
 #include "tests/end_to_end/inproc_training.h"
+#include "tests/scratch_folder.h"
 #include "tests/storage/expect_error.h"
-#include "tests/storage/scratch_folder.h"
 
 namespace troupe::workers {
 namespace {
 
 using storage::expect_error;
-using storage::ScratchFolder;
+using test::ScratchFolder;
 
 constexpr int kSteps = 3;
 
@@ -61,7 +61,7 @@ void fill(std::span<std::int32_t> slots) {
 class EverySelection : public ::testing::TestWithParam<experts::Selection> {};
 
 TEST_P(EverySelection, ReplayedOnAnotherLayoutGivesTheSameBits) {
-  const ScratchFolder folder;
+  const test::ScratchFolder folder;
   const TrainingOptions options = options_of(GetParam());
   const auto recorded = record(options, folder.path());
   EXPECT_EQ(recorded, test::train_inproc(options, dataset(), {2, 2, 1}, kSteps));
@@ -69,7 +69,7 @@ TEST_P(EverySelection, ReplayedOnAnotherLayoutGivesTheSameBits) {
 }
 
 TEST_P(EverySelection, AnotherRouterFollowsTheRecordingWithItsOwnWeights) {
-  const ScratchFolder folder;
+  const test::ScratchFolder folder;
   const TrainingOptions other = with_another_router(options_of(GetParam()));
   const auto recorded = record(options_of(GetParam()), folder.path());
   const auto replayed = replay(other, folder.path());
@@ -112,7 +112,7 @@ class RecordingTest : public ::testing::Test {
     tapes.keep(1);
   }
 
-  ScratchFolder folder_;
+  test::ScratchFolder folder_;
   std::string corpus_ = "0123";
   TrainingOptions options_ = options_of(experts::Selection::kTopK);
 };

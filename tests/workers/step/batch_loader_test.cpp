@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "tests/data/token_files.h"
-#include "tests/storage/scratch_folder.h"
+#include "tests/scratch_folder.h"
 
 namespace troupe::workers {
 namespace {
@@ -28,7 +28,7 @@ class RecordingOrder final : public data::SequenceOrder {
 };
 
 TEST(BatchLoader, LoadsAMicrobatchAndReadsAheadItsPlaceInTheNextBatch) {
-  const storage::ScratchFolder folder;
+  const test::ScratchFolder folder;
   const data::TestStream stream = data::make_stream({{0, 101}}, 1, 1000);
   const data::TokenDataset dataset = data::make_dataset(folder / "train.h5", stream);
   const RecordingOrder order(data::window_count(dataset, kLength));

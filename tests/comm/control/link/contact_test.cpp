@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "base/error.h"
+#include "tests/scratch_folder.h"
 
 namespace troupe::comm {
 namespace {
@@ -13,9 +14,6 @@ namespace fs = std::filesystem;
 
 class ContactTest : public testing::Test {
  protected:
-  ContactTest() { fs::create_directories(folder_); }
-  ~ContactTest() override { fs::remove_all(folder_); }
-
   void write(const std::string& content) const {
     std::ofstream(path_) << content;
     fs::permissions(path_, fs::perms::owner_read | fs::perms::owner_write);
@@ -30,7 +28,7 @@ class ContactTest : public testing::Test {
     return ErrorCode::kInternal;
   }
 
-  fs::path folder_ = testing::TempDir() + "contact_test." + std::to_string(::getpid());
+  test::ScratchFolder folder_;
   fs::path path_ = folder_ / "contact.json";
   Contact contact_{"10.0.0.7", 40123, make_secret(), 12};
 };

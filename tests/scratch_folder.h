@@ -1,19 +1,22 @@
 #pragma once
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
 
-namespace troupe::storage {
+namespace troupe::test {
 
 /// A folder of its own for each test, removed afterwards.
 class ScratchFolder {
  public:
   ScratchFolder() {
     const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
-    path_ = std::filesystem::path(::testing::TempDir()) /
-            (std::string(test->test_suite_name()) + "_" + test->name() + "_" + std::to_string(::getpid()));
+    std::string name = fmt::format("{}_{}_{}", test->test_suite_name(), test->name(), ::getpid());
+    std::ranges::replace(name, '/', '_');  // a parameter's: its folder would stay
+    path_ = std::filesystem::path(::testing::TempDir()) / name;
     std::filesystem::remove_all(path_);
     std::filesystem::create_directories(path_);
   }
@@ -25,10 +28,11 @@ class ScratchFolder {
   ScratchFolder& operator=(const ScratchFolder&) = delete;
 
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+  operator const std::filesystem::path&() const { return path_; }  // NOLINT: it is one
   [[nodiscard]] std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
 
  private:
   std::filesystem::path path_;
 };
 
-}  // namespace troupe::storage
+}  // namespace troupe::test
