@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "data/corpus/utf8.h"
+#include "base/utf8.h"
 
 namespace troupe::data {
 namespace {
@@ -31,7 +31,7 @@ const std::string* text_at(const json& object, std::string_view path) {
 }  // namespace
 
 JsonLine parse_json_line(std::string_view line, const JsonFields& fields) {
-  if (!is_valid_utf8(line)) return {Fault::kNoUtf8, {}, {}};
+  if (!is_utf8(line)) return {Fault::kNoUtf8, {}, {}};
   const json object = json::parse(line, nullptr, /*allow_exceptions=*/false);
   if (!object.is_object()) return {Fault::kNoJson, {}, {}};
   const std::string* text = text_at(object, fields.text);
@@ -44,11 +44,16 @@ JsonLine parse_json_line(std::string_view line, const JsonFields& fields) {
 
 std::string to_string(Fault fault, const JsonFields& fields) {
   switch (fault) {
-    case Fault::kNone: return "nothing wrong";
-    case Fault::kNoJson: return "no JSON object";
-    case Fault::kNoText: return fmt::format("no text in '{}'", fields.text);
-    case Fault::kNoDomain: return fmt::format("no text in '{}'", fields.domain);
-    case Fault::kNoUtf8: return "not UTF-8";
+    case Fault::kNone:
+      return "nothing wrong";
+    case Fault::kNoJson:
+      return "no JSON object";
+    case Fault::kNoText:
+      return fmt::format("no text in '{}'", fields.text);
+    case Fault::kNoDomain:
+      return fmt::format("no text in '{}'", fields.domain);
+    case Fault::kNoUtf8:
+      return "not UTF-8";
   }
   return "";
 }

@@ -13,13 +13,13 @@
 #include "data/corpus_summary.h"
 #include "tests/data/expect_error.h"
 #include "tests/data/token_files.h"
-#include "tests/storage/scratch_folder.h"
+#include "tests/scratch_folder.h"
 
 namespace troupe::data {
 namespace {
 
 namespace fs = std::filesystem;
-using storage::ScratchFolder;
+using test::ScratchFolder;
 
 constexpr const char* kTiny = TROUPE_SOURCE_DIR "/tests/data/tiny";
 constexpr std::size_t kMaxBytes = 1 << 24;
