@@ -8,7 +8,6 @@
 #include <optional>
 #include <string>
 
-#include "cli/exit_codes.h"
 #include "cli/subcommands.h"
 #include "storage/checkpoint_path.h"
 #include "storage/checkpoint_report.h"

@@ -3,7 +3,6 @@
 #include <memory>
 
 #include "base/error.h"
-#include "cli/exit_codes.h"
 #include "cli/subcommands.h"
 #include "configs/reference.h"
 

@@ -5,7 +5,6 @@
 
 #include "base/log.h"
 #include "cli/data_order.h"
-#include "cli/exit_codes.h"
 #include "cli/subcommands.h"
 #include "data/corpus/description.h"
 #include "data/corpus/package_cache.h"

@@ -4,7 +4,6 @@
 #include <memory>
 
 #include "cli/config_arguments.h"
-#include "cli/exit_codes.h"
 #include "cli/placement_description.h"
 #include "cli/run_description.h"
 #include "cli/subcommands.h"

@@ -6,7 +6,6 @@
 #include <numbers>
 #include <string>
 
-#include "cli/exit_codes.h"
 #include "cli/loaded_model.h"
 #include "cli/subcommands.h"
 #include "cli/this_process.h"

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "base/error.h"
-#include "cli/exit_codes.h"
 #include "cli/loaded_model.h"
 #include "cli/subcommands.h"
 #include "cli/this_process.h"

@@ -3,7 +3,6 @@
 #include <exception>
 
 #include "base/error.h"
-#include "cli/exit_codes.h"
 #include "cli/subcommands.h"
 
 namespace troupe::cli {

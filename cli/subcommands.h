@@ -8,6 +8,12 @@ class App;
 
 namespace troupe::cli {
 
+// Exit codes.
+inline constexpr int kSuccess = 0;
+inline constexpr int kFailure = 1;      // something went wrong on the way
+inline constexpr int kUsage = 2;        // the command line or the configuration is wrong
+inline constexpr int kStartAgain = 75;  // state saved; the same command goes on (EX_TEMPFAIL)
+
 /// What the chosen subcommand does; returns the program's exit code.
 using Action = std::function<int()>;
 

@@ -20,7 +20,6 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "cli/exit_codes.h"
 #include "cli/subcommands.h"
 #include "data/tokenizer/bpe_trainer.h"
 #include "data/tokenizer/encoder.h"

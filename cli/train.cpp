@@ -6,7 +6,6 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/config_arguments.h"
-#include "cli/exit_codes.h"
 #include "cli/subcommands.h"
 #include "cli/this_process.h"
 #include "cli/training_run.h"

@@ -3,7 +3,6 @@
 #include <memory>
 
 #include "cli/config_arguments.h"
-#include "cli/exit_codes.h"
 #include "cli/subcommands.h"
 
 namespace troupe::cli {

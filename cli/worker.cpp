@@ -4,7 +4,6 @@
 #include <string>
 
 #include "base/log.h"
-#include "cli/exit_codes.h"
 #include "cli/subcommands.h"
 #include "cli/this_process.h"
 #include "cli/worker_process.h"

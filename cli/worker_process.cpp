@@ -10,8 +10,8 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "cli/exit_codes.h"
 #include "cli/initial_weights.h"
+#include "cli/subcommands.h"
 #include "cli/this_process.h"
 #include "cli/training_setup.h"
 #include "comm/control/link/contact.h"

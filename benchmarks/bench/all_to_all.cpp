@@ -12,7 +12,7 @@
 #include "base/child_process.h"
 #include "benchmarks/bench/bench.h"
 #include "benchmarks/bench/report.h"
-#include "cli/exit_codes.h"
+#include "cli/subcommands.h"
 #include "cli/this_process.h"
 #include "comm/collectives/lane_reduction.h"
 #include "comm/collectives/mpi/mpi_environment.h"

@@ -10,7 +10,7 @@
 #include "benchmarks/bench/bench.h"
 #include "benchmarks/bench/gemm.h"
 #include "benchmarks/bench/report.h"
-#include "cli/exit_codes.h"
+#include "cli/subcommands.h"
 #include "tensor/parallel.h"
 
 namespace troupe::benchmarks {

@@ -13,7 +13,7 @@
 #include "base/random.h"
 #include "benchmarks/bench/bench.h"
 #include "benchmarks/bench/report.h"
-#include "cli/exit_codes.h"
+#include "cli/subcommands.h"
 #include "cli/training_setup.h"
 #include "comm/collectives/inproc/inproc_communicator.h"
 #include "configs/load.h"

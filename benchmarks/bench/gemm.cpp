@@ -9,7 +9,7 @@
 
 #include "benchmarks/bench/bench.h"
 #include "benchmarks/bench/report.h"
-#include "cli/exit_codes.h"
+#include "cli/subcommands.h"
 #include "tensor/ops/gemm/gemm.h"
 #include "tensor/parallel.h"
 

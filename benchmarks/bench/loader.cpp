@@ -14,7 +14,7 @@
 #include "base/file.h"
 #include "benchmarks/bench/bench.h"
 #include "benchmarks/bench/report.h"
-#include "cli/exit_codes.h"
+#include "cli/subcommands.h"
 #include "data/batch_order.h"
 #include "data/corpus/temporary_folder.h"
 #include "data/token_file_writer.h"

@@ -9,7 +9,7 @@
 #include "benchmarks/bench/bench.h"
 #include "benchmarks/bench/gemm.h"
 #include "benchmarks/bench/report.h"
-#include "cli/exit_codes.h"
+#include "cli/subcommands.h"
 #include "comm/collectives/inproc/inproc_communicator.h"
 #include "experts/moe_layer.h"
 #include "model/model.h"

@@ -5,7 +5,7 @@
 #include "benchmarks/bench/bench.h"
 #include "benchmarks/bench/report.h"
 #include "benchmarks/bench/step_run.h"
-#include "cli/exit_codes.h"
+#include "cli/subcommands.h"
 #include "configs/load.h"
 
 namespace troupe::benchmarks {

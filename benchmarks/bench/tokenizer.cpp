@@ -11,7 +11,7 @@
 #include "base/file.h"
 #include "benchmarks/bench/bench.h"
 #include "benchmarks/bench/report.h"
-#include "cli/exit_codes.h"
+#include "cli/subcommands.h"
 #include "data/tokenizer/bpe_trainer.h"
 #include "data/tokenizer/encoder.h"
 #include "data/tokenizer/tokenizer_json.h"
