@@ -126,6 +126,7 @@ void Cell::handle(Envelope& envelope) {
 
 void Cell::handle_failure(const std::exception_ptr& failure) {
   const Error error = to_error(failure);
+  // It goes first, with its children: nothing of the failed one is left to meet the new one.
   remove_actor();
   if (may_restart()) {
     log::warn("actor '{}' failed and starts again: {}", name_, error.what());

@@ -59,6 +59,7 @@ void OptionReader::wrong(const YamlNode& node, std::string_view name, std::strin
 void OptionReader::flag(std::string_view name, bool& value, std::string_view) {
   const YamlNode* node = take(name);
   if (node == nullptr) return;
+  // `yes`, `on` and "true" are texts, as in YAML 1.2: to guess would hide mistakes.
   const bool plain = is_scalar(*node) && !node->quoted;
   if (!plain || (node->text != "true" && node->text != "false")) return wrong(*node, name, "true or false");
   value = node->text == "true";
@@ -151,6 +152,7 @@ void OptionReader::reals(std::string_view name, std::vector<double>& value, std:
   if (node == nullptr) return;
   if (node->kind != YamlNode::Kind::kList || node->items.size() != count)
     return wrong(*node, name, fmt::format("a list of {} numbers", count));
+  // All or none, so that a mistake leaves no mixture of the default and the file.
   std::vector<double> read;
   for (const YamlNode& item : node->items)
     if (const auto number = read_real(item, name, range)) read.push_back(*number);

@@ -247,6 +247,7 @@ void TokenDataset::read(std::int64_t first, std::span<std::int32_t> tokens) cons
     rest = rest.subspan(part.size());
     first += std::ssize(part);
   }
+  // Tokens are row numbers of the embedding: a wrong one would read somewhere else.
   for (const std::int32_t token : tokens) {
     if (token < 0 || token >= header_.vocab_size) {
       throw Error(ErrorCode::kCorrupt, "{}: token {} in a vocabulary of {}", path_.string(), token,

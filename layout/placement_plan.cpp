@@ -39,6 +39,7 @@ bool pays(const std::vector<std::int64_t>& before, const std::vector<std::int64_
 
 double summed_imbalance(const std::vector<LayerPlan>& layers,
                         std::vector<std::int64_t> LayerPlan::*load_of_layer) {
+  // Layers run one after another, and each waits for its busiest position: those add up.
   double busiest = 0.0;
   double mean = 0.0;
   for (const LayerPlan& layer : layers) {
@@ -82,6 +83,8 @@ LayerPlacement pack_experts(const LayerPlacement& current, std::span<const std::
   std::vector<std::size_t> room;
   for (int p = 0; p < positions; ++p) room.push_back(current.experts_at(p).size());
   std::vector<int> position_of(load.size());
+  // The heaviest first, to the lightest position with room. An expert stays where it is as long as that
+  // is as light, so that a layer in balance moves nothing.
   for (const int expert : by_descending_load(load)) {
     int best = room[at(current.position(expert))] > 0 ? current.position(expert) : -1;
     for (int p = 0; p < positions; ++p) {

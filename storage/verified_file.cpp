@@ -83,6 +83,7 @@ FileDescription write_verified(const std::filesystem::path& path, std::span<cons
                                  hash_bytes(bytes)};
   try {
     write_durably(path, bytes);
+    // Read back from the disk: the page cache would give the right bytes whatever became of them.
     drop_from_cache(path);
     if (describe_file(path) != expected) {
       throw Error(ErrorCode::kIo, "{} reads back with other bytes than were written", path.string());
@@ -137,6 +138,7 @@ void require_free_space(const std::filesystem::path& folder, std::int64_t bytes)
   struct statvfs status {};
   if (::statvfs(folder.c_str(), &status) != 0)
     throw io_error("cannot ask for the free space of " + folder.string());
+  // What this user may take; f_bfree has the reserve of root in it.
   const auto available = static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;
   if (static_cast<std::uint64_t>(bytes) <= available) return;
   throw Error(ErrorCode::kIo, "no disk space: needs {}, has {} at {}", readable_bytes(bytes),

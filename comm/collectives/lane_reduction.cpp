@@ -17,6 +17,7 @@ void add_elements(const float* __restrict source, float* __restrict sum, std::in
 
 /// The smallest scratch of all ranks, so that all cut the same pieces.
 std::int64_t common_scratch(Communicator& communicator, std::int64_t elements) {
+  // Of the collectives there is a maximum only.
   std::int64_t negative = -elements;
   communicator.all_reduce_max({&negative, 1});
   return -negative;
@@ -74,6 +75,7 @@ std::span<const float> LaneReduction::reduce(const Execution& execution,
                                              std::span<const std::span<const float>> lanes,
                                              std::span<float> scratch) {
   check_lanes(lanes, scratch);
+  // Without a second lane there is no sum, and no copy.
   if (total_lanes_ == 1) return lanes.front().first(at(slice(rank_).size));
   for (std::int64_t index = 0; index < pieces_; ++index) {
     const auto received = ranks_ > 1 ? exchange(execution, index, lanes, scratch) : std::span<const float>{};
@@ -149,6 +151,7 @@ void LaneReduction::add(const Execution& execution, std::int64_t index) {
   const Interval part = piece(rank_, index);
   float* out = total_.data() + (part.begin - slice(rank_).begin);
   parallel_for_blocks(execution, part.size, kAddedAtOnce, [&](std::int64_t begin, std::int64_t end) {
+    // From zero and in the order of lanes, whoever holds them: this order is the layout invariance.
     std::fill(out + begin, out + end, 0.0F);
     for (const float* source : sources_) add_elements(source + begin, out + begin, end - begin);
   });

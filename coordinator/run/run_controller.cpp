@@ -129,6 +129,7 @@ void RunController::on(const Remark& remark) {
 
 void RunController::on(const StopRequested& stop) {
   if (has_ended()) return;
+  // Whoever signals twice does not want to wait for a checkpoint.
   if (stop.abort_signal != 0) {
     end(RunResult::kAborted, fmt::format("{} again: ended without saving", stop.reason), stop.abort_signal);
     return;
@@ -203,6 +204,8 @@ void RunController::on(const JobEnded& job) {
 void RunController::fail(FailureKind kind, const std::string& text) {
   if (has_ended()) return;
   observer_.note(Severity::kError, text);
+  // The first to speak is seldom the cause: peers notice a loss before the one who broke is heard. All
+  // reports until the verdict are weighed.
   if (failure_.empty()) send_later(options_.verdict_delay, VerdictDue{});
   failure_.add(kind, text);
 }

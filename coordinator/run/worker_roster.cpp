@@ -60,6 +60,7 @@ std::optional<std::string> WorkerRoster::refuse_ranks(const comm::JoinRequested&
     return fmt::format("there are no {} ranks from {} on among {} workers", identity.ranks,
                        identity.first_rank, world_size_);
   }
+  // Only neighbours in the order of ranks can overlap: thousands of workers join without a look at all.
   auto next = by_first_rank_.upper_bound(identity.first_rank);
   if (next != by_first_rank_.end() && next->first < identity.first_rank + identity.ranks) {
     return fmt::format("its rank {} is taken by {}", next->first,
@@ -80,6 +81,7 @@ std::optional<std::string> WorkerRoster::refuse_difference(const comm::JoinReque
         nonce_, identity.run_folder_nonce.empty() ? "none" : identity.run_folder_nonce);
   }
   if (members_.empty()) return std::nullopt;
+  // One is enough to compare with, as all who joined agree with it.
   const comm::JoinRequested& first = members_.at(by_first_rank_.begin()->second).identity;
   if (identity.numerics_fingerprint == first.numerics_fingerprint) return std::nullopt;
   return fmt::format(

@@ -61,6 +61,7 @@ void DispatchPlan::exchange_counts(Arena& arena, ConstTensorView dispatched, std
   count(dispatched);
   write_message(most_rows);
   exchange_.gather(message_, messages_);
+  // Ranks that are not in the same step would take each other's rows for what they wait for.
   for (int source = 0; source < group_.size(); ++source) check_message(source);
   cut_chunks(most_rows);
   fill_tables();
@@ -118,6 +119,7 @@ void DispatchPlan::cut_chunks(std::int64_t most_rows) {
     for (const int expert : group_.experts_of(rank)) {
       std::int64_t rows = 0;
       for (int source = 0; source < group_.size(); ++source) rows += rows_of(source, expert);
+      // An expert is never split, so a chunk has one at least, however many rows that is.
       if (in_chunk > 0 && rows > 0 && in_chunk + rows > most_rows) {
         ++chunk;
         in_chunk = 0;
@@ -162,6 +164,7 @@ void DispatchPlan::sort_rows(Arena& arena, ConstTensorView dispatched) {
   tokens_ = arena.allocate({rows_sent_}, DType::kI32);
   pairs_ = arena.allocate({rows_sent_}, DType::kI32);
   slots_ = arena.allocate(dispatched.shape(), DType::kI32);
+  // In the order of tokens: a segment has its rows in it on every layout.
   const std::int64_t slots = dispatched.columns();
   for (std::int64_t i = 0; i < dispatched.elements(); ++i) {
     const std::int32_t expert = dispatched.i32()[i];

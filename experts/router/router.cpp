@@ -78,6 +78,7 @@ RoutingResult Router::forward(const Pass& pass, ConstTensorView x, const RouterS
 
   count(pass, routing, sums.load);
   *sums.z_loss = 0.0;
+  // In fp64 and in the order of tokens, as all sums that are reported.
   for (const float value : routing.log_sum_exp.floats()) *sums.z_loss += static_cast<double>(value) * value;
   const AuxInput input{routing, step, sums.load, logits_.weight(pass)};
   for (std::size_t a = 0; a < aux_losses_.size(); ++a)
@@ -168,6 +169,7 @@ void Router::count_unbiased(const Pass& pass, const RoutingResult& routing,
   const ArenaScope scope(pass.arena);
   const std::int64_t tokens = routing.logits.rows();
   const TensorView chosen = pass.arena.allocate({tokens, unbiased_selector_->slots(tokens)}, DType::kI32);
+  // What plain top-k of the scores would take: no bias, no noise, no groups.
   unbiased_selector_->select(pass, {selected_on(routing), routing.logits, no_bias_}, chosen);
   for (std::int64_t i = 0; i < chosen.elements(); ++i) ++counts[static_cast<std::size_t>(chosen.i32()[i])];
 }

@@ -69,6 +69,7 @@ const Contribution& InprocGroup::Reading::of(int rank) const { return (*contribu
 void InprocGroup::finish(std::int64_t number) {
   const Lock lock(mutex_);
   const auto place = rounds_.find(number);
+  // The last one takes the round away, so there are only as many as operations under way.
   if (++place->second.finished < size()) return;
   rounds_.erase(place);
   changed_.notify_all();
@@ -119,6 +120,7 @@ void InprocGroup::abandon(std::int64_t number, const std::string& message) {
 
 void InprocGroup::leave(int rank) {
   const Lock lock(mutex_);
+  // No failure yet: a rank may leave while others read what it contributed. Who waits for it looks.
   left_[at(rank)] = true;
   changed_.notify_all();
 }

@@ -47,6 +47,7 @@ void ServerSession::authenticate(std::string_view bytes) {
   const bool welcome = epoch == state_.epoch;
   stream_.write(make_verdict(state_.secret, nonces_, {welcome, state_.epoch}));
   if (welcome) return open(epoch);
+  // It knows the secret, but belongs to a job that is over: it learns that instead of trying again.
   log::info("control link: {} comes from epoch {}, now is {}: refused", peer_, epoch, state_.epoch);
   enter(Phase::kRefused);
   farewell_until_ = state_.clock.now() + state_.farewell;
@@ -134,6 +135,7 @@ void ServerSession::beat() {
 void ServerSession::on_end(const std::string& reason) {
   if (!is_connected()) return end(reason);
   try {
+    // What it said before it left still counts: often it is the reason.
     while (next_event()) {
     }
   } catch (const std::exception& error) {

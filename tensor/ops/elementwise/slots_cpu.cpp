@@ -23,6 +23,7 @@ void combine_tokens(Matrix<const float> y, Slots slots, Matrix<const float> weig
                     Matrix<float> out, std::int64_t first, std::int64_t last) {
   for (std::int64_t t = first; t < last; ++t) {
     for_each_vector(0, out.columns, [&](auto d, std::int64_t j) HWY_ATTR {
+      // Slots in their order, then the base: the same sum wherever a row was computed.
       auto total = hn::Zero(d);
       for (std::int64_t s = 0; s < slots.columns; ++s) {
         if (slots(t, s) < 0) continue;
@@ -101,6 +102,7 @@ Matrix<const std::int32_t> checked_slots(const ConstTensorView& slots, std::int6
                                          std::int64_t routed) {
   check_matrix("slots", slots, tokens, slots.columns());
   const Matrix<const std::int32_t> rows = integer_matrix(slots);
+  // Before any of it is used: the vector code reads wherever a slot points to.
   for (std::int64_t t = 0; t < tokens; ++t) {
     for (std::int64_t s = 0; s < slots.columns(); ++s) {
       TROUPE_CHECK(rows(t, s) >= -1 && rows(t, s) < routed, "slot {} of {} rows", rows(t, s), routed);
