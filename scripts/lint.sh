@@ -4,7 +4,7 @@
 #        this branch left origin/main; on main itself, from the commit before; in a clone without history,
 #        where nobody can tell, clang-tidy looks at all of base/.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd -P "$(dirname "$0")/.."
 scripts/bootstrap.sh
 most_files=40 # of clang-tidy: seconds each
 
@@ -49,7 +49,7 @@ else
 fi
 # A target that is not configured (CUDA) has no command.
 mapfile -t files < <(jq --raw-output '.[].file' "$database/compile_commands.json" | sort -u |
-  grep --fixed-strings --line-regexp --file=<(printf "$PWD/%s\n" "${files[@]}") || true)
+  grep --fixed-strings --line-regexp --file=<(printf '%s\n' "${files[@]/#/$PWD/}") || true)
 if [ "${#files[@]}" -gt "$most_files" ]; then
   echo "lint: ${#files[@]} sources changed, clang-tidy looks at the first $most_files"
   files=("${files[@]:0:$most_files}")
