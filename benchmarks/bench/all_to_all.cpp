@@ -185,7 +185,7 @@ int measure(const AllToAllArguments& arguments) {
   const std::int64_t largest = *std::ranges::max_element(arguments.kib) << 10;
   if (const auto reason = refusal(largest, environment.size())) {
     if (environment.rank() == 0) throw Error(ErrorCode::kConfig, "{}", *reason);
-    return kUsage;
+    return cli::kUsage;
   }
   AllToAllBench bench(environment, arguments.seconds);
   for (const std::int64_t kib : arguments.kib)
