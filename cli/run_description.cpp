@@ -74,7 +74,7 @@ std::string to_text(const RunDescription& d) {
       "                 on average (sequences of one document); {:.2f} GFLOP per step of {} tokens\n",
       d.flops_per_token / 1e6, d.visible_keys,
       d.flops_per_token * static_cast<double>(d.tokens_per_step) / 1e9, d.tokens_per_step);
-  text += fmt::format("layout           {} workers, expert_parallel {}, {} turns of {} waves\n",
+  text += fmt::format("layout           {} workers, expert_parallel {}, {} accumulation steps of {} waves\n",
                       d.layout.workers, d.layout.expert_parallel, d.turns, d.waves);
   text += fmt::format(
       "memory           {} per worker: parameters {}, gradient lanes {}, their sums {},\n"
@@ -100,7 +100,7 @@ std::string to_json(const RunDescription& d) {
       {"layout",
        {{"workers", d.layout.workers},
         {"expert_parallel", d.layout.expert_parallel},
-        {"turns", d.turns},
+        {"accumulation_steps", d.turns},
         {"waves", d.waves}}},
       {"bytes_per_worker",
        {{"parameters", bytes.parameters},

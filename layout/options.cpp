@@ -4,7 +4,7 @@ namespace troupe::layout {
 
 void describe(Fields& fields, BatchOptions& options) {
   fields.integer("sequences", options.sequences, {1, 1 << 30},
-                 "Sequences of a global batch: turns x grad_lanes x micro_batch");
+                 "Sequences of a global batch: accumulation steps x grad_lanes x micro_batch");
   fields.integer("micro_batch", options.micro_batch, {1, 1 << 16},
                  "Sequences computed at once; part of the run's meaning");
   fields.integer("grad_lanes", options.grad_lanes, {1, 1 << 16},

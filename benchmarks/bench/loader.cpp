@@ -173,11 +173,12 @@ void add_bench_loader(CLI::App& bench, Action& action) {
   add("--megabytes", arguments->megabytes, "Size of the token file that is made", 8, 65536);
   add("--length", arguments->length, "Tokens of a sequence", 2, 1 << 16);
   add("--micro-batch", arguments->batch.micro_batch, "Sequences of a microbatch", 1, 1024);
-  add("--turns", arguments->batch.turns, "Microbatches of a step", 1, 1024);
+  add("--accumulation-steps", arguments->batch.turns, "Microbatches of a step", 1, 1024);
   add("--compute-ms", arguments->compute_milliseconds, "Milliseconds between two steps' loads", 0, 10000);
   add("--repeats", arguments->repeats, "Measurements of each", 1, 1000);
   loader->add_flag("--json", arguments->json, "Machine-readable");
-  loader->footer("Example:\n  troupe bench loader --length 2048 --micro-batch 1 --turns 16 --json");
+  loader->footer(
+      "Example:\n  troupe bench loader --length 2048 --micro-batch 1 --accumulation-steps 16 --json");
   loader->callback([arguments, &action] { action = [arguments] { return bench_loader(*arguments); }; });
 }
 
