@@ -9,7 +9,6 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "cli/exit_codes.h"
 #include "cli/subcommands.h"
 #include "cli/viewed_run.h"
 #include "dashboard/http_server.h"

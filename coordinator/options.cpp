@@ -36,7 +36,9 @@ void describe(Fields& fields, EvaluationOptions& options) {
 void describe(Fields& fields, SamplingOptions& options) {
   fields.integer("every", options.every, kNonNegative,
                  "Steps between texts that the model writes, and one at the end; 0: never");
-  fields.texts("prompts", options.prompts, "How the texts begin, one each; not with a space at the end, which would be a token of its own");
+  fields.texts(
+      "prompts", options.prompts,
+      "How the texts begin, one each; not with a space at the end, which would be a token of its own");
   fields.integer("tokens", options.tokens, kPositive, "Tokens of a text after its prompt");
 }
 

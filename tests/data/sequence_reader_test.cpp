@@ -168,7 +168,7 @@ class PiecesTest : public ::testing::Test {
     return sequences;
   }
 
-  storage::ScratchFolder folder_;
+  test::ScratchFolder folder_;
   int files_ = 0;
 };
 

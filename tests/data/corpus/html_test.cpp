@@ -59,7 +59,7 @@ TEST(HtmlToText, TakesPagesThatAreCutOffAnywhere) {
     EXPECT_EQ(text.find_first_of("ps=1"), std::string::npos) << "from a tag: " << text;
     EXPECT_EQ(text.starts_with("x"), end > page.find('x')) << end;
     EXPECT_EQ(text.starts_with("x é"), end > page.find(';')) << end;
-    EXPECT_EQ(text.ends_with(" y\n"), end > page.find('y')) << end;
+    EXPECT_EQ(text.find(" y") != std::string::npos, end > page.find('y')) << end;
   }
 }
 
