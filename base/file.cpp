@@ -66,6 +66,19 @@ void write_all(const FileDescriptor& file, std::span<const std::byte> bytes,
   }
 }
 
+void append_all(const FileDescriptor& file, std::span<const std::byte> bytes,
+                const std::filesystem::path& path) {
+  struct stat before {};
+  if (::fstat(file.get(), &before) != 0) throw io_error("cannot stat " + path.string());
+  try {
+    write_all(file, bytes, path);
+  } catch (const Error&) {
+    if (S_ISREG(before.st_mode) && ::ftruncate(file.get(), before.st_size) != 0)
+      log::warn("{} may end in half a line: {}", path.string(), io_error("ftruncate").what());
+    throw;
+  }
+}
+
 void write_file_atomically(const std::filesystem::path& path, std::string_view content, unsigned mode) {
   const std::filesystem::path temporary = path.string() + ".tmp" + std::to_string(::getpid());
   try {

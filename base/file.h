@@ -35,6 +35,11 @@ class FileDescriptor {
 void write_all(const FileDescriptor& file, std::span<const std::byte> bytes,
                const std::filesystem::path& path);
 
+/// As write_all for a file that only grows: when it fails, what got through is cut off again, so that the
+/// file still ends where a line ends. Throws kIo.
+void append_all(const FileDescriptor& file, std::span<const std::byte> bytes,
+                const std::filesystem::path& path);
+
 /// Replaces `path` so that a reader sees the old or the new content, also after a crash:
 /// write to a temporary beside it, fsync, rename, fsync of the folder.
 void write_file_atomically(const std::filesystem::path& path, std::string_view content, unsigned mode = 0644);

@@ -8,6 +8,14 @@
 #include <vector>
 
 namespace troupe::log {
+namespace {
+
+std::shared_ptr<spdlog::logger>& file_logger() {
+  static std::shared_ptr<spdlog::logger> logger;
+  return logger;
+}
+
+}  // namespace
 
 void set_up(const std::string& name, const std::filesystem::path& file) {
   auto console = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
@@ -18,12 +26,18 @@ void set_up(const std::string& name, const std::filesystem::path& file) {
   if (!file.empty()) {
     auto log_file = std::make_shared<spdlog::sinks::basic_file_sink_mt>(file.string());
     log_file->set_pattern("%Y-%m-%dT%H:%M:%S.%e %l [%n] %v");
+    file_logger() = std::make_shared<spdlog::logger>(name, log_file);
+    file_logger()->flush_on(spdlog::level::info);
     sinks.push_back(std::move(log_file));
   }
   auto logger = std::make_shared<spdlog::logger>(name, sinks.begin(), sinks.end());
   logger->set_level(spdlog::level::debug);
   logger->flush_on(spdlog::level::info);
   spdlog::set_default_logger(std::move(logger));
+}
+
+void to_file(Level level, const std::string& text) {
+  if (file_logger()) file_logger()->log(level, "{}", text);
 }
 
 }  // namespace troupe::log

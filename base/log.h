@@ -10,6 +10,11 @@ namespace troupe::log {
 /// and to `file` when not empty. `name` goes before each line, e.g. "worker 3".
 void set_up(const std::string& name, const std::filesystem::path& file = {});
 
+using Level = spdlog::level::level_enum;
+
+/// One line for the file alone: people see it in another form.
+void to_file(Level level, const std::string& text);
+
 using spdlog::debug;
 using spdlog::error;
 using spdlog::info;

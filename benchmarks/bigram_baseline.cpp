@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "base/signals.h"
 #include "benchmarks/bigram.h"
 #include "configs/load.h"
 #include "data/batch_order.h"
@@ -156,6 +157,7 @@ int run(int argc, char** argv) {
 }  // namespace troupe::benchmarks
 
 int main(int argc, char** argv) {
+  troupe::signals::take_over();
   try {
     return troupe::benchmarks::run(argc, argv);
   } catch (const troupe::Error& error) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "base/signals.h"
 #include "tensor/ops/activation/activation.h"
 #include "tensor/ops/adamw/adamw.h"
 #include "tensor/ops/attention/attention.h"
@@ -222,6 +223,7 @@ BENCHMARK(adamw_rate)->Name("adamw");
 }  // namespace troupe::ops
 
 int main(int argc, char** argv) {
+  troupe::signals::take_over();
   troupe::use_one_library_thread();
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;

@@ -14,6 +14,8 @@ namespace troupe::comm {
 using detail::check_mpi;
 
 MpiEnvironment::MpiEnvironment() : exceptions_at_start_(std::uncaught_exceptions()) {
+  // Its handlers of faults print a stack, which waits for ever where the fault is in malloc.
+  if (::setenv("OMPI_MCA_opal_signal", "", 0) != 0) throw io_error("cannot set an environment variable");
   int provided = MPI_THREAD_SINGLE;
   const int code = MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided);
   TROUPE_CHECK(code == MPI_SUCCESS, "MPI_Init_thread returned {}", code);

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string_view>
 
+#include "base/signals.h"
 #include "comm/collectives/mpi/mpi_environment.h"
 #include "tests/comm/collectives/backend.h"
 #include "tests/comm/collectives/watchdog.h"
@@ -60,6 +61,7 @@ void on_every_group(const std::function<void(Communicator&)>& body) {
 }  // namespace troupe::comm::testing
 
 int main(int argc, char** argv) {
+  troupe::signals::take_over();
   ::testing::InitGoogleTest(&argc, argv);
   try {
     return troupe::comm::testing::run(argc, argv);

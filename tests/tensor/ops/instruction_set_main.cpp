@@ -9,6 +9,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/signals.h"
+
 namespace {
 
 constexpr std::string_view kFlag = "--instruction_set=";
@@ -25,6 +27,7 @@ std::int64_t target_named(std::string_view name) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  troupe::signals::take_over();
   testing::InitGoogleTest(&argc, argv);
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
