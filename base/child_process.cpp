@@ -11,9 +11,11 @@
 #include <charconv>
 #include <csignal>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "base/error.h"
+#include "base/signals.h"
 
 namespace troupe {
 namespace {
@@ -49,7 +51,8 @@ struct ChildSetup {
   StringArray arguments;
   StringArray environment;
   const char* folder;  // null: stay
-  int death_signal;
+  int end_signal;
+  std::span<const int> blocked_signals;
   int input;
   int output;
   int errors;
@@ -64,18 +67,10 @@ struct ChildSetup {
   ::_exit(127);
 }
 
-void restore_signals() {
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE, SIGCHLD})
-    ::signal(signal, SIG_DFL);
-  sigset_t none;
-  ::sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
-}
-
 [[noreturn]] void run_child(ChildSetup& setup) {
-  if (::setpgid(0, 0) != 0 || ::prctl(PR_SET_PDEATHSIG, setup.death_signal) != 0) fail_child(setup.failure);
+  if (::setsid() < 0 || ::prctl(PR_SET_PDEATHSIG, setup.end_signal) != 0) fail_child(setup.failure);
   if (::getppid() != setup.parent) ::_exit(127);  // it died before the line above
-  restore_signals();
+  signals::restore_for_child(setup.blocked_signals);
   const bool redirected = ::dup2(setup.input, STDIN_FILENO) >= 0 &&
                           ::dup2(setup.output, STDOUT_FILENO) >= 0 &&
                           ::dup2(setup.errors, STDERR_FILENO) >= 0;
@@ -170,7 +165,8 @@ pid_t start_child(const Command& command, const FileDescriptor& output, const Fi
   ChildSetup setup{.arguments = StringArray(command.arguments),
                    .environment = StringArray(environment_with(command.environment)),
                    .folder = command.folder.empty() ? nullptr : command.folder.c_str(),
-                   .death_signal = command.death_signal,
+                   .end_signal = command.end_signal,
+                   .blocked_signals = command.blocked_signals,
                    .input = input.get(),
                    .output = output.get(),
                    .errors = errors.get(),
@@ -185,6 +181,7 @@ pid_t start_child(const Command& command, const FileDescriptor& output, const Fi
 void execute(const Command& command) {
   StringArray arguments(command.arguments);
   StringArray environment(environment_with(command.environment));
+  signals::restore_for_child();
   ::execvpe(arguments.data()[0], arguments.data(), environment.data());
   throw io_error("cannot execute " + command.arguments.front());
 }
@@ -192,11 +189,9 @@ void execute(const Command& command) {
 ChildResult run_program(const std::vector<std::string>& arguments, const std::filesystem::path& folder) {
   const FileDescriptor output = memory_file("output");
   const FileDescriptor errors = memory_file("errors");
-  const pid_t child = start_child({.arguments = arguments,
-                                   .environment = {{"LC_ALL", "C.UTF-8"}, {"LANGUAGE", ""}},
-                                   .folder = folder,
-                                   .death_signal = SIGTERM},
-                                  output, errors);
+  const pid_t child = start_child(
+      {.arguments = arguments, .environment = {{"LC_ALL", "C.UTF-8"}, {"LANGUAGE", ""}}, .folder = folder},
+      output, errors);
   const int exit_code = wait_for(child);
   return {exit_code, content(output), content(errors)};
 }

@@ -1,6 +1,7 @@
 #pragma once
 #include <sys/types.h>
 
+#include <csignal>
 #include <filesystem>
 #include <map>
 #include <string>
@@ -15,12 +16,13 @@ struct Command {
   std::vector<std::string> arguments;              // the first is the program, found by PATH
   std::map<std::string, std::string> environment;  // beside ours, and instead of it
   std::filesystem::path folder = {};               // to run in; empty: this process's
-  int death_signal = 0;                            // what the child gets when this process dies before it
+  int end_signal = SIGTERM;  // asks the child to end; it also gets it when this process dies before it
+  std::vector<int> blocked_signals = {};  // of the child
   bool operator==(const Command&) const = default;
 };
 
-/// Forks and executes, in a new process group, stdin from /dev/null. The child gets `death_signal` when the
-/// calling *thread* ends. Throws kIo naming the program when it cannot be executed.
+/// Forks and executes, in a new session, so that no terminal reaches it, stdin from /dev/null. The child gets
+/// `end_signal` when the calling *thread* ends. Throws kIo naming the program when it cannot be executed.
 [[nodiscard]] pid_t start_child(const Command& command, const FileDescriptor& output,
                                 const FileDescriptor& errors);
 

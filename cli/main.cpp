@@ -3,6 +3,8 @@
 #include <exception>
 
 #include "base/error.h"
+#include "base/signals.h"
+#include "cli/standard_streams.h"
 #include "cli/subcommands.h"
 
 namespace troupe::cli {
@@ -28,8 +30,10 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   using namespace troupe;
+  cli::occupy_standard_streams();
+  signals::take_over();
   try {
-    return cli::run(argc, argv);
+    return cli::exit_code_after_output(cli::run(argc, argv));
   } catch (const Error& error) {
     if (error.code() == ErrorCode::kConfig) {
       std::fprintf(stderr, "%s\n", error.what());

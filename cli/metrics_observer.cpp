@@ -5,6 +5,9 @@
 
 #include <span>
 
+#include "base/error.h"
+#include "base/log.h"
+
 namespace troupe::cli {
 namespace {
 
@@ -59,6 +62,17 @@ MetricsObserver::MetricsObserver(dashboard::MetricsHub& hub, dashboard::JsonlSin
       samples_(FileDescriptor::open(samples, O_WRONLY | O_CREAT | O_APPEND)),
       clock_(clock) {}
 
+void MetricsObserver::keep(const std::filesystem::path& file, const std::function<void()>& write) {
+  std::int64_t& lost = lost_[file];
+  try {
+    write();
+    if (lost > 0) log::warn("{} can be written again; {} entries are missing", file.string(), lost);
+    lost = 0;
+  } catch (const Error& error) {
+    if (++lost == 1) log::warn("{}; training goes on without", error.what());
+  }
+}
+
 void MetricsObserver::state_changed(coordinator::RunState state) {
   hub_.set_state(std::string(coordinator::to_string(state)));
 }
@@ -72,7 +86,7 @@ void MetricsObserver::step_finished(const coordinator::StepView& step) {
   for (std::size_t i = 0; i < step.layers.size(); ++i) {
     record.layers.push_back(layer_record(step.report.loads[i], step.layers[i]));
   }
-  file_.write(record);
+  keep(file_.path(), [&] { file_.write(record); });
   hub_.record(record);
 }
 
@@ -86,13 +100,13 @@ void MetricsObserver::evaluation_finished(const coordinator::EvaluationSummary& 
                                      .total = domain_evaluation(evaluation.overall),
                                      .domains = {}};
   for (const auto& [domain, loss] : evaluation.domains) record.domains[domain] = domain_evaluation(loss);
-  file_.write(record);
+  keep(file_.path(), [&] { file_.write(record); });
   hub_.record(record);
 }
 
 void MetricsObserver::sample_finished(const comm::SampleFinished& sample) {
   const std::string text = fmt::format("== step {}\n{}{}\n\n", sample.step, sample.prompt, sample.text);
-  write_all(samples_, std::as_bytes(std::span(text)), samples_path_);
+  keep(samples_path_, [&] { append_all(samples_, std::as_bytes(std::span(text)), samples_path_); });
   hub_.record(dashboard::SampleRecord{.step = sample.step, .prompt = sample.prompt, .text = sample.text});
 }
 

@@ -1,5 +1,7 @@
 #pragma once
+#include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 
 #include "base/clock.h"
@@ -10,8 +12,8 @@
 
 namespace troupe::cli {
 
-/// Hands what the coordinator sees of a run to the dashboard, to metrics.jsonl, and texts to samples.txt. The
-/// references must outlive it.
+/// Hands what the coordinator sees of a run to the dashboard, to metrics.jsonl, and texts to samples.txt. A
+/// file that cannot be written is warned of, once, and again when it can. The references must outlive it.
 class MetricsObserver final : public coordinator::RunObserver {
  public:
   /// samples: file that texts are appended to. Throws kIo.
@@ -28,11 +30,15 @@ class MetricsObserver final : public coordinator::RunObserver {
   void note(coordinator::Severity severity, const std::string& text) override;
 
  private:
+  /// Runs `write`; a device that is full now costs these lines, not the run.
+  void keep(const std::filesystem::path& file, const std::function<void()>& write);
+
   dashboard::MetricsHub& hub_;
   dashboard::JsonlSink& file_;
   std::filesystem::path samples_path_;
   FileDescriptor samples_;
   const Clock& clock_;
+  std::map<std::filesystem::path, std::int64_t> lost_;  // writes since the last that succeeded
 };
 
 }  // namespace troupe::cli

@@ -2,6 +2,8 @@
 #include <functional>
 #include <vector>
 
+#include "base/error.h"
+
 namespace CLI {
 class App;
 }
@@ -13,6 +15,10 @@ inline constexpr int kSuccess = 0;
 inline constexpr int kFailure = 1;      // something went wrong on the way
 inline constexpr int kUsage = 2;        // the command line or the configuration is wrong
 inline constexpr int kStartAgain = 75;  // state saved; the same command goes on (EX_TEMPFAIL)
+
+[[nodiscard]] inline int exit_code_of(const Error& error) {
+  return error.code() == ErrorCode::kConfig ? kUsage : kFailure;
+}
 
 /// What the chosen subcommand does; returns the program's exit code.
 using Action = std::function<int()>;

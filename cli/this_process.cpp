@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -65,5 +66,26 @@ void let_openmp_sleep() {
 bool runs_as_root() { return ::geteuid() == 0; }
 
 std::string program_path() { return std::filesystem::read_symlink("/proc/self/exe").string(); }
+
+std::string loopback_library() {
+  const auto prefix = std::filesystem::path(program_path()).parent_path().parent_path();
+  const auto library = prefix / "lib/troupe/troupe_loopback.so";
+  return std::filesystem::exists(library) ? library.string() : std::string();
+}
+
+std::int64_t ranks_on_this_machine() {
+  const char* const ranks = std::getenv("OMPI_COMM_WORLD_LOCAL_SIZE");
+  return ranks == nullptr ? 1 : std::max<std::int64_t>(1, std::atoll(ranks));
+}
+
+std::string preloaded_libraries() {
+  const char* const libraries = std::getenv("LD_PRELOAD");
+  return libraries == nullptr ? "" : libraries;
+}
+
+bool has_allocation() {
+  constexpr std::array kVariables{"SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "PE_HOSTFILE", "COBALT_JOBID"};
+  return std::ranges::any_of(kVariables, [](const char* name) { return std::getenv(name) != nullptr; });
+}
 
 }  // namespace troupe::cli

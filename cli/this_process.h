@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <string>
 
 namespace troupe::cli {
@@ -23,5 +24,13 @@ void let_openmp_sleep();
 [[nodiscard]] bool runs_as_root();
 /// Absolute.
 [[nodiscard]] std::string program_path();
+/// The library that keeps mpirun's ports on loopback; empty when the program was copied without it.
+[[nodiscard]] std::string loopback_library();
+/// Of this MPI job; 1 without MPI.
+[[nodiscard]] std::int64_t ranks_on_this_machine();
+/// LD_PRELOAD.
+[[nodiscard]] std::string preloaded_libraries();
+/// Whether a batch system that mpirun knows gave this job its hosts.
+[[nodiscard]] bool has_allocation();
 
 }  // namespace troupe::cli

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/config_arguments.h"
+#include "cli/launcher_hold.h"
 #include "cli/subcommands.h"
 #include "cli/this_process.h"
 #include "cli/training_run.h"
@@ -54,18 +55,32 @@ int train_supervised(const TrainArguments& arguments) {
 
 // ---- classic mode: one MPI job, rank 0 is the coordinator, the others are the workers ------------
 
-constexpr char kRunFolderFollows = '+';  // then the path; anything else: rank 0 could not start
+constexpr char kRunFolderFollows = '+';  // then the path; else rank 0's exit code, which could not start
+
+/// The end of a rank whose job ends well. After the barrier nobody needs a held mpirun to wait any longer: it
+/// kills whoever is left, if it was told to, and helps to end MPI in order, if it was not.
+int leave(comm::Communicator& job, LauncherHold& launcher, int code) {
+  job.barrier();
+  launcher.release();
+  return code;
+}
+
+[[noreturn]] void abort(LauncherHold& launcher, int code) {
+  launcher.release();
+  comm::MpiEnvironment::abort(code);
+}
 
 int classic_worker(comm::Communicator& job, std::unique_ptr<comm::Communicator> workers) {
   const std::string text = comm::broadcast_text(job, "", 0);
-  if (text.empty() || text[0] != kRunFolderFollows) return kFailure;  // rank 0 said why
+  if (text.empty() || text[0] != kRunFolderFollows) return std::stoi(text);  // rank 0 said why
   const std::filesystem::path run_folder = text.substr(1);
   const configs::RunConfig config = configs::load_config(run_folder / "config.yaml", {});
   std::vector<std::unique_ptr<comm::Communicator>> ranks;
   ranks.push_back(std::move(workers));
+  LauncherHold launcher;
   const int code = run_worker_process(run_folder, config, std::move(ranks));
-  if (code != kSuccess) comm::MpiEnvironment::abort(code);
-  return code;
+  if (code != kSuccess) abort(launcher, kFailure);  // as rank 0, whichever is first
+  return leave(job, launcher, code);
 }
 
 configs::RunConfig load_classic(const TrainArguments& arguments, std::int64_t workers) {
@@ -84,14 +99,16 @@ int classic_coordinator(comm::Communicator& job, const TrainArguments& arguments
   try {
     const configs::RunConfig config = load_classic(arguments, job.size() - 1);
     run.emplace(request_of(arguments, config, configs::choose_layout(config, available_cores())));
-  } catch (...) {
-    static_cast<void>(comm::broadcast_text(job, "failed", 0));
+  } catch (const Error& error) {
+    static_cast<void>(comm::broadcast_text(job, std::to_string(exit_code_of(error)), 0));
     throw;
   }
   static_cast<void>(comm::broadcast_text(job, kRunFolderFollows + run->folder().string(), 0));
-  const int code = run->run_classic();
-  if (code != kSuccess && code != kStartAgain) comm::MpiEnvironment::abort(code);  // workers may still run
-  return code;
+  LauncherHold launcher;
+  const ClassicEnd end = run->run_classic();
+  if (!end.workers_leave) abort(launcher, end.exit_code);
+  run.reset();
+  return leave(job, launcher, end.exit_code);
 }
 
 int train_classic(const TrainArguments& arguments) {
@@ -107,11 +124,12 @@ int train_classic(const TrainArguments& arguments) {
   const bool coordinates = environment.rank() == 0;
   log::set_up(coordinates ? "coordinator" : "worker " + std::to_string(environment.rank() - 1));
   auto workers = job->split(coordinates ? 0 : 1, environment.rank());
+  job->barrier();  // makes the connections that leave() uses, while mpirun can help
   try {
     return coordinates ? classic_coordinator(*job, arguments) : classic_worker(*job, std::move(workers));
   } catch (const Error& error) {  // caught here, so that MPI ends properly
     if (coordinates) log::error("{}", error.what());
-    return error.code() == ErrorCode::kConfig ? kUsage : kFailure;
+    return exit_code_of(error);
   }
 }
 

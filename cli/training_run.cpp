@@ -1,14 +1,21 @@
 #include "cli/training_run.h"
 
+#include <cerrno>
+#include <cstring>
 #include <iostream>
 #include <optional>
+#include <utility>
 
 #include "base/counted.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/signals.h"
 #include "cli/initial_weights.h"
+#include "cli/memory_check.h"
 #include "cli/metrics_observer.h"
 #include "cli/run_description.h"
+#include "cli/run_log.h"
+#include "cli/standard_streams.h"
 #include "cli/terminal/terminal.h"
 #include "cli/this_process.h"
 #include "cli/training_setup.h"
@@ -70,24 +77,33 @@ class TrainingRun::Implementation {
               .workers = *request_.config.parallel.workers,
               .epoch = 0,
               .domains = corpus_.domains}),
-        terminal_(std::cout, request_.under_mpi ? TerminalOptions() : TerminalOptions::detect(stdout),
-                  clock_) {
+        terminal_(std::cout, request_.under_mpi ? TerminalOptions() : TerminalOptions::detect(stdout), clock_,
+                  [this](int error) { output_lost(error); }) {
     if (request_.config.dashboard.enabled) {
       server_.emplace(request_.config.dashboard, request_.config.metrics.per_expert,
                       dashboard::HubList{&hub_});
     }
+    const std::string memory = memory_remark();
     const bool is_new = request_.run_folder.empty() || !std::filesystem::exists(request_.run_folder);
     folder_.emplace(open_folder(request_));
     NewFolderGuard guard(is_new, folder_->path());
     prepare_folder();
+    if (!memory.empty()) terminal_.note(coordinator::Severity::kWarning, memory);
     guard.keep();
   }
 
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_->path(); }
 
-  int run_supervised() { return conclude(coordinator_->run_supervised(job_options())); }
+  int run_supervised() {
+    signals::outlast_stop_signals();
+    return conclude(coordinator_->run_supervised(job_options()));
+  }
 
-  int run_classic() { return conclude(coordinator_->run_classic()); }
+  ClassicEnd run_classic() {
+    signals::outlast_stop_signals();
+    const coordinator::RunOutcome outcome = coordinator_->run_classic();
+    return {conclude(outcome), outcome.workers_leave};
+  }
 
  private:
   [[nodiscard]] coordinator::JobOptions job_options() const {
@@ -99,7 +115,21 @@ class TrainingRun::Implementation {
             .launch = config.launch,
             .cores = available_cores(),
             .whole_cores = whole_cores(),
-            .is_root = runs_as_root()};
+            .is_root = runs_as_root(),
+            .is_allocated = has_allocation(),
+            .loopback_library = loopback_library(),
+            .preloaded = preloaded_libraries()};
+  }
+
+  /// Workers whose memory is this machine's.
+  [[nodiscard]] std::int64_t workers_here() const {
+    if (request_.under_mpi) return ranks_on_this_machine() - 1;  // rank 0 coordinates here
+    return request_.config.launch.hostfile || has_allocation() ? 0 : *request_.config.parallel.workers;
+  }
+
+  [[nodiscard]] std::string memory_remark() const {
+    const RunDescription run = describe_run(request_.config, corpus_.vocab_size, available_cores());
+    return check_memory(run.bytes_per_worker, workers_here(), machine_memory());
   }
 
   void prepare_folder() {
@@ -111,10 +141,10 @@ class TrainingRun::Implementation {
     commits_.emplace(std::move(store), request_.config.checkpoint,
                      metadata_of(request_.config, start_, corpus_));
     folder_->write_config(configs::dump(request_.config));
-    folder_->cut_metrics(start_.checkpoint.empty() ? -1 : start_.step);
+    evaluated_ = folder_->cut_metrics(start_.checkpoint.empty() ? -1 : start_.step);
     metrics_file_.emplace(folder_->metrics_file());
     metrics_.emplace(hub_, *metrics_file_, folder_->path() / "samples.txt", clock_);
-    observers_.emplace(std::vector<coordinator::RunObserver*>{&terminal_, &*metrics_});
+    observers_.emplace(std::vector<coordinator::RunObserver*>{&terminal_, &log_, &*metrics_});
     hub_.set_folder(folder_->path().string());
     coordinator_.emplace(coordinator_options(), *folder_, *commits_, *observers_);
     print_start();
@@ -129,7 +159,18 @@ class TrainingRun::Implementation {
                          .checkpoint = config.checkpoint},
             .control = config.control,
             .checkpoint = start_.checkpoint,
-            .first_step = start_.step};
+            .first_step = start_.step,
+            .evaluated = evaluated_};
+  }
+
+  /// Who closed the pipe or the terminal wants no more of it; what a full device lacks is only the text.
+  void output_lost(int error) {
+    drop_output();
+    if (std::exchange(output_is_lost_, true)) return;
+    const bool is_closed = error == EPIPE || error == EIO;
+    log::warn("the output cannot be written any more: {}; {}", std::strerror(error),
+              is_closed ? "the run is saved and stops" : "training goes on");
+    if (is_closed && coordinator_) coordinator_->request_stop("the output was closed");
   }
 
   void print_start() {
@@ -166,6 +207,7 @@ class TrainingRun::Implementation {
     } else if (outcome.result == coordinator::RunResult::kStopped) {
       next = fmt::format("{} train {} --run-dir {}", program, request_.config_path, folder_->path().string());
     }
+    log_.ended(outcome);
     terminal_.print_end(outcome, {{"folder", folder_->path().string()}}, next);
     return exit_code(outcome);
   }
@@ -175,9 +217,12 @@ class TrainingRun::Implementation {
   CorpusFacts corpus_;
   dashboard::MetricsHub hub_;
   Terminal terminal_;
+  bool output_is_lost_ = false;
+  RunLog log_;
   std::optional<dashboard::HttpServer> server_;
   std::optional<coordinator::RunFolder> folder_;
   StartPoint start_;
+  bool evaluated_ = false;
   std::optional<coordinator::StoreCommits> commits_;
   std::optional<dashboard::JsonlSink> metrics_file_;
   std::optional<MetricsObserver> metrics_;
@@ -190,6 +235,6 @@ TrainingRun::TrainingRun(RunRequest request)
 TrainingRun::~TrainingRun() = default;
 const std::filesystem::path& TrainingRun::folder() const { return implementation_->folder(); }
 int TrainingRun::run_supervised() { return implementation_->run_supervised(); }
-int TrainingRun::run_classic() { return implementation_->run_classic(); }
+ClassicEnd TrainingRun::run_classic() { return implementation_->run_classic(); }
 
 }  // namespace troupe::cli

@@ -16,6 +16,11 @@ struct RunRequest {
   bool under_mpi = false;  // the output goes through mpirun, which pretends to be a terminal
 };
 
+struct ClassicEnd {
+  int exit_code;
+  bool workers_leave;  // by themselves; else they are still there, and the job is to be ended
+};
+
 /// The coordinator's side of a run: its folder, checkpoint to start from, dashboard, terminal. Everything
 /// that can be refused is refused by the constructor, before anything of a new run is left behind.
 class TrainingRun {
@@ -30,7 +35,7 @@ class TrainingRun {
   /// Starts the worker job and returns the exit code of the run.
   [[nodiscard]] int run_supervised();
   /// The workers were started by someone else.
-  [[nodiscard]] int run_classic();
+  [[nodiscard]] ClassicEnd run_classic();
 
  private:
   class Implementation;

@@ -3,13 +3,13 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <csignal>
 #include <exception>
 #include <optional>
 #include <thread>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/signals.h"
 #include "cli/initial_weights.h"
 #include "cli/subcommands.h"
 #include "cli/this_process.h"
@@ -25,29 +25,8 @@
 namespace troupe::cli {
 namespace {
 
-// The agent that a signal asks to stop; null outside of training.
-std::atomic<workers::WorkerAgent*> stoppable_agent{nullptr};
-
-void on_stop_signal(int /*signal*/) {
-  if (auto* agent = stoppable_agent.load()) agent->request_stop();
-}
-
-/// SIGUSR1 and SIGTERM ask the run to save and stop while this lives.
-class StopSignals {
- public:
-  explicit StopSignals(workers::WorkerAgent& agent) {
-    stoppable_agent = &agent;
-    struct sigaction action {};
-    action.sa_handler = on_stop_signal;
-    action.sa_flags = SA_RESTART;
-    for (const int signal : {SIGUSR1, SIGTERM}) {
-      if (::sigaction(signal, &action, nullptr) != 0) throw io_error("sigaction");
-    }
-  }
-  ~StopSignals() { stoppable_agent = nullptr; }
-  StopSignals(const StopSignals&) = delete;
-  StopSignals& operator=(const StopSignals&) = delete;
-};
+// The coordinator ends the job of a worker that failed, and says why; this is for one that does not.
+constexpr Duration kVerdictLimit = std::chrono::seconds(10);
 
 /// What the compute threads of this process share.
 struct Process {
@@ -66,6 +45,14 @@ struct RankOutcome {
   std::optional<Error> error;
 };
 
+/// The coordinator learns it at once: when this thread's communicator is gone, its peers fail for this
+/// reason.
+Error tell(workers::WorkerAgent& agent, std::int64_t rank, const Error& error) {
+  log::error("worker {}: {}", rank, error.what());
+  agent.fail(rank, std::string(to_string(error.code())), error.what());
+  return error;
+}
+
 RankOutcome train_rank(const Process& process, std::unique_ptr<comm::Communicator> world) {
   use_one_library_thread();
   const int rank = world->rank();
@@ -74,12 +61,10 @@ RankOutcome train_rank(const Process& process, std::unique_ptr<comm::Communicato
                                *world, process.storage_thread, process.agent, process.clock);
     return {.ended = loop.run(), .error = std::nullopt};
   } catch (const Error& error) {
-    // Told at once: when this thread's communicator is gone, its peers fail for this reason.
-    process.agent.fail(rank, std::string(to_string(error.code())), error.what());
-    return {.ended = {.rank = rank}, .error = error};
+    return {.ended = {.rank = rank}, .error = tell(process.agent, rank, error)};
   } catch (const std::exception& error) {
-    process.agent.fail(rank, std::string(to_string(ErrorCode::kInternal)), error.what());
-    return {.ended = {.rank = rank}, .error = Error(ErrorCode::kInternal, std::string(error.what()))};
+    return {.ended = {.rank = rank},
+            .error = tell(process.agent, rank, Error(ErrorCode::kInternal, std::string(error.what())))};
   }
 }
 
@@ -104,10 +89,7 @@ std::vector<RankOutcome> train_ranks(const Process& process,
 int finish(workers::WorkerAgent& agent, const std::vector<RankOutcome>& outcomes) {
   std::vector<comm::TrainingEnded> ended;
   for (const RankOutcome& outcome : outcomes) {
-    if (outcome.error) {
-      log::error("worker {}: {}", outcome.ended.rank, outcome.error->what());
-      return kFailure;
-    }
+    if (outcome.error) return kFailure;
     ended.push_back(outcome.ended);
   }
   agent.finish(ended);
@@ -126,7 +108,6 @@ int train(const std::filesystem::path& run_folder, const configs::RunConfig& con
   const std::int64_t first_rank = ranks.front()->rank();
   const comm::StartTraining start = agent.join(
       workers::identify(run_folder, first_rank, std::ssize(ranks), world_size, ops::numerics_fingerprint()));
-  const StopSignals signals(agent);
   const SystemClock clock;
   workers::StorageThread storage_thread;
   const CorpusFacts corpus = [&] {
@@ -164,17 +145,26 @@ int run_worker_process(const std::filesystem::path& run_folder, const configs::R
   const SystemClock clock;
   const comm::Contact contact = comm::read_contact(run_folder / comm::kContactFile);
   comm::TcpControlClient client(contact, config.control, clock);
+  std::atomic<bool> failed = false;
   workers::AgentOptions agent_options;
-  agent_options.on_coordinator_lost = end_without_coordinator;
+  agent_options.on_coordinator_lost = [&failed](const std::string& reason) {
+    if (!failed) end_without_coordinator(reason);
+  };
   workers::WorkerAgent agent(client, agent_options);
+  signals::outlast_stop_signals();
+  const signals::Listener stop(signals::kStopSignals, [&agent](int /*signal*/) { agent.request_stop(); });
   const int first_rank = ranks.front()->rank();
+  int code = kFailure;
   try {
-    return train(run_folder, config, agent, contact.epoch, std::move(ranks));
+    code = train(run_folder, config, agent, contact.epoch, std::move(ranks));
   } catch (const Error& error) {
-    log::error("worker {}: {}", first_rank, error.what());
-    agent.fail(first_rank, std::string(to_string(error.code())), error.what());
-    return error.code() == ErrorCode::kConfig ? kUsage : kFailure;
+    static_cast<void>(tell(agent, first_rank, error));
   }
+  if (code != kSuccess) {
+    failed = true;
+    agent.wait_until_lost(kVerdictLimit);
+  }
+  return code;
 }
 
 }  // namespace troupe::cli

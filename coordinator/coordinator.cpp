@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <array>
 #include <csignal>
 #include <mutex>
 #include <optional>
@@ -11,12 +12,16 @@
 #include "actors/asio_runtime.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/signals.h"
 #include "comm/control/link/contact.h"
 #include "comm/control/link/run_files.h"
 #include "comm/control/tcp/tcp_server.h"
 #include "coordinator/job/job_launcher.h"
 #include "coordinator/job/open_file_limit.h"
-#include "coordinator/job/signal_watch.h"
+#include "coordinator/job/out_of_memory.h"
+#include "coordinator/job/stop_requests.h"
+#include "coordinator/run/newest_step.h"
+#include "coordinator/run/observer_list.h"
 #include "coordinator/run/run_actors.h"
 
 namespace troupe::coordinator {
@@ -28,20 +33,8 @@ constexpr int kActorThreads = 3;  // one may be held up by the disk
 constexpr Milliseconds kWatchInterval{1000};
 constexpr Milliseconds kExitLimit{30000};  // for a job whose workers were dismissed
 constexpr Milliseconds kEndGrace{5000};
+constexpr std::array kSignals{SIGHUP, SIGINT, SIGUSR1, SIGUSR2, SIGTERM, SIGXCPU, SIGCHLD};
 constexpr std::size_t kTailLines = 20;
-
-std::string signal_name(int signal) {
-  switch (signal) {
-    case SIGINT:
-      return "SIGINT";
-    case SIGTERM:
-      return "SIGTERM";
-    case SIGUSR1:
-      return "SIGUSR1";
-    default:
-      return fmt::format("signal {}", signal);
-  }
-}
 
 }  // namespace
 
@@ -49,29 +42,36 @@ class Coordinator::Impl {
  public:
   Impl(const CoordinatorOptions& options, RunFolder& folder, CheckpointCommits& commits,
        RunObserver& observer)
-      : options_(options), folder_(folder), epoch_(folder.raise_epoch()) {
+      : options_(options),
+        folder_(folder),
+        epoch_(folder.raise_epoch()),
+        newest_step_(options.first_step),
+        observers_({&newest_step_, &observer}) {
     listen();
-    spawn_actors(commits, observer);
+    spawn_actors(commits);
   }
 
   [[nodiscard]] comm::Epoch epoch() const { return epoch_; }
   [[nodiscard]] std::filesystem::path contact_file() const { return folder_.path() / comm::kContactFile; }
 
+  void request_stop(const std::string& reason) { (void)actors_.controller.send(StopRequested{reason, 0}); }
+
   RunOutcome run_supervised(const JobOptions& options) {
+    stop_requests_.emplace(true);
     const Command command = build_job_command(options);
     log::debug("starting {}", fmt::join(command.arguments, " "));
     JobLauncher job(command, folder_.logs() / fmt::format("workers-{}.log", epoch_));
     actors_.begin(*server_);
     RunOutcome outcome = wait(&job);
-    const bool dismissed = outcome.result == RunResult::kFinished || outcome.result == RunResult::kStopped;
-    if (dismissed) let_exit(job);
+    if (outcome.result == RunResult::kFailed) add_log(outcome, job);  // before the others say that they end
+    if (outcome.workers_leave) let_exit(job);
+    finish();  // workers that lose their link end by themselves
     job.end(kEndGrace);
-    finish();
-    if (outcome.result == RunResult::kFailed) add_log(outcome, job);
     return outcome;
   }
 
   RunOutcome run_classic() {
+    stop_requests_.emplace(false);
     actors_.begin(*server_);
     RunOutcome outcome = wait(nullptr);
     finish();
@@ -86,7 +86,7 @@ class Coordinator::Impl {
     comm::write_contact(contact_file(), server_->contact(epoch_));
   }
 
-  void spawn_actors(CheckpointCommits& commits, RunObserver& observer) {
+  void spawn_actors(CheckpointCommits& commits) {
     runtime_ =
         std::make_unique<actors::AsioRuntime>(kActorThreads, [this](const Error& error) { fail(error); });
     RunControllerOptions options;
@@ -94,8 +94,9 @@ class Coordinator::Impl {
     options.world_size = options_.workers;
     options.checkpoint = options_.checkpoint;
     options.first_step = options_.first_step;
+    options.evaluated = options_.evaluated;
     options.schedule = options_.schedule;
-    actors_ = spawn_run_actors(*runtime_, options, folder_.nonce(), {*server_, commits, observer},
+    actors_ = spawn_run_actors(*runtime_, options, folder_.nonce(), {*server_, commits, observers_},
                                [this](const RunOutcome& end) { settle(end); });
   }
 
@@ -116,12 +117,16 @@ class Coordinator::Impl {
   void fail(const Error& error) {
     RunOutcome outcome;
     outcome.message = fmt::format("the coordinator failed: {}", error.what());
+    outcome.step = newest_step_.step();
     settle(outcome);
   }
 
   RunOutcome wait(JobLauncher* job) {
     for (;;) {
-      if (auto outcome = take_outcome()) return *outcome;
+      if (auto outcome = take_outcome()) {
+        if (outcome->result == RunResult::kFailed) outcome->message += memory_.remark();
+        return *outcome;
+      }
       if (const auto signal = signals_.wait(kWatchInterval)) handle(*signal);
       if (job != nullptr) watch(*job);
     }
@@ -134,9 +139,10 @@ class Coordinator::Impl {
 
   void handle(int signal) {
     if (signal == SIGCHLD) return;
-    const bool again = std::exchange(stop_requested_, true);
-    if (again && signal == SIGUSR1) return;
-    (void)actors_.controller.send(StopRequested{signal_name(signal), again ? signal : 0});
+    const StopRequests::Meaning meaning = stop_requests_->receive(signal, clock_.now());
+    if (meaning == StopRequests::Meaning::kNothingNew) return;
+    const bool at_once = meaning == StopRequests::Meaning::kEndAtOnce;
+    (void)actors_.controller.send(StopRequested{signals::name_of(signal), at_once ? signal : 0});
   }
 
   void watch(JobLauncher& job) {
@@ -147,13 +153,19 @@ class Coordinator::Impl {
 
   void let_exit(JobLauncher& job) {
     const TimePoint deadline = clock_.now() + kExitLimit;
-    while (!job.poll() && clock_.now() < deadline) (void)signals_.wait(kWatchInterval);
+    while (!job.poll() && clock_.now() < deadline && !is_hurried(signals_.wait(kWatchInterval))) {
+    }
     if (!job.poll()) {
       log::warn("the worker job did not end by itself within {} s", seconds(kExitLimit));
     } else if (!job.poll()->succeeded()) {
       log::warn("the run is complete, but the worker job {}; see {}", job.poll()->text(),
                 job.log_file().string());
     }
+  }
+
+  bool is_hurried(std::optional<int> signal) {
+    return signal && *signal != SIGCHLD &&
+           stop_requests_->receive(*signal, clock_.now()) == StopRequests::Meaning::kEndAtOnce;
   }
 
   static void add_log(RunOutcome& outcome, const JobLauncher& job) {
@@ -164,9 +176,12 @@ class Coordinator::Impl {
   CoordinatorOptions options_;
   RunFolder& folder_;
   comm::Epoch epoch_;
+  NewestStep newest_step_;
+  ObserverList observers_;
   SystemClock clock_;
-  SignalWatch signals_;
-  bool stop_requested_ = false;
+  OutOfMemoryWatch memory_;
+  signals::Queue signals_{kSignals};
+  std::optional<StopRequests> stop_requests_;
   bool job_end_reported_ = false;
   std::mutex mutex_;
   std::optional<RunOutcome> outcome_;
@@ -184,6 +199,8 @@ Coordinator::~Coordinator() = default;
 comm::Epoch Coordinator::epoch() const { return impl_->epoch(); }
 
 std::filesystem::path Coordinator::contact_file() const { return impl_->contact_file(); }
+
+void Coordinator::request_stop(const std::string& reason) { impl_->request_stop(reason); }
 
 RunOutcome Coordinator::run_supervised(const JobOptions& job) { return impl_->run_supervised(job); }
 

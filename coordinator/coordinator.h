@@ -20,14 +20,15 @@ struct CoordinatorOptions {
   comm::ControlOptions control;
   std::string checkpoint;       // folder to load, absolute; empty: initial values
   std::int64_t first_step = 0;  // of that checkpoint
+  bool evaluated = true;        // the evaluation of that step, if one is due there, is in the metrics
 };
 
 /// One start of workers (an epoch) from the outside: everything the coordinator does for a run. Used by the
 /// main thread; one per process at a time.
 ///
 /// Construction raises the run folder's epoch, begins to listen, and writes contact.json, in that order: a
-/// worker that finds the file finds the coordinator. SIGINT, SIGTERM and SIGUSR1 are handled from then on:
-/// the first one saves and stops, a second SIGINT or SIGTERM ends at once.
+/// worker that finds the file finds the coordinator. Signals that ask for the end (signals::kStopSignals) are
+/// handled from then on: see StopRequests.
 class Coordinator {
  public:
   /// The references must outlive it. Throws kIo when the address cannot be listened on.
@@ -40,6 +41,9 @@ class Coordinator {
   [[nodiscard]] comm::Epoch epoch() const;
   /// What a worker of classic mode needs to know.
   [[nodiscard]] std::filesystem::path contact_file() const;
+
+  /// As a first signal would: saves and stops. From any thread, an observer's too.
+  void request_stop(const std::string& reason);
 
   /// Starts the worker job, waits for the end of the run, and leaves no process behind.
   [[nodiscard]] RunOutcome run_supervised(const JobOptions& job);

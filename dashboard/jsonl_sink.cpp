@@ -37,7 +37,7 @@ void JsonlSink::write(const EvaluationRecord& evaluation) {
 
 void JsonlSink::append(const std::string& line) {
   const std::string text = line + "\n";
-  write_all(file_, std::as_bytes(std::span(text)), path_);
+  append_all(file_, std::as_bytes(std::span(text)), path_);
 }
 
 }  // namespace troupe::dashboard

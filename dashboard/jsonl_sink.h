@@ -9,11 +9,12 @@ namespace troupe::dashboard {
 /// metrics.jsonl of a run: one object a line,
 ///   {"schema":1,"time":…,"step":…,"tokens":…,"metrics":{…},"layers":[{"layer":…,"counts":[…],…}]}
 /// per step, and one with eval_* metrics per evaluation, after the line of its step. Appends; each line is
-/// one write. Throws kIo.
+/// one write, whole or not there. Throws kIo.
 class JsonlSink {
  public:
   explicit JsonlSink(const std::filesystem::path& path);
 
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
   void write(const StepRecord& step);
   void write(const EvaluationRecord& evaluation);
 

@@ -36,10 +36,15 @@ Evaluator::Evaluator(model::Model& model, const data::TokenDataset& heldout, boo
       token_nll_(static_cast<std::size_t>(model.shape().max_tokens)) {}
 
 EvaluationResult Evaluator::evaluate(std::int64_t sequences) {
+  return *evaluate(sequences, [] { return false; });
+}
+
+std::optional<EvaluationResult> Evaluator::evaluate(std::int64_t sequences, const Interrupted& interrupted) {
   const auto loads = result_.load.size();
   Run run(model_, heldout_, document_mask_, sequences, loads);
   const comm::Communicator& world = model_.world();
   for (std::int64_t first = 0; first < run.microbatches; first += world.size()) {
+    if (interrupted()) return std::nullopt;
     evaluate_microbatch(run, first + world.rank());
   }
   run.exchange.reduce(model_.world());

@@ -1,6 +1,8 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,6 +12,9 @@
 #include "model/model.h"
 
 namespace troupe::workers {
+
+/// Collective: whether something that takes long is to be given up.
+using Interrupted = std::function<bool()>;
 
 struct DomainResult {
   double nats = 0.0;        // sum over predicted tokens
@@ -30,6 +35,9 @@ class Evaluator {
 
   /// On the first `sequences` of the evaluation set (fewer when the corpus has fewer).
   [[nodiscard]] EvaluationResult evaluate(std::int64_t sequences);
+  /// Nothing once `interrupted` says so: it is asked before each turn, and all workers get the same answer.
+  [[nodiscard]] std::optional<EvaluationResult> evaluate(std::int64_t sequences,
+                                                         const Interrupted& interrupted);
 
  private:
   struct Run;  // one evaluation in progress

@@ -51,6 +51,12 @@ Sampler::Sampler(model::Model& model, const data::Tokenizer& tokenizer)
 
 std::string Sampler::sample(const Prompt& prompt, std::int64_t tokens, const SamplingRule& rule,
                             const TextSink& sink) {
+  return *sample(prompt, tokens, rule, sink, [] { return false; });
+}
+
+std::optional<std::string> Sampler::sample(const Prompt& prompt, std::int64_t tokens,
+                                           const SamplingRule& rule, const TextSink& sink,
+                                           const Interrupted& interrupted) {
   const bool writer = model_.rank() == 0;
   const bool alone = model_.layout().workers() == 1;
   const Random random(prompt.seed.value_or(model_.seed()), RandomPurpose::kSampling,
@@ -61,6 +67,7 @@ std::string Sampler::sample(const Prompt& prompt, std::int64_t tokens, const Sam
   std::vector<std::int32_t> written;
   bool ended = false;  // the others cannot know, so the remaining passes are made all the same
   for (std::int64_t i = 0; i < tokens && !(ended && alone); ++i) {
+    if (interrupted()) return std::nullopt;
     const double uniform = random.uniform(static_cast<std::uint64_t>((prompt.number << 32) + i));
     const std::int32_t token = next_token(context, rule, uniform);
     ended = ended || token == tokenizer_.end_of_text();

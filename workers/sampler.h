@@ -9,6 +9,7 @@
 
 #include "data/tokenizer/tokenizer.h"
 #include "model/model.h"
+#include "workers/evaluator.h"
 
 namespace troupe::workers {
 
@@ -46,6 +47,10 @@ class Sampler {
   /// at its front.
   std::string sample(const Prompt& prompt, std::int64_t tokens, const SamplingRule& rule,
                      const TextSink& sink = {});
+  /// Nothing once `interrupted` says so: it is asked before each token.
+  [[nodiscard]] std::optional<std::string> sample(const Prompt& prompt, std::int64_t tokens,
+                                                  const SamplingRule& rule, const TextSink& sink,
+                                                  const Interrupted& interrupted);
 
  private:
   [[nodiscard]] std::int32_t next_token(std::span<const std::int32_t> context, const SamplingRule& rule,

@@ -1,6 +1,7 @@
 #include "workers/training_loop.h"
 
 #include <algorithm>
+#include <array>
 
 #include "workers/checkpoint/checkpoint.h"
 #include "workers/peak_flops.h"
@@ -26,6 +27,7 @@ TrainingLoop::TrainingLoop(const TrainingOptions& options, const EventOptions& e
       storage_(storage),
       storage_thread_(storage_thread),
       control_(control),
+      world_(world),
       rank_(world.rank()),
       model_(model_setup(options, std::ssize(data.train.header().domain_names)), layout, world, clock),
       trainer_(options, model_, data.train, data.order),
@@ -56,25 +58,27 @@ comm::TrainingEnded TrainingLoop::run() {
   if (events_.saves_on_the_way) saver_.prepare(model_, trainer_.state());
   plan_ = control_.plan(1);
   std::int64_t step = trainer_.state().counters.step;
-  if (step == 0) border(0, false);  // a resumed run did the events of its first border before it saved
+  if (step >= plan_.first_step) hold_events(step);  // else they were held before this was saved
   bool last = step >= trainer_.options().steps;
   while (!last) {
     if (step == plan_.last_step) plan_ = control_.plan(plan_.version + 1);
-    const ControlWord mine{.stop = control_.stop_requested() ? 1 : 0,
-                           .plan_version = control_.newest_plan_version()};
     control_.set_activity(step + 1, "training");
-    const StepResult& result = train_step(mine);
+    const StepResult& result = train_step();
     step = result.step;
     control_.report(reports_.step(result));
     if (result.control.plan_version > plan_.version) plan_ = control_.plan(result.control.plan_version);
     last = step >= trainer_.options().steps || step == plan_.stop_after || result.control.stop != 0;
-    border(step, last);
+    last = border(step, last);
     if (!last) placer_.after(result);
   }
-  return {.rank = rank_, .step = step, .finished = step >= trainer_.options().steps};
+  return {.rank = rank_, .step = step, .finished = step >= trainer_.options().steps && !interrupted_};
 }
 
-const StepResult& TrainingLoop::train_step(const ControlWord& control) {
+const StepResult& TrainingLoop::train_step() {
+  const auto control = [this] {
+    return ControlWord{.stop = control_.stop_requested() ? 1 : 0,
+                       .plan_version = control_.newest_plan_version()};
+  };
   if (!routing_.active()) return trainer_.step(control);
   const std::int64_t step = trainer_.state().counters.step + 1;
   storage_thread_.run([&] { routing_.prepare(step); });
@@ -83,29 +87,43 @@ const StepResult& TrainingLoop::train_step(const ControlWord& control) {
   return result;
 }
 
-void TrainingLoop::border(std::int64_t step, bool last) {
+bool TrainingLoop::border(std::int64_t step, bool last) {
+  hold_events(step);
+  last = last || interrupted_;
+  if (last || contains(plan_.save, step)) save(step, last);
+  return last;
+}
+
+void TrainingLoop::hold_events(std::int64_t step) {
   if (contains(plan_.evaluate_fully, step)) {
     evaluate(step, events_.final_evaluation_sequences);
   } else if (contains(plan_.evaluate, step)) {
     evaluate(step, events_.evaluation_sequences);
   }
-  if (contains(plan_.sample, step)) sample(step);
-  if (last || contains(plan_.save, step)) save(step, last);
+  if (contains(plan_.sample, step) && !interrupted_) sample(step);
+}
+
+bool TrainingLoop::interrupted() {
+  std::array<std::int64_t, 1> asked{control_.stop_requested() ? 1 : 0};
+  world_.all_reduce_max(asked);
+  interrupted_ = interrupted_ || asked[0] != 0;
+  return interrupted_;
 }
 
 void TrainingLoop::evaluate(std::int64_t step, std::int64_t sequences) {
   control_.set_activity(step, "evaluating");
-  const EvaluationResult result = evaluator_.evaluate(sequences);
-  if (rank_ == 0) control_.report(reports_.evaluation(step, result));
+  const auto result = evaluator_.evaluate(sequences, [this] { return interrupted(); });
+  if (result && rank_ == 0) control_.report(reports_.evaluation(step, *result));
 }
 
 void TrainingLoop::sample(std::int64_t step) {
   control_.set_activity(step, "sampling");
   for (std::size_t i = 0; i < events_.prompts.size(); ++i) {
     const Prompt prompt{.text = events_.prompts[i], .number = static_cast<std::int64_t>(i), .step = step};
-    std::string text = sampler_.sample(prompt, events_.sample_tokens, {});
+    auto text = sampler_.sample(prompt, events_.sample_tokens, {}, {}, [this] { return interrupted(); });
+    if (!text) return;
     if (rank_ == 0)
-      control_.report(comm::SampleFinished{.step = step, .prompt = prompt.text, .text = std::move(text)});
+      control_.report(comm::SampleFinished{.step = step, .prompt = prompt.text, .text = std::move(*text)});
   }
 }
 

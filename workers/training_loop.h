@@ -57,9 +57,12 @@ class TrainingLoop {
  private:
   /// The values to begin with.
   void load();
-  const StepResult& train_step(const ControlWord& control);
-  /// last: no step follows
-  void border(std::int64_t step, bool last);
+  const StepResult& train_step();
+  /// last: no step follows, if nobody asks to stop meanwhile. Returns whether none does.
+  bool border(std::int64_t step, bool last);
+  void hold_events(std::int64_t step);
+  /// Whether any worker was asked to stop. Collective; once true, it stays so.
+  bool interrupted();
   void evaluate(std::int64_t step, std::int64_t sequences);
   void sample(std::int64_t step);
   void save(std::int64_t step, bool last);
@@ -68,6 +71,7 @@ class TrainingLoop {
   LoopStorage storage_;
   StorageThread& storage_thread_;
   RunControl& control_;
+  comm::Communicator& world_;
   int rank_;
   model::Model model_;
   Trainer trainer_;
@@ -76,6 +80,7 @@ class TrainingLoop {
   ExpertPlacer placer_;
   RoutingTapes routing_;
   comm::StepPlan plan_;
+  bool interrupted_ = false;  // in the middle of events, which are still to be held
   StepReports reports_;
   CheckpointSaver saver_;  // may read model_ and trainer_ to its end
 };

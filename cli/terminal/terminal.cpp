@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <ostream>
 
@@ -62,8 +63,9 @@ TerminalOptions TerminalOptions::detect(std::FILE* stream) {
   return options;
 }
 
-Terminal::Terminal(std::ostream& out, const TerminalOptions& options, const Clock& clock)
-    : out_(out), options_(options), clock_(clock) {}
+Terminal::Terminal(std::ostream& out, const TerminalOptions& options, const Clock& clock,
+                   OnOutputLost on_output_lost)
+    : out_(out), options_(options), clock_(clock), on_output_lost_(std::move(on_output_lost)) {}
 
 // ---- start and end -------------------------------------------------------------------------------
 
@@ -216,18 +218,20 @@ std::string Terminal::painted(std::string_view text, Colour colour) const {
 }
 
 void Terminal::print(const std::string& line) {
+  errno = 0;
   clear_status();
   out_ << line << '\n';
   draw_status();
-  out_.flush();
+  flush();
 }
 
 void Terminal::show_status(const std::string& status) {
   if (!options_.is_interactive || status == status_) return;
+  errno = 0;
   clear_status();
   status_ = status;
   draw_status();
-  out_.flush();
+  flush();
 }
 
 void Terminal::draw_status() {
@@ -238,6 +242,14 @@ void Terminal::draw_status() {
 
 void Terminal::clear_status() {
   if (std::exchange(status_is_drawn_, false)) out_ << kClearLine;
+}
+
+void Terminal::flush() {
+  out_.flush();
+  if (out_) return;
+  const int error = errno;  // of the first write that failed
+  out_.clear();
+  if (on_output_lost_) on_output_lost_(error);
 }
 
 }  // namespace troupe::cli

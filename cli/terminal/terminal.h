@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <deque>
+#include <functional>
 #include <iosfwd>
 #include <optional>
 #include <string>
@@ -34,8 +35,13 @@ using SummaryLines = std::vector<std::pair<std::string, std::string>>;
 /// seconds. Called by one thread at a time.
 class Terminal final : public coordinator::RunObserver {
  public:
+  /// Called with what errno says, each time that the output cannot be written. What cannot be written is
+  /// dropped.
+  using OnOutputLost = std::function<void(int error)>;
+
   /// `out` and `clock` must outlive it.
-  Terminal(std::ostream& out, const TerminalOptions& options, const Clock& clock);
+  Terminal(std::ostream& out, const TerminalOptions& options, const Clock& clock,
+           OnOutputLost on_output_lost = {});
 
   /// The layout, parameters, addresses and folders: whatever the caller knows of the run.
   void print_start(const std::string& title, const SummaryLines& lines);
@@ -64,10 +70,12 @@ class Terminal final : public coordinator::RunObserver {
   void show_status(const std::string& status);
   void draw_status();
   void clear_status();
+  void flush();
 
   std::ostream& out_;
   TerminalOptions options_;
   const Clock& clock_;
+  OnOutputLost on_output_lost_;
   std::string status_;
   bool status_is_drawn_ = false;
   std::optional<TimePoint> last_shown_;

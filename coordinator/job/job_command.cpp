@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <csignal>
 #include <initializer_list>
 
 #include "base/counted.h"
@@ -67,7 +66,19 @@ void append_core_sharing(Arguments& arguments, const JobOptions& options) {
   if (share_cores(options, options.cores)) append(arguments, {"--mca", "mpi_yield_when_idle", "1"});
 }
 
-void append_network(Arguments& arguments, const LaunchOptions& launch) {
+/// All workers run on this machine, so that nobody else has a reason to reach them.
+bool stay_here(const JobOptions& options) {
+  constexpr std::array kOptions{"host",     "H",  "hostfile", "machinefile", "default-hostfile",
+                                "rankfile", "rf", "btl"};
+  const auto decides = [&](const char* name) { return has_option(options.launch.mpirun_args, name); };
+  return !options.launch.hostfile && !options.launch.interface && !options.is_allocated &&
+         std::ranges::none_of(kOptions, decides);
+}
+
+void append_network(Arguments& arguments, const JobOptions& options) {
+  const LaunchOptions& launch = options.launch;
+  if (stay_here(options))
+    append(arguments, {"--mca", "btl", "self,vader", "--mca", "oob_tcp_if_include", "lo"});
   if (launch.hostfile) append(arguments, {"--hostfile", *launch.hostfile});
   if (!launch.interface) return;
   append(arguments, {"--mca", "btl_tcp_if_include", *launch.interface});
@@ -78,7 +89,7 @@ Arguments mpirun(const JobOptions& options, const Command& command) {
   Arguments arguments{"mpirun", "-n", std::to_string(options.workers)};
   append_core_sharing(arguments, options);
   append_binding(arguments, options);
-  append_network(arguments, options.launch);
+  append_network(arguments, options);
   for (const auto& [name, value] : command.environment) {
     if (name.starts_with("OMP_")) append(arguments, {"-x", name});  // to other hosts too
   }
@@ -92,15 +103,22 @@ Command build_job_command(const JobOptions& options) {
   Command command;
   command.environment = {{"OMP_NUM_THREADS", std::to_string(options.threads)},
                          {"OMP_WAIT_POLICY", "passive"}};
-  command.death_signal = SIGKILL;
+  command.end_signal = SIGKILL;
   if (options.backend == layout::Backend::kMpi) {
-    command.death_signal =
-        SIGTERM;  // mpirun then ends its ranks and removes its files; SIGKILL would leave those
+    // At SIGHUP mpirun ends its ranks and removes its files; SIGKILL would leave those. At SIGTERM it would
+    // do the same within 2 s, also while ranks save because everything on the machine was sent one.
+    command.end_signal = SIGHUP;
+    command.blocked_signals = {SIGINT, SIGTERM};
     if (options.is_root) {
       command.environment["OMPI_ALLOW_RUN_AS_ROOT"] = "1";
       command.environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1";
     }
     command.arguments = mpirun(options, command);
+    if (stay_here(options) && !options.loopback_library.empty()) {
+      command.environment["LD_PRELOAD"] =
+          options.loopback_library + " " + options.preloaded;  // for mpirun alone
+      append(command.arguments, {"-x", "LD_PRELOAD=" + options.preloaded});
+    }
   }
   command.arguments.insert(command.arguments.end(), options.command.begin(), options.command.end());
   return command;

@@ -1,4 +1,5 @@
 #pragma once
+#include <csignal>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -19,6 +20,9 @@ struct JobOptions {
   std::int64_t cores = 1;        // of this process's affinity mask
   std::int64_t whole_cores = 0;  // physical ones, when this process may run on all of its machine; else 0
   bool is_root = false;
+  bool is_allocated = false;          // a batch system names the hosts, and mpirun asks it
+  std::string loopback_library = {};  // see loopback/; empty: there is none
+  std::string preloaded = {};         // LD_PRELOAD of this process, which is the workers' too
 };
 
 /// `mpirun … <command>`, or <command> alone for the inproc backend: pure.

@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <sstream>
+#include <string_view>
 #include <thread>
 #include <utility>
 
@@ -57,6 +59,23 @@ std::string last_lines(const std::string& text, std::size_t lines) {
   return text.substr(begin);
 }
 
+bool is_rule(std::string_view line) {
+  return line.size() > 60 && line.find_first_not_of('-') == std::string_view::npos;
+}
+
+/// Without the blocks that mpirun puts between two rules.
+std::string said_by_workers(const std::string& text) {
+  std::string kept;
+  bool inside = false;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    const bool rule = is_rule(line);
+    if (!inside && !rule) kept += line + '\n';
+    inside = inside != rule;
+  }
+  return kept.empty() ? text : kept;
+}
+
 }  // namespace
 
 std::string JobStatus::text() const {
@@ -65,7 +84,7 @@ std::string JobStatus::text() const {
 }
 
 JobLauncher::JobLauncher(const Command& command, std::filesystem::path log_file)
-    : log_file_(std::move(log_file)) {
+    : log_file_(std::move(log_file)), end_signal_(command.end_signal) {
   if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) throw io_error("cannot become the reaper of the worker job");
   const FileDescriptor output = FileDescriptor::open(log_file_, O_WRONLY | O_CREAT | O_APPEND);
   process_id_ = start_child(command, output, output);
@@ -94,7 +113,7 @@ bool JobLauncher::any_left() {
 
 void JobLauncher::end(Milliseconds grace) {
   if (!any_left()) return;
-  if (!status_) send_signal(-process_id_, SIGTERM);
+  if (!status_) send_signal(-process_id_, end_signal_);
   Milliseconds waited{0};
   for (; waited < grace && any_left(); waited += kPollInterval) std::this_thread::sleep_for(kPollInterval);
   if (!status_) send_signal(-process_id_, SIGKILL);
@@ -118,7 +137,7 @@ std::string JobLauncher::log_tail(std::size_t lines) const {
   const ssize_t got = ::pread(file.get(), text.data(), text.size(), size - static_cast<off_t>(text.size()));
   if (got < 0) throw io_error("cannot read " + log_file_.string());
   text.resize(static_cast<std::size_t>(got));
-  return last_lines(text, lines);
+  return last_lines(said_by_workers(text), lines);
 }
 
 }  // namespace troupe::coordinator

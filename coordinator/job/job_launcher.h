@@ -21,7 +21,7 @@ struct JobStatus {
   bool operator==(const JobStatus&) const = default;
 };
 
-/// The worker job: a child process in its own process group, its output in a log file, reading nothing.
+/// The worker job: a child process in its own session, its output in a log file, reading nothing.
 /// It cannot outlive this process: the kernel signals it when the thread that started it ends, so start it
 /// from the main thread. This process becomes the reaper of its descendants, hence knows when all are gone.
 /// Not thread-safe; nothing here blocks except end(). The process must have no other children.
@@ -37,11 +37,13 @@ class JobLauncher {
   [[nodiscard]] pid_t process_id() const { return process_id_; }
   /// The status once the first process ended; never blocks.
   [[nodiscard]] const std::optional<JobStatus>& poll();
-  /// Ends the job: SIGTERM to the group, SIGKILL to every process left after `grace`; returns when all are
-  /// gone. A process that even SIGKILL does not end (stuck in the kernel) is logged after a few seconds.
+  /// Ends the job: the command's end signal to the group, SIGKILL to every process left after `grace`;
+  /// returns when all are gone. A process that even SIGKILL does not end (stuck in the kernel) is logged
+  /// after a few seconds.
   void end(std::chrono::milliseconds grace);
 
-  /// Last lines that the job printed, at most `lines`; for people.
+  /// Last lines that the job printed, at most `lines`; for people. What mpirun says between its rules about
+  /// ranks that ended is left out, unless there is nothing else.
   [[nodiscard]] std::string log_tail(std::size_t lines) const;
   [[nodiscard]] const std::filesystem::path& log_file() const { return log_file_; }
 
@@ -50,6 +52,7 @@ class JobLauncher {
   bool any_left();
 
   std::filesystem::path log_file_;
+  int end_signal_;
   pid_t process_id_ = -1;
   std::optional<JobStatus> status_;
 };

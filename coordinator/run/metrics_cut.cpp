@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "base/error.h"
@@ -11,25 +12,36 @@
 namespace troupe::coordinator {
 namespace {
 
-bool belongs(const std::string& line, std::int64_t last_step) {
-  const auto object = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-  if (!object.is_object()) return false;
+struct Line {
+  std::int64_t step;
+  bool is_evaluation;
+};
+
+std::optional<Line> parse(const std::string& text) {
+  const auto object = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!object.is_object()) return std::nullopt;
   const auto step = object.find("step");
-  return step != object.end() && step->is_number_integer() && step->get<std::int64_t>() <= last_step;
+  if (step == object.end() || !step->is_number_integer()) return std::nullopt;
+  return Line{step->get<std::int64_t>(), object.contains("domains")};
 }
 
 }  // namespace
 
-void cut_metrics_file(const std::filesystem::path& file, std::int64_t step) {
-  if (!std::filesystem::exists(file)) return;
+bool cut_metrics_file(const std::filesystem::path& file, std::int64_t step) {
+  if (!std::filesystem::exists(file)) return false;
   std::ifstream lines(file);
   if (!lines) throw io_error("cannot open " + file.string());
   std::string kept;
-  for (std::string line; std::getline(lines, line);) {
-    if (!lines.eof() && belongs(line, step)) kept += line + '\n';
+  bool evaluated = false;
+  for (std::string text; std::getline(lines, text);) {
+    const auto line = lines.eof() ? std::nullopt : parse(text);
+    if (!line || line->step > step) continue;
+    kept += text + '\n';
+    evaluated = evaluated || (line->step == step && line->is_evaluation);
   }
   if (lines.bad()) throw io_error("cannot read " + file.string());
   write_file_atomically(file, kept);
+  return evaluated;
 }
 
 }  // namespace troupe::coordinator

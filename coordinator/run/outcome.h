@@ -22,6 +22,7 @@ struct RunOutcome {
   std::optional<double> loss;  // of that step
   std::int64_t tokens = 0;     // consumed since the run's start
   double seconds = 0.0;        // since this process began to train
+  bool workers_leave = false;  // they were dismissed, and end by themselves
   std::string checkpoint;      // newest committed by this process, or the one it began from; may be empty
   std::string log_file;        // kFailed, supervised: what the worker job printed,
   std::string log_tail;        // and the end of it

@@ -46,7 +46,7 @@ void RunController::on(const AllJoined& joined) {
   training_since_ = now();
   set_state(RunState::kTraining);
   broadcast(comm::StartTraining{options_.world_size, options_.checkpoint});
-  publish_plan(StepScheduler::first_boundary(options_.first_step));
+  publish_plan(scheduler_.first_boundary(options_.first_step, options_.evaluated));
 }
 
 void RunController::on(const JoinLimitReached&) {
@@ -227,6 +227,7 @@ void RunController::end(RunResult result, const std::string& message, int signal
   outcome.result = result;
   outcome.signal = signal;
   outcome.message = message;
+  outcome.workers_leave = dismissed_;
   outcome.step = progress_.step();
   outcome.loss = progress_.loss();
   outcome.tokens = progress_.tokens();

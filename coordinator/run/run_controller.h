@@ -36,6 +36,7 @@ struct RunControllerOptions {
   std::int64_t world_size = 1;
   std::string checkpoint;       // folder that workers load, absolute; empty: initial values
   std::int64_t first_step = 0;  // of that checkpoint
+  bool evaluated = true;        // the evaluation of that step, if one is due there, is in the metrics
   ScheduleOptions schedule;
   Duration join_limit = std::chrono::seconds(120);  // for all workers to come
   Duration verdict_delay =

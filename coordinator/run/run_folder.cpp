@@ -103,6 +103,6 @@ comm::Epoch RunFolder::raise_epoch() {
 
 void RunFolder::write_config(std::string_view yaml) { write_file_atomically(config_file(), yaml); }
 
-void RunFolder::cut_metrics(std::int64_t step) { cut_metrics_file(metrics_file(), step); }
+bool RunFolder::cut_metrics(std::int64_t step) { return cut_metrics_file(metrics_file(), step); }
 
 }  // namespace troupe::coordinator

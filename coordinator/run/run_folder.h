@@ -36,7 +36,8 @@ class RunFolder {
   /// Replaces config.yaml by the resolved configuration.
   void write_config(std::string_view yaml);
   /// Removes the lines of metrics.jsonl after `step`, and lines torn by a crash: the run goes on from there.
-  void cut_metrics(std::int64_t step);
+  /// Returns whether the evaluation of `step` is there.
+  bool cut_metrics(std::int64_t step);
 
  private:
   RunFolder(std::filesystem::path path, FolderLock lock);

@@ -9,6 +9,15 @@ bool is_multiple(std::int64_t step, std::int64_t every) { return every > 0 && st
 
 }  // namespace
 
+std::int64_t StepScheduler::first_boundary(std::int64_t step, bool evaluated) const {
+  const bool is_done = step > 0 && (evaluated || !evaluates(step));
+  return is_done ? step + 1 : step;
+}
+
+bool StepScheduler::evaluates(std::int64_t step) const {
+  return evaluates_fully(step) || is_multiple(step, options_.evaluation.every);
+}
+
 comm::StepPlan StepScheduler::plan(std::int64_t version, std::int64_t first_step) const {
   comm::StepPlan plan;
   plan.version = version;
@@ -22,11 +31,7 @@ comm::StepPlan StepScheduler::plan(std::int64_t version, std::int64_t first_step
 
 void StepScheduler::add_events(comm::StepPlan& plan, std::int64_t step) const {
   const bool is_last = step == options_.run.steps;
-  if (step == 0 || is_last) {
-    plan.evaluate_fully.push_back(step);
-  } else if (is_multiple(step, options_.evaluation.every)) {
-    plan.evaluate.push_back(step);
-  }
+  if (evaluates(step)) (evaluates_fully(step) ? plan.evaluate_fully : plan.evaluate).push_back(step);
   const bool samples = options_.sampling.every > 0;
   if (samples && (is_last || is_multiple(step, options_.sampling.every))) plan.sample.push_back(step);
   if (is_last || is_multiple(step, options_.checkpoint.every)) plan.save.push_back(step);

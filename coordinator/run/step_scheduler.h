@@ -33,13 +33,18 @@ class StepScheduler {
   [[nodiscard]] comm::StepPlan plan(std::int64_t version, std::int64_t first_step) const;
 
   /// First boundary whose events belong to a run that loaded the checkpoint of `step`: those at `step` itself
-  /// were done before it was saved. A fresh run begins with boundary 0.
-  [[nodiscard]] static std::int64_t first_boundary(std::int64_t step) { return step == 0 ? 0 : step + 1; }
+  /// were done before it was saved, unless its evaluation was broken off (`evaluated`: it is in the metrics).
+  /// A fresh run begins with boundary 0.
+  [[nodiscard]] std::int64_t first_boundary(std::int64_t step, bool evaluated) const;
 
   /// True when a plan should be followed by the next one, `step` being the newest finished.
   [[nodiscard]] bool renewal_due(const comm::StepPlan& plan, std::int64_t step) const;
 
  private:
+  [[nodiscard]] bool evaluates_fully(std::int64_t step) const {
+    return step == 0 || step == options_.run.steps;
+  }
+  [[nodiscard]] bool evaluates(std::int64_t step) const;
   void add_events(comm::StepPlan& plan, std::int64_t step) const;
 
   ScheduleOptions options_;

@@ -233,4 +233,9 @@ void WorkerAgent::fail(std::int64_t rank, const std::string& error_code,
   }
 }
 
+void WorkerAgent::wait_until_lost(Duration limit) noexcept {
+  std::unique_lock lock(state_->mutex);
+  state_->changed.wait_for(lock, limit, [this] { return state_->lost.has_value(); });
+}
+
 }  // namespace troupe::workers

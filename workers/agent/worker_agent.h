@@ -49,7 +49,7 @@ class WorkerAgent final : public RunControl {
   /// Waits only for the very first plan, and for one that another worker saw a moment earlier.
   [[nodiscard]] comm::StepPlan plan(std::int64_t version) override;
   [[nodiscard]] bool stop_requested() override;
-  /// As if the coordinator had asked. Async-signal-safe.
+  /// As if the coordinator had asked.
   void request_stop() noexcept;
 
   void set_activity(std::int64_t step, const std::string& activity) override;
@@ -62,6 +62,8 @@ class WorkerAgent final : public RunControl {
   /// The end of one that did not: tells the coordinator why, and waits a moment for it to arrive. Never
   /// throws.
   void fail(std::int64_t rank, const std::string& error_code, const std::string& message) noexcept;
+  /// After fail(): waits until the coordinator, which says last what happened, has closed the link.
+  void wait_until_lost(Duration limit) noexcept;
 
  private:
   struct State;

@@ -56,14 +56,14 @@ std::int64_t Trainer::place_experts(layout::Placement placement) {
   return migrate_experts(options_, model_.layout().with_placement(std::move(placement)), model_, state_);
 }
 
-const StepResult& Trainer::step(const ControlWord& control, std::span<const experts::RoutingTape> tapes) {
+const StepResult& Trainer::step(const ControlSource& control, std::span<const experts::RoutingTape> tapes) {
   model_.profile().reset();
   exchange_.clear();
   gradients_.clear();
   const model::StepContext context = step_context();
   run_microbatches(context, tapes);
   gradients_.reduce();
-  exchange(control);
+  exchange(control ? control() : ControlWord());
   losses_.sum(exchange_, {context.target_tokens, context.routed_tokens, aux_coefficients_}, step_);
   step_.skipped = !std::isfinite(step_.loss) || !std::isfinite(step_.grad_norm);
   if (!step_.skipped) update();

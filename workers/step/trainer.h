@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -16,6 +17,10 @@
 
 namespace troupe::workers {
 
+/// Asked at the end of a step, so that what arrives while it is computed counts at its boundary. Empty:
+/// nothing is wanted.
+using ControlSource = std::function<ControlWord()>;
+
 /// One worker's part of training a model: a step, followed from the batch to the new weights. Orders of
 /// summation: docs/architecture.md, "Layout invariance". Used from the compute thread; every method
 /// is collective over all workers.
@@ -28,7 +33,7 @@ class Trainer {
 
   /// One global batch: forward, backward, reduce, update, balance. Valid until the next call.
   /// tapes: [turns, waves], of this worker's microbatches; empty: nothing is recorded or followed
-  const StepResult& step(const ControlWord& control, std::span<const experts::RoutingTape> tapes = {});
+  const StepResult& step(const ControlSource& control, std::span<const experts::RoutingTape> tapes = {});
 
   [[nodiscard]] TrainingState& state() { return state_; }
   [[nodiscard]] const TrainingState& state() const { return state_; }

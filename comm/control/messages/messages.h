@@ -123,8 +123,9 @@ struct StartTraining {
 
 /// What happens at step boundaries first_step..last_step: lists of steps, ascending; step 0 is before
 /// any update, step n after the n-th. A run that loaded the checkpoint of step n > 0 begins with the plan of
-/// n + 1 on: the events of boundary n were done before it was saved. A worker at last_step that is not the
-/// run's waits for the next version, which comes long before in practice.
+/// n + 1 on: the events of boundary n were done before it was saved; or with that of n, if they were broken
+/// off. A worker at last_step that is not the run's waits for the next version, which comes long before in
+/// practice.
 struct StepPlan {
   std::int64_t version = 0;  // ascending; workers switch to the newest one together
   std::int64_t first_step = 0;

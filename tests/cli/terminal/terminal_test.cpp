@@ -3,8 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <limits>
 #include <sstream>
+#include <streambuf>
+#include <vector>
 
 namespace troupe::cli {
 namespace {
@@ -66,6 +69,24 @@ TEST(TerminalText, TheStatusLeavesOutWhatIsNotKnown) {
             "step 3/240  loss 5.0312  24.1k tokens/s  MFU 41 %  MaxVio 0.31  2 min 10 s left");
 }
 
+/// A pipe without a reader, or a full device.
+class Unwritable final : public std::streambuf {
+ public:
+  explicit Unwritable(int error) : error_(error) {}
+
+ private:
+  int sync() override {
+    errno = error_;
+    return -1;
+  }
+  int_type overflow(int_type) override {
+    errno = error_;
+    return traits_type::eof();
+  }
+
+  int error_;
+};
+
 class TerminalTest : public ::testing::Test {
  protected:
   void step(Terminal& terminal, std::int64_t number) const {
@@ -86,6 +107,16 @@ class TerminalTest : public ::testing::Test {
   std::ostringstream out_;
   ManualClock clock_;
 };
+
+TEST_F(TerminalTest, OutputThatCannotBeWrittenIsToldWithItsReason) {
+  Unwritable pipe(EPIPE);
+  std::ostream out(&pipe);
+  std::vector<int> told;
+  Terminal terminal(out, {}, clock_, [&](int error) { told.push_back(error); });
+  terminal.note(coordinator::Severity::kInfo, "first");
+  terminal.note(coordinator::Severity::kInfo, "second");
+  EXPECT_THAT(told, ::testing::ElementsAre(EPIPE, EPIPE));
+}
 
 TEST_F(TerminalTest, ElsewhereThanOnATerminalThereAreOnlyPlainLinesNotTooMany) {
   Terminal terminal(out_, {}, clock_);

@@ -32,10 +32,33 @@ std::string joined(const Command& command) {
 }
 
 TEST(JobCommand, StartsTheWorkersByMpirun) {
-  EXPECT_THAT(
-      build_job_command(options()).arguments,
-      ElementsAre("mpirun", "-n", "4", "--oversubscribe", "--bind-to", "none", "-x", "OMP_NUM_THREADS", "-x",
-                  "OMP_WAIT_POLICY", "/opt/troupe", "worker", "--run-dir", "/runs/a b"));
+  EXPECT_THAT(build_job_command(options()).arguments,
+              ElementsAre("mpirun", "-n", "4", "--oversubscribe", "--bind-to", "none", "--mca", "btl",
+                          "self,vader", "--mca", "oob_tcp_if_include", "lo", "-x", "OMP_NUM_THREADS", "-x",
+                          "OMP_WAIT_POLICY", "/opt/troupe", "worker", "--run-dir", "/runs/a b"));
+}
+
+TEST(JobCommand, MpirunIsDeafToWhatIsSentToEverythingAndEndsAtSighup) {
+  EXPECT_EQ(build_job_command(options()).end_signal, SIGHUP);
+  EXPECT_THAT(build_job_command(options()).blocked_signals, ElementsAre(SIGINT, SIGTERM));
+}
+
+TEST(JobCommand, AJobOnOneMachineStaysOnItsLoopback) {
+  JobOptions here = options();
+  here.loopback_library = "/opt/lib/loopback.so";
+  here.preloaded = "jemalloc.so";
+  EXPECT_THAT(build_job_command(here).environment,
+              Contains(Pair("LD_PRELOAD", "/opt/lib/loopback.so jemalloc.so")));
+  EXPECT_THAT(joined(build_job_command(here)), HasSubstr("|-x|LD_PRELOAD=jemalloc.so|/opt/troupe|"));
+  std::vector<JobOptions> elsewhere(4, here);
+  elsewhere[0].launch.hostfile = "hosts";
+  elsewhere[1].is_allocated = true;
+  elsewhere[2].launch.mpirun_args = {"--host", "a,b"};
+  elsewhere[3].launch.interface = "eth1";
+  for (const JobOptions& job : elsewhere) {
+    EXPECT_THAT(joined(build_job_command(job)), Not(HasSubstr("self,vader")));
+    EXPECT_THAT(build_job_command(job).environment, Not(Contains(Key("LD_PRELOAD"))));
+  }
 }
 
 TEST(JobCommand, InprocIsOneProcessWithoutMpi) {
@@ -44,7 +67,7 @@ TEST(JobCommand, InprocIsOneProcessWithoutMpi) {
   const Command command = build_job_command(inproc);
   EXPECT_THAT(command.arguments, ElementsAre("/opt/troupe", "worker", "--run-dir", "/runs/a b"));
   EXPECT_THAT(command.environment, Contains(Pair("OMP_NUM_THREADS", "2")));
-  EXPECT_EQ(command.death_signal, SIGKILL);
+  EXPECT_EQ(command.end_signal, SIGKILL);
 }
 
 TEST(JobCommand, WorkersAsThreadsAreSaidToHaveTheirOwnCoresWhenThereAreEnough) {

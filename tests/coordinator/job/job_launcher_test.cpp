@@ -13,6 +13,7 @@
 
 #include "base/child_process.h"
 #include "base/error.h"
+#include "base/signals.h"
 #include "tests/scratch_folder.h"
 
 namespace troupe::coordinator {
@@ -27,11 +28,12 @@ constexpr std::chrono::milliseconds kLongGrace{20000};
 
 class JobLauncherTest : public ::testing::Test {
  protected:
-  [[nodiscard]] std::unique_ptr<JobLauncher> start(const std::string& script) const {
+  [[nodiscard]] std::unique_ptr<JobLauncher> start(const std::string& script,
+                                                   int end_signal = SIGTERM) const {
     Command command;
     command.arguments = {"sh", "-c", script};
     command.environment = {{"TROUPE_TEST", "from the launcher"}};
-    command.death_signal = SIGKILL;
+    command.end_signal = end_signal;
     return std::make_unique<JobLauncher>(command, folder_ / "job.log");
   }
 
@@ -68,10 +70,35 @@ TEST_F(JobLauncherTest, GivesTheJobItsEnvironmentItsOwnGroupAndNothingToRead) {
   EXPECT_EQ(job->log_tail(10), "from the launcher\n" + std::to_string(job->process_id()) + "\nloud\n");
 }
 
+TEST_F(JobLauncherTest, TheJobBeginsWithNothingBlockedButWhatWasAskedFor) {
+  signals::take_over();
+  Command command;
+  command.arguments = {"grep", "-E", "Sig(Blk|Ign)", "/proc/self/status"};
+  command.blocked_signals = {SIGINT};
+  JobLauncher job(command, folder_ / "job.log");
+  EXPECT_TRUE(wait(job).succeeded());
+  EXPECT_EQ(job.log_tail(10), "SigBlk:\t0000000000000002\nSigIgn:\t0000000000000000\n");
+}
+
 TEST_F(JobLauncherTest, TheTailIsTheLastLines) {
   auto job = start("seq 1 100000");
   EXPECT_TRUE(wait(*job).succeeded());
   EXPECT_EQ(job->log_tail(2), "99999\n100000\n");
+}
+
+TEST_F(JobLauncherTest, TheTailIsTheWorkersNotMpiruns) {
+  const std::string rule(74, '-');
+  auto job =
+      start("echo 'error [worker 1] no text'; echo " + rule + "; echo MPI_ABORT was invoked; echo " + rule);
+  EXPECT_TRUE(wait(*job).succeeded());
+  EXPECT_EQ(job->log_tail(10), "error [worker 1] no text\n");
+}
+
+TEST_F(JobLauncherTest, WhatOnlyMpirunSaysIsShown) {
+  const std::string rule(74, '-');
+  auto job = start("echo " + rule + "; echo no such host; echo " + rule);
+  EXPECT_TRUE(wait(*job).succeeded());
+  EXPECT_THAT(job->log_tail(10), HasSubstr("no such host"));
 }
 
 TEST_F(JobLauncherTest, AProgramThatIsNotThereIsAnErrorThatNamesIt) {
@@ -115,13 +142,13 @@ TEST_F(JobLauncherTest, TheJobDiesWithTheProcessThatStartedIt) {
   ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 1), 0);  // so that the orphan comes here
   const pid_t parent = ::fork();
   if (parent == 0) {
-    const auto job = start("exec sleep 1000");
+    const auto job = start("exec sleep 1000", SIGUSR2);
     ::raise(SIGKILL);  // no destructor runs
   }
   ASSERT_EQ(::waitpid(parent, nullptr, 0), parent);
   int status = 0;
   ASSERT_GT(::waitpid(-1, &status, 0), 0);
-  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGUSR2);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <string>
 
 #include "base/child_process.h"
 #include "base/file.h"
@@ -53,6 +54,19 @@ TEST_F(MpiJobTest, RanksGetTheirEnvironmentAndEndWithTheJob) {
   EXPECT_THAT(job.log_tail(10), HasSubstr("rank 1 threads 3\n"));
   job.end(std::chrono::seconds(20));
   EXPECT_THAT(children_of_this_process(), IsEmpty());
+}
+
+TEST_F(MpiJobTest, WhatIsSentToEverythingDoesNotMakeMpirunKillItsRanks) {
+  JobLauncher job(command_, log());
+  wait_for_ranks();
+  for (const int signal : {SIGTERM, SIGINT}) ASSERT_EQ(::kill(job.process_id(), signal), 0);
+  std::string pending;
+  for (std::ifstream status(fmt::format("/proc/{}/status", job.process_id()));
+       std::getline(status, pending);) {
+    if (pending.starts_with("ShdPnd:")) break;
+  }
+  EXPECT_EQ(pending, "ShdPnd:\t0000000000004002") << "both wait for ever";
+  EXPECT_FALSE(job.poll().has_value());
 }
 
 TEST_F(MpiJobTest, EndingWithoutGraceLeavesNoRankEither) {

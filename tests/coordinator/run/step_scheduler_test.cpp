@@ -41,14 +41,23 @@ TEST(StepScheduler, ZeroTurnsOffWhatIsOptionalAndKeepsTheEnds) {
 }
 
 TEST(StepScheduler, AResumedRunDoesNotRepeatTheEventsOfItsCheckpoint) {
-  const comm::StepPlan plan = StepScheduler(options(12)).plan(1, StepScheduler::first_boundary(4));
+  const StepScheduler scheduler(options(12));
+  const comm::StepPlan plan = scheduler.plan(1, scheduler.first_boundary(4, true));
   EXPECT_EQ(plan.first_step, 5);
   EXPECT_THAT(plan.evaluate, ElementsAre(8));
   EXPECT_THAT(plan.evaluate_fully, ElementsAre(12));
 }
 
 TEST(StepScheduler, ACheckpointOfStepZeroStillLeavesTheFirstEvaluationToDo) {
-  EXPECT_EQ(StepScheduler::first_boundary(0), 0);
+  EXPECT_EQ(StepScheduler(options(12)).first_boundary(0, true), 0);
+}
+
+TEST(StepScheduler, AnEvaluationThatWasBrokenOffIsHeldAfterTheResume) {
+  const StepScheduler scheduler(options(12));
+  EXPECT_EQ(scheduler.first_boundary(4, false), 4);
+  EXPECT_EQ(scheduler.first_boundary(12, false), 12) << "the last";
+  EXPECT_EQ(scheduler.first_boundary(5, false), 6) << "there is none";
+  EXPECT_THAT(scheduler.plan(1, 12).evaluate_fully, ElementsAre(12));
 }
 
 TEST(StepScheduler, StoppingEarlyChangesNoOtherEvent) {

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <fstream>
 #include <functional>
 #include <future>
@@ -24,7 +25,9 @@ constexpr auto kLongest = std::chrono::seconds(30);  // a wrong program fails th
 /// A coordinator that saves after the given steps and remembers what it is told, in order.
 class Coordinator final : public RunControl {
  public:
-  explicit Coordinator(std::vector<std::int64_t> saves) {
+  /// events: steps after which the model is evaluated and writes.
+  explicit Coordinator(std::vector<std::int64_t> saves, std::vector<std::int64_t> events = {}) {
+    plan_.evaluate = plan_.sample = std::move(events);
     plan_.version = 1;
     plan_.last_step = kSteps;
     plan_.save = std::move(saves);
@@ -38,6 +41,10 @@ class Coordinator final : public RunControl {
     if (const auto* step = std::get_if<comm::StepFinished>(&message)) {
       if (after_step) after_step(step->step);
       order_.push_back("step " + std::to_string(step->step));
+    } else if (const auto* evaluation = std::get_if<comm::EvaluationFinished>(&message)) {
+      order_.push_back("evaluated " + std::to_string(evaluation->step));
+    } else if (std::holds_alternative<comm::SampleFinished>(message)) {
+      order_.push_back("sampled");
     } else if (const auto* shard = std::get_if<comm::ShardWritten>(&message)) {
       if (lost) throw Error(ErrorCode::kPeerLost, "gone");
       order_.push_back("saved " + std::to_string(shard->step));
@@ -46,8 +53,10 @@ class Coordinator final : public RunControl {
   }
   void set_activity(std::int64_t step, const std::string& activity) override {
     if (activity == "saving" && before_save) before_save(step);
+    if (activity == stop_at) stop = true;
   }
 
+  [[nodiscard]] const std::vector<std::string>& order() const { return order_; }
   [[nodiscard]] bool told_before(const std::string& first, const std::string& second) const {
     const auto at = std::ranges::find(order_, first);
     return at != order_.end() && at < std::ranges::find(order_, second);
@@ -59,7 +68,8 @@ class Coordinator final : public RunControl {
 
   std::function<void(std::int64_t step)> after_step;
   std::function<void(std::int64_t step)> before_save;
-  bool stop = false;
+  std::string stop_at;  // an activity
+  std::atomic<bool> stop = false;
   bool lost = false;
 
  private:
@@ -87,9 +97,10 @@ class CheckpointSaving : public ::testing::Test {
   void open_disk() { opened_.set_value(); }
 
   comm::TrainingEnded train(Coordinator& coordinator) {
+    const EventOptions events{.prompts = {"One "}};
     auto world = std::move(comm::make_inproc_group(1).front());
-    TrainingLoop loop(options_, {}, {.checkpoints = folder_, .load = {}, .epoch = 1, .weights = {}}, data_,
-                      layout(), *world, storage_thread_, coordinator, clock_);
+    TrainingLoop loop(options_, events, {.checkpoints = folder_, .load = {}, .epoch = 1, .weights = {}},
+                      data_, layout(), *world, storage_thread_, coordinator, clock_);
     const comm::TrainingEnded ended = loop.run();
     told_at_end_ = coordinator.shards();
     return ended;
@@ -160,6 +171,35 @@ TEST_F(CheckpointSaving, AStopEndsWhenItsCheckpointIsWritten) {
   ASSERT_EQ(told_at_end_.size(), 2U);
   EXPECT_EQ(told_at_end_[0].description, expected_description(2));
   EXPECT_EQ(told_at_end_[1].description, expected_description(3));
+}
+
+TEST_F(CheckpointSaving, AStopDuringAStepEndsWithThatStep) {
+  Coordinator coordinator({});
+  coordinator.stop_at = "training";
+  const comm::TrainingEnded ended = train(coordinator);
+  EXPECT_FALSE(ended.finished);
+  EXPECT_EQ(ended.step, 1);
+}
+
+TEST_F(CheckpointSaving, AStopDoesNotWaitForAnEvaluationOrATextButForTheSave) {
+  for (const std::string activity : {"evaluating", "sampling"}) {
+    Coordinator coordinator({}, {2, kSteps});
+    coordinator.stop_at = activity;
+    const comm::TrainingEnded ended = train(coordinator);
+    EXPECT_FALSE(ended.finished);
+    EXPECT_EQ(ended.step, 2);
+    std::vector<std::string> expected{"step 1", "step 2", "saved 2"};
+    if (activity == "sampling") expected.insert(expected.begin() + 2, "evaluated 2");
+    EXPECT_EQ(coordinator.order(), expected);
+  }
+}
+
+TEST_F(CheckpointSaving, ARunThatStopsInItsLastEvaluationIsNotFinished) {
+  Coordinator coordinator({}, {kSteps});
+  coordinator.stop_at = "evaluating";
+  const comm::TrainingEnded ended = train(coordinator);
+  EXPECT_EQ(ended.step, kSteps);
+  EXPECT_FALSE(ended.finished);
 }
 
 TEST_F(CheckpointSaving, ASaveThatFailsIsReportedAndTrainingEndsWell) {
