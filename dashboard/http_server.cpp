@@ -3,6 +3,8 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
+#include <cstdint>
+#include <limits>
 #include <list>
 #include <thread>
 
@@ -15,6 +17,7 @@ namespace {
 
 using boost::asio::ip::tcp;
 constexpr int kConnections = 64;
+constexpr unsigned kNextPorts = 99;  // tried after the one that was asked for
 
 tcp::endpoint endpoint_of(const DashboardOptions& options) {
   boost::system::error_code error;
@@ -58,12 +61,16 @@ class HttpServer::Implementation {
   [[nodiscard]] tcp::endpoint endpoint() const { return endpoint_; }
 
  private:
+  /// Another run may have the port: then the next free one.
   void listen(const tcp::endpoint& endpoint) {
-    boost::system::error_code error;
-    acceptor_.open(endpoint.protocol());
-    acceptor_.set_option(tcp::acceptor::reuse_address(true));
-    acceptor_.bind(endpoint, error);
-    if (!error) acceptor_.listen(kConnections, error);
+    auto error = try_listen(endpoint);
+    const unsigned asked = endpoint.port();
+    for (unsigned next = asked + 1;
+         error == boost::asio::error::address_in_use && next <= asked + kNextPorts &&
+         next <= std::numeric_limits<std::uint16_t>::max();
+         ++next) {
+      error = try_listen({endpoint.address(), static_cast<std::uint16_t>(next)});
+    }
     if (error) {
       throw Error(
           ErrorCode::kIo,
@@ -72,6 +79,16 @@ class HttpServer::Implementation {
           endpoint.address().to_string(), endpoint.port(), error.message());
     }
     endpoint_ = acceptor_.local_endpoint();
+  }
+
+  boost::system::error_code try_listen(const tcp::endpoint& endpoint) {
+    boost::system::error_code error;
+    acceptor_ = tcp::acceptor(context_);
+    acceptor_.open(endpoint.protocol());
+    acceptor_.set_option(tcp::acceptor::reuse_address(true));
+    acceptor_.bind(endpoint, error);
+    if (!error) acceptor_.listen(kConnections, error);
+    return error;
   }
 
   void run() {

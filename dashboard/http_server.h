@@ -17,8 +17,9 @@ namespace troupe::dashboard {
 /// to arrive, a response 10 s to leave, an event 10 s; 64 connections; 8 KiB of request.
 class HttpServer {
  public:
-  /// Listens at once. Throws kConfig for an address that is not loopback, kIo when the port is in use.
-  /// `runs`, at least one, by number, must outlive it.
+  /// Listens at once, on the next free of 100 ports when the one asked for is in use. Throws kConfig for an
+  /// address that is not loopback, kIo when none of them is free. `runs`, at least one, by number, must outlive
+  /// it.
   HttpServer(const DashboardOptions& options, bool per_expert_metrics, HubList runs);
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
