@@ -192,6 +192,17 @@ void set_place(YamlNode& node, const YamlPlace& place) {
   for (YamlNode& item : node.items) set_place(item, place);
 }
 
+/// Whether the line of a mistake, from 0, or the one before is indented by tabs, which YAML does not take.
+bool has_tabs(std::string_view text, int line) {
+  for (int number = 0; !text.empty() && number <= line; ++number) {
+    const std::string_view indentation = text.substr(0, text.find_first_not_of(" \t"));
+    if (number + 1 >= line && indentation.find('\t') != std::string_view::npos) return true;
+    const std::size_t end = text.find('\n');
+    text = end == std::string_view::npos ? "" : text.substr(end + 1);
+  }
+  return false;
+}
+
 /// yaml-cpp looks through all of an open bracket before it says a word, and needs 250 bytes for each.
 void refuse_open_brackets(std::string_view text, const std::string& source) {
   constexpr int kMostOpen = 1000;
@@ -214,8 +225,9 @@ YamlNode parse(std::string_view text, const std::string& source, YamlNode absent
     return parse_document(stream, source, std::move(absent));
   } catch (const YAML::Exception& error) {
     const bool known = !error.mark.is_null();
-    throw YamlError(known ? YamlPlace{source, error.mark.line + 1, error.mark.column + 1} : YamlPlace{source},
-                    error.msg);
+    throw YamlError(
+        known ? YamlPlace{source, error.mark.line + 1, error.mark.column + 1} : YamlPlace{source},
+        known && has_tabs(text, error.mark.line) ? "a tab: YAML is indented by spaces" : error.msg);
   }
 }
 

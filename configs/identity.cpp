@@ -24,8 +24,8 @@ std::vector<OptionInfo> meaning(RunConfig config) {
 bool is_meaning(std::string_view key) {
   constexpr std::array<std::string_view, 8> kGroups{"parallel", "control",    "launch",   "dashboard",
                                                     "metrics",  "checkpoint", "sampling", "evaluation"};
-  constexpr std::array<std::string_view, 4> kOptions{"run.stop_after", "run.dir", "run.name",
-                                                     "run.record_routing"};
+  constexpr std::array<std::string_view, 5> kOptions{"run.stop_after", "run.dir", "run.name",
+                                                     "run.record_routing", "data.corpus"};
   if (key == "parallel.dispatch.dtype") return true;  // bf16 rounds
   const std::string_view group = key.substr(0, key.find('.'));
   return std::ranges::find(kGroups, group) == kGroups.end() &&

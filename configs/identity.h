@@ -8,7 +8,7 @@
 namespace troupe::configs {
 
 /// Whether an option is part of what a run means: its bits depend on it. Where and how a run is computed,
-/// watched and saved is not.
+/// watched and saved is not, nor where the corpus lies: what is in it has an identity of its own.
 [[nodiscard]] bool is_meaning(std::string_view key);
 
 /// SHA-256, in hexadecimal, over the options that are part of the run's meaning.

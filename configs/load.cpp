@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/yaml_tree.h"
 #include "configs/option_list.h"
 #include "configs/option_reader.h"
@@ -72,22 +73,13 @@ bool before(const Problem& a, const Problem& b) {
   return std::tie(a.place.line, a.place.column) < std::tie(b.place.line, b.place.column);
 }
 
-[[noreturn]] void throw_problems(std::vector<Problem> problems) {
-  std::ranges::stable_sort(problems, before);
+std::string one_a_line(const std::vector<Problem>& problems) {
   std::string lines;
   for (const Problem& problem : problems) {
     if (!lines.empty()) lines += '\n';
     lines += problem.place.to_string() + ": " + problem.message;
   }
-  throw Error(ErrorCode::kConfig, lines);
-}
-
-std::vector<std::string> all_keys() {
-  RunConfig config;
-  std::vector<std::string> keys;
-  for (OptionInfo& option : list_options([&](Fields& fields) { describe(fields, config); }))
-    keys.push_back(std::move(option.key));
-  return keys;
+  return lines;
 }
 
 std::string read_text(const std::filesystem::path& path) {
@@ -98,10 +90,22 @@ std::string read_text(const std::filesystem::path& path) {
   }
 }
 
-}  // namespace
+/// An option of an earlier version that is no more.
+bool is_of_the_past(const Problem& problem) {
+  return problem.is_unknown_key && !problem.place.source.starts_with("--set");
+}
 
-RunConfig parse_config(std::string_view text, const std::string& source,
-                       std::span<const std::string> overrides) {
+void drop_past(std::vector<Problem>& problems) {
+  for (const Problem& problem : problems) {
+    if (is_of_the_past(problem))
+      log::warn("{}: {}: it is passed over, since this version has no such option", problem.place.to_string(),
+                problem.message);
+  }
+  std::erase_if(problems, is_of_the_past);
+}
+
+RunConfig parse(std::string_view text, const std::string& source, std::span<const std::string> overrides,
+                const Check& more, bool is_record) {
   YamlNode root = parse_yaml(text, source);
   for (const std::string& setting : overrides) apply_override(root, setting);
   RunConfig config;
@@ -109,16 +113,36 @@ RunConfig parse_config(std::string_view text, const std::string& source,
   describe(reader, config);
   const bool values_usable = !reader.has_wrong_values();
   std::vector<Problem> problems = reader.take_problems();
-  if (values_usable) {  // else the rules would speak of values that nobody wrote
-    for (const RuleProblem& problem : validate(config))
+  if (is_record) drop_past(problems);
+  const auto add = [&](const std::vector<RuleProblem>& found) {
+    for (const RuleProblem& problem : found)
       problems.push_back({place_of(root, problem.key, source), problem.message});
-  }
-  if (!problems.empty()) throw_problems(std::move(problems));
-  return config;
+  };
+  if (values_usable) add(validate(config));  // else the rules would speak of values that nobody wrote
+  if (problems.empty() && more) add(more(config));
+  if (problems.empty()) return config;
+  std::ranges::stable_sort(problems, before);
+  throw ConfigError(std::move(problems));
 }
 
-RunConfig load_config(const std::filesystem::path& path, std::span<const std::string> overrides) {
-  return parse_config(read_text(path), path.string(), overrides);
+}  // namespace
+
+ConfigError::ConfigError(std::vector<Problem> problems)
+    : Error(ErrorCode::kConfig, one_a_line(problems)), problems_(std::move(problems)) {}
+
+RunConfig parse_config(std::string_view text, const std::string& source,
+                       std::span<const std::string> overrides, const Check& more) {
+  return parse(text, source, overrides, more, /*is_record=*/false);
+}
+
+RunConfig parse_record(std::string_view text, const std::string& source,
+                       std::span<const std::string> overrides, const Check& more) {
+  return parse(text, source, overrides, more, /*is_record=*/true);
+}
+
+RunConfig load_config(const std::filesystem::path& path, std::span<const std::string> overrides,
+                      const Check& more) {
+  return parse_config(read_text(path), path.string(), overrides, more);
 }
 
 std::string dump(const RunConfig& config) {

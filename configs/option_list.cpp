@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "configs/option_text.h"
+#include "configs/run_config.h"
 
 namespace troupe::configs {
 namespace {
@@ -115,6 +116,14 @@ std::vector<OptionInfo> list_options(const std::function<void(Fields&)>& describ
   OptionLister lister;
   describe(lister);
   return std::move(lister.options);
+}
+
+std::vector<std::string> all_keys() {
+  RunConfig config;
+  std::vector<std::string> keys;
+  for (OptionInfo& option : list_options([&](Fields& fields) { describe(fields, config); }))
+    keys.push_back(std::move(option.key));
+  return keys;
 }
 
 }  // namespace troupe::configs

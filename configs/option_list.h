@@ -26,4 +26,7 @@ struct OptionInfo {
 /// What describe() says, in its order, groups before their options.
 [[nodiscard]] std::vector<OptionInfo> list_options(const std::function<void(Fields&)>& describe);
 
+/// Keys of all options and groups of a run.
+[[nodiscard]] std::vector<std::string> all_keys();
+
 }  // namespace troupe::configs

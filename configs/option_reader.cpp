@@ -1,11 +1,13 @@
 #include "configs/option_reader.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 
 #include "configs/edit_distance.h"
 #include "configs/option_text.h"
+#include "configs/other_names.h"
 
 namespace troupe::configs {
 namespace {
@@ -17,6 +19,34 @@ std::optional<T> parse_number(const std::string& text) {
   const auto [stop, error] = std::from_chars(text.data(), end, value);
   if (error != std::errc() || stop != end) return std::nullopt;
   return value;
+}
+
+/// How a value that looks like one of another type should be written: "; write 1000".
+std::string write_instead(std::string_view written) { return fmt::format("; write {}", written); }
+
+std::string lower_case(std::string text) {
+  std::ranges::transform(text, text.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+std::string flag_hint(const std::string& text) {
+  const std::string word = lower_case(text);
+  if (word == "true" || word == "yes" || word == "on" || word == "1") return write_instead("true");
+  if (word == "false" || word == "no" || word == "off" || word == "0") return write_instead("false");
+  return "";
+}
+
+/// For "1e3", 1_000 and "100", which stand for whole numbers.
+std::string integer_hint(const YamlNode& node) {
+  std::string text = node.text;
+  std::erase_if(text, [](char c) { return c == '_' || c == ',' || c == ' '; });
+  const auto number = parse_number<double>(text);
+  constexpr double kMost = 9e15;  // exact
+  if (!number || std::trunc(*number) != *number || std::fabs(*number) > kMost) return "";
+  const std::string plain = fmt::format("{}", static_cast<std::int64_t>(*number));
+  if (!node.quoted && plain == node.text) return "";  // out of range
+  return node.quoted && plain == node.text ? write_instead(plain + ", without quotes") : write_instead(plain);
 }
 
 bool is_scalar(const YamlNode& node) { return node.kind == YamlNode::Kind::kScalar && !node.is_null(); }
@@ -52,8 +82,9 @@ void OptionReader::report(const YamlNode& node, std::string message) {
   has_wrong_values_ = true;
 }
 
-void OptionReader::wrong(const YamlNode& node, std::string_view name, std::string_view expected) {
-  report(node, fmt::format("{} must be {}, found {}", path_of(name), expected, node.to_string()));
+void OptionReader::wrong(const YamlNode& node, std::string_view name, std::string_view expected,
+                         const std::string& advice) {
+  report(node, fmt::format("{} must be {}, found {}{}", path_of(name), expected, node.to_string(), advice));
 }
 
 void OptionReader::flag(std::string_view name, bool& value, std::string_view) {
@@ -61,7 +92,8 @@ void OptionReader::flag(std::string_view name, bool& value, std::string_view) {
   if (node == nullptr) return;
   // `yes`, `on` and "true" are texts, as in YAML 1.2: to guess would hide mistakes.
   const bool plain = is_scalar(*node) && !node->quoted;
-  if (!plain || (node->text != "true" && node->text != "false")) return wrong(*node, name, "true or false");
+  if (!plain || (node->text != "true" && node->text != "false"))
+    return wrong(*node, name, "true or false", flag_hint(node->text));
   value = node->text == "true";
 }
 
@@ -69,14 +101,15 @@ std::optional<std::int64_t> OptionReader::read_integer(const YamlNode& node, std
                                                        IntegerRange range, std::string_view also) {
   const auto value = is_scalar(node) && !node.quoted ? parse_number<std::int64_t>(node.text) : std::nullopt;
   if (value && *value >= range.low && *value <= range.high) return value;
-  wrong(node, name, integer_kind(range) + std::string(also));
+  wrong(node, name, integer_kind(range) + std::string(also), is_scalar(node) ? integer_hint(node) : "");
   return std::nullopt;
 }
 
 std::optional<double> OptionReader::read_real(const YamlNode& node, std::string_view name, RealRange range) {
   const auto value = is_scalar(node) && !node.quoted ? parse_number<double>(node.text) : std::nullopt;
   if (value && std::isfinite(*value) && *value >= range.low && *value <= range.high) return value;
-  wrong(node, name, real_kind(range));
+  const bool is_quoted_number = node.quoted && parse_number<double>(node.text);
+  wrong(node, name, real_kind(range), is_quoted_number ? write_instead(node.text + ", without quotes") : "");
   return std::nullopt;
 }
 
@@ -243,12 +276,16 @@ void OptionReader::report_unknown_keys(const Scope& scope) {
   const std::string prefix = scope.path.empty() ? "" : scope.path + ".";
   for (const YamlNode::Entry& entry : scope.node->entries) {
     if (std::ranges::find(scope.known, entry.name) != scope.known.end()) continue;
-    problems_.push_back(
-        {entry.place, fmt::format("unknown key {}{}{}", prefix, entry.name, hint_for(entry.name, scope))});
+    problems_.push_back({entry.place,
+                         fmt::format("unknown key {}{}{}", prefix, entry.name, hint_for(entry.name, scope)),
+                         true});
   }
 }
 
 std::string OptionReader::hint_for(const std::string& name, const Scope& scope) const {
+  if (const auto option = option_of_other_name(name); !option.empty())
+    return fmt::format("; it is called {} here", option);
+  if (scope.known.empty()) return fmt::format("; {} has no options: {{}} is its only value", scope.path);
   const std::string meant = nearest(name, scope.known);
   const std::string prefix = scope.path.empty() ? "" : scope.path + ".";
   if (!meant.empty()) return fmt::format("; did you mean {}{}?", prefix, meant);

@@ -11,6 +11,7 @@ namespace troupe::configs {
 struct Problem {
   YamlPlace place;
   std::string message;
+  bool is_unknown_key = false;
 };
 
 /// Sets described options from a tree; keys that are absent keep their value. Mistakes are collected,
@@ -59,7 +60,8 @@ class OptionReader final : public Fields {
   const YamlNode* take(std::string_view name);
   [[nodiscard]] std::string path_of(std::string_view name) const;
   void report(const YamlNode& node, std::string message);
-  void wrong(const YamlNode& node, std::string_view name, std::string_view expected);
+  void wrong(const YamlNode& node, std::string_view name, std::string_view expected,
+             const std::string& advice = "");
 
   [[nodiscard]] std::optional<std::int64_t> read_integer(const YamlNode& node, std::string_view name,
                                                          IntegerRange range, std::string_view also);

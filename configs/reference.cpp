@@ -1,6 +1,7 @@
 #include "configs/reference.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "configs/edit_distance.h"
@@ -39,6 +40,23 @@ std::string terminal_text(const OptionInfo& option) {
   return fmt::format("{} = {}\n    {} ({})\n", option.key, option.value, option.help, option.type);
 }
 
+/// `key` itself and everything below it; all when empty. Throws kConfig when there is none.
+std::vector<OptionInfo> options_below(std::string_view key) {
+  std::vector<OptionInfo> found;
+  std::vector<std::string> keys;
+  for (OptionInfo& option : all_options()) {
+    keys.push_back(option.key);
+    const bool below =
+        option.key.starts_with(std::string(key) + ".") || option.key.starts_with(std::string(key) + "[");
+    if (key.empty() || option.key == key || below) found.push_back(std::move(option));
+  }
+  if (!found.empty()) return found;
+  const std::string meant = nearest(key, keys);
+  throw Error(
+      ErrorCode::kConfig, "there is no option {}{}", key,
+      meant.empty() ? std::string("; `troupe config` lists all") : fmt::format("; did you mean {}?", meant));
+}
+
 }  // namespace
 
 std::string document() {
@@ -52,18 +70,22 @@ std::string document() {
 
 std::string explain(std::string_view key) {
   std::string text;
-  std::vector<std::string> keys;
-  for (const OptionInfo& option : all_options()) {
-    keys.push_back(option.key);
-    const bool below =
-        option.key.starts_with(std::string(key) + ".") || option.key.starts_with(std::string(key) + "[");
-    if (key.empty() || option.key == key || below) text += terminal_text(option);
+  for (const OptionInfo& option : options_below(key)) text += terminal_text(option);
+  return text;
+}
+
+std::string explain_as_json(std::string_view key) {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (const OptionInfo& option : options_below(key)) {
+    nlohmann::ordered_json entry{{"key", option.key}};
+    if (option.kind != OptionInfo::Kind::kGroup) {
+      entry["default"] = option.value;
+      entry["values"] = option.type;
+    }
+    entry["help"] = option.help;
+    list.push_back(std::move(entry));
   }
-  if (!text.empty()) return text;
-  const std::string meant = nearest(key, keys);
-  throw Error(
-      ErrorCode::kConfig, "there is no option {}{}", key,
-      meant.empty() ? std::string("; `troupe config` lists all") : fmt::format("; did you mean {}?", meant));
+  return list.dump(2) + "\n";
 }
 
 }  // namespace troupe::configs

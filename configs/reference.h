@@ -11,4 +11,7 @@ namespace troupe::configs {
 /// Throws kConfig, with a suggestion, when there is no such key.
 [[nodiscard]] std::string explain(std::string_view key);
 
+/// The same as one JSON list of {key, default, values, help}; groups have a key and help.
+[[nodiscard]] std::string explain_as_json(std::string_view key);
+
 }  // namespace troupe::configs

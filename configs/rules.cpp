@@ -21,6 +21,7 @@ class Rules {
 
   std::vector<RuleProblem> check() {
     check_run();
+    check_init_from();
     check_routing_folders();
     check_data();
     check_attention();
@@ -60,6 +61,14 @@ class Rules {
       require(*run.stop_after <= run.steps, "run.stop_after",
               "run.stop_after = {} comes after the last step, {}", *run.stop_after, run.steps);
     }
+  }
+
+  void check_init_from() {
+    const auto& init_from = config_.init_from;
+    require(!init_from.branch || init_from.checkpoint, "init_from.branch",
+            "init_from.branch goes on from init_from.checkpoint, which is null");
+    require(!init_from.branch || init_from.noise == 0.0, "init_from.noise",
+            "init_from.noise is for copied experts; a branch copies none");
   }
 
   void check_routing_folders() {
@@ -340,19 +349,27 @@ class Rules {
 
   void check_addresses() {
     const std::string& address = config_.dashboard.address;
-    const bool loopback = address == "::1" || address == "localhost" || is_loopback_v4(address);
+    const bool loopback = address == "::1" || is_loopback_v4(address);
     require(
         loopback, "dashboard.address",
         "the page has no password: dashboard.address must be a loopback address such as 127.0.0.1, not {}",
         address);
-    require(!config_.control.address.empty(), "control.address",
-            "control.address must name an address of this host");
+    require(is_address(config_.control.address), "control.address",
+            "control.address must be an IP address of this host, such as 127.0.0.1; '{}' is none",
+            config_.control.address);
   }
 
   /// 127.x.y.z
   static bool is_loopback_v4(const std::string& address) {
     in_addr parsed{};
     return ::inet_pton(AF_INET, address.c_str(), &parsed) == 1 && (ntohl(parsed.s_addr) >> 24) == 127;
+  }
+
+  static bool is_address(const std::string& address) {
+    in_addr v4{};
+    in6_addr v6{};
+    return ::inet_pton(AF_INET, address.c_str(), &v4) == 1 ||
+           ::inet_pton(AF_INET6, address.c_str(), &v6) == 1;
   }
 
   const RunConfig& config_;

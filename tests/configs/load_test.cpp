@@ -5,8 +5,11 @@
 
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "base/random.h"
+#include "configs/option_list.h"
+#include "configs/other_names.h"
 #include "tests/configs/config_text.h"
 
 namespace troupe::configs::testing {
@@ -118,8 +121,44 @@ TEST(LoadConfig, AllMistakesAreNamedAtOnceWithTheirPlaces) {
             "run.yaml:4:3: unknown key model.hiden_size; did you mean model.hidden_size?\n"
             "run.yaml:5:11: model.layers must be an integer from 1 to 10000, found '0'\n"
             "run.yaml:6:18: model.moe.experts must be an integer from 1 to 65536, found '4.5'\n"
-            "run.yaml:6:30: model.moe.top_k must be an integer from 1 to 65536, found '2'\n"
+            "run.yaml:6:30: model.moe.top_k must be an integer from 1 to 65536, found '2'; write 2, without "
+            "quotes\n"
             "run.yaml:7:8: batch must be a group of options, found '3'");
+}
+
+TEST(LoadConfig, ValuesWrittenAsAnotherTypeAreToldHow) {
+  EXPECT_THAT(mistakes("run: {steps: \"100\"}"), HasSubstr("found '100'; write 100, without quotes"));
+  EXPECT_THAT(mistakes("run: {steps: 1e3}"), HasSubstr("found '1e3'; write 1000"));
+  EXPECT_THAT(mistakes("run: {steps: 10_000}"), HasSubstr("found '10_000'; write 10000"));
+  EXPECT_THAT(mistakes("run: {steps: 0}"), ::testing::EndsWith("found '0'"));
+  EXPECT_THAT(mistakes("optimizer: {lr: '1e-3'}"), HasSubstr("found '1e-3'; write 1e-3, without quotes"));
+  EXPECT_THAT(mistakes("dashboard: {enabled: True}"), HasSubstr("found 'True'; write true"));
+  EXPECT_THAT(mistakes("dashboard: {enabled: off}"), HasSubstr("found 'off'; write false"));
+  EXPECT_THAT(mistakes("run:\n\tsteps: 3\n"), HasSubstr("a tab: YAML is indented by spaces"));
+}
+
+TEST(LoadConfig, KeysOfOtherProgramsAreToldTheirNameHere) {
+  EXPECT_THAT(mistakes("optimizer: {learning_rate: 1}"), HasSubstr("it is called optimizer.lr here"));
+  EXPECT_THAT(mistakes("num_experts: 1"), HasSubstr("it is called model.moe.experts here"));
+}
+
+TEST(LoadConfig, NamesOfOtherProgramsMeanOptionsThatExist) {
+  RunConfig config;
+  std::set<std::string> keys;
+  for (const OptionInfo& option : list_options([&](Fields& fields) { describe(fields, config); }))
+    keys.insert(option.key);
+  for (const OtherName& other : other_names())
+    EXPECT_TRUE(keys.contains(std::string(other.option))) << other.name << " " << other.option;
+  EXPECT_EQ(option_of_other_name("nothing"), "");
+}
+
+TEST(LoadConfig, RecordsOfEarlierVersionsMayHaveOptionsThatAreNoMore) {
+  const std::string text = "run: {steps: 7}\ngone: {option: 1}\n";
+  EXPECT_EQ(parse_record(text, "record").run.steps, 7);
+  EXPECT_THAT(mistakes(text), HasSubstr("unknown key gone"));
+  const std::vector<std::string> overrides{"gone.option=2"};
+  EXPECT_THROW((void)parse_record("run: {steps: 7}\n", "record", overrides), Error);
+  EXPECT_THROW((void)parse_record("run: {steps: x}\n", "record"), Error);
 }
 
 TEST(LoadConfig, AKeyInTheWrongGroupIsPointedToItsPlace) {

@@ -122,7 +122,8 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"schedule.kind=cosine run.steps=19 schedule.warmup=20", "exceed run.steps = 19"},
         Refused{"sampling.prompts=[]", "sampling.prompts"}, Refused{"dashboard.address=0.0.0.0", "loopback"},
         Refused{"dashboard.address=127.0.0.1.example.org", "loopback"},
-        Refused{"control.address=''", "control.address"}));
+        Refused{"dashboard.address=localhost", "loopback"}, Refused{"control.address=''", "control.address"},
+        Refused{"control.address=localhost", "must be an IP address"}));
 
 TEST(Rules, WhatIsAllowedIsNotRefused) {
   for (const char* settings :

@@ -6,6 +6,10 @@ void describe(Fields& fields, InitFromOptions& options) {
   fields.optional_text("checkpoint", options.checkpoint,
                        "Folder of the checkpoint whose weights the run begins with, as --init-from sets it; "
                        "null: initial values");
+  fields.flag(
+      "branch", options.branch,
+      "Go on from all of that checkpoint, with the optimizer's state and its place in the data, as --from "
+      "sets it; false: only its weights");
   fields.real("noise", options.noise, {0.0, 1e3},
               "Noise on the weights of experts that are copies of another, in initial standard deviations");
   fields.choice("slice_scale", options.slice_scale, kSliceScaleNames,
