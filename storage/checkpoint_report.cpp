@@ -14,10 +14,11 @@ std::string dump(const Json& json) { return json.dump(2, ' ', false, Json::error
 
 std::string name_of(const std::filesystem::path& checkpoint) { return checkpoint.filename().string(); }
 
-/// Without the configuration's text, which is long.
+/// Without texts of several lines.
 Json metadata_json(const CheckpointMetadata& metadata) {
   Json json = to_json(metadata);
   json.erase("config");
+  json.erase("corpus");
   return json;
 }
 

@@ -47,6 +47,10 @@ std::string JsonFields::text(const std::string& name) {
   return value.get<std::string>();
 }
 
+std::string JsonFields::optional_text(const std::string& name) {
+  return object_.contains(name) ? text(name) : std::string();
+}
+
 Hash128 JsonFields::hash(const std::string& name) {
   const auto value = Hash128::parse(text(name));
   if (!value) refuse(name, "is not a hash of 32 hexadecimal digits");

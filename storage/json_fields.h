@@ -24,6 +24,8 @@ class JsonFields {
   [[nodiscard]] std::int64_t integer(const std::string& name, std::int64_t low = 0,
                                      std::int64_t high = std::int64_t{1} << 62);
   [[nodiscard]] std::string text(const std::string& name);
+  /// Empty when it is missing.
+  [[nodiscard]] std::string optional_text(const std::string& name);
   [[nodiscard]] Hash128 hash(const std::string& name);
   [[nodiscard]] ElementType element_type(const std::string& name);
   /// 1 to 4 sizes, each at least 1, whose product in bytes fits 63 bits.

@@ -33,6 +33,7 @@ struct CheckpointMetadata {
   std::string tokenizer_hash;
   std::uint64_t numerics_fingerprint = 0;
   std::string config;  // the resolved configuration, YAML
+  std::string corpus;  // what it was trained on; empty in manifests of earlier versions
   bool operator==(const CheckpointMetadata&) const = default;
 };
 

@@ -64,6 +64,7 @@ CheckpointMetadata parse_metadata(JsonFields fields) {
   metadata.tokenizer_hash = fields.text("tokenizer_hash");
   metadata.numerics_fingerprint = parse_fingerprint(fields.text("numerics_fingerprint"));
   metadata.config = fields.text("config");
+  metadata.corpus = fields.optional_text("corpus");
   fields.finish();
   return metadata;
 }
@@ -138,7 +139,8 @@ Json to_json(const CheckpointMetadata& metadata) {
           {"config_hash", metadata.config_hash},
           {"tokenizer_hash", metadata.tokenizer_hash},
           {"numerics_fingerprint", fmt::format("{:016x}", metadata.numerics_fingerprint)},
-          {"config", metadata.config}};
+          {"config", metadata.config},
+          {"corpus", metadata.corpus}};
 }
 
 std::string serialize_manifest(const Manifest& manifest) {

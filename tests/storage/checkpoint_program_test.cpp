@@ -75,6 +75,7 @@ TEST_F(CheckpointProgram, DamageEndsWithOneAndNamesTheFile) {
   const Outcome named = run("verify --digest " + newest_.string());
   EXPECT_EQ(named.exit_code, 1);
   EXPECT_THAT(named.output, HasSubstr("worker-00001.h5"));
+  EXPECT_EQ(run("list " + run_path()).exit_code, 1);
   const Outcome whole = run("verify " + run_path());
   EXPECT_EQ(whole.exit_code, 1);
   EXPECT_THAT(whole.output, HasSubstr("step-00000010 is intact"));

@@ -65,6 +65,7 @@ CheckpointMetadata sample_metadata(std::int64_t step, std::int64_t workers) {
   metadata.config_hash = "0123";
   metadata.tokenizer_hash = "4567";
   metadata.numerics_fingerprint = 0xfedcba9876543210U;
+  metadata.corpus = "{\"train\": \"89ab\"}";
   metadata.config = "run: {name: \"Zürich\"}\n";
   return metadata;
 }
