@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "cli/path_option.h"
 #include "cli/subcommands.h"
 #include "storage/checkpoint_path.h"
 #include "storage/checkpoint_report.h"
@@ -64,7 +65,7 @@ CLI::App* add_command(CLI::App& parent, const char* name, const char* help, Acti
                       const std::shared_ptr<CheckpointArguments>& arguments,
                       int (*command)(const CheckpointArguments&)) {
   CLI::App* added = parent.add_subcommand(name, help);
-  added->add_option("path", arguments->path, "A run's folder, or one checkpoint")->required();
+  add_path(*added, "path", arguments->path, "A run's folder, or one checkpoint")->required();
   added->add_flag("--json", arguments->json, "For programs");
   added->footer(std::string("Example:\n  troupe checkpoint ") + name + " runs/quickstart-1");
   added->callback(

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "cli/data_order.h"
+#include "cli/path_option.h"
 #include "cli/subcommands.h"
 #include "data/corpus/description.h"
 #include "data/corpus/package_cache.h"
@@ -38,11 +39,10 @@ int prepare(const PrepareArguments& arguments) {
 void add_prepare(CLI::App& data, Action& action) {
   const auto arguments = std::make_shared<PrepareArguments>();
   auto* subcommand = data.add_subcommand("prepare", "Fetch, choose and tokenize the text of a corpus");
-  subcommand
-      ->add_option("CORPUS", arguments->description, "Description, for example configs/corpora/debian.yaml")
+  add_path(*subcommand, "CORPUS", arguments->description,
+           "Description, for example configs/corpora/debian.yaml")
       ->required();
-  subcommand->add_option("--output", arguments->output,
-                         "Folder to write; default: data/<name of the corpus>");
+  add_path(*subcommand, "--output", arguments->output, "Folder to write; default: data/<name of the corpus>");
   subcommand
       ->add_option("--vocab", arguments->vocab_size, "Entries of the tokenizer, instead of the description's")
       ->check(CLI::Range(data::kSmallestVocab, data::kLargestVocab));
@@ -59,7 +59,7 @@ void add_inspect(CLI::App& data, Action& action) {
   const auto arguments = std::make_shared<Arguments>();
   auto* subcommand =
       data.add_subcommand("inspect", "Domains, documents, tokens and bytes of a prepared corpus");
-  subcommand->add_option("FOLDER", arguments->folder, "Folder that `troupe data prepare` wrote")->required();
+  add_path(*subcommand, "FOLDER", arguments->folder, "Folder that `troupe data prepare` wrote")->required();
   subcommand->add_flag("--json", arguments->json, "One JSON object instead of a table");
   subcommand->add_flag("--verify", arguments->verify,
                        "Compare every byte of the files with the hashes that were written with them first");

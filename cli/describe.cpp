@@ -4,10 +4,11 @@
 #include <memory>
 
 #include "cli/config_arguments.h"
+#include "cli/path_option.h"
 #include "cli/placement_description.h"
+#include "cli/preflight.h"
 #include "cli/run_description.h"
 #include "cli/subcommands.h"
-#include "cli/this_process.h"
 #include "data/token_dataset.h"
 #include "data/tokenizer/tokenizer_json.h"
 
@@ -38,9 +39,8 @@ void add_describe(CLI::App& program, Action& action) {
   auto* subcommand = program.add_subcommand("describe", "A run's parameters, compute, layout and memory");
   arguments->config.add_to(*subcommand);
   subcommand->add_flag("--json", arguments->json, "For programs");
-  subcommand
-      ->add_option("--placement", arguments->placement,
-                   "A run or checkpoint: what placing experts by its load would change")
+  add_path(*subcommand, "--placement", arguments->placement,
+           "A run or checkpoint: what placing experts by its load would change")
       ->type_name("RUN");
   subcommand->footer(
       "Examples:\n  troupe describe configs/quickstart.yaml --json\n"
@@ -51,11 +51,11 @@ void add_describe(CLI::App& program, Action& action) {
       const std::int64_t vocab_size = resolve_vocab_size(config);
       if (!arguments->placement.empty()) {
         const PlacementDescription placement = describe_placement(
-            config, vocab_size, available_cores(), read_measured_load(arguments->placement, config));
+            config, vocab_size, usable_cores(config), read_measured_load(arguments->placement, config));
         std::fputs((arguments->json ? to_json(placement) : to_text(placement)).c_str(), stdout);
         return kSuccess;
       }
-      const RunDescription description = describe_run(config, vocab_size, available_cores());
+      const RunDescription description = describe_run(config, vocab_size, usable_cores(config));
       std::fputs((arguments->json ? to_json(description) : to_text(description)).c_str(), stdout);
       return kSuccess;
     };

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "cli/loaded_model.h"
+#include "cli/path_option.h"
 #include "cli/subcommands.h"
 #include "cli/this_process.h"
 #include "layout/load_counts.h"
@@ -90,15 +91,12 @@ int evaluate(const EvalArguments& arguments) {
 void add_eval(CLI::App& program, Action& action) {
   const auto arguments = std::make_shared<EvalArguments>();
   auto* subcommand = program.add_subcommand("eval", "Loss of a trained model on held-out text, by domain");
-  subcommand->add_option("RUN", arguments->path, "Folder of a run (its newest checkpoint) or of a checkpoint")
+  add_path(*subcommand, "RUN", arguments->path, "Folder of a run (its newest checkpoint) or of a checkpoint")
       ->required();
   subcommand->add_option("--sequences", arguments->sequences, "At most this many sequences")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  subcommand->add_option("--corpus", arguments->corpus, "Another prepared corpus than the run's");
-  subcommand->add_option("--threads", arguments->threads, "CPU threads")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
+      ->check(CLI::PositiveNumber);
+  add_path(*subcommand, "--corpus", arguments->corpus, "Another prepared corpus than the run's");
+  subcommand->add_option("--threads", arguments->threads, "CPU threads")->check(CLI::Range(1, 1024));
   subcommand->add_flag("--json", arguments->json, "Machine-readable");
   subcommand->footer("Example:\n  troupe eval runs/quickstart-1 --sequences 256");
   subcommand->callback([arguments, &action] { action = [arguments] { return evaluate(*arguments); }; });

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "cli/loaded_model.h"
+#include "cli/path_option.h"
 #include "cli/subcommands.h"
 #include "cli/this_process.h"
 #include "workers/sampler.h"
@@ -102,13 +103,13 @@ int generate(const GenerateArguments& arguments) {
 void add_generate(CLI::App& program, Action& action) {
   const auto arguments = std::make_shared<GenerateArguments>();
   auto* subcommand = program.add_subcommand("generate", "Let a trained model write");
-  subcommand->option_defaults()->always_capture_default();
-  subcommand->add_option("RUN", arguments->path, "Folder of a run (its newest checkpoint) or of a checkpoint")
+  add_path(*subcommand, "RUN", arguments->path, "Folder of a run (its newest checkpoint) or of a checkpoint")
       ->required();
   subcommand
       ->add_option("--prompt", arguments->prompts,
                    "What it goes on from, without a space at the end; may be given several times; by default "
                    "the run's sampling.prompts")
+      ->default_str("")
       ->take_all();
   subcommand->add_option("--prompts", arguments->prompts_file, "File with a prompt a line; -: stdin");
   subcommand->add_option("--tokens", arguments->tokens, "At most this many tokens")
@@ -118,7 +119,7 @@ void add_generate(CLI::App& program, Action& action) {
   subcommand->add_option("--top-k", arguments->rule.top_k, "Choose among the k most likely tokens; 0: all")
       ->check(CLI::NonNegativeNumber);
   subcommand->add_option("--seed", arguments->seed, "Of the choice of tokens; by default the run's seed");
-  subcommand->add_option("--corpus", arguments->corpus, "Folder with the tokenizer, when the corpus moved");
+  add_path(*subcommand, "--corpus", arguments->corpus, "Folder with the tokenizer, when the corpus moved");
   subcommand->add_option("--threads", arguments->threads, "CPU threads")->check(CLI::Range(1, 1024));
   subcommand->add_flag("--json", arguments->json, "One JSON object per prompt, whole");
   subcommand->footer(

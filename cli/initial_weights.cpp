@@ -1,6 +1,7 @@
 #include "cli/initial_weights.h"
 
 #include "base/error.h"
+#include "cli/path_option.h"
 #include "configs/load.h"
 #include "storage/checkpoint_path.h"
 
@@ -18,10 +19,10 @@ bool is_inside(const fs::path& path, const fs::path& folder) {
 }  // namespace
 
 std::optional<workers::InitialWeights> initial_weights(const configs::RunConfig& config) {
-  if (!config.init_from.checkpoint) return std::nullopt;
+  if (!config.init_from.checkpoint || config.init_from.branch) return std::nullopt;
   storage::CheckpointReader reader(*config.init_from.checkpoint);
   const configs::RunConfig source =
-      configs::parse_config(reader.manifest().metadata.config, reader.folder().string(), {});
+      configs::parse_record(reader.manifest().metadata.config, reader.folder().string());
   return workers::InitialWeights{.source = {.name = reader.folder().string(),
                                             .model = source.model,
                                             .vocab_size = reader.tensor("embedding/weight").shape[0],
@@ -52,7 +53,7 @@ void resolve_init_from(configs::RunConfig& config, const std::optional<configs::
       return;
     }
   }
-  if (asked.checkpoint) asked.checkpoint = storage::find_checkpoint(*asked.checkpoint).string();
+  if (asked.checkpoint) asked.checkpoint = storage::find_checkpoint(user_path(*asked.checkpoint)).string();
 }
 
 }  // namespace troupe::cli

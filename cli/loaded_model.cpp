@@ -1,10 +1,11 @@
 #include "cli/loaded_model.h"
 
+#include "cli/run_corpus.h"
 #include "cli/training_setup.h"
 #include "comm/collectives/inproc/inproc_communicator.h"
 #include "configs/load.h"
 #include "data/tokenizer/tokenizer_json.h"
-#include "storage/checkpoint_store.h"
+#include "storage/checkpoint_path.h"
 #include "tensor/parallel.h"
 #include "workers/checkpoint/checkpoint.h"
 
@@ -19,6 +20,10 @@ std::int64_t vocab_size(const storage::CheckpointReader& reader) {
 std::unique_ptr<data::Tokenizer> load_tokenizer(const storage::CheckpointReader& reader,
                                                 const configs::RunConfig& config) {
   const std::filesystem::path corpus = config.data.corpus;
+  if (!std::filesystem::exists(corpus / data::kTokenizerFile)) {
+    throw Error(ErrorCode::kConfig, "{}: its tokenizer is not in {}; say which folder has it with --corpus",
+                reader.folder().string(), corpus.string());
+  }
   auto tokenizer =
       std::make_unique<data::Tokenizer>(data::read_tokenizer_json(corpus / data::kTokenizerFile));
   if (reader.manifest().metadata.tokenizer_hash != tokenizer->hash()) {
@@ -37,16 +42,16 @@ layout::BatchShape batch_of(std::int64_t micro_batch) {
 }  // namespace
 
 storage::CheckpointReader open_checkpoint(const std::filesystem::path& path) {
-  if (std::filesystem::exists(path / storage::kManifestFile)) return storage::CheckpointReader(path);
-  return storage::CheckpointStore(path / "checkpoints").open_latest();
+  return storage::CheckpointReader(storage::find_checkpoint(path));
 }
 
 LoadedModel::LoadedModel(const LoadOptions& options) {
   use_one_library_thread();
   storage::CheckpointReader reader = open_checkpoint(options.path);
   const storage::CheckpointMetadata& metadata = reader.manifest().metadata;
-  config_ = configs::parse_config(metadata.config, reader.folder().string(), {});
-  if (!options.corpus.empty()) config_.data.corpus = options.corpus;
+  config_ = configs::parse_record(metadata.config, reader.folder().string());
+  config_.data.corpus =
+      options.corpus.empty() ? corpus_of(reader.folder(), config_.data.corpus).string() : options.corpus;
   step_ = metadata.step;
   tokenizer_ = load_tokenizer(reader, config_);
   world_ = std::move(comm::make_inproc_group(1).front());

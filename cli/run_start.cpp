@@ -8,10 +8,10 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/initial_weights.h"
-#include "configs/identity.h"
+#include "cli/run_record.h"
+#include "cli/same_run.h"
 #include "configs/load.h"
 #include "storage/verify.h"
-#include "tensor/ops/numerics_fingerprint.h"
 
 namespace troupe::cli {
 namespace {
@@ -54,12 +54,17 @@ std::optional<fs::path> newest_intact(storage::CheckpointStore& store) {
       states_of(found.passed_over));
 }
 
+void require_intact(const fs::path& checkpoint) {
+  const storage::VerifyReport report = storage::verify(checkpoint);
+  if (report.intact()) return;
+  throw Error(report.unreadable ? ErrorCode::kIo : ErrorCode::kCorrupt, "{} cannot be used: {}",
+              checkpoint.string(), report.problems.front());
+}
+
 fs::path intact_at(const storage::CheckpointStore& store, std::int64_t step) {
   fs::path folder = store.open(step).folder();
-  const storage::VerifyReport report = storage::verify(folder);
-  if (report.intact()) return folder;
-  throw Error(report.unreadable ? ErrorCode::kIo : ErrorCode::kCorrupt, "{} cannot be used: {}",
-              folder.string(), report.problems.front());
+  require_intact(folder);
+  return folder;
 }
 
 std::optional<fs::path> wanted_checkpoint(storage::CheckpointStore& store, const Resume& resume) {
@@ -82,53 +87,27 @@ bool goes_back(std::span<const CheckpointSummary> all, const storage::Checkpoint
 }
 
 /// What the run's folder says about a run that has no checkpoint yet.
-std::optional<configs::RunConfig> recorded_without_checkpoint(const fs::path& file, const Resume& resume) {
-  if (std::holds_alternative<ResumeNever>(resume) || !fs::exists(file)) return std::nullopt;
-  try {
-    return configs::load_config(file, {});
-  } catch (const Error& error) {
-    throw Error(ErrorCode::kConfig,
-                "{}\nthe run's own record of its configuration is damaged and there is no checkpoint to make "
-                "it anew from: remove the file, and give --init-from again if the run was begun with it",
-                error.what());
-  }
+std::optional<configs::RunConfig> recorded_without_checkpoint(const RunRecord& record, const Resume& resume) {
+  if (std::holds_alternative<ResumeNever>(resume)) return std::nullopt;
+  if (record.problem.empty()) return record.config;
+  throw Error(
+      ErrorCode::kConfig,
+      "{}\nthe run's own record of its configuration is damaged and there is no checkpoint to make it anew "
+      "from: remove the file, and give --init-from or --from again if the run was begun so",
+      record.problem);
 }
 
-void warn_of_damaged_record(const fs::path& file) {
-  try {
-    if (fs::exists(file)) static_cast<void>(configs::load_config(file, {}));
-  } catch (const Error& error) {
-    log::warn("{} is damaged and is made anew from the checkpoint: {}", file.string(), error.what());
-  }
-}
-
-// A run goes on only as the same run.
-void require_same_meaning(const configs::RunConfig& config, const configs::RunConfig& saved,
-                          const storage::CheckpointReader& reader) {
-  if (reader.manifest().metadata.config_hash == configs::config_hash(config)) return;
-  std::string list;
-  for (const auto& difference : configs::differences(saved, config)) {
-    list += fmt::format("\n  {}: {} in the checkpoint, {} now", difference.key, difference.first,
-                        difference.second);
-  }
-  throw Error(ErrorCode::kConfig,
-              "{} is a checkpoint of another configuration:{}\nuse the same values, or another --run-dir",
-              reader.folder().string(), list);
-}
-
-void require_same_tokenizer(const storage::CheckpointReader& reader, const configs::RunConfig& config,
-                            const CorpusFacts& corpus) {
-  if (reader.manifest().metadata.tokenizer_hash == corpus.tokenizer_hash) return;
-  throw Error(ErrorCode::kConfig,
-              "{}: the corpus {} has another tokenizer than the one this run was trained with",
-              reader.folder().string(), config.data.corpus);
-}
-
-void warn_of_another_build(const storage::CheckpointReader& reader) {
-  if (reader.manifest().metadata.numerics_fingerprint == ops::numerics_fingerprint()) return;
-  log::warn(
-      "{} was written by another build or kind of machine: the run goes on, but not bit for bit as there",
-      reader.folder().string());
+/// Of a run that has saved nothing yet.
+StartPoint first_start(std::int64_t timeline, const RunChange& change) {
+  const auto& init_from = change.config.init_from;
+  if (!init_from.branch) return {.checkpoint = {}, .step = 0, .timeline = timeline};
+  const fs::path origin = *init_from.checkpoint;
+  require_intact(origin);
+  const storage::CheckpointReader reader(origin);
+  require_same_run(reader, configs::parse_record(reader.manifest().metadata.config, origin.string()), change);
+  return {.checkpoint = fs::absolute(origin).string(),
+          .step = reader.manifest().metadata.step,
+          .timeline = timeline};
 }
 
 }  // namespace
@@ -144,22 +123,23 @@ Resume parse_resume(const std::string& text) {
   return ResumeStep{step};
 }
 
-StartPoint choose_start(storage::CheckpointStore& store, const fs::path& recorded_config,
-                        const Resume& resume, configs::RunConfig& config, const CorpusFacts& corpus) {
+StartPoint choose_start(storage::CheckpointStore& store, const fs::path& run_folder, const Resume& resume,
+                        const configs::AllowedChanges& allowed, configs::RunConfig& config,
+                        const CorpusFacts& corpus) {
   const std::optional<fs::path> checkpoint = wanted_checkpoint(store, resume);
   const std::vector<CheckpointSummary> all = store.list();
+  const RunRecord record = read_run_record(run_folder);
   if (!checkpoint) {
-    resolve_init_from(config, recorded_without_checkpoint(recorded_config, resume));
-    return {.checkpoint = {}, .step = 0, .timeline = next_timeline(all)};
+    resolve_init_from(config, recorded_without_checkpoint(record, resume));
+    return first_start(next_timeline(all), {config, corpus, configs::AllowedChanges::everything()});
   }
+  if (!record.problem.empty())
+    log::warn("the run's record is damaged and is made anew from the checkpoint: {}", record.problem);
   const storage::CheckpointReader reader(*checkpoint);
   const storage::CheckpointMetadata& metadata = reader.manifest().metadata;
-  const configs::RunConfig saved = configs::parse_config(metadata.config, reader.folder().string(), {});
-  warn_of_damaged_record(recorded_config);
+  const configs::RunConfig saved = configs::parse_record(metadata.config, reader.folder().string());
   resolve_init_from(config, saved);
-  require_same_meaning(config, saved, reader);
-  require_same_tokenizer(reader, config, corpus);
-  warn_of_another_build(reader);
+  require_same_run(reader, saved, {config, corpus, allowed, record.config});
   return {.checkpoint = fs::absolute(reader.folder()).string(),
           .step = metadata.step,
           .timeline = goes_back(all, metadata) ? next_timeline(all) : metadata.timeline};

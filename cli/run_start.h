@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "cli/training_setup.h"
+#include "configs/change.h"
 #include "configs/run_config.h"
 #include "storage/checkpoint_store.h"
 
@@ -31,9 +32,12 @@ struct StartPoint {
 /// Chooses where the run begins; `config` gets the `init_from` that the run began with. A run never goes back
 /// to step 0 by itself: when there are checkpoints and none can be used, or one that may be the newest cannot
 /// be read, that is refused (kCorrupt, kIo), naming each and why. kConfig when the checkpoint is of another
-/// configuration or tokenizer. Call after store.recover(), under the run folder's lock.
+/// configuration, save for `allowed` changes and those that the run's record tells of already, or of another
+/// corpus. A new branch begins from the checkpoint it is of. Call after store.recover(), under the run
+/// folder's lock.
 [[nodiscard]] StartPoint choose_start(storage::CheckpointStore& store,
-                                      const std::filesystem::path& recorded_config, const Resume& resume,
-                                      configs::RunConfig& config, const CorpusFacts& corpus);
+                                      const std::filesystem::path& run_folder, const Resume& resume,
+                                      const configs::AllowedChanges& allowed, configs::RunConfig& config,
+                                      const CorpusFacts& corpus);
 
 }  // namespace troupe::cli

@@ -20,6 +20,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "cli/path_option.h"
 #include "cli/subcommands.h"
 #include "data/tokenizer/bpe_trainer.h"
 #include "data/tokenizer/encoder.h"
@@ -67,6 +68,7 @@ void print(std::string_view text) {
 }
 
 void train(const TokenizerArguments& arguments) {
+  require_writable(arguments.output);
   data::BpeTrainer trainer({.vocab_size = arguments.vocab_size});
   for (const std::string& path : arguments.texts) trainer.add_document(read_text(path));
   const Tokenizer tokenizer(trainer.train());
@@ -170,7 +172,7 @@ void add_texts(CLI::App& verb, const Arguments& arguments, const char* help) {
 }
 
 void add_tokenizer_option(CLI::App& verb, const Arguments& arguments) {
-  verb.add_option("-t,--tokenizer", arguments->tokenizer, "The tokenizer.json to use")->capture_default_str();
+  add_path(verb, "-t,--tokenizer", arguments->tokenizer, "The tokenizer.json to use");
 }
 
 void add_train(CLI::App& tokenizer, Action& action, const Arguments& arguments) {
@@ -178,8 +180,7 @@ void add_train(CLI::App& tokenizer, Action& action, const Arguments& arguments) 
   add_texts(*verb, arguments, "Text files; - is standard input");
   verb->add_option("--vocab", arguments->vocab_size, "Entries: 256 bytes, merged tokens, <|endoftext|>")
       ->capture_default_str();
-  verb->add_option("-o,--output", arguments->output, "File to write, in Hugging Face's format")
-      ->capture_default_str();
+  add_path(*verb, "-o,--output", arguments->output, "File to write, in Hugging Face's format");
   verb->footer(
       "Example:\n  troupe tokenizer train book.txt letters.txt --vocab 8192 --output tokenizer.json");
 }

@@ -1,4 +1,6 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -6,7 +8,11 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/config_arguments.h"
+#include "cli/config_paths.h"
 #include "cli/launcher_hold.h"
+#include "cli/path_option.h"
+#include "cli/preflight.h"
+#include "cli/run_record.h"
 #include "cli/subcommands.h"
 #include "cli/this_process.h"
 #include "cli/training_run.h"
@@ -15,6 +21,7 @@
 #include "comm/collectives/mpi/mpi_environment.h"
 #include "configs/layout_choice.h"
 #include "configs/load.h"
+#include "configs/option_text.h"
 
 namespace troupe::cli {
 namespace {
@@ -25,14 +32,36 @@ struct TrainArguments {
   std::string run_folder;
   std::string resume = "auto";
   std::optional<std::string> init_from;
+  std::optional<std::string> branch_from;
+  std::vector<std::string> allowed_changes;
 };
 
-configs::RunConfig load(const TrainArguments& arguments) {
-  ConfigArguments with_workers = arguments.config;
-  if (arguments.workers)
-    with_workers.overrides.push_back("parallel.workers=" + std::to_string(*arguments.workers));
-  if (arguments.init_from) with_workers.overrides.push_back("init_from.checkpoint=" + *arguments.init_from);
-  return with_workers.load();
+/// With what other arguments than --set say.
+ConfigArguments all_settings(const TrainArguments& arguments) {
+  ConfigArguments all = arguments.config;
+  const auto& source = arguments.branch_from ? arguments.branch_from : arguments.init_from;
+  if (source) all.overrides.push_back("init_from.checkpoint=" + configs::text_text(*source));
+  if (arguments.branch_from) all.overrides.emplace_back("init_from.branch=true");
+  if (arguments.workers) all.overrides.push_back("parallel.workers=" + std::to_string(*arguments.workers));
+  return all;
+}
+
+configs::RunConfig load(const TrainArguments& arguments, const configs::Check& check) {
+  const ConfigArguments all = all_settings(arguments);
+  if (!all.path.empty()) return all.load(check);
+  if (arguments.run_folder.empty()) {
+    throw Error(ErrorCode::kConfig, "CONFIG is required, or the --run-dir of a run that is to go on");
+  }
+  configs::RunConfig config =
+      load_recorded_config(arguments.run_folder, all.overrides, on_resolved_paths(check));
+  resolve_paths(config);
+  return config;
+}
+
+std::vector<configs::RuleProblem> supervised_problems(const configs::RunConfig& config) {
+  auto problems = corpus_problems(config);
+  std::ranges::move(launch_problems(config), std::back_inserter(problems));
+  return problems;
 }
 
 RunRequest request_of(const TrainArguments& arguments, configs::RunConfig config,
@@ -40,15 +69,15 @@ RunRequest request_of(const TrainArguments& arguments, configs::RunConfig config
   config.parallel.workers = layout.workers;
   config.parallel.expert_parallel = layout.expert_parallel;
   return {.config = std::move(config),
-          .config_path = arguments.config.path,
           .run_folder = arguments.run_folder,
           .resume = parse_resume(arguments.resume),
+          .allowed_changes = configs::parse_allowed_changes(arguments.allowed_changes),
           .under_mpi = comm::MpiEnvironment::launched_by_mpi()};
 }
 
 int train_supervised(const TrainArguments& arguments) {
-  const configs::RunConfig config = load(arguments);
-  const configs::LayoutChoice layout = configs::choose_layout(config, available_cores());
+  const configs::RunConfig config = load(arguments, supervised_problems);
+  const configs::LayoutChoice layout = configs::choose_layout(config, usable_cores(config));
   TrainingRun run(request_of(arguments, config, layout));
   return run.run_supervised();
 }
@@ -91,7 +120,7 @@ configs::RunConfig load_classic(const TrainArguments& arguments, std::int64_t wo
                 *arguments.workers, workers + 1, workers);
   }
   with_workers.workers = workers;
-  return load(with_workers);
+  return load(with_workers, corpus_problems);
 }
 
 int classic_coordinator(comm::Communicator& job, const TrainArguments& arguments) {
@@ -138,20 +167,34 @@ int train_classic(const TrainArguments& arguments) {
 void add_train(CLI::App& program, Action& action) {
   const auto arguments = std::make_shared<TrainArguments>();
   auto* subcommand = program.add_subcommand("train", "Train a model, or go on with a run that was stopped");
-  arguments->config.add_to(*subcommand);
+  arguments->config.add_to(*subcommand, /*is_required=*/false);
   subcommand->add_option("--workers", arguments->workers, "Workers; never changes a bit of the result");
-  subcommand->add_option("--run-dir", arguments->run_folder,
-                         "Folder of the run; without it a new numbered one in run.dir");
+  add_path(
+      *subcommand, "--run-dir", arguments->run_folder,
+      "Folder of the run; without it a new numbered one in run.dir. Without CONFIG, the run there goes on as "
+      "it was");
   subcommand->add_option("--resume", arguments->resume,
                          "auto: from the newest checkpoint of the run, if any; never; or a step");
-  subcommand->add_option(
-      "--init-from", arguments->init_from,
-      "A run, or a checkpoint: a new run begins with its weights; a model of other experts "
-      "gets them copied, sliced or selected");
+  subcommand
+      ->add_option("--allow-change", arguments->allowed_changes,
+                   "KEY,…: options, or groups, that a run goes on with at another value from here on")
+      ->default_str("");
+  auto* init_from =
+      add_path(*subcommand, "--init-from", arguments->init_from,
+               "A run, or a checkpoint: a new run begins with its weights; a model of other experts "
+               "gets them copied, sliced or selected");
+  add_path(
+      *subcommand, "--from", arguments->branch_from,
+      "A run, or a checkpoint: a new run goes on from all of its state, in a folder of its own; learning "
+      "rate, schedule, steps and what else --allow-change takes may be others")
+      ->excludes(init_from);
   subcommand->footer(
       "Examples:\n"
       "  troupe train configs/quickstart.yaml\n"
       "  troupe train configs/quickstart.yaml --workers 4 --set run.steps=500 --run-dir runs/longer\n"
+      "  troupe train --run-dir runs/longer    go on with a run as it was\n"
+      "  troupe train --run-dir runs/longer --set run.steps=900 --allow-change run.steps    make it longer\n"
+      "  troupe train configs/quickstart.yaml --from runs/longer --set optimizer.lr=1e-3    a branch of it\n"
       "  troupe train moe.yaml --init-from runs/dense-1    experts that begin as a dense model's layers\n"
       "  mpirun -n 9 --hostfile hosts troupe train configs/quickstart.yaml    one coordinator, 8 workers\n"
       "Exit codes: 0 finished, 75 saved and can be started again, 1 failed, 2 wrong usage or configuration");

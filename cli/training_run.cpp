@@ -13,8 +13,10 @@
 #include "cli/initial_weights.h"
 #include "cli/memory_check.h"
 #include "cli/metrics_observer.h"
+#include "cli/run_corpus.h"
 #include "cli/run_description.h"
 #include "cli/run_log.h"
+#include "cli/shell_command.h"
 #include "cli/standard_streams.h"
 #include "cli/terminal/terminal.h"
 #include "cli/this_process.h"
@@ -44,6 +46,7 @@ storage::CheckpointMetadata metadata_of(const configs::RunConfig& config, const 
   metadata.config_hash = configs::config_hash(config);
   metadata.tokenizer_hash = corpus.tokenizer_hash;
   metadata.config = configs::dump(config);
+  metadata.corpus = identity_text(corpus.identity);
   return metadata;
 }
 
@@ -136,10 +139,12 @@ class TrainingRun::Implementation {
     log::set_up("coordinator", folder_->logs() / "coordinator.log");
     storage::CheckpointStore store(folder_->checkpoints());
     store.recover();
-    start_ = choose_start(store, folder_->config_file(), request_.resume, request_.config, corpus_);
+    start_ = choose_start(store, folder_->path(), request_.resume, request_.allowed_changes, request_.config,
+                          corpus_);
     if (start_.checkpoint.empty()) require_fitting_weights(request_.config, corpus_);
     commits_.emplace(std::move(store), request_.config.checkpoint,
                      metadata_of(request_.config, start_, corpus_));
+    keep_corpus(folder_->path(), request_.config.data.corpus, corpus_.identity);
     folder_->write_config(configs::dump(request_.config));
     evaluated_ = folder_->cut_metrics(start_.checkpoint.empty() ? -1 : start_.step);
     metrics_file_.emplace(folder_->metrics_file());
@@ -193,22 +198,29 @@ class TrainingRun::Implementation {
                                     run.tokens_per_step, start_.checkpoint)},
         {"folder", folder_->path().string()},
     };
+    if (config.init_from.branch) lines.emplace_back("branch", "of " + *config.init_from.checkpoint);
     if (start_.checkpoint.empty() && config.init_from.checkpoint)
       lines.emplace_back("weights", "from " + *config.init_from.checkpoint);
-    if (server_) lines.emplace_back("dashboard", server_->url());
+    if (server_) lines.emplace_back("dashboard", page_address());
     terminal_.print_start(config.run.name, lines);
   }
 
+  [[nodiscard]] std::string page_address() const {
+    const std::int64_t asked = request_.config.dashboard.port;
+    if (asked == 0 || asked == server_->port()) return server_->url();
+    return fmt::format("{} (port {} is in use)", server_->url(), asked);
+  }
+
   int conclude(const coordinator::RunOutcome& outcome) {
-    const std::string program = "troupe";
+    const std::string folder = folder_->path().string();
     std::string next;
     if (outcome.result == coordinator::RunResult::kFinished) {
-      next = fmt::format("{} generate {} --prompt \"The\"", program, folder_->path().string());
+      next = troupe_command({"generate", folder, "--prompt", "The"});
     } else if (outcome.result == coordinator::RunResult::kStopped) {
-      next = fmt::format("{} train {} --run-dir {}", program, request_.config_path, folder_->path().string());
+      next = troupe_command({"train", "--run-dir", folder});
     }
     log_.ended(outcome);
-    terminal_.print_end(outcome, {{"folder", folder_->path().string()}}, next);
+    terminal_.print_end(outcome, {{"folder", folder}}, next);
     return exit_code(outcome);
   }
 

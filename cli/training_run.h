@@ -10,9 +10,9 @@ namespace troupe::cli {
 
 struct RunRequest {
   configs::RunConfig config;  // workers and expert_parallel resolved
-  std::string config_path;    // for messages
   std::string run_folder;     // empty: a new numbered one
   Resume resume;
+  configs::AllowedChanges allowed_changes = {};
   bool under_mpi = false;  // the output goes through mpirun, which pretends to be a terminal
 };
 

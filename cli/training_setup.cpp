@@ -47,11 +47,14 @@ workers::RoutingFolders routing_folders(const configs::RunConfig& config,
 }
 
 CorpusFacts read_corpus_facts(const configs::RunConfig& config) {
-  const data::TokenDataset train(std::filesystem::path(config.data.corpus) / data::kTrainFile);
+  const std::filesystem::path corpus = config.data.corpus;
+  const data::TokenDataset train(corpus / data::kTrainFile);
+  const data::TokenDataset heldout(corpus / data::kHeldoutFile);
   const std::int64_t tokens = train.header().vocab_size;
   CorpusFacts facts{.vocab_size = (tokens + 127) / 128 * 128,
                     .tokenizer_hash = train.header().tokenizer_hash,
-                    .domains = train.header().domain_names};
+                    .domains = train.header().domain_names,
+                    .identity = data::identify_corpus(train, heldout)};
   if (!config.model.vocab_size) return facts;
   if (*config.model.vocab_size < tokens) {
     throw Error(ErrorCode::kConfig, "model.vocab_size: {} is less than the {} tokens of the corpus {}",

@@ -2,7 +2,7 @@
 #include <filesystem>
 
 #include "configs/run_config.h"
-#include "data/token_dataset.h"
+#include "data/corpus_identity.h"
 #include "layout/layout.h"
 #include "workers/training_loop.h"
 
@@ -21,6 +21,7 @@ struct CorpusFacts {
   std::int64_t vocab_size = 0;  // as configured, or the tokenizer's, padded to a multiple of 128
   std::string tokenizer_hash;
   std::vector<std::string> domains;  // names
+  data::CorpusIdentity identity;
 };
 /// Throws kConfig when the corpus is missing (naming the command that prepares it), or has more tokens
 /// than a configured vocab_size.

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/file.h"
+#include "cli/run_corpus.h"
 #include "configs/identity.h"
 #include "configs/load.h"
 #include "tensor/ops/numerics_fingerprint.h"
@@ -29,6 +30,8 @@ class RunStartTest : public ::testing::Test {
         store_(folder_ / "checkpoints") {
     fs::create_directories(store_.folder());
     corpus_.tokenizer_hash = "tokenizer";
+    corpus_.identity = {
+        .tokenizer = "tokenizer", .train = "a", .heldout = "b", .train_tokens = 7, .heldout_tokens = 3};
   }
 
   fs::path save(std::int64_t step, std::int64_t timeline = 0) {
@@ -37,6 +40,7 @@ class RunStartTest : public ::testing::Test {
     metadata.config = configs::dump(config_);
     metadata.config_hash = configs::config_hash(config_);
     metadata.tokenizer_hash = corpus_.tokenizer_hash;
+    metadata.corpus = identity_text(corpus_.identity);
     metadata.numerics_fingerprint = ops::numerics_fingerprint();
     return storage::save(store_, storage::sample_state(), metadata);
   }
@@ -52,11 +56,12 @@ class RunStartTest : public ::testing::Test {
   StartPoint start(const Resume& resume = ResumeAuto{}) {
     storage::CheckpointStore store(store_.folder());
     configs::RunConfig config = config_;
-    return choose_start(store, folder_ / "config.yaml", resume, config, corpus_);
+    return choose_start(store, folder_.path(), resume, allowed_, config, corpus_);
   }
 
   test::ScratchFolder folder_;
   configs::RunConfig config_;
+  configs::AllowedChanges allowed_;
   CorpusFacts corpus_;
   storage::CheckpointStore store_;
 };
@@ -122,11 +127,70 @@ TEST_F(RunStartTest, TheStepThatWasAskedForMustBeIntact) {
 }
 
 TEST_F(RunStartTest, GoingBackFromAnAbandonedTimelineWinsOverTheNewestOne) {
-  save(30, 0);
-  save(20, 1);
-  EXPECT_EQ(start().step, 20);
+  save(18, 0);
+  save(12, 1);
+  EXPECT_EQ(start().step, 12);
   EXPECT_EQ(start().timeline, 1);
-  EXPECT_EQ(start(ResumeStep{30}).timeline, 2);
+  EXPECT_EQ(start(ResumeStep{18}).timeline, 2);
+}
+
+TEST_F(RunStartTest, AnotherValueNeedsLeaveUntilTheRecordTellsOfIt) {
+  save(10);
+  const configs::RunConfig before = config_;
+  config_.run.steps += 5;
+  expect_error([&] { (void)start(); }, ErrorCode::kConfig,
+               {"run.steps: 20 in the checkpoint, 25 now", "--allow-change run.steps"});
+  allowed_ = configs::parse_allowed_changes({"run.steps"});
+  EXPECT_EQ(start().step, 10);
+  allowed_ = {};
+  write_file_atomically(folder_ / "config.yaml", configs::dump(config_));  // as the start before did
+  EXPECT_EQ(start().step, 10);
+  config_.run.steps = 9;
+  allowed_ = configs::parse_allowed_changes({"run.steps"});
+  expect_error([&] { (void)start(); }, ErrorCode::kConfig, {"run.steps = 9", "has 10 steps already"});
+  config_ = before;
+  config_.run.seed = 7;
+  write_file_atomically(folder_ / "config.yaml", configs::dump(config_));
+  expect_error([&] { (void)start(); }, ErrorCode::kConfig, {"run.seed", "it cannot change"});
+}
+
+TEST_F(RunStartTest, AnotherContentOfTheCorpusIsRefusedAnotherPlaceIsNot) {
+  save(10);
+  config_.data.corpus = "/elsewhere";
+  EXPECT_EQ(start().step, 10);
+  corpus_.identity.train = "c";
+  corpus_.identity.train_tokens = 9;
+  expect_error([&] { (void)start(); }, ErrorCode::kConfig, {"the training text (7 tokens, now 9) changed"});
+}
+
+TEST_F(RunStartTest, CheckpointsOfEarlierVersionsTellNoCorpus) {
+  storage::CheckpointMetadata metadata = storage::sample_metadata(10, 2);
+  metadata.config = configs::dump(config_);
+  metadata.tokenizer_hash = corpus_.tokenizer_hash;
+  metadata.corpus = "";
+  storage::save(store_, storage::sample_state(), metadata);
+  EXPECT_EQ(start().step, 10);
+}
+
+TEST_F(RunStartTest, ABranchBeginsAtItsOriginAndGoesOnFromItsOwn) {
+  const std::string origin = save(10).string();
+  flip_byte(save(20));
+  storage::CheckpointStore own(folder_ / "own");
+  config_.init_from = {.checkpoint = origin, .branch = true};
+  config_.optimizer.lr *= 2;
+  configs::RunConfig config = config_;
+  const StartPoint begin = choose_start(own, folder_ / "branch", ResumeAuto{}, {}, config, corpus_);
+  EXPECT_EQ(begin.checkpoint, origin);
+  EXPECT_EQ(begin.step, 10);
+  store_ = own;
+  save(12);
+  EXPECT_EQ(start().step, 12);
+  EXPECT_EQ(start(ResumeNever{}).step, 10);
+  config_.init_from.checkpoint = (folder_ / "checkpoints" / "step-00000020").string();
+  config = config_;
+  storage::CheckpointStore empty(folder_ / "empty");
+  expect_error([&] { (void)choose_start(empty, folder_ / "x", ResumeAuto{}, {}, config, corpus_); },
+               ErrorCode::kCorrupt, {"step-00000020 cannot be used"});
 }
 
 TEST_F(RunStartTest, DamagedRecordOfTheConfigurationDoesNotStopARunWithCheckpoints) {
@@ -137,7 +201,7 @@ TEST_F(RunStartTest, DamagedRecordOfTheConfigurationDoesNotStopARunWithCheckpoin
 
 TEST_F(RunStartTest, DamagedRecordOfTheConfigurationIsNamedWhenNothingWasSaved) {
   write_file_atomically(folder_ / "config.yaml", "run: {steps: [");
-  expect_error([&] { (void)start(); }, ErrorCode::kConfig, {"config.yaml:1", "remove the file"});
+  expect_error([&] { (void)start(); }, ErrorCode::kConfig, {"config.yaml is cut short", "remove the file"});
   EXPECT_EQ(start(ResumeNever{}).step, 0);
 }
 

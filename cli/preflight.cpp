@@ -1,0 +1,109 @@
+#include "cli/preflight.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "cli/this_process.h"
+#include "cli/training_setup.h"
+#include "coordinator/job/hostfile.h"
+#include "data/batch_order.h"
+#include "data/evaluation_order.h"
+
+namespace troupe::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using configs::RuleProblem;
+
+/// Runs a check that throws; what it refuses is a problem of `key`.
+template <class Check>
+bool holds(std::vector<RuleProblem>& problems, const std::string& key, Check check) {
+  try {
+    check();
+    return true;
+  } catch (const Error& error) {
+    problems.push_back({key, error.what()});
+    return false;
+  }
+}
+
+bool is_loopback(const std::string& address) { return address.starts_with("127.") || address == "::1"; }
+
+bool may_oversubscribe(const configs::RunConfig& config) {
+  return std::ranges::any_of(config.launch.mpirun_args,
+                             [](const std::string& argument) { return argument.ends_with("oversubscribe"); });
+}
+
+/// Workers that there is room for on the hosts that were given; 0: on this machine, as many as one likes.
+std::int64_t given_slots(const configs::RunConfig& config) {
+  if (config.parallel.backend != layout::Backend::kMpi) return 0;
+  if (config.launch.hostfile) {
+    return coordinator::total_slots(coordinator::read_hostfile(*config.launch.hostfile), available_cores());
+  }
+  return coordinator::batch_allocation().tasks;
+}
+
+bool has_remote_hosts(const configs::RunConfig& config) {
+  if (config.parallel.backend != layout::Backend::kMpi) return false;
+  if (!config.launch.hostfile) return coordinator::batch_allocation().nodes > 1;
+  return std::ranges::any_of(coordinator::read_hostfile(*config.launch.hostfile), coordinator::is_remote);
+}
+
+void check_slots(const configs::RunConfig& config, std::vector<RuleProblem>& problems) {
+  const std::int64_t slots = given_slots(config);
+  const std::int64_t workers = config.parallel.workers.value_or(1);
+  if (slots == 0 || workers <= slots || may_oversubscribe(config)) return;
+  problems.push_back(
+      {"parallel.workers",
+       fmt::format("parallel.workers = {} exceeds the {} slots of {}: give hosts more slots, or add "
+                   "--oversubscribe to launch.mpirun_args",
+                   workers, slots, config.launch.hostfile.value_or("the Slurm allocation"))});
+}
+
+}  // namespace
+
+std::vector<RuleProblem> corpus_problems(const configs::RunConfig& config) {
+  std::vector<RuleProblem> problems;
+  const fs::path folder = config.data.corpus;
+  const std::int64_t length = config.data.sequence_length;
+  holds(problems, "data.corpus", [&] {
+    const data::TokenDataset train(folder / data::kTrainFile);
+    const data::TokenDataset heldout(folder / data::kHeldoutFile);
+    data::check_same_corpus(train, heldout);
+    holds(problems, "model.vocab_size", [&] { (void)read_corpus_facts(config); });
+    const bool long_enough = holds(problems, "data.sequence_length", [&] {
+      const data::BatchOrder order(train, length, static_cast<std::uint64_t>(config.run.seed), {});
+      const data::EvaluationOrder evaluation(heldout, length, 1);
+    });
+    if (!long_enough || config.data.domains.empty()) return;
+    holds(problems, "data.domains", [&] {
+      const data::BatchOrder order(train, length, static_cast<std::uint64_t>(config.run.seed),
+                                   config.data.domains);
+      order.require_reach(config.run.steps * config.batch.sequences);
+    });
+  });
+  return problems;
+}
+
+std::vector<RuleProblem> launch_problems(const configs::RunConfig& config) {
+  std::vector<RuleProblem> problems;
+  holds(problems, "launch.hostfile", [&] {
+    check_slots(config, problems);
+    if (!has_remote_hosts(config) || !is_loopback(config.control.address)) return;
+    problems.push_back(
+        {"control.address",
+         fmt::format("control.address: workers on other hosts cannot reach {}; give an address "
+                     "of this host that they can reach",
+                     config.control.address)});
+  });
+  return problems;
+}
+
+std::int64_t usable_cores(const configs::RunConfig& config) {
+  const std::int64_t slots = given_slots(config);
+  return slots > 0 ? slots * config.parallel.threads : available_cores();
+}
+
+}  // namespace troupe::cli
