@@ -15,6 +15,8 @@
 #include "configs/load.h"
 #include "coordinator/checkpoints/store_commits.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/run/load_monitor.h"
+#include "coordinator/run/metrics_history.h"
 #include "coordinator/run/observer_list.h"
 #include "dashboard/http_server.h"
 #include "storage/checkpoint_store.h"
@@ -128,7 +130,9 @@ class TrainingRun::Implementation {
                          .checkpoint = config.checkpoint},
             .control = config.control,
             .checkpoint = start_.checkpoint,
-            .first_step = start_.step};
+            .first_step = start_.step,
+            .history = coordinator::read_recent_loads(folder_->metrics_file(),
+                                                      coordinator::LoadMonitor::kDeadWindow)};
   }
 
   void print_start() {

@@ -94,6 +94,7 @@ class Coordinator::Impl {
     options.world_size = options_.workers;
     options.checkpoint = options_.checkpoint;
     options.first_step = options_.first_step;
+    options.history = options_.history;
     options.schedule = options_.schedule;
     actors_ = spawn_run_actors(*runtime_, options, folder_.nonce(), {*server_, commits, observer},
                                [this](const RunOutcome& end) { settle(end); });

@@ -3,7 +3,9 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "comm/control/messages/messages.h"
 #include "comm/control/options.h"
 #include "coordinator/checkpoints/checkpoint_commits.h"
 #include "coordinator/job/job_command.h"
@@ -18,8 +20,9 @@ struct CoordinatorOptions {
   std::int64_t workers = 1;  // ranks
   ScheduleOptions schedule;
   comm::ControlOptions control;
-  std::string checkpoint;       // folder to load, absolute; empty: initial values
-  std::int64_t first_step = 0;  // of that checkpoint
+  std::string checkpoint;                                  // folder to load, absolute; empty: initial values
+  std::int64_t first_step = 0;                             // of that checkpoint
+  std::vector<std::vector<comm::LayerLoad>> history = {};  // of steps before it, oldest first
 };
 
 /// One start of workers (an epoch) from the outside: everything the coordinator does for a run. Used by the

@@ -87,10 +87,10 @@ std::int32_t Sampler::next_token(std::span<const std::int32_t> context, const Sa
   std::ranges::fill(tokens_, tokenizer_.end_of_text());
   std::ranges::copy(context, tokens_.begin());
   const Shape shape{static_cast<std::int64_t>(tokens_.size())};
-  const model::MicrobatchInput input{.tokens = {tokens_.data(), shape},
-                                     .targets = {targets_.data(), shape},
-                                     .positions = {positions_.data(), shape},
-                                     .first_visible = {first_visible_.data(), shape}};
+  const MicrobatchInput input{.tokens = {tokens_.data(), shape},
+                              .targets = {targets_.data(), shape},
+                              .positions = {positions_.data(), shape},
+                              .first_visible = {first_visible_.data(), shape}};
   model_.transformer().logits_of_row(input, model_.frozen_context(), model_.weights(),
                                      static_cast<std::int64_t>(context.size()) - 1, logits_);
   return choose_token(

@@ -4,9 +4,15 @@
 
 #include "workers/checkpoint/checkpoint.h"
 #include "workers/peak_flops.h"
+#include "workers/step/held_microbatches.h"
 
 namespace troupe::workers {
 namespace {
+
+TrainingOptions with_held(TrainingOptions options, const layout::Layout& layout, comm::Communicator& world) {
+  options.hold_microbatches = held_microbatches(options, layout, world);
+  return options;
+}
 
 bool contains(const std::vector<std::int64_t>& steps, std::int64_t step) {
   return std::ranges::binary_search(steps, step);
@@ -27,7 +33,9 @@ TrainingLoop::TrainingLoop(const TrainingOptions& options, const EventOptions& e
       storage_thread_(storage_thread),
       control_(control),
       rank_(world.rank()),
-      model_(model_setup(options, std::ssize(data.train.header().domain_names)), layout, world, clock),
+      model_(model_setup(with_held(options, layout, world), layout,
+                         std::ssize(data.train.header().domain_names)),
+             layout, world, clock),
       trainer_(options, model_, data.train, data.order),
       evaluator_(model_, data.heldout, options.data.document_mask),
       sampler_(model_, data.tokenizer),
@@ -65,9 +73,11 @@ comm::TrainingEnded TrainingLoop::run() {
     control_.set_activity(step + 1, "training");
     const StepResult& result = train_step(mine);
     step = result.step;
-    control_.report(reports_.step(result));
-    if (result.control.plan_version > plan_.version) plan_ = control_.plan(result.control.plan_version);
     last = step >= trainer_.options().steps || step == plan_.stop_after || result.control.stop != 0;
+    control_.report(reports_.step(result, last || contains(plan_.save, step)));
+    count_skipped(result);
+    if (result.control.plan_version > plan_.version) plan_ = control_.plan(result.control.plan_version);
+    last = last || step == plan_.stop_after;
     border(step, last);
     if (!last) placer_.after(result);
   }
@@ -90,7 +100,20 @@ void TrainingLoop::border(std::int64_t step, bool last) {
     evaluate(step, events_.evaluation_sequences);
   }
   if (contains(plan_.sample, step)) sample(step);
-  if (last || contains(plan_.save, step)) save(step, last);
+  // While steps are skipped, checkpoints of the same weights would only push good ones out.
+  if (last || (contains(plan_.save, step) && skipped_in_a_row_ == 0)) save(step, last);
+}
+
+void TrainingLoop::count_skipped(const StepResult& result) {
+  skipped_in_a_row_ = result.skipped ? skipped_in_a_row_ + 1 : 0;
+  if (skipped_in_a_row_ < events_.max_skipped_steps) return;
+  throw Error(
+      ErrorCode::kConfig,
+      "{} steps in a row were skipped, up to step {}: not finite: {}. No checkpoint was written since "
+      "the first of them. Try a lower optimizer.lr or optimizer.weight_decay, a longer "
+      "schedule.warmup, or optimizer.grad_clip, from the last checkpoint; run.max_skipped_steps says "
+      "how many may be skipped",
+      skipped_in_a_row_, result.step, result.not_finite);
 }
 
 void TrainingLoop::evaluate(std::int64_t step, std::int64_t sequences) {

@@ -69,8 +69,8 @@ struct StepRun::Worker {
          std::unique_ptr<comm::Communicator> communicator, const data::TokenDataset& dataset,
          const data::BatchOrder& order, const Clock& clock)
       : world(std::move(communicator)),
-        model(workers::model_setup(options, std::ssize(dataset.header().domain_names)), layout, *world,
-              clock),
+        model(workers::model_setup(options, layout, std::ssize(dataset.header().domain_names)), layout,
+              *world, clock),
         trainer(options, model, dataset, order) {
     model.initialize();
   }
