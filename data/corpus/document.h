@@ -26,8 +26,8 @@ struct Document {
       : text(std::move(content)), domain(domain_index), hash(content_hash(text)) {}
 };
 
-/// Bytes of the first piece of a text that is longer than `limit`: up to the last blank line inside the limit,
-/// else the last line end, else between two characters.
+/// Bytes of the first piece of a text that is longer than `limit`: up to the last blank line inside the
+/// limit, else the last line end, else between two characters.
 [[nodiscard]] std::size_t cut_position(std::string_view text, std::size_t limit);
 
 /// Cuts a file's text into the documents' texts: first at lines that equal `separator` (if not empty), then

@@ -44,11 +44,16 @@ JsonLine parse_json_line(std::string_view line, const JsonFields& fields) {
 
 std::string to_string(Fault fault, const JsonFields& fields) {
   switch (fault) {
-    case Fault::kNone: return "nothing wrong";
-    case Fault::kNoJson: return "no JSON object";
-    case Fault::kNoText: return fmt::format("no text in '{}'", fields.text);
-    case Fault::kNoDomain: return fmt::format("no text in '{}'", fields.domain);
-    case Fault::kNoUtf8: return "not UTF-8";
+    case Fault::kNone:
+      return "nothing wrong";
+    case Fault::kNoJson:
+      return "no JSON object";
+    case Fault::kNoText:
+      return fmt::format("no text in '{}'", fields.text);
+    case Fault::kNoDomain:
+      return fmt::format("no text in '{}'", fields.domain);
+    case Fault::kNoUtf8:
+      return "not UTF-8";
   }
   return "";
 }
