@@ -55,7 +55,7 @@ std::string Sampler::sample(const Prompt& prompt, std::int64_t tokens, const Sam
   const bool alone = model_.layout().workers() == 1;
   const Random random(prompt.seed.value_or(model_.seed()), RandomPurpose::kSampling,
                       static_cast<std::uint32_t>(prompt.step));
-  std::vector<std::int32_t> context{tokenizer_.end_of_text()};
+  std::vector<std::int32_t> context{tokenizer_.document_start()};
   const auto prompt_ids = tokenizer_.encode(prompt.text);
   context.insert(context.end(), prompt_ids.begin(), prompt_ids.end());
   std::vector<std::int32_t> written;

@@ -1,19 +1,17 @@
 #include "data/sources/prepare_inputs.h"
 
-#include <fcntl.h>
-
 #include <charconv>
-#include <deque>
-#include <future>
 #include <optional>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "data/corpus/find_tokenizer.h"
 #include "data/corpus/publish.h"
 #include "data/corpus/stamp.h"
 #include "data/sources/corpus_spool.h"
 #include "data/sources/document_encoder.h"
+#include "data/sources/in_order.h"
 #include "data/sources/journal.h"
+#include "data/sources/kept_standard_input.h"
 #include "data/sources/near_duplicates.h"
 #include "data/sources/tokenizer_sample.h"
 #include "data/token_file_writer.h"
@@ -28,25 +26,6 @@ namespace fs = std::filesystem;
 constexpr std::string_view kTrain = "train:";
 constexpr std::int64_t kSampleBytes = 16'000'000;
 constexpr int kBatchesPerJournal = 16;
-
-/// Calls make(batch) on `threads` threads, and use(result) here, in the order of the batches.
-template <class Make, class Use>
-void in_order(InputReader& reader, int threads, const Make& make, const Use& use) {
-  using Result = std::invoke_result_t<Make, const RawBatch&>;
-  std::deque<std::future<Result>> running;
-  bool more = true;
-  while (more || !running.empty()) {
-    while (more && std::ssize(running) < threads) {
-      auto raw = std::make_unique<RawBatch>();
-      more = reader.next(*raw);
-      if (!more) break;
-      running.push_back(std::async(std::launch::async, [&make, raw = std::move(raw)] { return make(*raw); }));
-    }
-    if (running.empty()) break;
-    use(running.front().get());
-    running.pop_front();
-  }
-}
 
 std::optional<std::int64_t> trained_entries(const std::string& tokenizer) {
   if (!tokenizer.starts_with(kTrain)) return std::nullopt;
@@ -80,37 +59,6 @@ std::string hash_of(const InputsRequest& request, const std::vector<InputFile>& 
   return to_hexadecimal(content_hash(words));
 }
 
-/// Standard input as a file beside the output, as long as this lives: it is read twice. "-" is replaced by
-/// its name.
-class KeptStandardInput {
- public:
-  KeptStandardInput(std::vector<std::string>& inputs, const fs::path& output) {
-    for (std::string& input : inputs) {
-      if (input != "-") continue;
-      if (path_.empty()) keep(output.string() + ".stdin");
-      input = path_.string();
-    }
-  }
-  KeptStandardInput(const KeptStandardInput&) = delete;
-  KeptStandardInput& operator=(const KeptStandardInput&) = delete;
-  ~KeptStandardInput() {
-    std::error_code ignored;
-    if (!path_.empty()) fs::remove(path_, ignored);
-  }
-
- private:
-  void keep(const fs::path& path) {
-    path_ = path;
-    const FileDescriptor file = FileDescriptor::open(path, O_WRONLY | O_CREAT | O_TRUNC);
-    const auto stream = open_byte_stream("-");
-    std::vector<char> piece(std::size_t{1} << 20);
-    while (const std::size_t got = stream->read(piece))
-      write_all(file, std::as_bytes(std::span(piece).first(got)), path);
-  }
-
-  fs::path path_;
-};
-
 class Preparation {
  public:
   Preparation(const InputsRequest& request, FoundInputs inputs, std::string inputs_hash,
@@ -126,7 +74,7 @@ class Preparation {
     }
   }
 
-  PrepareReport run() {
+  PrepareReport run() try {
     take_up();
     const Tokenizer tokenizer = provide_tokenizer();
     encode(tokenizer);
@@ -135,6 +83,9 @@ class Preparation {
     report_.worked = true;
     note_left_out();
     return std::move(report_);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kConfig) storage::remove_tree(work_);  // going on would end the same
+    throw;
   }
 
  private:
@@ -361,16 +312,6 @@ PrepareReport prepare_inputs(const InputsRequest& request,
   } catch (const fs::filesystem_error& failure) {
     throw Error(ErrorCode::kIo, "{}", failure.what());
   }
-}
-
-fs::path find_tokenizer(const fs::path& path) {
-  if (fs::is_regular_file(path)) return path;
-  const fs::path inside = path / kTokenizerFile;
-  if (fs::is_regular_file(inside)) return inside;
-  throw Error(
-      ErrorCode::kConfig,
-      "{}: there is no {}: name one, a prepared corpus or a run that has one, or train:8192 for a new one",
-      path.string(), kTokenizerFile);
 }
 
 }  // namespace troupe::data

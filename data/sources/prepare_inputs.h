@@ -49,7 +49,4 @@ struct PrepareReport {
 PrepareReport prepare_inputs(const InputsRequest& request,
                              const std::function<void(const PrepareProgress&)>& on_progress);
 
-/// The tokenizer.json that a file, corpus or run stands for; kConfig when there is none.
-[[nodiscard]] std::filesystem::path find_tokenizer(const std::filesystem::path& path);
-
 }  // namespace troupe::data

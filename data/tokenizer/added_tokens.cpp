@@ -1,6 +1,11 @@
 #include "data/tokenizer/added_tokens.h"
 
+#include <unicode/uchar.h>
+#include <unicode/utf8.h>
+
 #include <algorithm>
+#include <cstdint>
+#include <functional>
 
 namespace troupe::data {
 namespace {
@@ -12,6 +17,23 @@ std::size_t previous_character(std::string_view text, std::size_t place) {
   do --place;
   while (place > 0 && is_continuation(text[place]));
   return place;
+}
+
+/// \w of Unicode's regular expressions (UTS 18, annex C), of the character at `place`.
+bool is_word(std::string_view text, std::size_t place) {
+  UChar32 character = 0;
+  auto next = static_cast<std::int32_t>(place);
+  U8_NEXT(reinterpret_cast<const std::uint8_t*>(text.data()), next, static_cast<std::int32_t>(text.size()),
+          character);
+  if (character < 0) return false;
+  constexpr std::uint32_t kKinds = U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK;
+  return (U_GET_GC_MASK(character) & kKinds) != 0 || ::u_hasBinaryProperty(character, UCHAR_ALPHABETIC) ||
+         ::u_hasBinaryProperty(character, UCHAR_JOIN_CONTROL);
+}
+
+bool stands_alone(std::string_view text, std::size_t begin, std::size_t end) {
+  return (begin == 0 || !is_word(text, previous_character(text, begin))) &&
+         (end == text.size() || !is_word(text, end));
 }
 
 }  // namespace
@@ -34,14 +56,6 @@ const SpecialToken* AddedTokens::longest_at(std::string_view text, std::size_t p
     if (text.substr(place).starts_with(token->name)) return token;
   }
   return nullptr;
-}
-
-bool AddedTokens::stands_alone(std::string_view text, std::size_t begin, std::size_t end) const {
-  const auto is_word = [&](std::size_t place) {
-    const CharacterClass kind = reader_.at(text, place).kind;
-    return text[place] == '_' || kind == CharacterClass::kLetter || kind == CharacterClass::kNumber;
-  };
-  return (begin == 0 || !is_word(previous_character(text, begin))) && (end == text.size() || !is_word(end));
 }
 
 AddedTokens::Found AddedTokens::next(std::string_view text, std::size_t place, std::size_t taken) const {

@@ -42,7 +42,6 @@ class AddedTokens {
   };
   [[nodiscard]] Found next(std::string_view text, std::size_t place, std::size_t taken) const;
   [[nodiscard]] const SpecialToken* longest_at(std::string_view text, std::size_t place) const;
-  [[nodiscard]] bool stands_alone(std::string_view text, std::size_t begin, std::size_t end) const;
 
   std::array<std::vector<const SpecialToken*>, 256> by_first_byte_;  // the longest first
   bool with_special_;

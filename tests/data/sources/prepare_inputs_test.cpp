@@ -122,6 +122,7 @@ TEST_F(PrepareInputsTest, CountsAndNamesWhatIsBroken) {
   expect_error(ErrorCode::kConfig, "3 broken documents, more than --max-errors 2",
                [&] { (void)prepare({"a.jsonl"}); });
   EXPECT_FALSE(fs::exists(folder_ / "other"));
+  EXPECT_FALSE(fs::exists(folder_ / "other.unfinished"));
 }
 
 TEST_F(PrepareInputsTest, KeepsAllTextUnlessACapIsAskedForAndSaysWhatIsBeyond) {
@@ -222,6 +223,11 @@ TEST_F(PrepareInputsTest, SkipsWhatIsDoneAndTakesATokenizerThatIsThere) {
   request_.parse.fields.text = "body";
   EXPECT_TRUE(prepare({"more.jsonl"}).worked);
   EXPECT_EQ(identify_corpus(folder_ / "more").tokenizer, identify_corpus(folder_ / "out").tokenizer);
+  write("run/config.yaml", "data: {corpus: " + (folder_ / "out").string() + "}\n");
+  request_.tokenizer = (folder_ / "run").string();
+  request_.output = folder_ / "of_a_run";
+  EXPECT_TRUE(prepare({"more.jsonl"}).worked);
+  EXPECT_EQ(identify_corpus(folder_ / "of_a_run"), identify_corpus(folder_ / "more"));
   expect_error(ErrorCode::kConfig, "train:8192", [&] {
     request_.tokenizer = (folder_ / "nowhere").string();
     (void)prepare({"in"});
@@ -333,7 +339,7 @@ TEST_F(TokenFilesTest, ReadsMegatronsPairsAndRefusesWhatDoesNotFit) {
     std::ofstream(folder_ / "m/corpus.idx", std::ios::binary) << bad;
     const std::vector<InputFile> files{{folder_ / "m/corpus.bin", InputKind::kMegatron, "text", 1}};
     try {
-      InputReader reader(files, {.end_of_text = end_of_text()});
+      InputReader reader(files, {});
       RawBatch batch;
       while (reader.next(batch)) {
       }
