@@ -59,9 +59,8 @@ LoadedModel::LoadedModel(const LoadOptions& options) {
   workers::TrainingOptions training = training_options(config_, vocab_size(reader));
   training.batch = batch_of(options.micro_batch > 0 ? options.micro_batch : config_.batch.micro_batch);
   training.threads = options.threads;
-  model_ = std::make_unique<model::Model>(
-      workers::model_setup(training, 0),
-      layout::Layout(training.batch, 1, 1, static_cast<int>(config_.model.moe.experts)), *world_, clock_);
+  const layout::Layout layout(training.batch, 1, 1, static_cast<int>(config_.model.moe.experts));
+  model_ = std::make_unique<model::Model>(workers::model_setup(training, layout, 0), layout, *world_, clock_);
   workers::load_model(reader, *model_);
 }
 

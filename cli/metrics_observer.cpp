@@ -52,6 +52,21 @@ std::string severity_name(coordinator::Severity severity) {
   return "info";
 }
 
+std::vector<dashboard::LayerEvaluation> layer_evaluations(const coordinator::EvaluationSummary& evaluation) {
+  std::vector<dashboard::LayerEvaluation> layers;
+  for (const auto& [layer, violation] : evaluation.max_violation_global) {
+    auto& one = layers.emplace_back();
+    one.layer = layer;
+    one.metrics["max_violation_global"] = violation;
+    const auto found = evaluation.specialization.find(layer);
+    if (found == evaluation.specialization.end()) continue;
+    one.metrics["mutual_information_bits"] = found->second.mutual_information;
+    one.metrics["mutual_information_limit_bits"] = found->second.mutual_information_limit;
+    one.metrics["domain_distance"] = found->second.domain_distance;
+  }
+  return layers;
+}
+
 }  // namespace
 
 MetricsObserver::MetricsObserver(dashboard::MetricsHub& hub, dashboard::JsonlSink& file,
@@ -100,6 +115,7 @@ void MetricsObserver::evaluation_finished(const coordinator::EvaluationSummary& 
                                      .total = domain_evaluation(evaluation.overall),
                                      .domains = {}};
   for (const auto& [domain, loss] : evaluation.domains) record.domains[domain] = domain_evaluation(loss);
+  record.layers = layer_evaluations(evaluation);
   keep(file_.path(), [&] { file_.write(record); });
   hub_.record(record);
 }

@@ -6,12 +6,12 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "data/corpus/utf8.h"
+#include "base/utf8.h"
 
 namespace troupe::cli {
 
 std::string user_path(const std::string& path) {
-  if (!data::is_valid_utf8(path)) {
+  if (!is_utf8(path)) {
     throw Error(ErrorCode::kConfig,
                 "the path {} is not UTF-8: rename it, or reach it by a link with such a name", path);
   }

@@ -4,10 +4,13 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "cli/training_setup.h"
 #include "layout/layout.h"
+#include "model/activation_memory.h"
 #include "model/parameters.h"
+#include "workers/step/batch_counts.h"
 
 namespace troupe::cli {
 namespace {
@@ -26,6 +29,22 @@ workers::TrainingMemory memory_of(const configs::RunConfig& config, std::int64_t
   workers::TrainingMemory memory = workers::training_memory(training_options(config, vocab_size), layout);
   if (!event_options(config).saves_on_the_way) memory.saved_copy = 0;
   return memory;
+}
+
+void describe_held(const configs::RunConfig& config, const layout::Layout& layout,
+                   RunDescription& description) {
+  const std::int64_t together = workers::microbatches_together(config.model, layout);
+  const workers::TrainingOptions options = training_options(config, description.vocab_size);
+  description.forward_together = together;
+  description.held = std::min(together, config.parallel.hold_microbatches.value_or(0));
+  description.held_bytes =
+      model::held_activation_bytes(config.model, workers::model_setup(options, layout, 0).shape);
+}
+
+/// Of the products of a step without it: a third of them are forward.
+double forward_again_share(const RunDescription& d) {
+  if (d.held == 0) return 0.0;
+  return static_cast<double>(d.forward_together - d.held) / static_cast<double>(d.forward_together) / 3.0;
 }
 
 std::string mebibytes(std::int64_t bytes) {
@@ -55,6 +74,7 @@ RunDescription describe_run(const configs::RunConfig& config, std::int64_t vocab
                               static_cast<int>(description.layout.expert_parallel),
                               static_cast<int>(moe.experts));
   description.waves = layout.waves();
+  describe_held(config, layout, description);
   description.bytes_per_worker = memory_of(config, vocab_size, layout);
   return description;
 }
@@ -76,6 +96,13 @@ std::string to_text(const RunDescription& d) {
       d.flops_per_token * static_cast<double>(d.tokens_per_step) / 1e9, d.tokens_per_step);
   text += fmt::format("layout           {} workers, expert_parallel {}, {} accumulation steps of {} waves\n",
                       d.layout.workers, d.layout.expert_parallel, d.turns, d.waves);
+  if (d.forward_together > 1) {
+    const std::string held = d.held == 0 ? std::string("as many as fit") : std::to_string(d.held);
+    text += fmt::format(
+        "balance losses   count the load of {} microbatches of a worker, which go forward first; {} held,\n"
+        "                 about {} each, the others computed forward again: {:.0f} % more compute\n",
+        d.forward_together, held, mebibytes(d.held_bytes), 100.0 * forward_again_share(d));
+  }
   text += fmt::format(
       "memory           {} per worker: parameters {}, gradient lanes {}, their sums {},\n"
       "                 optimizer {}, activations about {}, load and losses {},\n"
@@ -102,6 +129,11 @@ std::string to_json(const RunDescription& d) {
         {"expert_parallel", d.layout.expert_parallel},
         {"accumulation_steps", d.turns},
         {"waves", d.waves}}},
+      {"forward_together",
+       {{"microbatches", d.forward_together},
+        {"held", d.held},
+        {"bytes_of_one", d.held_bytes},
+        {"forward_again_share", forward_again_share(d)}}},
       {"bytes_per_worker",
        {{"parameters", bytes.parameters},
         {"gradient_lanes", bytes.gradient_lanes},

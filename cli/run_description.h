@@ -26,6 +26,12 @@ struct RunDescription {
   std::int64_t turns = 0;  // microbatches of a lane in a step
   std::int64_t waves = 0;  // of a turn
 
+  // Microbatches of a worker that go forward before the first goes backward, since a loss counts their load;
+  // how many of them are held (0: as many as fit), and the bytes that each takes meanwhile.
+  std::int64_t forward_together = 1;
+  std::int64_t held = 0;
+  std::int64_t held_bytes = 0;
+
   workers::TrainingMemory bytes_per_worker;
 };
 

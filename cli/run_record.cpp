@@ -3,8 +3,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/yaml_tree.h"
 #include "configs/load.h"
-#include "configs/yaml_tree.h"
 #include "storage/checkpoint_store.h"
 
 namespace troupe::cli {

@@ -39,6 +39,11 @@ constexpr const char* kDefaultTokenizer = "data/debian/tokenizer.json";
 struct TokenizerArguments {
   std::vector<std::string> texts;  // paths; "-" is standard input
   std::string tokenizer = kDefaultTokenizer;
+  std::vector<std::string> tokenizers = {kDefaultTokenizer};  // of eval
+  std::string pattern = "gpt2";
+  std::vector<std::string> special_tokens;
+  std::int64_t minimum_frequency = data::BpeTrainerOptions{}.minimum_count;
+  bool special_names = false;
   std::string output = "tokenizer.json";
   int vocab_size = data::BpeTrainerOptions{}.vocab_size;
   bool json = false;
@@ -67,24 +72,37 @@ void print(std::string_view text) {
   write_all(FileDescriptor(::dup(STDOUT_FILENO)), std::as_bytes(std::span(text)), "standard output");
 }
 
+data::TokenizerRules rules_named(const std::string& pattern) {
+  data::TokenizerRules rules;
+  if (pattern == "gpt2") return rules;
+  rules.splits = data::split_steps_named(pattern);
+  rules.gpt2_pattern = false;
+  rules.compose = pattern == "qwen";
+  return rules;
+}
+
 void train(const TokenizerArguments& arguments) {
   require_writable(arguments.output);
-  data::BpeTrainer trainer({.vocab_size = arguments.vocab_size});
+  data::BpeTrainer trainer({.vocab_size = arguments.vocab_size,
+                            .minimum_count = arguments.minimum_frequency,
+                            .rules = rules_named(arguments.pattern),
+                            .special_tokens = arguments.special_tokens});
   for (const std::string& path : arguments.texts) trainer.add_document(read_text(path));
   const Tokenizer tokenizer(trainer.train());
   write_tokenizer_json(tokenizer, arguments.output);
   print(fmt::format("{}: {} entries from {} distinct words, hash {}\n", arguments.output,
                     tokenizer.vocab_size(), trainer.distinct_words(), tokenizer.hash()));
   if (tokenizer.vocab_size() < arguments.vocab_size) {
-    print(fmt::format("The text has no more pairs that occur twice: {} of {} entries.\n",
+    print(fmt::format("The text has no more pairs that occur often enough: {} of {} entries.\n",
                       tokenizer.vocab_size(), arguments.vocab_size));
   }
 }
 
 void encode(const TokenizerArguments& arguments) {
+  const auto names = arguments.special_names ? data::SpecialNames::kAreTokens : data::SpecialNames::kAreText;
   const Tokenizer tokenizer = data::read_tokenizer_json(arguments.tokenizer);
   for (const std::string& path : arguments.texts) {
-    print(fmt::format("{}\n", fmt::join(tokenizer.encode(read_text(path)), " ")));
+    print(fmt::format("{}\n", fmt::join(tokenizer.encode(read_text(path), names), " ")));
   }
 }
 
@@ -139,16 +157,23 @@ std::string to_table(const std::vector<NamedScore>& scores) {
   return table;
 }
 
-void evaluate(const TokenizerArguments& arguments) {
-  const Tokenizer tokenizer = data::read_tokenizer_json(arguments.tokenizer);
+void evaluate_one(const TokenizerArguments& arguments, const std::string& file,
+                  std::vector<NamedScore>& scores) {
+  const Tokenizer tokenizer = data::read_tokenizer_json(file);
   data::Encoder encoder(tokenizer);
-  std::vector<NamedScore> scores;
+  const std::string prefix = arguments.tokenizers.size() > 1 ? file + " " : "";
   data::TokenizerScore total;
   for (const std::string& path : arguments.texts) {
-    scores.emplace_back(std::filesystem::path(path).filename(), score_text(encoder, read_text(path)));
+    scores.emplace_back(prefix + std::filesystem::path(path).filename().string(),
+                        score_text(encoder, read_text(path)));
     total += scores.back().second;
   }
-  scores.emplace_back("all", total);
+  scores.emplace_back(prefix + "all", total);
+}
+
+void evaluate(const TokenizerArguments& arguments) {
+  std::vector<NamedScore> scores;
+  for (const std::string& file : arguments.tokenizers) evaluate_one(arguments, file, scores);
   print(arguments.json ? to_json(scores) : to_table(scores));
 }
 
@@ -180,6 +205,17 @@ void add_train(CLI::App& tokenizer, Action& action, const Arguments& arguments) 
   add_texts(*verb, arguments, "Text files; - is standard input");
   verb->add_option("--vocab", arguments->vocab_size, "Entries: 256 bytes, merged tokens, <|endoftext|>")
       ->capture_default_str();
+  verb->add_option(
+          "--pattern", arguments->pattern,
+          "How text is cut into words: gpt2; llama3 (digits by threes); qwen (digits one by one, NFC)")
+      ->check(CLI::IsMember({"gpt2", "llama3", "qwen"}))
+      ->capture_default_str();
+  verb->add_option("--special", arguments->special_tokens,
+                   "Names of special tokens beside <|endoftext|>, each its own entry");
+  verb->add_option("--min-frequency", arguments->minimum_frequency,
+                   "A pair that is seen less often becomes no entry")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   add_path(*verb, "-o,--output", arguments->output, "File to write, in Hugging Face's format");
   verb->footer(
       "Example:\n  troupe tokenizer train book.txt letters.txt --vocab 8192 --output tokenizer.json");
@@ -190,6 +226,8 @@ void add_encode(CLI::App& tokenizer, Action& action, const Arguments& arguments)
       add_verb(tokenizer, action, arguments, "encode", "Token ids of texts, a line each", encode);
   add_texts(*verb, arguments, "Text files; - is standard input");
   add_tokenizer_option(*verb, arguments);
+  verb->add_flag("--special-names", arguments->special_names,
+                 "Names of special tokens in a text are those tokens, not text");
   verb->footer("Example:\n  echo 'Hello world' | troupe tokenizer encode - --tokenizer tokenizer.json");
 }
 
@@ -205,7 +243,8 @@ void add_eval(CLI::App& tokenizer, Action& action, const Arguments& arguments) {
       tokenizer, action, arguments, "eval",
       "Bytes per token, tokens per word (fertility), and how many words take two tokens or more", evaluate);
   add_texts(*verb, arguments, "Text files, one for each language or domain; - is standard input");
-  add_tokenizer_option(*verb, arguments);
+  verb->add_option("-t,--tokenizer", arguments->tokenizers, "tokenizer.json files to compare")
+      ->capture_default_str();
   verb->add_flag("--json", arguments->json, "As JSON");
   verb->footer("Example:\n  troupe tokenizer eval tests/data/text/*.txt --tokenizer tokenizer.json");
 }

@@ -25,6 +25,8 @@
 #include "configs/load.h"
 #include "coordinator/checkpoints/store_commits.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/run/load_monitor.h"
+#include "coordinator/run/metrics_history.h"
 #include "coordinator/run/observer_list.h"
 #include "dashboard/http_server.h"
 #include "storage/checkpoint_store.h"
@@ -165,7 +167,9 @@ class TrainingRun::Implementation {
             .control = config.control,
             .checkpoint = start_.checkpoint,
             .first_step = start_.step,
-            .evaluated = evaluated_};
+            .evaluated = evaluated_,
+            .history = coordinator::read_recent_loads(folder_->metrics_file(),
+                                                      coordinator::LoadMonitor::kDeadWindow)};
   }
 
   /// Who closed the pipe or the terminal wants no more of it; what a full device lacks is only the text.

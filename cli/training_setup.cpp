@@ -23,7 +23,8 @@ workers::TrainingOptions training_options(const configs::RunConfig& config, std:
           .schedule = config.schedule,
           .threads = static_cast<int>(config.parallel.threads),
           .recompute = config.parallel.recompute == layout::Recompute::kBlock,
-          .dispatch = config.parallel.dispatch};
+          .dispatch = config.parallel.dispatch,
+          .hold_microbatches = config.parallel.hold_microbatches.value_or(0)};
 }
 
 workers::EventOptions event_options(const configs::RunConfig& config) {
@@ -31,6 +32,7 @@ workers::EventOptions event_options(const configs::RunConfig& config) {
           .final_evaluation_sequences = config.evaluation.final_sequences,
           .prompts = config.sampling.prompts,
           .sample_tokens = config.sampling.tokens,
+          .max_skipped_steps = config.run.max_skipped_steps,
           .placement_every = config.parallel.placement == layout::PlacementKind::kBalanced
                                  ? config.parallel.placement_every
                                  : 0,

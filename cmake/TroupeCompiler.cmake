@@ -23,11 +23,12 @@ target_include_directories(troupe_compiler INTERFACE "${PROJECT_SOURCE_DIR}")
 target_link_libraries(troupe_compiler INTERFACE OpenMP::OpenMP_CXX)
 # Contraction would make a sum's bits depend on how the compiler inlines it (docs/architecture.md,
 # "Layout invariance", rule 14).
-target_compile_options(troupe_compiler INTERFACE
+set(host_options
   -ffp-contract=off -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
   # GCC 12's false alarms inside std::string, which precompiled headers no longer hide.
   -Wno-array-bounds -Wno-stringop-overflow -Wno-stringop-overread -Wno-restrict
   $<$<BOOL:${TROUPE_WARNINGS_AS_ERRORS}>:-Werror>)
+target_compile_options(troupe_compiler INTERFACE "$<$<NOT:$<COMPILE_LANGUAGE:CUDA>>:${host_options}>")
 if(TROUPE_SANITIZE)
   target_compile_options(troupe_compiler INTERFACE -fsanitize=${TROUPE_SANITIZE} -fno-omit-frame-pointer)
   target_link_options(troupe_compiler INTERFACE -fsanitize=${TROUPE_SANITIZE})

@@ -383,14 +383,23 @@ std::vector<RuleProblem> validate(const RunConfig& config) { return Rules(config
 std::vector<std::string> warnings(const RunConfig& config) {
   std::vector<std::string> found;
   const auto& moe = config.model.moe;
-  const bool looks_ahead =
-      moe.router.selection == Selection::kExpertChoice || moe.router.selection == Selection::kSinkhorn;
-  if (moe.first_dense_layers < config.model.layers && looks_ahead) {
-    found.push_back(fmt::format(
-        "model.moe.router.selection: with {} later tokens of a microbatch decide where earlier ones go, so a "
-        "causal model sees the future while it trains and is evaluated, and not when it writes: its losses "
-        "cannot be compared with those of other selections",
-        experts::kSelectionNames[static_cast<std::size_t>(moe.router.selection)]));
+  if (moe.first_dense_layers == config.model.layers) return found;
+  const auto looks_ahead = [&](const std::string& option, const std::string& what) {
+    found.push_back(
+        fmt::format("{} of a microbatch {}, so a causal model sees the future while it trains and is "
+                    "evaluated, and not when "
+                    "it writes: its losses cannot be compared with those of other choices",
+                    option, what));
+  };
+  if (moe.router.selection == Selection::kExpertChoice || moe.router.selection == Selection::kSinkhorn) {
+    looks_ahead(fmt::format("model.moe.router.selection: with {} later tokens",
+                            experts::kSelectionNames[static_cast<std::size_t>(moe.router.selection)]),
+                "decide where earlier ones go");
+  }
+  if (moe.capacity.kind == experts::CapacityKind::kFactor &&
+      moe.capacity.drop_policy == experts::DropPolicy::kScore) {
+    looks_ahead("model.moe.capacity.drop_policy: with score later tokens",
+                "take the places of earlier ones (position does not)");
   }
   return found;
 }

@@ -95,6 +95,7 @@ class Coordinator::Impl {
     options.checkpoint = options_.checkpoint;
     options.first_step = options_.first_step;
     options.evaluated = options_.evaluated;
+    options.history = options_.history;
     options.schedule = options_.schedule;
     actors_ = spawn_run_actors(*runtime_, options, folder_.nonce(), {*server_, commits, observers_},
                                [this](const RunOutcome& end) { settle(end); });

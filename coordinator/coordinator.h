@@ -3,7 +3,9 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "comm/control/messages/messages.h"
 #include "comm/control/options.h"
 #include "coordinator/checkpoints/checkpoint_commits.h"
 #include "coordinator/job/job_command.h"
@@ -21,6 +23,7 @@ struct CoordinatorOptions {
   std::string checkpoint;       // folder to load, absolute; empty: initial values
   std::int64_t first_step = 0;  // of that checkpoint
   bool evaluated = true;        // the evaluation of that step, if one is due there, is in the metrics
+  std::vector<std::vector<comm::LayerLoad>> history = {};  // of steps before it, oldest first
 };
 
 /// One start of workers (an epoch) from the outside: everything the coordinator does for a run. Used by the

@@ -6,6 +6,8 @@ void describe(Fields& fields, RunOptions& options) {
   fields.text("name", options.name, "Name of the run; part of its folder's name");
   fields.integer("seed", options.seed, kNonNegative, "Seed of initial weights, data order and sampling");
   fields.integer("steps", options.steps, kPositive, "Optimizer steps, one global batch each");
+  fields.integer("max_skipped_steps", options.max_skipped_steps, kPositive,
+                 "A step with a value that is not finite is skipped; so many in a row end the run");
   fields.optional_integer(
       "stop_after", options.stop_after, "null", kPositive,
       "Save and exit 75 after this step, for time-sliced queues; the same command goes on");

@@ -12,6 +12,7 @@ struct RunOptions {
   std::string name = "quickstart";
   std::int64_t seed = 1;
   std::int64_t steps = 240;
+  std::int64_t max_skipped_steps = 5;         // in a row, for values that are not finite; then the run ends
   bool record_routing = false;                // keep every step's routing in <run folder>/routing
   std::optional<std::string> replay_routing;  // route as a recording says
   std::optional<std::int64_t> stop_after;     // save and exit 75 after this step

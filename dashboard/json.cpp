@@ -38,7 +38,13 @@ json to_json(const EvaluationRecord& evaluation) {
   };
   json domains = json::object();
   for (const auto& [name, domain] : evaluation.domains) domains[name] = one(domain);
-  return {{"step", evaluation.step}, {"total", one(evaluation.total)}, {"domains", domains}};
+  json layers = json::array();
+  for (const LayerEvaluation& layer : evaluation.layers) {
+    layers.push_back(numbers(layer.metrics));
+    layers.back()["layer"] = layer.layer;
+  }
+  return {
+      {"step", evaluation.step}, {"total", one(evaluation.total)}, {"domains", domains}, {"layers", layers}};
 }
 
 json to_json(const SampleRecord& sample) {

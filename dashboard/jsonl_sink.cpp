@@ -32,7 +32,8 @@ void JsonlSink::write(const EvaluationRecord& evaluation) {
                {"step", evaluation.step},
                {"tokens", tokens_},
                {"metrics", record["total"]},
-               {"domains", record["domains"]}}));
+               {"domains", record["domains"]},
+               {"evaluation_layers", record["layers"]}}));
 }
 
 void JsonlSink::append(const std::string& line) {

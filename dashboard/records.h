@@ -35,11 +35,18 @@ struct DomainEvaluation {
   std::int64_t tokens = 0;
 };
 
+/// One MoE layer over the evaluation set.
+struct LayerEvaluation {
+  std::int64_t layer = 0;                 // among all layers of the model
+  std::map<std::string, double> metrics;  // "max_violation_global", "mutual_information_bits", …
+};
+
 struct EvaluationRecord {
   double time = 0.0;
   std::int64_t step = 0;  // 0: before any update
   DomainEvaluation total;
   std::map<std::string, DomainEvaluation> domains;
+  std::vector<LayerEvaluation> layers = {};
 };
 
 struct WorkerRecord {

@@ -82,45 +82,35 @@ TensorView MoeLayer::other_side(const Pass& pass, TensorView mine, std::int64_t 
   return exchange_.in_place() ? mine : pass.arena.allocate({rows, mine.columns()});
 }
 
-MoeLayer::Received MoeLayer::allocate_received(const Pass& pass, const DispatchChunk& chunk,
-                                               std::int64_t hidden) const {
-  return {pass.arena.allocate({chunk.rows_received(), hidden}), experts_.allocate(pass.arena, chunk)};
-}
-
-void MoeLayer::forward(const Pass& pass, ConstTensorView x, const RouterStep& step, const RouterSums& sums,
-                       Saved& saved, TensorView y) {
-  saved.routing = router_.forward(pass, x, step, sums);
+void MoeLayer::forward(const Pass& pass, ConstTensorView x, const StepContext& step,
+                       const layout::LayerStatistics& load, Saved& saved, TensorView y) const {
+  saved.routing = router_.forward(pass, x, step, load);
   {
     const PhaseScope phase(pass.execution, Phase::kDispatch);
     saved.plan.exchange_counts(pass.arena, saved.routing.dispatched, x.columns() * size_bytes(DType::kF32));
   }
   saved.returned = pass.arena.allocate({saved.plan.rows_sent(), x.columns()});
   if (shared_) saved.shared = shared_->allocate(pass.arena, x.rows(), x.columns());
-  if (saved.plan.chunks() == 1) saved.received = allocate_received(pass, saved.plan.chunk(0), x.columns());
+  if (saved.plan.chunks() == 1)
+    saved.experts = experts_.allocate(pass.arena, saved.plan.chunk(0), x.columns());
 
   const ArenaScope scope(pass.arena);
   const TensorView shared_output = shared_ ? pass.arena.allocate(y.shape()) : TensorView();
-  compute_outputs(pass, x, saved, shared_output);
+  for (int index = 0; index < saved.plan.chunks(); ++index)
+    compute_chunk(pass, x, saved, saved.plan.chunk(index), shared_output);
   const PhaseScope phase(pass.execution, Phase::kCombine);
   slot_weights_->combine(pass, saved.returned, saved.plan, saved.routing.weights, shared_output, y);
   if (zero_experts_) zero_experts_->forward(pass, x, saved.routing.chosen, saved.routing.weights, y);
 }
 
-/// saved.returned from the routed experts; shared_output from the shared ones, which compute while
-/// rows travel: the first ones to the experts, the last ones back.
-void MoeLayer::compute_outputs(const Pass& pass, ConstTensorView x, Saved& saved,
-                               TensorView shared_output) const {
-  for (int index = 0; index < saved.plan.chunks(); ++index) {
-    const ArenaScope scope(pass.arena);
-    compute_chunk(pass, x, saved, saved.plan.chunk(index), shared_output);
-  }
-}
-
-void MoeLayer::compute_chunk(const Pass& pass, ConstTensorView x, Saved& saved, const DispatchChunk& chunk,
-                             TensorView shared_output) const {
-  const Received received =
-      saved.plan.chunks() == 1 ? saved.received : allocate_received(pass, chunk, x.columns());
-  comm::Pending to_experts = start_to_experts(pass, x, saved, chunk, received.rows);
+/// A chunk of saved.returned from the routed experts; shared_output from the shared ones, which compute while
+/// rows travel: with the first chunk's to the experts, with the last one's back.
+void MoeLayer::compute_chunk(const Pass& pass, ConstTensorView x, const Saved& saved,
+                             const DispatchChunk& chunk, TensorView shared_output) const {
+  const ArenaScope scope(pass.arena);
+  const ExpertFfn::Saved experts =
+      saved.plan.chunks() == 1 ? saved.experts : experts_.allocate(pass.arena, chunk, x.columns());
+  comm::Pending to_experts = start_to_experts(pass, x, saved, chunk, experts.input);
   if (shared_ && is_first(chunk)) shared_->expand(pass, x, saved.shared, to_experts);
   wait(pass, to_experts, Phase::kDispatch);
 
@@ -128,7 +118,7 @@ void MoeLayer::compute_chunk(const Pass& pass, ConstTensorView x, Saved& saved, 
   const TensorView outputs = other_side(pass, returned, chunk.rows_received());
   {
     const PhaseScope phase(pass.execution, Phase::kExpert);
-    experts_.forward(pass, chunk, received.rows, received.experts, outputs);
+    experts_.forward(pass, chunk, experts, outputs);
   }
   comm::Pending to_tokens = exchange_.start(pass, chunk.rows().reversed(), outputs, returned);
   if (shared_ && is_last(saved.plan, chunk)) shared_->contract(pass, saved.shared, shared_output, to_tokens);
@@ -143,8 +133,8 @@ comm::Pending MoeLayer::start_to_experts(const Pass& pass, ConstTensorView x, co
   return exchange_.start(pass, chunk.rows(), sent, received);
 }
 
-void MoeLayer::backward(const Pass& pass, ConstTensorView dy, ConstTensorView x, const RouterStep& step,
-                        const layout::LayerStatistics& load, Saved& saved, TensorView dx) const {
+void MoeLayer::backward(const Pass& pass, ConstTensorView dy, ConstTensorView x, const StepContext& step,
+                        const RouterSums& sums, Saved& saved, TensorView dx) const {
   const ArenaScope scope(pass.arena);
   const RoutingResult& routing = saved.routing;
   const TensorView doutputs = pass.arena.allocate(saved.returned.shape());
@@ -161,11 +151,11 @@ void MoeLayer::backward(const Pass& pass, ConstTensorView dy, ConstTensorView x,
     slot_weights_->gather_backward(pass, dinputs, x, saved.plan, routing.weights, dx, dweights);
   }
   if (zero_experts_) zero_experts_->backward(pass, dy, x, routing.chosen, routing.weights, dweights, dx);
-  router_.backward(pass, x, step, routing, load, dweights, dx);
+  router_.backward(pass, x, step, routing, sums, dweights, dx);
 }
 
 /// dinputs from doutputs, [rows_sent, hidden]; dx = shared experts' part.
-void MoeLayer::backward_experts(const Pass& pass, ConstTensorView dy, ConstTensorView x, Saved& saved,
+void MoeLayer::backward_experts(const Pass& pass, ConstTensorView dy, ConstTensorView x, const Saved& saved,
                                 TensorView doutputs, TensorView dinputs, TensorView dx) const {
   if (!shared_) ops::zero(pass.execution, dx.floats());
   for (int index = 0; index < saved.plan.chunks(); ++index) {
@@ -174,22 +164,22 @@ void MoeLayer::backward_experts(const Pass& pass, ConstTensorView dy, ConstTenso
   }
 }
 
-void MoeLayer::backward_chunk(const Pass& pass, ConstTensorView dy, ConstTensorView x, Saved& saved,
+void MoeLayer::backward_chunk(const Pass& pass, ConstTensorView dy, ConstTensorView x, const Saved& saved,
                               const DispatchChunk& chunk, TensorView doutputs, TensorView dinputs,
                               TensorView dx) const {
   const TensorView sent = sent_part(doutputs, chunk);
   const TensorView returned = sent_part(dinputs, chunk);
   const TensorView doutput_rows = other_side(pass, sent, chunk.rows_received());
   const TensorView dinput_rows = other_side(pass, returned, chunk.rows_received());
-  const Received received =
-      saved.plan.chunks() == 1 ? saved.received : receive_again(pass, x, saved, chunk, dinput_rows);
+  const ExpertFfn::Saved experts =
+      saved.plan.chunks() == 1 ? saved.experts : receive_again(pass, x, saved, chunk, dinput_rows);
 
   comm::Pending to_experts = exchange_.start(pass, chunk.rows(), sent, doutput_rows);
   if (shared_ && is_first(chunk)) shared_->backward_contract(pass, dy, saved.shared, to_experts);
   wait(pass, to_experts, Phase::kDispatch);
   {
     const PhaseScope phase(pass.execution, Phase::kExpert);
-    experts_.backward(pass, chunk, doutput_rows, received.rows, received.experts, dinput_rows);
+    experts_.backward(pass, chunk, doutput_rows, experts, dinput_rows);
   }
   comm::Pending to_tokens = exchange_.start(pass, chunk.rows().reversed(), dinput_rows, returned);
   if (shared_ && is_last(saved.plan, chunk))
@@ -198,14 +188,14 @@ void MoeLayer::backward_chunk(const Pass& pass, ConstTensorView dy, ConstTensorV
 }
 
 /// A chunk's inputs and activations once more; its outputs go to `scratch`.
-MoeLayer::Received MoeLayer::receive_again(const Pass& pass, ConstTensorView x, const Saved& saved,
-                                           const DispatchChunk& chunk, TensorView scratch) const {
-  const Received received = allocate_received(pass, chunk, x.columns());
-  comm::Pending to_experts = start_to_experts(pass, x, saved, chunk, received.rows);
+ExpertFfn::Saved MoeLayer::receive_again(const Pass& pass, ConstTensorView x, const Saved& saved,
+                                         const DispatchChunk& chunk, TensorView scratch) const {
+  const ExpertFfn::Saved experts = experts_.allocate(pass.arena, chunk, x.columns());
+  comm::Pending to_experts = start_to_experts(pass, x, saved, chunk, experts.input);
   wait(pass, to_experts, Phase::kDispatch);
   const PhaseScope phase(pass.execution, Phase::kExpert);
-  experts_.forward(pass, chunk, received.rows, received.experts, scratch);
-  return received;
+  experts_.forward(pass, chunk, experts, scratch);
+  return experts;
 }
 
 }  // namespace troupe::experts

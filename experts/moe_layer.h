@@ -19,17 +19,12 @@ namespace troupe::experts {
 /// computes them again, chunk by chunk.
 class MoeLayer {
  public:
-  /// Inputs of this worker's experts, of one chunk.
-  struct Received {
-    TensorView rows;  // [rows_received, hidden]
-    ExpertFfn::Saved experts;
-  };
   struct Saved {
     explicit Saved(DispatchPlan empty_plan) : plan(std::move(empty_plan)) {}
     DispatchPlan plan;
     RoutingResult routing;
-    Received received;    // when there is one chunk
-    TensorView returned;  // [rows_sent, hidden], outputs for this worker's tokens
+    ExpertFfn::Saved experts;  // when there is one chunk
+    TensorView returned;       // [rows_sent, hidden], outputs for this worker's tokens
     SharedExperts::Saved shared;
   };
 
@@ -49,31 +44,29 @@ class MoeLayer {
 
   /// y = ((weighted outputs, slots in order) + shared experts) + zero-compute experts.
   /// x, y: [tokens, hidden], y overwritten
-  void forward(const Pass& pass, ConstTensorView x, const RouterStep& step, const RouterSums& sums,
-               Saved& saved, TensorView y);
+  /// step: of this layer; load: overwritten
+  void forward(const Pass& pass, ConstTensorView x, const StepContext& step,
+               const layout::LayerStatistics& load, Saved& saved, TensorView y) const;
 
-  /// dx = shared experts + slots in order + zero-compute experts + router, added in this order; `load` is
-  /// what forward counted.  dy, x, dx: [tokens, hidden], dx overwritten
-  void backward(const Pass& pass, ConstTensorView dy, ConstTensorView x, const RouterStep& step,
-                const layout::LayerStatistics& load, Saved& saved, TensorView dx) const;
+  /// dx = shared experts + slots in order + zero-compute experts + router, added in this order; the losses of
+  /// `sums` are overwritten.  dy, x, dx: [tokens, hidden], dx overwritten
+  void backward(const Pass& pass, ConstTensorView dy, ConstTensorView x, const StepContext& step,
+                const RouterSums& sums, Saved& saved, TensorView dx) const;
 
  private:
   static void declare_exchange(layers::Declaration& declaration, std::int64_t hidden_size,
                                const RoutedRows& rows);
-  [[nodiscard]] Received allocate_received(const Pass& pass, const DispatchChunk& chunk,
-                                           std::int64_t hidden) const;
   [[nodiscard]] comm::Pending start_to_experts(const Pass& pass, ConstTensorView x, const Saved& saved,
                                                const DispatchChunk& chunk, TensorView received) const;
-  void compute_outputs(const Pass& pass, ConstTensorView x, Saved& saved, TensorView shared_output) const;
-  void compute_chunk(const Pass& pass, ConstTensorView x, Saved& saved, const DispatchChunk& chunk,
+  void compute_chunk(const Pass& pass, ConstTensorView x, const Saved& saved, const DispatchChunk& chunk,
                      TensorView shared_output) const;
-  void backward_experts(const Pass& pass, ConstTensorView dy, ConstTensorView x, Saved& saved,
+  void backward_experts(const Pass& pass, ConstTensorView dy, ConstTensorView x, const Saved& saved,
                         TensorView doutputs, TensorView dinputs, TensorView dx) const;
-  void backward_chunk(const Pass& pass, ConstTensorView dy, ConstTensorView x, Saved& saved,
+  void backward_chunk(const Pass& pass, ConstTensorView dy, ConstTensorView x, const Saved& saved,
                       const DispatchChunk& chunk, TensorView doutputs, TensorView dinputs,
                       TensorView dx) const;
-  [[nodiscard]] Received receive_again(const Pass& pass, ConstTensorView x, const Saved& saved,
-                                       const DispatchChunk& chunk, TensorView scratch) const;
+  [[nodiscard]] ExpertFfn::Saved receive_again(const Pass& pass, ConstTensorView x, const Saved& saved,
+                                               const DispatchChunk& chunk, TensorView scratch) const;
   /// What the other side of an exchange with `mine` sees: `mine` itself where nothing moves.
   [[nodiscard]] TensorView other_side(const Pass& pass, TensorView mine, std::int64_t rows) const;
 

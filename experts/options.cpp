@@ -47,7 +47,10 @@ void describe(Fields& fields, AuxLossOptions& options) {
   fields.choice(
       "kind", options.kind, kAuxLossKindNames,
       "load_balance: N sum f P; importance, load: of noisy top-k; orthogonal: of the router's rows");
-  fields.choice("scope", options.scope, kAuxScopeNames, "load_balance: where the load is counted");
+  fields.choice(
+      "scope", options.scope, kAuxScopeNames,
+      "load_balance: whose load is counted: a microbatch's, a sequence's, the whole batch's, that of "
+      "the turns so far, or the previous batch's");
   fields.schedule("coefficient", options.coefficient, kNonNegativeReal, "Factor on the loss");
   fields.choice("f_source", options.f_source, kFrequencySourceNames,
                 "load_balance: which choice is counted, the one used or plain top-k of the scores");

@@ -57,9 +57,9 @@ enum class AuxLossKind { kLoadBalance, kImportance, kLoad, kOrthogonal };
 inline constexpr std::array<std::string_view, 4> kAuxLossKindNames{"load_balance", "importance", "load",
                                                                    "orthogonal"};
 
-enum class AuxScope { kMicro, kSequence, kGlobal, kGlobalRunning };
-inline constexpr std::array<std::string_view, 4> kAuxScopeNames{"micro", "sequence", "global",
-                                                                "global_running"};
+enum class AuxScope { kMicro, kSequence, kGlobal, kRunning, kPrevious };
+inline constexpr std::array<std::string_view, 5> kAuxScopeNames{"micro", "sequence", "global", "running",
+                                                                "previous"};
 
 enum class FrequencySource { kActual, kUnbiased };
 inline constexpr std::array<std::string_view, 2> kFrequencySourceNames{"actual", "unbiased"};

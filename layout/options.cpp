@@ -38,6 +38,10 @@ void describe(Fields& fields, ParallelOptions& options) {
       "recompute", options.recompute, kRecomputeNames,
       "What backward computes again instead of keeping: nothing, or every block from its input (less memory, "
       "up to a third more time)");
+  fields.optional_integer(
+      "hold_microbatches", options.hold_microbatches, "auto", {1, 1 << 30},
+      "Microbatches of a worker that are kept between forward and backward where a loss counts the load of "
+      "several; the others are computed forward again; auto: as many as fit into half of the free memory");
   fields.group("dispatch", options.dispatch, "How tokens travel to their experts");
   fields.choice(
       "placement", options.placement, kPlacementNames,

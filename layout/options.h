@@ -41,6 +41,7 @@ struct ParallelOptions {
   std::int64_t threads = 1;                     // per worker
   Backend backend = Backend::kMpi;
   Recompute recompute = Recompute::kNone;
+  std::optional<std::int64_t> hold_microbatches;  // auto: as many as fit into half of the free memory
   DispatchOptions dispatch;
   PlacementKind placement = PlacementKind::kContiguous;
   std::int64_t placement_every = 100;  // steps between moves of `balanced`

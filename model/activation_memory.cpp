@@ -26,22 +26,41 @@ BlockBytes block_bytes(const ModelDeclaration& model, bool recompute, std::int64
   return bytes;
 }
 
+/// [tokens, hidden]
+std::int64_t stream_bytes(const ModelOptions& options, const TransformerShape& shape) {
+  return kFloatBytes * shape.max_tokens * options.hidden_size;
+}
+
 }  // namespace
 
 std::int64_t activation_bytes(const ModelOptions& options, const TransformerShape& shape,
                               const experts::RoutedRows& rows) {
   const ModelDeclaration model = declare(options, shape.vocab_size, {shape.max_tokens, rows});
-  const std::int64_t stream = kFloatBytes * shape.max_tokens * options.hidden_size;
-  const BlockBytes blocks = block_bytes(model, shape.recompute, stream);
-  const std::int64_t gradient = stream;  // of what the blocks pass on
-  return model.embedding.kept_bytes() + blocks.kept + model.head.kept_bytes() +
-         std::max(model.head.used_bytes(), gradient + blocks.used);
+  const BlockBytes blocks = block_bytes(model, shape.recompute, stream_bytes(options, shape));
+  const std::int64_t kept = model.embedding.kept_bytes() + blocks.kept + model.head.kept_bytes();
+  const std::int64_t gradient = stream_bytes(options, shape);  // of what the blocks pass on
+  return shape.held * kept + std::max(model.head.used_bytes(), gradient + blocks.used);
+}
+
+std::int64_t held_activation_bytes(const ModelOptions& options, const TransformerShape& shape) {
+  // Alone in its group a worker receives what it sends, as it does on average in any group.
+  const auto rows = experts::even_rows(options.moe, options.hidden_size, shape.max_tokens,
+                                       {.workers = 1, .local_experts = options.moe.experts});
+  const auto bytes = [&](std::int64_t held) {
+    TransformerShape holding = shape;
+    holding.held = held;
+    return activation_bytes(options, holding, rows);
+  };
+  return bytes(2) - bytes(1);
 }
 
 std::int64_t activation_bytes_bound(const ModelOptions& options, const TransformerShape& shape,
                                     const experts::DispatchGroup& group) {
   const auto rows = experts::most_rows(options.moe, options.hidden_size, shape.max_tokens, group);
-  return activation_bytes(options, shape, rows) + kScratchBytes;
+  std::int64_t passing = 0;  // by a microbatch that is only counted, beside those that are held
+  for (const layers::Declaration& block : declare(options, shape.vocab_size, {shape.max_tokens, rows}).blocks)
+    passing = std::max(passing, block.kept_bytes() + 2 * stream_bytes(options, shape));
+  return activation_bytes(options, shape, rows) + passing + kScratchBytes;
 }
 
 }  // namespace troupe::model

@@ -67,8 +67,7 @@ ConstTensorView AttentionLayer::by_head(ConstTensorView view) const {
   return view.reshaped({view.elements() / options_.head_dim, options_.head_dim});
 }
 
-void AttentionLayer::forward(const Pass& pass, ConstTensorView x, const TokenPlaces& places, Saved& saved,
-                             TensorView y) const {
+void AttentionLayer::forward(const Pass& pass, ConstTensorView x, Saved& saved, TensorView y) const {
   const std::int64_t tokens = x.rows();
   saved.q = pass.arena.allocate({tokens, query_.width()});
   saved.k = pass.arena.allocate({tokens, key_.width()});
@@ -85,38 +84,38 @@ void AttentionLayer::forward(const Pass& pass, ConstTensorView x, const TokenPla
   query_.forward(pass.execution, pass.dense, x, saved.q_raw);
   key_.forward(pass.execution, pass.dense, x, saved.k_raw);
   value_.forward(pass.execution, pass.dense, x, saved.v);
-  prepare(pass, saved.q_raw, q_norm_, places, saved.q_inv_rms, saved.q);
-  prepare(pass, saved.k_raw, k_norm_, places, saved.k_inv_rms, saved.k);
-  ops::attention_forward(pass.execution, shape(tokens), saved.q, saved.k, saved.v, places.first_visible,
-                         saved.out, saved.log_sum_exp);
+  prepare(pass, saved.q_raw, q_norm_, saved.q_inv_rms, saved.q);
+  prepare(pass, saved.k_raw, k_norm_, saved.k_inv_rms, saved.k);
+  ops::attention_forward(pass.execution, shape(tokens), saved.q, saved.k, saved.v,
+                         pass.microbatch.first_visible, saved.out, saved.log_sum_exp);
   out_.forward(pass.execution, pass.dense, saved.out, y);
 }
 
 /// Norm by head, where there is one, then RoPE.
 void AttentionLayer::prepare(const Pass& pass, TensorView projected,
-                             const std::optional<ParameterHandle>& norm, const TokenPlaces& places,
-                             TensorView inv_rms, TensorView prepared) const {
+                             const std::optional<ParameterHandle>& norm, TensorView inv_rms,
+                             TensorView prepared) const {
   if (norm) {
     ops::rms_norm_forward(pass.execution, by_head(projected), norm->value(pass.dense), eps_,
                           by_head(prepared), inv_rms);
   }
-  ops::rope(pass.execution, *rope_, places.positions, options_.head_dim, ops::RopeDirection::kForward,
-            prepared);
+  ops::rope(pass.execution, *rope_, pass.microbatch.positions, options_.head_dim,
+            ops::RopeDirection::kForward, prepared);
 }
 
 /// Turns the gradient of `prepared` into that of `projected`, in place.
 void AttentionLayer::prepare_backward(const Pass& pass, ConstTensorView raw,
-                                      const std::optional<ParameterHandle>& norm, const TokenPlaces& places,
-                                      ConstTensorView inv_rms, TensorView gradient) const {
-  ops::rope(pass.execution, *rope_, places.positions, options_.head_dim, ops::RopeDirection::kBackward,
-            gradient);
+                                      const std::optional<ParameterHandle>& norm, ConstTensorView inv_rms,
+                                      TensorView gradient) const {
+  ops::rope(pass.execution, *rope_, pass.microbatch.positions, options_.head_dim,
+            ops::RopeDirection::kBackward, gradient);
   if (!norm) return;
   ops::rms_norm_backward(pass.execution, by_head(gradient), by_head(raw), norm->value(pass.dense), inv_rms,
                          by_head(gradient), norm->gradient(pass.dense_gradient), false);
 }
 
-void AttentionLayer::backward(const Pass& pass, ConstTensorView dy, ConstTensorView x,
-                              const TokenPlaces& places, const Saved& saved, TensorView dx) const {
+void AttentionLayer::backward(const Pass& pass, ConstTensorView dy, ConstTensorView x, const Saved& saved,
+                              TensorView dx) const {
   const ArenaScope scope(pass.arena);
   const TensorView dout = pass.arena.allocate(saved.out.shape());
   const TensorView dq = pass.arena.allocate(saved.q.shape());
@@ -125,9 +124,9 @@ void AttentionLayer::backward(const Pass& pass, ConstTensorView dy, ConstTensorV
   out_.backward(pass.execution, pass.dense, dy, dout);
   out_.weight_gradients(pass.execution, dy, saved.out, pass.dense_gradient);
   ops::attention_backward(pass.execution, pass.arena, shape(x.rows()), dout, saved.q, saved.k, saved.v,
-                          saved.out, saved.log_sum_exp, places.first_visible, dq, dk, dv);
-  prepare_backward(pass, saved.q_raw, q_norm_, places, saved.q_inv_rms, dq);
-  prepare_backward(pass, saved.k_raw, k_norm_, places, saved.k_inv_rms, dk);
+                          saved.out, saved.log_sum_exp, pass.microbatch.first_visible, dq, dk, dv);
+  prepare_backward(pass, saved.q_raw, q_norm_, saved.q_inv_rms, dq);
+  prepare_backward(pass, saved.k_raw, k_norm_, saved.k_inv_rms, dk);
   query_.backward(pass.execution, pass.dense, dq, dx);
   key_.backward(pass.execution, pass.dense, dk, dx, Accumulate::kYes);
   value_.backward(pass.execution, pass.dense, dv, dx, Accumulate::kYes);

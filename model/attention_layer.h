@@ -14,12 +14,6 @@
 
 namespace troupe::model {
 
-/// Views of one microbatch's [tokens] i32 inputs.
-struct TokenPlaces {
-  ConstTensorView positions;      // in the document, for RoPE
-  ConstTensorView first_visible;  // first position of the same sequence that a token sees
-};
-
 /// Grouped-query attention with RoPE and optional per-head norm of queries and keys before it
 /// (arXiv 2305.13245, 2302.05442).
 class AttentionLayer {
@@ -40,17 +34,16 @@ class AttentionLayer {
                  const ParameterTable& table);
 
   /// x, y: [tokens, hidden]; y overwritten
-  void forward(const Pass& pass, ConstTensorView x, const TokenPlaces& places, Saved& saved,
-               TensorView y) const;
+  void forward(const Pass& pass, ConstTensorView x, Saved& saved, TensorView y) const;
   /// dx overwritten; saved.q, saved.k stay as they are.
-  void backward(const Pass& pass, ConstTensorView dy, ConstTensorView x, const TokenPlaces& places,
-                const Saved& saved, TensorView dx) const;
+  void backward(const Pass& pass, ConstTensorView dy, ConstTensorView x, const Saved& saved,
+                TensorView dx) const;
 
  private:
   void prepare(const Pass& pass, TensorView projected, const std::optional<ParameterHandle>& norm,
-               const TokenPlaces& places, TensorView inv_rms, TensorView prepared) const;
+               TensorView inv_rms, TensorView prepared) const;
   void prepare_backward(const Pass& pass, ConstTensorView raw, const std::optional<ParameterHandle>& norm,
-                        const TokenPlaces& places, ConstTensorView inv_rms, TensorView gradient) const;
+                        ConstTensorView inv_rms, TensorView gradient) const;
   [[nodiscard]] layers::Projection part(const LayerSpec& layer, const ParameterTable& table,
                                         std::int64_t first_head, std::int64_t heads) const;
   [[nodiscard]] ops::AttentionShape shape(std::int64_t tokens) const;

@@ -50,7 +50,8 @@ Block::Block(const LayerSpec& layer, const BlockContext& context)
     : attention_norm_(context.dense, layer.prefix + "attention_norm/weight", layer.norm.eps),
       attention_(layer, context.sequence_length, context.rope, context.dense),
       ffn_norm_(context.dense, layer.prefix + "ffn_norm/weight", layer.norm.eps),
-      ffn_(make_ffn(layer, context)) {}
+      ffn_(make_ffn(layer, context)),
+      moe_index_(layer.moe_layer.value_or(0)) {}
 
 Block::Saved Block::make_saved() const {
   Saved saved;
@@ -58,46 +59,41 @@ Block::Saved Block::make_saved() const {
   return saved;
 }
 
-void Block::forward(const Pass& pass, ConstTensorView x, const TokenPlaces& places,
-                    const experts::RouterStep& step, const experts::RouterSums& sums, Saved& saved,
-                    TensorView y) {
+void Block::forward(const Pass& pass, ConstTensorView x, const StepContext& step, Saved& saved,
+                    MicrobatchResult& result, TensorView y) const {
   saved.x = x;
   saved.attention_norm = attention_norm_.forward(pass, x);
   saved.middle = pass.arena.allocate(x.shape());
-  attention_.forward(pass, saved.attention_norm.y, places, saved.attention, saved.middle);
+  attention_.forward(pass, saved.attention_norm.y, saved.attention, saved.middle);
   ops::sum(pass.execution, saved.middle.floats(), x.floats(), saved.middle.floats());
   saved.ffn_norm = ffn_norm_.forward(pass, saved.middle);
-  forward_ffn(pass, step, sums, saved, y);
+  if (const auto* moe = std::get_if<MoeLayer>(&ffn_)) {
+    moe->forward(pass, saved.ffn_norm.y, step.layer(moe_index_, result.layers()),
+                 result.layer(moe_index_).load, *saved.moe, y);
+  } else {
+    const auto& ffn = std::get<layers::FeedForward>(ffn_);
+    saved.ffn = ffn.allocate(pass.arena, y.rows());
+    ffn.expand(pass, saved.ffn_norm.y, saved.ffn);
+    ffn.contract(pass, saved.ffn, y);
+  }
   ops::sum(pass.execution, y.floats(), saved.middle.floats(), y.floats());
 }
 
-void Block::forward_ffn(const Pass& pass, const experts::RouterStep& step, const experts::RouterSums& sums,
-                        Saved& saved, TensorView y) {
-  if (auto* moe = std::get_if<MoeLayer>(&ffn_)) {
-    moe->forward(pass, saved.ffn_norm.y, step, sums, *saved.moe, y);
-    return;
-  }
-  const auto& ffn = std::get<layers::FeedForward>(ffn_);
-  saved.ffn = ffn.allocate(pass.arena, y.rows());
-  ffn.expand(pass, saved.ffn_norm.y, saved.ffn);
-  ffn.contract(pass, saved.ffn, y);
-}
-
-void Block::backward(const Pass& pass, const TokenPlaces& places, const experts::RouterStep& step,
-                     const layout::LayerStatistics& load, Saved& saved, TensorView gradient) const {
+void Block::backward(const Pass& pass, const StepContext& step, Saved& saved, MicrobatchResult& result,
+                     TensorView gradient) const {
   const ArenaScope scope(pass.arena);
   const TensorView dnormed = pass.arena.allocate(gradient.shape());
-  backward_ffn(pass, step, load, saved, gradient, dnormed);
+  backward_ffn(pass, step, saved, result, gradient, dnormed);
   ffn_norm_.backward(pass, dnormed, saved.middle, saved.ffn_norm, gradient);
-  attention_.backward(pass, gradient, saved.attention_norm.y, places, saved.attention, dnormed);
+  attention_.backward(pass, gradient, saved.attention_norm.y, saved.attention, dnormed);
   attention_norm_.backward(pass, dnormed, saved.x, saved.attention_norm, gradient);
 }
 
-void Block::backward_ffn(const Pass& pass, const experts::RouterStep& step,
-                         const layout::LayerStatistics& load, Saved& saved, ConstTensorView gradient,
-                         TensorView dx) const {
+void Block::backward_ffn(const Pass& pass, const StepContext& step, Saved& saved, MicrobatchResult& result,
+                         ConstTensorView gradient, TensorView dx) const {
   if (const auto* moe = std::get_if<MoeLayer>(&ffn_)) {
-    moe->backward(pass, gradient, saved.ffn_norm.y, step, load, *saved.moe, dx);
+    moe->backward(pass, gradient, saved.ffn_norm.y, step.layer(moe_index_, result.layers()),
+                  result.layer(moe_index_), *saved.moe, dx);
     return;
   }
   const auto& ffn = std::get<layers::FeedForward>(ffn_);

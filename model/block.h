@@ -7,6 +7,7 @@
 #include "layers/norm_layer.h"
 #include "model/attention_layer.h"
 #include "model/layer_spec.h"
+#include "model/microbatch.h"
 #include "model/rope_tables.h"
 
 namespace troupe::model {
@@ -44,25 +45,23 @@ class Block {
 
   [[nodiscard]] Saved make_saved() const;
 
-  /// x: [tokens, hidden], kept by `saved`; y: overwritten. step and sums: of this layer; empty for a
-  /// dense one.
-  void forward(const Pass& pass, ConstTensorView x, const TokenPlaces& places,
-               const experts::RouterStep& step, const experts::RouterSums& sums, Saved& saved, TensorView y);
+  /// x: [tokens, hidden], kept by `saved`; y: overwritten. step and result: of all layers
+  void forward(const Pass& pass, ConstTensorView x, const StepContext& step, Saved& saved,
+               MicrobatchResult& result, TensorView y) const;
 
-  /// gradient: [tokens, hidden], of y, becomes that of x. load: what forward counted.
-  void backward(const Pass& pass, const TokenPlaces& places, const experts::RouterStep& step,
-                const layout::LayerStatistics& load, Saved& saved, TensorView gradient) const;
+  /// gradient: [tokens, hidden], of y, becomes that of x.
+  void backward(const Pass& pass, const StepContext& step, Saved& saved, MicrobatchResult& result,
+                TensorView gradient) const;
 
  private:
-  void forward_ffn(const Pass& pass, const experts::RouterStep& step, const experts::RouterSums& sums,
-                   Saved& saved, TensorView y);
-  void backward_ffn(const Pass& pass, const experts::RouterStep& step, const layout::LayerStatistics& load,
-                    Saved& saved, ConstTensorView gradient, TensorView dx) const;
+  void backward_ffn(const Pass& pass, const StepContext& step, Saved& saved, MicrobatchResult& result,
+                    ConstTensorView gradient, TensorView dx) const;
 
   layers::NormLayer attention_norm_;
   AttentionLayer attention_;
   layers::NormLayer ffn_norm_;
   std::variant<layers::FeedForward, experts::MoeLayer> ffn_;
+  std::int64_t moe_index_;  // among the layers with experts
 };
 
 }  // namespace troupe::model

@@ -53,13 +53,7 @@ std::span<float> Model::bias(std::size_t moe_layer) {
   return std::span(bias_).subspan(moe_layer * choices, static_cast<std::size_t>(options().moe.experts));
 }
 
-StepContext Model::frozen_context() const {
-  StepContext context;
-  context.target_tokens = 1;
-  context.bias = bias_;
-  context.seed = setup_.seed;
-  return context;
-}
+StepContext Model::frozen_context() const { return {.target_tokens = 1, .bias = bias_, .seed = setup_.seed}; }
 
 void Model::place(layout::Layout layout, ParameterTable experts, std::vector<float> expert_values) {
   transformer_.reset();  // before the next one reserves its memory

@@ -11,7 +11,7 @@ std::int64_t length_in_steps(double length, std::int64_t steps) {
 void describe(Fields& fields, OptimizerOptions& options) {
   fields.real("lr", options.lr, {0.0, 1e3}, "Learning rate after warm-up");
   fields.reals("betas", options.betas, 2, kFraction, "Decay of the first and second moments");
-  fields.real("eps", options.eps, {0.0, 1.0}, "Added to the root of the second moment");
+  fields.real("eps", options.eps, {1e-30, 1.0}, "Added to the root of the second moment");
   fields.real("weight_decay", options.weight_decay, {0.0, 1e3},
               "Decoupled weight decay; none on embeddings and norms");
   fields.real("grad_clip", options.grad_clip, kNonNegativeReal,

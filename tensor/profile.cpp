@@ -38,7 +38,7 @@ Phase Profile::enter(Phase phase) {
   const TimePoint now = clock_.now();
   seconds_[at(phase_)] += troupe::seconds(now - since_);
   since_ = now;
-  return std::exchange(phase_, phase);
+  return held_ ? phase_ : std::exchange(phase_, phase);
 }
 
 void Profile::add(OpKind op, TimePoint start, double flop) {

@@ -1,6 +1,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -20,9 +21,10 @@ enum class Phase : std::uint8_t {
   kBackward,
   kReduce,
   kUpdate,
+  kForwardAgain,  // of microbatches that are not held until their backward: all of it
 };
-inline constexpr std::array kPhaseNames{"other",  "load",    "forward",  "router", "dispatch",
-                                        "expert", "combine", "backward", "reduce", "update"};
+inline constexpr std::array kPhaseNames{"other",   "load",     "forward", "router", "dispatch",     "expert",
+                                        "combine", "backward", "reduce",  "update", "forward_again"};
 
 enum class OpKind : std::uint8_t {
   kGemm,
@@ -65,6 +67,8 @@ class Profile {
 
   /// Returns the phase that it ends. From the compute thread, outside a parallel region.
   Phase enter(Phase phase);
+  /// Until it is called with false, all time is the present phase's. Returns what was before.
+  bool hold(bool held) { return std::exchange(held_, held); }
 
   [[nodiscard]] bool counts_ops() const { return counts_ops_; }
   [[nodiscard]] TimePoint now() const { return clock_.now(); }
@@ -78,6 +82,7 @@ class Profile {
   const Clock& clock_;
   bool counts_ops_;
   Phase phase_ = Phase::kOther;
+  bool held_ = false;  // scopes inside do not count by themselves
   TimePoint since_;
   PhaseSeconds seconds_{};
   std::vector<Phases> work_;  // [threads]
@@ -97,6 +102,25 @@ class PhaseScope {
  private:
   Profile* profile_;
   Phase outer_;
+};
+
+/// Counts its scope for a phase, scopes inside it too.
+class WholePhaseScope {
+ public:
+  WholePhaseScope(const Execution& execution, Phase phase)
+      : scope_(execution, phase),
+        profile_(execution.profile),
+        outer_(profile_ != nullptr && profile_->hold(true)) {}
+  ~WholePhaseScope() {
+    if (profile_ != nullptr) profile_->hold(outer_);
+  }
+  WholePhaseScope(const WholePhaseScope&) = delete;
+  WholePhaseScope& operator=(const WholePhaseScope&) = delete;
+
+ private:
+  PhaseScope scope_;
+  Profile* profile_;
+  bool outer_;
 };
 
 /// Counts its scope for an op: the first line of every op.

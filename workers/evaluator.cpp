@@ -1,6 +1,7 @@
 #include "workers/evaluator.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "data/sequence_reader.h"
 #include "workers/step/batch_loader.h"
@@ -68,21 +69,20 @@ void Evaluator::evaluate_microbatch(Run& run, std::int64_t microbatch) {
     model_.transformer().evaluate({}, model_.frozen_context(), model_.weights(), {}, result_);
     return;
   }
-  // The last microbatch is filled up with the last sequence, which then is not counted twice.
-  for (std::int64_t i = 0; i < run.micro_batch; ++i) {
-    run.numbers[static_cast<std::size_t>(i)] =
-        std::min(microbatch * run.micro_batch + i, run.order.size() - 1);
-  }
+  // The last microbatch may be shorter: nothing but the evaluation set is routed and counted.
+  const std::int64_t first = microbatch * run.micro_batch;
+  run.numbers.resize(static_cast<std::size_t>(std::min(run.micro_batch, run.order.size() - first)));
+  std::iota(run.numbers.begin(), run.numbers.end(), first);
   const data::Sequences& sequences = run.reader.read(run.numbers);
-  model_.transformer().evaluate(as_input(sequences), model_.frozen_context(), model_.weights(), token_nll_,
-                                result_);
+  const auto tokens = run.numbers.size() * static_cast<std::size_t>(sequences.length);
+  model_.transformer().evaluate(as_input(sequences), model_.frozen_context(), model_.weights(),
+                                std::span(token_nll_).first(tokens), result_);
 
   const auto counts = run.exchange.counts();
   const auto loads = static_cast<std::size_t>(result_.load.size());
   result_.load.add_to(counts.first(loads));
-  const std::int64_t valid = std::min(run.micro_batch, run.order.size() - microbatch * run.micro_batch);
   std::vector<double> nats(static_cast<std::size_t>(run.domains));
-  for (std::size_t t = 0; t < static_cast<std::size_t>(valid * sequences.length); ++t) {
+  for (std::size_t t = 0; t < tokens; ++t) {
     if (sequences.targets[t] == data::kMaskedTarget) continue;
     const auto domain = static_cast<std::size_t>(sequences.domains[t]);
     nats[domain] += token_nll_[t];

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <string>
 
 namespace troupe::workers {
 
@@ -12,6 +13,16 @@ std::int64_t resident_bytes() {
   std::int64_t resident_pages = 0;
   if (!(status >> total_pages >> resident_pages)) return 0;
   return resident_pages * ::sysconf(_SC_PAGESIZE);
+}
+
+std::int64_t available_bytes() {
+  std::ifstream info("/proc/meminfo");
+  std::string name;
+  std::int64_t kibibytes = 0;
+  for (std::string rest; info >> name >> kibibytes; std::getline(info, rest)) {
+    if (name == "MemAvailable:") return kibibytes * 1024;
+  }
+  return 0;
 }
 
 }  // namespace troupe::workers

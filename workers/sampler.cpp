@@ -61,7 +61,7 @@ std::optional<std::string> Sampler::sample(const Prompt& prompt, std::int64_t to
   const bool alone = model_.layout().workers() == 1;
   const Random random(prompt.seed.value_or(model_.seed()), RandomPurpose::kSampling,
                       static_cast<std::uint32_t>(prompt.step));
-  std::vector<std::int32_t> context{tokenizer_.end_of_text()};
+  std::vector<std::int32_t> context{tokenizer_.document_start()};
   const auto prompt_ids = tokenizer_.encode(prompt.text);
   context.insert(context.end(), prompt_ids.begin(), prompt_ids.end());
   std::vector<std::int32_t> written;
@@ -94,10 +94,10 @@ std::int32_t Sampler::next_token(std::span<const std::int32_t> context, const Sa
   std::ranges::fill(tokens_, tokenizer_.end_of_text());
   std::ranges::copy(context, tokens_.begin());
   const Shape shape{static_cast<std::int64_t>(tokens_.size())};
-  const model::MicrobatchInput input{.tokens = {tokens_.data(), shape},
-                                     .targets = {targets_.data(), shape},
-                                     .positions = {positions_.data(), shape},
-                                     .first_visible = {first_visible_.data(), shape}};
+  const MicrobatchInput input{.tokens = {tokens_.data(), shape},
+                              .targets = {targets_.data(), shape},
+                              .positions = {positions_.data(), shape},
+                              .first_visible = {first_visible_.data(), shape}};
   model_.transformer().logits_of_row(input, model_.frozen_context(), model_.weights(),
                                      static_cast<std::int64_t>(context.size()) - 1, logits_);
   return choose_token(

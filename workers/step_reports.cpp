@@ -39,7 +39,7 @@ void add_aux_losses(const std::vector<double>& values, const std::vector<experts
 }
 
 std::map<std::string, double> metrics_of(const StepResult& result, const TrainingCounters& counters,
-                                         std::int64_t batch_tokens, std::int64_t skipped_steps,
+                                         std::int64_t batch_tokens,
                                          const std::vector<experts::AuxLossOptions>& losses) {
   const double step_seconds = std::accumulate(result.seconds.begin(), result.seconds.end(), 0.0);
   std::map<std::string, double> metrics{
@@ -52,7 +52,7 @@ std::map<std::string, double> metrics_of(const StepResult& result, const Trainin
       {"step_seconds", step_seconds},
       {"tokens_per_second", static_cast<double>(batch_tokens) / step_seconds},
       {"memory_bytes", static_cast<double>(resident_bytes())},
-      {"skipped_steps_total", static_cast<double>(skipped_steps)},
+      {"skipped_steps_total", static_cast<double>(counters.skipped())},
   };
   add_aux_losses(result.aux_loss, losses, metrics);
   return metrics;
@@ -90,8 +90,7 @@ std::map<std::string, double> phases_of(const PhaseSeconds& seconds) {
 
 }  // namespace
 
-comm::StepFinished StepReports::step(const StepResult& result) {
-  if (result.skipped) ++skipped_steps_;
+comm::StepFinished StepReports::step(const StepResult& result, bool saved) {
   const TrainingOptions& options = trainer_.options();
   comm::StepFinished message;
   message.rank = trainer_.model().rank();
@@ -101,11 +100,12 @@ comm::StepFinished StepReports::step(const StepResult& result) {
   const TrainingCounters& counters = trainer_.state().counters;
   const std::int64_t batch_tokens = options.batch.sequences() * options.data.sequence_length;
   message.tokens_total = counters.tokens;
-  message.metrics = metrics_of(result, counters, batch_tokens, skipped_steps_, options.model.moe.aux_loss);
+  message.metrics = metrics_of(result, counters, batch_tokens, options.model.moe.aux_loss);
   message.metrics["mfu"] = mfu(message.metrics.at("step_seconds"));
+  message.not_finite = result.not_finite;
   message.loads = loads(result.load);
   add_losses(result, message.loads);
-  add_shares(result, message.loads);
+  add_shares(result, saved, message.loads);
   return message;
 }
 
@@ -119,6 +119,9 @@ double StepReports::mfu(double step_seconds) const {
 
 comm::EvaluationFinished StepReports::evaluation(std::int64_t step, const EvaluationResult& result) const {
   comm::EvaluationFinished message{.step = step, .domains = {}, .loads = loads(result.load)};
+  for (int layer = 0; layer < result.load.domains.layers(); ++layer)
+    message.loads[static_cast<std::size_t>(layer)].domains =
+        routed_columns(result.load.domains.layer(layer), trainer_.options().model.moe);
   for (const auto& [domain, sum] : result.domains) {
     message.domains[domain] = {.nats = sum.nats, .tokens = sum.tokens, .bytes = sum.bytes};
   }
@@ -146,15 +149,16 @@ std::vector<comm::LayerLoad> StepReports::loads(const layout::LoadStatistics& lo
   return result;
 }
 
-/// The wide tables, every few steps: they change slowly, and a report of each would be mostly of them.
-void StepReports::add_shares(const StepResult& result, std::vector<comm::LayerLoad>& loads) {
+/// The wide tables, every few steps: they change slowly, and a report of each would be mostly of them. Before
+/// a save, so that a run that resumes there has told all.
+void StepReports::add_shares(const StepResult& result, bool saved, std::vector<comm::LayerLoad>& loads) {
   if (untold_.size() != result.load.size()) {
     untold_ = result.load;
   } else {
     add(result.load.domains.all(), untold_.domains.all());
     add(result.load.co_activation.all(), untold_.co_activation.all());
   }
-  if (result.step % kShareSteps != 0 && result.step != trainer_.options().steps) return;
+  if (result.step % kShareSteps != 0 && !saved) return;
   for (int layer = 0; layer < untold_.counts.layers(); ++layer) {
     comm::LayerLoad& load = loads[static_cast<std::size_t>(layer)];
     load.domains = routed_columns(untold_.domains.layer(layer), trainer_.options().model.moe);

@@ -16,20 +16,19 @@ class StepReports {
   /// The trainer must outlive it. peak_flops: of all workers together, FLOP/s; what MFU refers to.
   StepReports(const Trainer& trainer, double peak_flops) : trainer_(trainer), peak_flops_(peak_flops) {}
 
-  /// Of the trainer's last step. Once for each step.
-  [[nodiscard]] comm::StepFinished step(const StepResult& result);
+  /// Of the trainer's last step. Once for each step. saved: a checkpoint follows, or the run ends
+  [[nodiscard]] comm::StepFinished step(const StepResult& result, bool saved);
   [[nodiscard]] comm::EvaluationFinished evaluation(std::int64_t step, const EvaluationResult& result) const;
 
  private:
   [[nodiscard]] std::vector<comm::LayerLoad> loads(const layout::LoadStatistics& load) const;
-  void add_shares(const StepResult& result, std::vector<comm::LayerLoad>& loads);
+  void add_shares(const StepResult& result, bool saved, std::vector<comm::LayerLoad>& loads);
 
   /// Fraction of the peak that the step's products took.
   [[nodiscard]] double mfu(double step_seconds) const;
 
   const Trainer& trainer_;
   double peak_flops_;
-  std::int64_t skipped_steps_ = 0;
   layout::LoadStatistics untold_;  // domains and co-activation of the steps since they were last told
 };
 

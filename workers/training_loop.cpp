@@ -5,9 +5,15 @@
 
 #include "workers/checkpoint/checkpoint.h"
 #include "workers/peak_flops.h"
+#include "workers/step/held_microbatches.h"
 
 namespace troupe::workers {
 namespace {
+
+TrainingOptions with_held(TrainingOptions options, const layout::Layout& layout, comm::Communicator& world) {
+  options.hold_microbatches = held_microbatches(options, layout, world);
+  return options;
+}
 
 bool contains(const std::vector<std::int64_t>& steps, std::int64_t step) {
   return std::ranges::binary_search(steps, step);
@@ -29,7 +35,9 @@ TrainingLoop::TrainingLoop(const TrainingOptions& options, const EventOptions& e
       control_(control),
       world_(world),
       rank_(world.rank()),
-      model_(model_setup(options, std::ssize(data.train.header().domain_names)), layout, world, clock),
+      model_(model_setup(with_held(options, layout, world), layout,
+                         std::ssize(data.train.header().domain_names)),
+             layout, world, clock),
       trainer_(options, model_, data.train, data.order),
       evaluator_(model_, data.heldout, options.data.document_mask),
       sampler_(model_, data.tokenizer),
@@ -65,10 +73,11 @@ comm::TrainingEnded TrainingLoop::run() {
     control_.set_activity(step + 1, "training");
     const StepResult& result = train_step();
     step = result.step;
-    control_.report(reports_.step(result));
-    if (result.control.plan_version > plan_.version) plan_ = control_.plan(result.control.plan_version);
     last = step >= trainer_.options().steps || step == plan_.stop_after || result.control.stop != 0;
-    last = border(step, last);
+    control_.report(reports_.step(result, last || contains(plan_.save, step)));
+    count_skipped(result);
+    if (result.control.plan_version > plan_.version) plan_ = control_.plan(result.control.plan_version);
+    last = border(step, last || step == plan_.stop_after);
     if (!last) placer_.after(result);
   }
   return {.rank = rank_, .step = step, .finished = step >= trainer_.options().steps && !interrupted_};
@@ -90,7 +99,8 @@ const StepResult& TrainingLoop::train_step() {
 bool TrainingLoop::border(std::int64_t step, bool last) {
   hold_events(step);
   last = last || interrupted_;
-  if (last || contains(plan_.save, step)) save(step, last);
+  // While steps are skipped, checkpoints of the same weights would only push good ones out.
+  if (last || (contains(plan_.save, step) && skipped_in_a_row_ == 0)) save(step, last);
   return last;
 }
 
@@ -108,6 +118,18 @@ bool TrainingLoop::interrupted() {
   world_.all_reduce_max(asked);
   interrupted_ = interrupted_ || asked[0] != 0;
   return interrupted_;
+}
+
+void TrainingLoop::count_skipped(const StepResult& result) {
+  skipped_in_a_row_ = result.skipped ? skipped_in_a_row_ + 1 : 0;
+  if (skipped_in_a_row_ < events_.max_skipped_steps) return;
+  throw Error(
+      ErrorCode::kConfig,
+      "{} steps in a row were skipped, up to step {}: not finite: {}. No checkpoint was written since "
+      "the first of them. Try a lower optimizer.lr or optimizer.weight_decay, a longer "
+      "schedule.warmup, or optimizer.grad_clip, from the last checkpoint; run.max_skipped_steps says "
+      "how many may be skipped",
+      skipped_in_a_row_, result.step, result.not_finite);
 }
 
 void TrainingLoop::evaluate(std::int64_t step, std::int64_t sequences) {

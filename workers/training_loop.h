@@ -28,9 +28,10 @@ struct EventOptions {
   std::int64_t final_evaluation_sequences = 1024;
   std::vector<std::string> prompts;
   std::int64_t sample_tokens = 64;
-  std::int64_t placement_every = 0;  // steps between moves of experts; 0: they stay
-  double peak_flops = 0.0;           // of all workers together, FLOP/s; 0: measured at the start
-  bool saves_on_the_way = false;     // not only at the end: memory for that is taken at the start
+  std::int64_t max_skipped_steps = 5;  // in a row
+  std::int64_t placement_every = 0;    // steps between moves of experts; 0: they stay
+  double peak_flops = 0.0;             // of all workers together, FLOP/s; 0: measured at the start
+  bool saves_on_the_way = false;       // not only at the end: memory for that is taken at the start
 };
 
 /// Where a loop saves to and resumes from.
@@ -63,6 +64,8 @@ class TrainingLoop {
   void hold_events(std::int64_t step);
   /// Whether any worker was asked to stop. Collective; once true, it stays so.
   bool interrupted();
+  /// Throws kConfig after too many steps in a row whose values were not finite.
+  void count_skipped(const StepResult& result);
   void evaluate(std::int64_t step, std::int64_t sequences);
   void sample(std::int64_t step);
   void save(std::int64_t step, bool last);
@@ -81,6 +84,7 @@ class TrainingLoop {
   RoutingTapes routing_;
   comm::StepPlan plan_;
   bool interrupted_ = false;  // in the middle of events, which are still to be held
+  std::int64_t skipped_in_a_row_ = 0;
   StepReports reports_;
   CheckpointSaver saver_;  // may read model_ and trainer_ to its end
 };

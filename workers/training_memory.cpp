@@ -5,6 +5,7 @@
 #include "model/activation_memory.h"
 #include "model/load_shape.h"
 #include "model/parameters.h"
+#include "workers/step/batch_counts.h"
 #include "workers/step/gradient_lanes.h"
 #include "workers/step/partition.h"
 
@@ -13,7 +14,8 @@ namespace {
 
 constexpr std::int64_t kFloatBytes = 4;
 constexpr std::int64_t kWordBytes = 8;
-constexpr int kWorker = 0;  // has as many lanes and experts as any
+constexpr std::int64_t kInputBytes = 5 * 4;  // of a token: id, target, position, first visible, domain
+constexpr int kWorker = 0;                   // has as many lanes and experts as any
 
 /// Parameters of one kind as a worker holds them.
 struct Buffers {
@@ -65,7 +67,7 @@ std::int64_t statistics_bytes(const TrainingOptions& options, const std::vector<
 
 TrainingMemory training_memory(const TrainingOptions& options, const layout::Layout& layout,
                                std::int64_t corpus_domains) {
-  const model::TransformerShape shape = model_setup(options, corpus_domains).shape;
+  const model::TransformerShape shape = model_setup(options, layout, corpus_domains).shape;
   const auto specs = model::parameter_specs(options.model, options.vocab_size);
   const ParameterTable dense(model::dense_specs(specs));
   const ParameterTable experts = model::local_experts(specs, options.model, layout, kWorker);
@@ -78,8 +80,10 @@ TrainingMemory training_memory(const TrainingOptions& options, const layout::Lay
   if (needs_microbatch_gradient(layout, kWorker))
     memory.gradient_lanes += kFloatBytes * dense.buffer_elements();
   if (layout.workers() > 1) memory.reduction += kFloatBytes * kReductionScratch;
-  memory.activations = activation_bytes(options, layout, shape);
+  memory.activations = activation_bytes(options, layout, shape) + shape.held * kInputBytes * shape.max_tokens;
   memory.statistics = statistics_bytes(options, specs, shape.domains);
+  const BatchCounts counts(options, layout::LoadStatistics(model::load_shape(options.model, shape.domains)));
+  memory.statistics += kWordBytes * counts.summed_words();
   return memory;
 }
 

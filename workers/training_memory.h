@@ -12,7 +12,7 @@ struct TrainingMemory {
   std::int64_t gradient_lanes = 0;  // with a microbatch's, where that is not a lane's
   std::int64_t reduction = 0;       // sums of all lanes of the owned slices, and what travels
   std::int64_t optimizer_state = 0;
-  std::int64_t activations = 0;  // of one microbatch, experts evenly used
+  std::int64_t activations = 0;  // of the microbatches that are held, experts evenly used
   std::int64_t statistics = 0;   // load and losses of a step
   std::int64_t saved_copy = 0;   // of what a checkpoint writes while training goes on
 

@@ -1,6 +1,9 @@
 #include "workers/training_options.h"
 
+#include <algorithm>
+
 #include "model/parameters.h"
+#include "workers/step/batch_counts.h"
 
 namespace troupe::workers {
 namespace {
@@ -15,13 +18,17 @@ int counted_domains(const model::ModelOptions& model, std::int64_t domains) {
 
 }  // namespace
 
-model::ModelSetup model_setup(const TrainingOptions& options, std::int64_t corpus_domains) {
+model::ModelSetup model_setup(const TrainingOptions& options, const layout::Layout& layout,
+                              std::int64_t corpus_domains) {
+  const std::int64_t together = microbatches_together(options.model, layout);
   return {.options = options.model,
           .shape = {.vocab_size = options.vocab_size,
                     .sequence_length = options.data.sequence_length,
                     .max_tokens = options.batch.micro_batch * options.data.sequence_length,
                     .domains = counted_domains(options.model, corpus_domains),
-                    .recompute = options.recompute},
+                    .recompute = options.recompute,
+                    .held = options.hold_microbatches > 0 ? std::min(together, options.hold_microbatches)
+                                                          : together},
           .dispatch = options.dispatch,
           .seed = options.seed,
           .threads = options.threads,

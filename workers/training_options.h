@@ -24,10 +24,12 @@ struct TrainingOptions {
   bool recompute = false;    // blocks are computed again in backward
   bool profile_ops = false;  // the model's profile counts ops too
   layout::DispatchOptions dispatch = {};
+  std::int64_t hold_microbatches = 0;  // between forward and backward; 0: all that go forward together
 };
 
 /// The model that is trained so. corpus_domains: of the corpus, by which load is counted where that costs
 /// next to nothing.
-[[nodiscard]] model::ModelSetup model_setup(const TrainingOptions& options, std::int64_t corpus_domains);
+[[nodiscard]] model::ModelSetup model_setup(const TrainingOptions& options, const layout::Layout& layout,
+                                            std::int64_t corpus_domains);
 
 }  // namespace troupe::workers

@@ -65,17 +65,26 @@ def troupe(command, run, *arguments):
 
 
 def read_metrics(run_folder):
-    """Held-out loss, and MaxVio of the counts of the last 50 steps: of the worst layer and of the mean one."""
+    """Held-out loss; MaxVio of the counts of the last 50 steps: of the worst layer and of the mean one; and how far
+    experts keep to domains, mean over layers of the last evaluation."""
     lines = [json.loads(line) for line in (run_folder / "metrics.jsonl").read_text().splitlines()]
     last = [line for line in lines if line.get("layers")][-1]
-    evaluation = [line["metrics"] for line in lines if "eval_loss" in line.get("metrics", {})][-1]
+    last_evaluation = [line for line in lines if "eval_loss" in line.get("metrics", {})][-1]
+    evaluation = last_evaluation["metrics"]
     violations = [layer["max_violation_window"] for layer in last["layers"]]
     return {
         "eval_loss": evaluation["eval_loss"],
         "eval_bits_per_byte": evaluation["eval_bits_per_byte"],
         "max_violation_window": max(violations),
         "max_violation_window_mean": sum(violations) / len(violations),
+        **mean_specialization(last_evaluation.get("evaluation_layers", [])),
     }
+
+
+def mean_specialization(layers):
+    names = ("mutual_information_bits", "mutual_information_limit_bits", "domain_distance")
+    layers = [layer for layer in layers if names[0] in layer]
+    return {name: sum(layer[name] for layer in layers) / len(layers) for name in names} if layers else {}
 
 
 def new_folder(folder, run):

@@ -40,7 +40,7 @@ def latest(study, results):
 
 
 def metric_of(by_seed, metric):
-    return {seed: result[metric] for seed, result in by_seed.items() if result["status"] == "finished"}
+    return {seed: result[metric] for seed, result in by_seed.items() if metric in result}
 
 
 def difference(values, baseline):
@@ -76,6 +76,11 @@ def print_frontier(study, results):
     print_metric(
         "MaxVio of the counts of the last 50 steps, worst layer", "max_violation_window", table, seeds, baseline
     )
+    if any("mutual_information_bits" in result for result in results):
+        print_metric(
+            "Mutual information of domain and expert, bits, mean layer", "mutual_information_bits", table, seeds, baseline
+        )
+        print_metric("Distance of two domains' shares of experts", "domain_distance", table, seeds, baseline)
     for result in results:
         if result["status"] == "failed":
             print(f"\n{result['setting']}, seed {result['seed']}: failed: {result['reason']}")

@@ -159,7 +159,7 @@ class AllToAllBench {
   Repeats repeats_;
   SystemClock clock_;
   Arena arena_{std::size_t{1} << 34};  // address space for the scratch of an exchange
-  Pass pass_{{1}, arena_, {}, {}, {}, {}, {}};
+  Pass pass_{.execution = {1}, .arena = arena_};
   std::vector<std::pair<std::string, std::unique_ptr<experts::Exchange>>> exchanges_;
   std::vector<Measurement> measurements_;
 };

@@ -81,9 +81,8 @@ class SaveReports final : public workers::RunControl {
 /// The whole state of a run on one worker, with moments as of a run that is under way.
 struct WorkerState {
   explicit WorkerState(const workers::TrainingOptions& options)
-      : model(workers::model_setup(options, 0),
-              layout::Layout(options.batch, 1, 1, static_cast<int>(options.model.moe.experts)), *world,
-              clock),
+      : layout(options.batch, 1, 1, static_cast<int>(options.model.moe.experts)),
+        model(workers::model_setup(options, layout, 0), layout, *world, clock),
         state(options, model) {
     model.initialize();
     const Random random(options.seed, RandomPurpose::kTest);
@@ -105,6 +104,7 @@ struct WorkerState {
 
   SystemClock clock;
   std::unique_ptr<comm::Communicator> world = std::move(comm::make_inproc_group(1).front());
+  layout::Layout layout;
   model::Model model;
   workers::TrainingState state;
 };

@@ -63,15 +63,14 @@ class LayerBench {
       : options_(options_with(arguments, experts)),
         tokens_(arguments.tokens),
         world_(std::move(comm::make_inproc_group(1).front())),
-        model_(workers::model_setup(options_, 0),
-               layout::Layout(options_.batch, 1, 1, static_cast<int>(experts)), *world_, clock),
+        layout_(options_.batch, 1, 1, static_cast<int>(experts)),
+        model_(workers::model_setup(options_, layout_, 0), layout_, *world_, clock),
         exchange_(experts::make_exchange(*world_, {})),
         layer_(options_.model.moe, options_.model.ffn.form, 0, model::layer_prefix(0, 1),
                model_.dense_table(), model_.expert_table(),
                {*world_, layout::LayerPlacement::contiguous(static_cast<int>(experts), 1)}, *exchange_),
         saved_(layer_.make_saved()),
         load_({.layers = 1, .choices = static_cast<int>(experts), .experts = static_cast<int>(experts)}),
-        counts_(static_cast<std::size_t>(experts)),
         x_(random_rows(tokens_, options_.model.hidden_size, 1)),
         dy_(random_rows(tokens_, options_.model.hidden_size, 2)),
         y_(x_.shape()),
@@ -84,12 +83,12 @@ class LayerBench {
   void forward() {
     arena_.reset();
     model_.profile().reset();
-    layer_.forward(pass(), x_, step(), {load_.layer(0), {}, &z_loss_}, saved_, y_);
+    layer_.forward(pass(), x_, step(), load_.layer(0), saved_, y_);
     add_work();
   }
   void backward() {
     model_.profile().reset();
-    layer_.backward(pass(), dy_, x_, step(), load_.layer(0), saved_, dx_);
+    layer_.backward(pass(), dy_, x_, step(), {load_.layer(0), {}, &z_loss_}, saved_, dx_);
     add_work();
   }
 
@@ -105,17 +104,18 @@ class LayerBench {
 
  private:
   [[nodiscard]] Pass pass() {
-    return {model_.execution(),
-            arena_,
-            model_.dense_values(),
-            model_.expert_values(),
-            dense_gradient_,
-            expert_lanes_,
-            lane_of_source_,
-            {},
-            true};
+    return {.execution = model_.execution(),
+            .arena = arena_,
+            .dense = model_.dense_values(),
+            .experts = model_.expert_values(),
+            .dense_gradient = dense_gradient_,
+            .expert_gradient_lanes = expert_lanes_,
+            .lane_of_source = lane_of_source_,
+            .training = true};
   }
-  [[nodiscard]] experts::RouterStep step() const { return {model_.bias(), counts_, counts_, {}, tokens_}; }
+  [[nodiscard]] experts::StepContext step() const {
+    return {.routed_tokens = tokens_, .bias = model_.bias()};
+  }
   void add_work() {
     for (const double seconds : model_.profile().seconds()) all_seconds_ += seconds;
     for (const Phase phase : {Phase::kExpert, Phase::kOther})  // routed; shared
@@ -125,12 +125,12 @@ class LayerBench {
   workers::TrainingOptions options_;
   std::int64_t tokens_;
   std::unique_ptr<comm::Communicator> world_;
+  layout::Layout layout_;
   model::Model model_;
   std::unique_ptr<experts::Exchange> exchange_;
   experts::MoeLayer layer_;
   experts::MoeLayer::Saved saved_;
   layout::LoadStatistics load_;
-  std::vector<std::int64_t> counts_;  // of a previous batch; none
   Tensor x_, dy_, y_, dx_;
   std::vector<float> dense_gradient_;
   std::vector<float> expert_gradient_;

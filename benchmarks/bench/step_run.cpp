@@ -29,7 +29,7 @@ void run_workers(int count, int threads_of_each, const std::function<void(int)>&
       threads.emplace_back([&, worker] {
         try {
           use_one_library_thread();
-          take_own_cores(worker, count, threads_of_each);
+          cli::take_own_cores(worker, count, threads_of_each);
           body(worker);
         } catch (...) {
           failures[static_cast<std::size_t>(worker)] = std::current_exception();
@@ -69,8 +69,8 @@ struct StepRun::Worker {
          std::unique_ptr<comm::Communicator> communicator, const data::TokenDataset& dataset,
          const data::BatchOrder& order, const Clock& clock)
       : world(std::move(communicator)),
-        model(workers::model_setup(options, std::ssize(dataset.header().domain_names)), layout, *world,
-              clock),
+        model(workers::model_setup(options, layout, std::ssize(dataset.header().domain_names)), layout,
+              *world, clock),
         trainer(options, model, dataset, order) {
     model.initialize();
   }

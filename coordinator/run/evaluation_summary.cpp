@@ -33,6 +33,8 @@ EvaluationSummary summarize(const comm::EvaluationFinished& evaluation) {
   summary.overall = summarize_loss(total);
   for (const comm::LayerLoad& load : evaluation.loads) {
     summary.max_violation_global[load.layer] = layout::max_violation(load.counts);
+    if (!load.domains.empty())
+      summary.specialization[load.layer] = layout::specialization(load.domains, load.counts.size());
   }
   return summary;
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "comm/control/messages/messages.h"
+#include "layout/specialization.h"
 
 namespace troupe::coordinator {
 
@@ -21,7 +22,9 @@ struct EvaluationSummary {
   std::int64_t step = 0;
   LossSummary overall;  // weighted by tokens
   std::map<std::string, LossSummary> domains;
-  std::map<std::int64_t, double> max_violation_global;  // by layer, of the counts over the evaluation set
+  // By layer, of the counts over the evaluation set.
+  std::map<std::int64_t, double> max_violation_global;
+  std::map<std::int64_t, layout::Specialization> specialization;  // where counts are split by domain
   bool operator==(const EvaluationSummary&) const = default;
 };
 

@@ -28,8 +28,9 @@ struct LayerLoadStatistics {
   bool operator==(const LayerLoadStatistics&) const = default;
 };
 
-/// Follows the global-batch counts of every MoE layer. The windows begin where the coordinator began to
-/// watch: after a resume they fill anew, and no expert counts as dead before kDeadWindow steps were seen.
+/// Follows the global-batch counts of every MoE layer. The windows begin where the run began: a resume
+/// observes the last steps of the metrics file again. No expert counts as dead before kDeadWindow steps were
+/// seen.
 class LoadMonitor {
  public:
   static constexpr std::size_t kViolationWindow = 50;

@@ -28,7 +28,10 @@ RunController::RunController(RunControllerOptions options, RunObserver& observer
       scheduler_(options_.schedule),
       progress_(options_.epoch, options_.world_size, options_.first_step, options_.schedule.run.steps,
                 observer),
-      newest_checkpoint_(options_.checkpoint) {}
+      newest_checkpoint_(options_.checkpoint) {
+  for (const auto& loads : options_.history) progress_.remember(loads);
+  options_.history.clear();
+}
 
 // ---- workers come --------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "actors/actor.h"
 #include "coordinator/checkpoints/checkpoint_committer.h"
@@ -37,6 +38,7 @@ struct RunControllerOptions {
   std::string checkpoint;       // folder that workers load, absolute; empty: initial values
   std::int64_t first_step = 0;  // of that checkpoint
   bool evaluated = true;        // the evaluation of that step, if one is due there, is in the metrics
+  std::vector<std::vector<comm::LayerLoad>> history = {};  // of steps before it, oldest first
   ScheduleOptions schedule;
   Duration join_limit = std::chrono::seconds(120);  // for all workers to come
   Duration verdict_delay =

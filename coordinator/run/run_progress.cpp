@@ -1,5 +1,7 @@
 #include "coordinator/run/run_progress.h"
 
+#include <fmt/format.h>
+
 namespace troupe::coordinator {
 
 RunProgress::RunProgress(comm::Epoch epoch, std::int64_t world_size, std::int64_t first_step,
@@ -22,6 +24,10 @@ void RunProgress::report_run(const comm::StepFinished& report, double time) {
   if (const auto loss = report.metrics.find("loss"); loss != report.metrics.end()) loss_ = loss->second;
   const std::vector<LayerLoadStatistics> layers = loads_.observe(report.loads);
   observer_.step_finished({time, epoch_, last_step_, report, layers});
+  if (!report.not_finite.empty())
+    observer_.note(Severity::kWarning,
+                   fmt::format("step {} was skipped, the weights are as before: not finite: {}", report.step,
+                               report.not_finite));
 }
 
 }  // namespace troupe::coordinator

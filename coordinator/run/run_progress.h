@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "comm/control/messages/messages.h"
@@ -16,6 +17,8 @@ class RunProgress {
   RunProgress(comm::Epoch epoch, std::int64_t world_size, std::int64_t first_step, std::int64_t last_step,
               RunObserver& observer);
 
+  /// Loads of a step before the first, for the windows over steps. Oldest first, before any report.
+  void remember(std::span<const comm::LayerLoad> loads) { static_cast<void>(loads_.observe(loads)); }
   /// time: seconds since the Unix epoch. A step that the rank reported before is ignored.
   void report(const comm::StepFinished& report, double time);
 

@@ -1,7 +1,5 @@
 #include "data/corpus/prepare.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <map>
 #include <set>
@@ -12,9 +10,9 @@
 #include "data/corpus/collect.h"
 #include "data/corpus/encode.h"
 #include "data/corpus/package_cache.h"
+#include "data/corpus/publish.h"
 #include "data/corpus/select.h"
 #include "data/corpus/stamp.h"
-#include "data/corpus/temporary_folder.h"
 #include "data/token_file_writer.h"
 #include "data/tokenizer/bpe_trainer.h"
 #include "data/tokenizer/tokenizer_json.h"
@@ -25,21 +23,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr unsigned kMaxThreads = 8;
-
-bool is_prepared(const fs::path& folder, const std::string& inputs) {
-  if (read_stamp(folder).inputs != inputs) return false;
-  return std::ranges::all_of(std::initializer_list<const char*>{kTrainFile, kHeldoutFile, kTokenizerFile},
-                             [&](const char* name) { return fs::exists(folder / name); });
-}
-
-/// A folder of the user's is not ours to replace.
-void check_replaceable(const fs::path& folder) {
-  if (!fs::exists(folder)) return;
-  if (fs::is_directory(folder) && (fs::is_empty(folder) || fs::exists(folder / kStampFile))) return;
-  throw Error(ErrorCode::kConfig,
-              "{} exists and is not a prepared corpus: choose another --output, or remove it",
-              folder.string());
-}
 
 std::vector<std::string> packages_of(const CorpusDescription& description) {
   std::set<std::string> packages;
@@ -90,18 +73,6 @@ Tokenizer train_tokenizer(const CorpusDescription& description, std::span<const 
   return tokenizer;
 }
 
-TokenFileHeader header_of(const Tokenizer& tokenizer, std::vector<std::string> domain_names) {
-  TokenFileHeader header;
-  header.domain_names = std::move(domain_names);
-  header.tokenizer_hash = tokenizer.hash();
-  header.vocab_size = tokenizer.vocab_size();
-  header.end_of_text = tokenizer.end_of_text();
-  for (TokenId token = 0; token < tokenizer.vocab_size(); ++token) {
-    header.token_bytes.push_back(static_cast<std::int32_t>(tokenizer.token_bytes(token).size()));
-  }
-  return header;
-}
-
 void write_documents(const fs::path& file, const Tokenizer& tokenizer, TokenFileHeader header,
                      std::span<const Document> documents) {
   const int threads = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1U, kMaxThreads));
@@ -132,17 +103,12 @@ void prepare(const CorpusDescription& description, PackageCache& cache, const st
   }
   const Tokenizer tokenizer = train_tokenizer(description, selected.train);
   fs::create_directories(output.parent_path());
-  TemporaryFolder folder(output.parent_path() /
-                         fmt::format(".{}.{}", output.filename().string(), ::getpid()));
+  TemporaryFolder folder(temporary_folder_of(output));
   write_tokenizer_json(tokenizer, folder.path() / kTokenizerFile);
   const TokenFileHeader header = header_of(tokenizer, description.domain_names());
   write_documents(folder.path() / kTrainFile, tokenizer, header, selected.train);
   write_documents(folder.path() / kHeldoutFile, tokenizer, header, selected.heldout);
-  CorpusStamp stamp = stamp_of(description, cache, inputs);
-  for (const char* file : {kHeldoutFile, kTokenizerFile, kTrainFile})
-    stamp.files.push_back(storage::describe_file(folder.path() / file));
-  write_stamp(stamp, folder.path());
-  folder.publish(output);
+  publish_corpus(folder, stamp_of(description, cache, inputs), output);
 }
 
 }  // namespace

@@ -19,15 +19,11 @@ constexpr int kPreparationVersion = 1;
 constexpr std::size_t kMaxStampBytes = 1 << 20;
 constexpr std::size_t kMaxFileBytes = std::size_t{256} << 20;
 
-std::string hexadecimal(const ContentHash& hash) {
-  return fmt::format("{:016x}{:016x}", hash.high, hash.low);
-}
-
 std::string hash_local_files(const CorpusDescription& description, const CorpusSource& source) {
   std::string hashes;
   for (const fs::path& file : source_files(description, source, source.path).files) {
     hashes += file.lexically_relative(source.path).generic_string() + ' ';
-    hashes += hexadecimal(content_hash(read_file(file, kMaxFileBytes))) + '\n';
+    hashes += to_hexadecimal(content_hash(read_file(file, kMaxFileBytes))) + '\n';
   }
   return hashes;
 }
@@ -51,6 +47,10 @@ CorpusStamp from_json(const json& value) {
 
 }  // namespace
 
+std::string to_hexadecimal(const ContentHash& hash) {
+  return fmt::format("{:016x}{:016x}", hash.high, hash.low);
+}
+
 std::string hash_inputs(const CorpusDescription& description) {
   std::string inputs = fmt::format("preparation {}, format {}, vocabulary {}\n", kPreparationVersion,
                                    kTokenFormatVersion, description.vocab_size);
@@ -58,7 +58,7 @@ std::string hash_inputs(const CorpusDescription& description) {
   for (const CorpusSource& source : description.sources) {
     if (source.package.empty()) inputs += hash_local_files(description, source);
   }
-  return hexadecimal(content_hash(inputs));
+  return to_hexadecimal(content_hash(inputs));
 }
 
 CorpusStamp read_stamp(const fs::path& folder) {

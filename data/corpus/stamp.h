@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "data/corpus/description.h"
+#include "data/corpus/document.h"
 #include "storage/verified_file.h"
 
 namespace troupe::data {
@@ -21,6 +22,8 @@ struct CorpusStamp {
 
   bool operator==(const CorpusStamp&) const = default;
 };
+
+[[nodiscard]] std::string to_hexadecimal(const ContentHash& hash);
 
 /// Hash of the description's text, its local files, the vocabulary size and this program's way of
 /// preparing. Packages count by their names: a cached one is what it is.

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "data/tokenizer/merge_learner.h"
+#include "data/tokenizer/normaliser.h"
 
 namespace troupe::data {
 namespace {
@@ -18,7 +19,8 @@ constexpr std::size_t kLongestWord = 4096;
 
 }  // namespace
 
-BpeTrainer::BpeTrainer(const BpeTrainerOptions& options) : options_(options) {
+BpeTrainer::BpeTrainer(const BpeTrainerOptions& options)
+    : options_(options), splitter_(options.rules.splits) {
   if (options.vocab_size < kSmallestVocabulary || options.vocab_size > kLargestVocabulary) {
     throw Error(ErrorCode::kConfig, "a vocabulary of {} entries cannot be trained: choose {} to {}",
                 options.vocab_size, kSmallestVocabulary, kLargestVocabulary);
@@ -33,11 +35,19 @@ BpeTrainer::BpeTrainer(const BpeTrainerOptions& options) : options_(options) {
 }
 
 void BpeTrainer::add_document(std::string_view text) {
-  pre_tokenizer_.for_each_word(text, [this](std::string_view word) {
+  const std::string normalised = options_.rules.compose ? normalise(text, options_.rules, true) : "";
+  if (options_.rules.compose) text = normalised;
+  if (options_.rules.splits.empty()) return count_words(text);
+  splitter_.for_each_piece(text, [this](std::string_view piece) { count_words(piece); });
+}
+
+void BpeTrainer::count_words(std::string_view text) {
+  const auto count = [this](std::string_view word) {
     for (std::size_t begin = 0; begin < word.size(); begin += kLongestWord) {
       count_word(word.substr(begin, kLongestWord));
     }
-  });
+  };
+  options_.rules.gpt2_pattern ? pre_tokenizer_.for_each_word(text, count) : count(text);
 }
 
 void BpeTrainer::count_word(std::string_view word) {
@@ -75,12 +85,18 @@ void BpeTrainer::forget_rarest() {
 
 Vocabulary BpeTrainer::train() const {
   MergeLearner learner(words_, counts_);
-  while (learner.token_count() < options_.vocab_size - 1 &&
+  const int specials = 1 + static_cast<int>(options_.special_tokens.size());
+  while (learner.token_count() < options_.vocab_size - specials &&
          learner.merge_most_frequent(options_.minimum_count)) {
   }
   Vocabulary vocabulary = std::move(learner).vocabulary();
   vocabulary.specials = {{static_cast<TokenId>(vocabulary.tokens.size()), std::string(kEndOfText)}};
-  vocabulary.tokens.emplace_back();
+  for (const std::string& name : options_.special_tokens) {
+    const auto id = static_cast<TokenId>(vocabulary.specials.back().id + 1);
+    vocabulary.specials.push_back({id, name});
+  }
+  vocabulary.tokens.resize(vocabulary.tokens.size() + vocabulary.specials.size());
+  vocabulary.rules = options_.rules;
   return vocabulary;
 }
 

@@ -11,8 +11,10 @@
 namespace troupe::data {
 
 struct BpeTrainerOptions {
-  int vocab_size = 8192;           // entries: 256 bytes, merged tokens, `<|endoftext|>`
-  std::int64_t minimum_count = 2;  // a pair that is seen less often becomes no token
+  int vocab_size = 8192;                         // entries: 256 bytes, merged tokens, special tokens
+  std::int64_t minimum_count = 2;                // a pair that is seen less often becomes no token
+  TokenizerRules rules = {};                     // which words there are; byte fallback is not trained
+  std::vector<std::string> special_tokens = {};  // beside `<|endoftext|>`, which comes first
   /// Memory: training needs about 25 times this. When the distinct words take more bytes, the
   /// rarest are forgotten (about 6 MB are needed for 40 MB of mixed text).
   std::size_t word_bytes = std::size_t{32} << 20;
@@ -21,9 +23,8 @@ struct BpeTrainerOptions {
 /// Learns a vocabulary: the most frequent pair of adjacent tokens becomes a token, again and again.
 /// Deterministic: the same documents in the same order give the same vocabulary, on every machine.
 /// Ids: 0..255 are the bytes in alphabet order (byte_alphabet.h), then the merged tokens in the
-/// order in which they were made, last `<|endoftext|>`. Of pairs with equal counts the one with the
-/// lower left id merges first, then the one with the lower right id.
-/// Not thread-safe.
+/// order in which they were made, last `<|endoftext|>` and other special tokens. Of pairs with equal counts
+/// the one with the lower left id merges first, then the one with the lower right id. Not thread-safe.
 class BpeTrainer {
  public:
   /// Throws Error{kConfig} for options out of range.
@@ -40,10 +41,12 @@ class BpeTrainer {
   [[nodiscard]] bool forgot_words() const { return forgot_words_; }
 
  private:
+  void count_words(std::string_view text);
   void count_word(std::string_view word);
   void forget_rarest();
 
   BpeTrainerOptions options_;
+  Splitter splitter_;
   PreTokenizer pre_tokenizer_;
   WordTable words_;
   std::vector<std::int64_t> counts_;  // by number in words_

@@ -1,9 +1,13 @@
 #include "data/tokenizer/evaluation.h"
 
+#include <unicode/brkiter.h>
+#include <unicode/utext.h>
+
 #include <cstddef>
+#include <memory>
 #include <vector>
 
-#include "data/tokenizer/unicode.h"
+#include "base/error.h"
 
 namespace troupe::data {
 namespace {
@@ -12,14 +16,28 @@ double ratio(std::int64_t a, std::int64_t b) {
   return b == 0 ? 0.0 : static_cast<double>(a) / static_cast<double>(b);
 }
 
-/// Where the run of spaces (or of anything else) that begins at `position` ends.
-std::size_t run_end(const CharacterReader& reader, std::string_view text, std::size_t position, bool spaces) {
-  while (position < text.size()) {
-    const Character character = reader.at(text, position);
-    if ((character.kind == CharacterClass::kSpace) != spaces) break;
-    position += character.bytes;
+struct CloseText {
+  void operator()(UText* text) const { ::utext_close(text); }
+};
+
+/// Calls visit(word) for each piece between two word borders of UAX 29 that has a letter, number or
+/// ideograph. Dictionaries find them in Chinese, Japanese, Thai and the like.
+template <class Visit>
+void for_each_word(std::string_view text, const Visit& visit) {
+  UErrorCode status = U_ZERO_ERROR;
+  const std::unique_ptr<icu::BreakIterator> borders(
+      icu::BreakIterator::createWordInstance(icu::Locale::getRoot(), status));
+  const std::unique_ptr<UText, CloseText> content(
+      ::utext_openUTF8(nullptr, text.data(), static_cast<std::int64_t>(text.size()), &status));
+  TROUPE_CHECK(U_SUCCESS(status) && borders != nullptr, "ICU finds no words: {}", u_errorName(status));
+  borders->setText(content.get(), status);
+  std::int32_t begin = borders->first();
+  for (std::int32_t end = borders->next(); end != icu::BreakIterator::DONE; end = borders->next()) {
+    if (borders->getRuleStatus() >= UBRK_WORD_NONE_LIMIT) {
+      visit(text.substr(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin)));
+    }
+    begin = end;
   }
-  return position;
 }
 
 }  // namespace
@@ -38,21 +56,17 @@ TokenizerScore& TokenizerScore::operator+=(const TokenizerScore& other) {
 }
 
 TokenizerScore score_text(Encoder& encoder, std::string_view text) {
-  const CharacterReader reader;
   std::vector<TokenId> tokens;
   encoder.encode(text, tokens);
   TokenizerScore score{static_cast<std::int64_t>(text.size()), static_cast<std::int64_t>(tokens.size()), 0, 0,
                        0};
-  for (std::size_t begin = run_end(reader, text, 0, true); begin < text.size();) {
-    const std::size_t end = run_end(reader, text, begin, false);
-    const std::size_t with_space = begin > 0 && text[begin - 1] == ' ' ? begin - 1 : begin;
+  for_each_word(text, [&](std::string_view word) {
     tokens.clear();
-    encoder.encode(text.substr(with_space, end - with_space), tokens);
+    encoder.encode(word, tokens);
     ++score.words;
-    score.word_tokens += static_cast<std::int64_t>(tokens.size());
+    score.word_tokens += std::ssize(tokens);
     score.continued_words += tokens.size() > 1 ? 1 : 0;
-    begin = run_end(reader, text, end, true);
-  }
+  });
   return score;
 }
 

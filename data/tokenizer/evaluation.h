@@ -6,14 +6,14 @@
 
 namespace troupe::data {
 
-/// How well a tokenizer's vocabulary fits some text. A word is a run of characters that are not
-/// White_Space; its tokens are those of the word with the space before it. In scripts that do not
-/// put spaces between words only bytes_per_token compares.
+/// How well a tokenizer's vocabulary fits some text. Words are those of ICU (Unicode Annex 29, with
+/// dictionaries for scripts that put no spaces between words), each encoded alone, as published fertilities
+/// are counted.
 struct TokenizerScore {
   std::int64_t bytes = 0;
   std::int64_t tokens = 0;
   std::int64_t words = 0;
-  std::int64_t word_tokens = 0;      // tokens of the words, without those of other spaces
+  std::int64_t word_tokens = 0;      // tokens of the words, each encoded alone
   std::int64_t continued_words = 0;  // words of two tokens or more
 
   /// 0 when there is no text or no word.

@@ -1,6 +1,7 @@
 #include "data/tokenizer/tokenizer_json.h"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -11,6 +12,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "data/tokenizer/byte_alphabet.h"
+#include "data/tokenizer/json_places.h"
+#include "data/tokenizer/tokenizer_pipeline.h"
 
 namespace troupe::data {
 namespace {
@@ -39,82 +42,30 @@ json parse_document(std::string_view text, const std::string& name) {
 }
 
 /// Turns the document into a vocabulary, and every surprise into an Error that says where.
-class VocabularyReader {
+class VocabularyReader : JsonPlaces {
  public:
-  VocabularyReader(const json& document, const std::string& name) : document_(document), name_(name) {}
+  VocabularyReader(const json& document, const std::string& name) : JsonPlaces(document, name) {}
 
   Vocabulary read() {
-    check_pipeline();
+    vocabulary_.rules = read_rules(document_, name_);
     check_model(member(document_, "", "model"));
     read_specials();
     read_tokens();
     read_merges();
+    name_ends();
     return std::move(vocabulary_);
   }
 
  private:
-  template <class... Args>
-  [[noreturn]] void fail(const std::string& place, fmt::format_string<Args...> format, Args&&... args) const {
-    throw Error(ErrorCode::kCorrupt, "{}: {}: {}", name_, place.empty() ? "/" : place,
-                fmt::format(format, std::forward<Args>(args)...));
-  }
-
-  const json& member(const json& object, const std::string& place, const char* key) const {
-    if (!object.is_object()) fail(place, "an object is needed here, not {}", object.type_name());
-    const auto found = object.find(key);
-    if (found == object.end()) fail(place, "the key \"{}\" is missing", key);
-    return *found;
-  }
-
-  const std::string& string_of(const json& value, const std::string& place) const {
-    if (!value.is_string()) fail(place, "a string is needed here, not {}", value.type_name());
-    return value.get_ref<const std::string&>();
-  }
-
-  /// The value must be one of `allowed` when the key is there at all.
-  void require(const json& object, const std::string& place, const char* key,
-               const std::vector<json>& allowed) const {
-    const auto found = object.find(key);
-    if (found == object.end() || std::find(allowed.begin(), allowed.end(), *found) != allowed.end()) return;
-    fail(place + "/" + key, "{} is not supported, only {}", shortened(*found), json(allowed).dump());
-  }
-
-  static std::string shortened(const json& value) {
-    const std::string text = value.dump(-1, ' ', true);
-    return text.size() <= 60 ? text : text.substr(0, 60) + "…";
-  }
-
-  /// A stage of the pipeline that must be absent, null or of type ByteLevel.
-  void check_byte_level(const char* key) const {
-    const auto found = document_.find(key);
-    if (found == document_.end() || found->is_null()) return;
-    const std::string place = std::string("/") + key;
-    const std::string& type = string_of(member(*found, place, "type"), place + "/type");
-    if (type != "ByteLevel") fail(place + "/type", "\"{}\" is not supported, only \"ByteLevel\"", type);
-  }
-
-  void check_pipeline() const {
-    const json& pre_tokenizer = member(document_, "", "pre_tokenizer");
-    if (pre_tokenizer.is_null()) fail("/pre_tokenizer", "null is not supported, only \"ByteLevel\"");
-    check_byte_level("pre_tokenizer");
-    if (member(pre_tokenizer, "/pre_tokenizer", "add_prefix_space") != json(false)) {
-      fail("/pre_tokenizer/add_prefix_space", "only false is supported");
-    }
-    require(pre_tokenizer, "/pre_tokenizer", "use_regex", {true});
-    require(document_, "", "normalizer", {nullptr});
-    check_byte_level("post_processor");
-    check_byte_level("decoder");
-  }
-
-  void check_model(const json& model) const {
+  void check_model(const json& model) {
     if (string_of(member(model, "/model", "type"), "/model/type") != "BPE") {
       fail("/model/type", "{} is not supported, only \"BPE\"", shortened(model["type"]));
     }
-    for (const char* key : {"dropout", "unk_token"}) require(model, "/model", key, {nullptr});
+    require(model, "/model", "dropout", {nullptr, 0.0});
     for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
       require(model, "/model", key, {nullptr, ""});
     }
-    for (const char* key : {"byte_fallback", "ignore_merges"}) require(model, "/model", key, {false});
+    if (!vocabulary_.rules.byte_fallback) require(model, "/model", "unk_token", {nullptr, ""});
   }
 
   TokenId id_of(const json& value, const std::string& place) const {
@@ -130,11 +81,14 @@ class VocabularyReader {
     if (!added.is_array()) fail("/added_tokens", "an array is needed here, not {}", added.type_name());
     for (std::size_t i = 0; i < added.size(); ++i) {
       const std::string place = fmt::format("/added_tokens/{}", i);
-      if (member(added[i], place, "special") != json(true)) {
-        fail(place, "added tokens that are not special are not supported");
-      }
-      vocabulary_.specials.push_back({id_of(member(added[i], place, "id"), place + "/id"),
-                                      string_of(member(added[i], place, "content"), place + "/content")});
+      vocabulary_.specials.push_back(
+          {.id = id_of(member(added[i], place, "id"), place + "/id"),
+           .name = string_of(member(added[i], place, "content"), place + "/content"),
+           .special = flag_of(added[i], place, "special", false),
+           .left_strip = flag_of(added[i], place, "lstrip", false),
+           .right_strip = flag_of(added[i], place, "rstrip", false),
+           .single_word = flag_of(added[i], place, "single_word", false),
+           .normalized = flag_of(added[i], place, "normalized", true)});
     }
     std::sort(vocabulary_.specials.begin(), vocabulary_.specials.end(),
               [](const SpecialToken& a, const SpecialToken& b) { return a.id < b.id; });
@@ -163,19 +117,51 @@ class VocabularyReader {
     }
     vocabulary_.tokens.resize(id_of_token_.size() + vocabulary_.specials.size());
     for (const auto& [characters, id] : id_of_token_) place_token(characters, id);
+    for (const SpecialToken& added : vocabulary_.specials) {
+      if (!added.special) put_token(added.name, added.id, "/added_tokens");
+    }
+    if (vocabulary_.rules.byte_fallback) read_byte_tokens();
+  }
+
+  /// <0x00> to <0xFF> stand for their bytes.
+  void read_byte_tokens() {
+    for (int byte = 0; byte < 256; ++byte) {
+      const TokenId id = token_named(fmt::format("<0x{:02X}>", byte), "/model/vocab");
+      vocabulary_.byte_tokens.push_back(id);
+      vocabulary_.tokens[static_cast<std::size_t>(id)] = static_cast<char>(byte);
+    }
   }
 
   void place_token(const std::string& characters, TokenId id) {
     const std::string place = "/model/vocab/" + characters;
+    if (vocabulary_.rules.byte_fallback) return put_token(characters, id, place);
     const std::optional<std::string> bytes = from_alphabet(characters);
     if (!bytes.has_value() || bytes->empty()) fail(place, "not written in the byte-level alphabet");
+    put_token(*bytes, id, place);
+  }
+
+  void put_token(const std::string& bytes, TokenId id, const std::string& place) {
     if (static_cast<std::size_t>(id) >= vocabulary_.tokens.size()) {
       fail(place, "id {}, but there are only {} tokens: ids must be 0, 1, 2, …", id,
            vocabulary_.tokens.size());
     }
     std::string& token = vocabulary_.tokens[static_cast<std::size_t>(id)];
     if (!token.empty()) fail(place, "token '{}' has the id {} as well", to_alphabet(token), id);
-    token = *bytes;
+    token = bytes;
+  }
+
+  /// The token that ends documents is not named in the file: it is known by what it is called.
+  void name_ends() {
+    static constexpr std::array<std::string_view, 9> kEnds = {
+        kEndOfText,   "<|end_of_text|>", "<｜end▁of▁sentence｜>", "<|return|>", "</s>", "<eos>", "<|eot_id|>",
+        "<|im_end|>", "<|eos|>"};
+    for (const std::string_view end : kEnds) {
+      const SpecialToken* found = special_named(std::string(end));
+      if (found == nullptr || !found->special) continue;
+      vocabulary_.end_of_text = end;
+      break;
+    }
+    vocabulary_.begin_of_text = read_begin_of_text(document_, name_);
   }
 
   void read_merges() {
@@ -207,8 +193,6 @@ class VocabularyReader {
     return found->second;
   }
 
-  const json& document_;
-  const std::string& name_;
   Vocabulary vocabulary_;
   std::unordered_map<std::string, TokenId> id_of_token_;  // ordinary tokens, in the byte-level alphabet
 };
@@ -221,8 +205,11 @@ Tokenizer read_tokenizer_json(const std::filesystem::path& path) {
 
 Tokenizer parse_tokenizer_json(std::string_view text, const std::string& name) {
   Vocabulary vocabulary = VocabularyReader(parse_document(text, name), name).read();
+  const bool plain = vocabulary.rules == TokenizerRules{};
   try {
-    return Tokenizer(std::move(vocabulary));
+    Tokenizer tokenizer(std::move(vocabulary));
+    if (!plain) tokenizer.set_source(std::string(text));
+    return tokenizer;
   } catch (const Error& error) {
     throw Error(error.code(), "{}: {}", name, error.what());
   }

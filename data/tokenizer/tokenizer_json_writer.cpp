@@ -50,8 +50,28 @@ std::string merges_text(const Vocabulary& vocabulary) {
   return text;
 }
 
-constexpr std::string_view kByteLevel =
-    R"("type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true)";
+std::string byte_level(bool use_regex) {
+  return fmt::format(
+      R"({{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": {}}})",
+      use_regex);
+}
+
+std::string normalizer_text(const TokenizerRules& rules) {
+  return rules.compose ? R"({"type": "NFC"})" : "null";
+}
+
+/// Of a tokenizer that was trained here: its steps all isolate what they match.
+std::string pre_tokenizer_text(const TokenizerRules& rules) {
+  if (rules.splits.empty()) return byte_level(rules.gpt2_pattern);
+  std::string stages;
+  for (const SplitStep& step : rules.splits) {
+    stages += fmt::format(
+        R"({{"type": "Split", "pattern": {{"Regex": {}}}, "behavior": "Isolated", "invert": false}}, )",
+        json_string(step.pattern));
+  }
+  return fmt::format(R"({{"type": "Sequence", "pretokenizers": [{}{}]}})", stages,
+                     byte_level(rules.gpt2_pattern));
+}
 
 }  // namespace
 
@@ -60,18 +80,20 @@ void write_tokenizer_json(const Tokenizer& tokenizer, const std::filesystem::pat
 }
 
 std::string to_tokenizer_json(const Tokenizer& tokenizer) {
+  if (!tokenizer.source().empty()) return tokenizer.source();
   const Vocabulary& vocabulary = tokenizer.vocabulary();
   return fmt::format(
       "{{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n  \"padding\": null,\n  \"added_tokens\": [{}\n "
       " ],\n"
-      "  \"normalizer\": null,\n  \"pre_tokenizer\": {{{}}},\n  \"post_processor\": null,\n  \"decoder\": "
-      "{{{}}},\n"
+      "  \"normalizer\": {},\n  \"pre_tokenizer\": {},\n  \"post_processor\": null,\n  \"decoder\": "
+      "{},\n"
       "  \"model\": {{\n    \"type\": \"BPE\",\n    \"dropout\": null,\n    \"unk_token\": null,\n"
       "    \"continuing_subword_prefix\": null,\n    \"end_of_word_suffix\": null,\n    \"fuse_unk\": "
       "false,\n"
       "    \"byte_fallback\": false,\n    \"ignore_merges\": false,\n    \"vocab\": {{{}\n    }},\n"
       "    \"merges\": [{}\n    ]\n  }}\n}}\n",
-      added_tokens_text(vocabulary), kByteLevel, kByteLevel, vocab_text(vocabulary), merges_text(vocabulary));
+      added_tokens_text(vocabulary), normalizer_text(vocabulary.rules), pre_tokenizer_text(vocabulary.rules),
+      byte_level(true), vocab_text(vocabulary), merges_text(vocabulary));
 }
 
 }  // namespace troupe::data

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <xxhash.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <set>
@@ -36,11 +37,34 @@ std::vector<bool> check_specials(const Vocabulary& vocabulary) {
     if (token.name.empty() || !names.insert(token.name).second) {
       fail("special token {} has the name '{}', which is empty or not its own", token.id, token.name);
     }
-    special[static_cast<std::size_t>(token.id)] = true;
+    special[static_cast<std::size_t>(token.id)] = token.special;
     previous = token.id;
   }
-  if (!names.contains(kEndOfText)) fail("there is no special token '{}'", kEndOfText);
+  for (const std::string& name : {vocabulary.end_of_text, vocabulary.begin_of_text}) {
+    if (name.empty() && !vocabulary.end_of_text.empty()) continue;
+    const auto found = std::ranges::find(vocabulary.specials, name, &SpecialToken::name);
+    if (found == vocabulary.specials.end() || !found->special) fail("there is no special token '{}'", name);
+  }
   return special;
+}
+
+void check_byte_tokens(const Vocabulary& vocabulary) {
+  const std::size_t expected = vocabulary.rules.byte_fallback ? 256 : 0;
+  if (vocabulary.byte_tokens.size() != expected)
+    fail("{} tokens <0x00>, <0x01>, … instead of {}", vocabulary.byte_tokens.size(), expected);
+  for (std::size_t byte = 0; byte < expected; ++byte) {
+    const TokenId id = vocabulary.byte_tokens[byte];
+    const bool known = 0 <= id && id < static_cast<TokenId>(vocabulary.tokens.size());
+    if (!known || vocabulary.tokens[static_cast<std::size_t>(id)] != std::string(1, static_cast<char>(byte)))
+      fail("token <0x{:02X}> is not that byte", byte);
+  }
+}
+
+/// Tokens that no merge makes: they may have the bytes of another.
+bool stands_apart(const Vocabulary& vocabulary, std::size_t id) {
+  const auto token = static_cast<TokenId>(id);
+  return std::ranges::find(vocabulary.byte_tokens, token) != vocabulary.byte_tokens.end() ||
+         std::ranges::find(vocabulary.specials, token, &SpecialToken::id) != vocabulary.specials.end();
 }
 
 void check_tokens(const Vocabulary& vocabulary, const std::vector<bool>& special) {
@@ -48,10 +72,11 @@ void check_tokens(const Vocabulary& vocabulary, const std::vector<bool>& special
   for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id) {
     const std::string& token = vocabulary.tokens[id];
     if (token.empty() != special[id]) fail("token {} is empty, or special and not empty", id);
-    if (special[id]) continue;
+    if (special[id] || stands_apart(vocabulary, id)) continue;
     const auto [other, inserted] = id_of.emplace(token, id);
     if (!inserted) fail("tokens {} and {} are both '{}'", other->second, id, to_alphabet(token));
   }
+  if (vocabulary.rules.byte_fallback) return;
   for (int byte = 0; byte < 256; ++byte) {
     const char character = static_cast<char>(byte);
     if (!id_of.contains(std::string_view(&character, 1))) fail("byte 0x{:02X} is no token", byte);
@@ -120,9 +145,37 @@ void check_vocabulary(const Vocabulary& vocabulary) {
   if (vocabulary.tokens.empty() || vocabulary.tokens.size() > kMaximumTokens) {
     fail("a vocabulary of {} tokens; 257 to {} are supported", vocabulary.tokens.size(), kMaximumTokens);
   }
+  check_byte_tokens(vocabulary);
   check_tokens(vocabulary, check_specials(vocabulary));
   check_merges(vocabulary);
 }
+
+namespace {
+
+/// What GPT-2's kind does not have adds nothing, so that its hashes stay what they were.
+void add_rules(const Vocabulary& vocabulary, ContentHash& hash) {
+  const TokenizerRules& rules = vocabulary.rules;
+  if (vocabulary.end_of_text != kEndOfText || !vocabulary.begin_of_text.empty()) {
+    hash.add(vocabulary.end_of_text);
+    hash.add(vocabulary.begin_of_text);
+  }
+  for (const SpecialToken& token : vocabulary.specials) {
+    const std::uint64_t flags = (token.special ? 0U : 1U) | (token.left_strip ? 2U : 0U) |
+                                (token.right_strip ? 4U : 0U) | (token.single_word ? 8U : 0U) |
+                                (token.normalized ? 16U : 0U);
+    if (flags != 0) hash.add(flags);
+  }
+  if (rules == TokenizerRules{}) return;
+  hash.add((rules.gpt2_pattern ? 1U : 0U) | (rules.compose ? 2U : 0U) | (rules.ignore_merges ? 4U : 0U) |
+           (rules.byte_fallback ? 8U : 0U) | (rules.strips_first_space ? 16U : 0U) |
+           static_cast<std::uint64_t>(rules.prefix_space) << 8U);
+  for (const SplitStep& step : rules.splits) {
+    hash.add(step.pattern);
+    hash.add(static_cast<std::uint64_t>(step.behaviour));
+  }
+}
+
+}  // namespace
 
 std::string hash_vocabulary(const Vocabulary& vocabulary) {
   ContentHash hash;
@@ -138,6 +191,7 @@ std::string hash_vocabulary(const Vocabulary& vocabulary) {
     hash.add(static_cast<std::uint64_t>(special.id));
     hash.add(special.name);
   }
+  add_rules(vocabulary, hash);
   return hash.hex();
 }
 

@@ -29,7 +29,7 @@ void WordMerger::merge(std::string_view word, std::vector<TokenId>& tokens) {
 
 void WordMerger::merge_by_scan(std::string_view word, std::vector<TokenId>& tokens) {
   const std::size_t first = tokens.size();
-  for (const char byte : word) tokens.push_back(tokenizer_.byte_token(static_cast<std::uint8_t>(byte)));
+  append_smallest(word, tokens);
   rules_.clear();
   for (std::size_t i = first; i + 1 < tokens.size(); ++i) {
     rules_.push_back(rule_of(tokenizer_, tokens[i], tokens[i + 1]));
@@ -62,13 +62,30 @@ void WordMerger::merge_by_heap(std::string_view word, std::vector<TokenId>& toke
   }
 }
 
-void WordMerger::start_symbols(std::string_view word) {
-  const auto count = static_cast<std::uint32_t>(word.size());
-  symbols_.resize(count);
-  for (std::uint32_t i = 0; i < count; ++i) {
-    symbols_[i] = {tokenizer_.byte_token(static_cast<std::uint8_t>(word[i])), i == 0 ? kNone : i - 1,
-                   i + 1 == count ? kNone : i + 1};
+void WordMerger::append_smallest(std::string_view word, std::vector<TokenId>& tokens) const {
+  const auto append_bytes = [&](std::string_view bytes) {
+    for (const char byte : bytes) tokens.push_back(tokenizer_.byte_token(static_cast<std::uint8_t>(byte)));
+  };
+  if (!tokenizer_.rules().byte_fallback) return append_bytes(word);
+  while (!word.empty()) {
+    const std::string_view character = word.substr(0, reader_.at(word, 0).bytes);
+    const TokenId token = tokenizer_.token_of(character);
+    if (token >= 0) {
+      tokens.push_back(token);
+    } else {
+      append_bytes(character);
+    }
+    word.remove_prefix(character.size());
   }
+}
+
+void WordMerger::start_symbols(std::string_view word) {
+  smallest_.clear();
+  append_smallest(word, smallest_);
+  const auto count = static_cast<std::uint32_t>(smallest_.size());
+  symbols_.resize(count);
+  for (std::uint32_t i = 0; i < count; ++i)
+    symbols_[i] = {smallest_[i], i == 0 ? kNone : i - 1, i + 1 == count ? kNone : i + 1};
   for (std::uint32_t i = 0; i < count; ++i) propose(i);
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "data/tokenizer/tokenizer.h"
+#include "data/tokenizer/unicode.h"
 
 namespace troupe::data {
 
@@ -39,6 +40,8 @@ class WordMerger {
     }
   };
 
+  /// Appends what the merges begin with: a token per byte or, with byte fallback, per character that is one.
+  void append_smallest(std::string_view word, std::vector<TokenId>& tokens) const;
   void start_symbols(std::string_view word);
   void propose(std::uint32_t left);
   void apply(const Candidate& candidate);
@@ -46,6 +49,8 @@ class WordMerger {
   const Tokenizer& tokenizer_;
   std::vector<MergeRule> rules_;  // of the scan: rules_[i] joins tokens i and i + 1
   std::vector<Symbol> symbols_;   // of the heap
+  std::vector<TokenId> smallest_;
+  CharacterReader reader_;
   std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> candidates_;
 };
 

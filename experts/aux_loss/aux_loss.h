@@ -4,8 +4,8 @@
 
 #include "experts/options.h"
 #include "experts/router/routing.h"
+#include "experts/router/step_context.h"
 #include "layers/pass.h"
-#include "layout/load_statistics.h"
 
 namespace troupe::experts {
 
@@ -13,9 +13,8 @@ namespace troupe::experts {
 /// before drops.
 struct AuxInput {
   const RoutingResult& routing;
-  const RouterStep& step;
-  const layout::LayerStatistics& load;  // of this microbatch
-  ConstTensorView weight;               // [choices, hidden], the router's
+  const StepContext& step;  // of this layer
+  ConstTensorView weight;   // [choices, hidden], the router's
 };
 
 /// Where its gradient goes; everything is added to.
@@ -37,21 +36,28 @@ struct RouterShape {
 };
 
 /// One auxiliary loss of one layer (docs/experts.md). Its value for a microbatch is a sum over the
-/// microbatch's tokens, so that the global batch's value is the sum of all, divided by its tokens.
-/// forward() may keep what backward() of the same microbatch needs.
+/// microbatch's tokens, so that the global batch's value is the sum of all, divided by its tokens. All of it
+/// happens in backward, when the whole batch's load can be known.
 class AuxLoss {
  public:
   virtual ~AuxLoss() = default;
 
-  /// Elements of 4 bytes of the arena that forward() and backward() take, each for itself.
+  /// Elements of 4 bytes of the arena that backward() takes.
   [[nodiscard]] virtual std::int64_t memory(const RouterShape& /*shape*/) const { return 0; }
 
-  /// Σ over tokens, without coefficient.
-  [[nodiscard]] virtual double forward(const Pass& pass, const AuxInput& input) = 0;
+  /// Adds the gradient. Returns Σ over tokens, without coefficient.
+  ///   factor: coefficient / routed tokens of the global batch
+  double backward(const Pass& pass, const AuxInput& input, double factor, const AuxGradients& gradients) {
+    const double sum = value(pass, input);
+    add_gradient(pass, input, factor, gradients);
+    return sum;
+  }
 
-  /// factor: coefficient / routed tokens of the global batch
-  virtual void backward(const Pass& pass, const AuxInput& input, double factor,
-                        const AuxGradients& gradients) const = 0;
+ private:
+  /// May keep what add_gradient() of the same microbatch needs.
+  [[nodiscard]] virtual double value(const Pass& pass, const AuxInput& input) = 0;
+  virtual void add_gradient(const Pass& pass, const AuxInput& input, double factor,
+                            const AuxGradients& gradients) const = 0;
 };
 
 [[nodiscard]] std::unique_ptr<AuxLoss> make_aux_loss(const MoeOptions& options, const AuxLossOptions& loss);

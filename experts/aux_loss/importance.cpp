@@ -10,7 +10,7 @@ namespace troupe::experts {
 ImportanceLoss::ImportanceLoss(std::int64_t choices)
     : gradient_(static_cast<std::size_t>(choices)), importance_(static_cast<std::size_t>(choices)) {}
 
-double ImportanceLoss::forward(const Pass& /*pass*/, const AuxInput& input) {
+double ImportanceLoss::value(const Pass& /*pass*/, const AuxInput& input) {
   std::ranges::fill(importance_, 0.0);
   const std::int32_t* chosen = input.routing.chosen.i32();
   const float* weights = input.routing.weights.f32();
@@ -21,8 +21,8 @@ double ImportanceLoss::forward(const Pass& /*pass*/, const AuxInput& input) {
   return static_cast<double>(input.routing.scores.rows()) * squared_variation(importance_);
 }
 
-void ImportanceLoss::backward(const Pass& pass, const AuxInput& input, double factor,
-                              const AuxGradients& gradients) const {
+void ImportanceLoss::add_gradient(const Pass& pass, const AuxInput& input, double factor,
+                                  const AuxGradients& gradients) const {
   const std::int64_t tokens = input.routing.scores.rows();
   const double scale = factor * static_cast<double>(tokens);
   for_tokens(pass.execution, tokens, [&](std::int64_t token, std::int64_t) {

@@ -11,11 +11,10 @@ class ImportanceLoss final : public AuxLoss {
  public:
   explicit ImportanceLoss(std::int64_t choices);
 
-  [[nodiscard]] double forward(const Pass& pass, const AuxInput& input) override;
-  void backward(const Pass& pass, const AuxInput& input, double factor,
-                const AuxGradients& gradients) const override;
-
  private:
+  [[nodiscard]] double value(const Pass& pass, const AuxInput& input) override;
+  void add_gradient(const Pass& pass, const AuxInput& input, double factor,
+                    const AuxGradients& gradients) const override;
   std::vector<double> gradient_;    // [choices], of CV² by importance, kept for backward
   std::vector<double> importance_;  // [choices]
 };

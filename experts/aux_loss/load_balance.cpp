@@ -25,7 +25,7 @@ std::span<const double> LoadBalanceLoss::frequencies_of(std::int64_t token) cons
   return std::span(frequencies_).subspan(static_cast<std::size_t>(token / stretch_) * choices_, choices_);
 }
 
-double LoadBalanceLoss::forward(const Pass& pass, const AuxInput& input) {
+double LoadBalanceLoss::value(const Pass& pass, const AuxInput& input) {
   const std::int64_t tokens = input.routing.scores.rows();
   stretch_ = source_->stretch(pass, tokens);
   frequencies_.resize(static_cast<std::size_t>(tokens / stretch_) * choices_);
@@ -47,8 +47,8 @@ double LoadBalanceLoss::forward(const Pass& pass, const AuxInput& input) {
 }
 
 /// ds += factor · N · d(Σ_i f_i p_i)/ds with p = s / Σs
-void LoadBalanceLoss::backward(const Pass& pass, const AuxInput& input, double factor,
-                               const AuxGradients& gradients) const {
+void LoadBalanceLoss::add_gradient(const Pass& pass, const AuxInput& input, double factor,
+                                   const AuxGradients& gradients) const {
   const double scale = factor * static_cast<double>(choices_);
   for_tokens(pass.execution, input.routing.scores.rows(), [&](std::int64_t token, std::int64_t) {
     const auto s = row(input.routing.scores, token);

@@ -37,11 +37,10 @@ class LoadBalanceLoss final : public AuxLoss {
  public:
   LoadBalanceLoss(const AuxLossOptions& options, std::int64_t top_k, std::int64_t choices);
 
-  [[nodiscard]] double forward(const Pass& pass, const AuxInput& input) override;
-  void backward(const Pass& pass, const AuxInput& input, double factor,
-                const AuxGradients& gradients) const override;
-
  private:
+  [[nodiscard]] double value(const Pass& pass, const AuxInput& input) override;
+  void add_gradient(const Pass& pass, const AuxInput& input, double factor,
+                    const AuxGradients& gradients) const override;
   /// f of a token's stretch.
   [[nodiscard]] std::span<const double> frequencies_of(std::int64_t token) const;
 

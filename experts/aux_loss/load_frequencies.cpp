@@ -20,61 +20,38 @@ void load_frequencies(std::span<const std::int64_t> counts, std::span<double> fr
 
 namespace {
 
+/// (token, slot) pairs that a scope counts; empty: none yet.
+std::span<const std::int64_t> counts_of(const AuxInput& input, AuxScope scope, bool actual) {
+  const PairCounts& all = actual ? input.step.counts : input.step.unbiased_counts;
+  switch (scope) {
+    case AuxScope::kGlobal:
+      return all.global;
+    case AuxScope::kRunning:
+      return all.running;
+    case AuxScope::kPrevious:
+      return all.previous;
+    case AuxScope::kMicro:
+    case AuxScope::kSequence:
+      break;
+  }
+  return actual ? input.routing.counts : input.routing.unbiased_counts;
+}
+
 /// The same f for all tokens of the microbatch.
-class OneFrequency : public LoadFrequencies {
+class OneFrequency final : public LoadFrequencies {
  public:
-  explicit OneFrequency(FrequencySource source) : actual_(source == FrequencySource::kActual) {}
-  [[nodiscard]] std::int64_t stretch(const Pass& /*pass*/, std::int64_t tokens) const final {
+  explicit OneFrequency(const AuxLossOptions& options)
+      : scope_(options.scope), actual_(options.f_source == FrequencySource::kActual) {}
+  [[nodiscard]] std::int64_t stretch(const Pass& /*pass*/, std::int64_t tokens) const override {
     return std::max<std::int64_t>(tokens, 1);
   }
-
- protected:
-  [[nodiscard]] std::span<const std::int64_t> current(const AuxInput& input) const {
-    return actual_ ? input.load.counts : input.load.unbiased;
-  }
-  [[nodiscard]] std::span<const std::int64_t> previous(const AuxInput& input) const {
-    return actual_ ? input.step.previous_counts : input.step.previous_unbiased_counts;
-  }
-  [[nodiscard]] std::span<const std::int64_t> running(const AuxInput& input) const {
-    return actual_ ? input.step.running_counts : input.step.running_unbiased_counts;
+  void fill(const Pass& /*pass*/, const AuxInput& input, std::span<double> frequencies) override {
+    load_frequencies(counts_of(input, scope_, actual_), frequencies);
   }
 
  private:
+  AuxScope scope_;
   bool actual_;
-};
-
-/// Of the microbatch itself.
-class MicrobatchFrequency final : public OneFrequency {
- public:
-  using OneFrequency::OneFrequency;
-  void fill(const Pass& /*pass*/, const AuxInput& input, std::span<double> frequencies) override {
-    load_frequencies(current(input), frequencies);
-  }
-};
-
-/// Of the previous global batch.
-class GlobalFrequency final : public OneFrequency {
- public:
-  using OneFrequency::OneFrequency;
-  void fill(const Pass& /*pass*/, const AuxInput& input, std::span<double> frequencies) override {
-    load_frequencies(previous(input), frequencies);
-  }
-};
-
-/// Of the step's completed turns and the microbatch (after arXiv 2501.11873, Algorithm 1).
-class RunningFrequency final : public OneFrequency {
- public:
-  RunningFrequency(FrequencySource source, std::int64_t choices)
-      : OneFrequency(source), sums_(static_cast<std::size_t>(choices)) {}
-  void fill(const Pass& /*pass*/, const AuxInput& input, std::span<double> frequencies) override {
-    std::ranges::copy(current(input), sums_.begin());
-    const auto before = running(input);
-    for (std::size_t i = 0; i < before.size(); ++i) sums_[i] += before[i];
-    load_frequencies(sums_, frequencies);
-  }
-
- private:
-  std::vector<std::int64_t> sums_;  // [choices]
 };
 
 /// Of each sequence by itself.
@@ -82,10 +59,10 @@ class SequenceFrequency : public LoadFrequencies {
  public:
   explicit SequenceFrequency(std::int64_t choices) : counts_(static_cast<std::size_t>(choices)) {}
   [[nodiscard]] std::int64_t stretch(const Pass& pass, std::int64_t /*tokens*/) const final {
-    return pass.place.sequence_length;
+    return pass.microbatch.sequence_length;
   }
   void fill(const Pass& pass, const AuxInput& input, std::span<double> frequencies) final {
-    const std::int64_t length = pass.place.sequence_length;
+    const std::int64_t length = pass.microbatch.sequence_length;
     for (std::size_t s = 0; s * counts_.size() < frequencies.size(); ++s) {
       std::ranges::fill(counts_, 0);
       const std::int64_t first = static_cast<std::int64_t>(s) * length;
@@ -135,12 +112,8 @@ class UnbiasedSequenceFrequency final : public SequenceFrequency {
 
 std::unique_ptr<LoadFrequencies> make_load_frequencies(const AuxLossOptions& options, std::int64_t top_k,
                                                        std::int64_t choices) {
-  const bool actual = options.f_source == FrequencySource::kActual;
-  if (options.scope == AuxScope::kGlobal) return std::make_unique<GlobalFrequency>(options.f_source);
-  if (options.scope == AuxScope::kGlobalRunning)
-    return std::make_unique<RunningFrequency>(options.f_source, choices);
-  if (options.scope == AuxScope::kMicro) return std::make_unique<MicrobatchFrequency>(options.f_source);
-  if (actual) return std::make_unique<ActualSequenceFrequency>(choices);
+  if (options.scope != AuxScope::kSequence) return std::make_unique<OneFrequency>(options);
+  if (options.f_source == FrequencySource::kActual) return std::make_unique<ActualSequenceFrequency>(choices);
   return std::make_unique<UnbiasedSequenceFrequency>(top_k, choices);
 }
 

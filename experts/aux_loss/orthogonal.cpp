@@ -40,7 +40,7 @@ TensorView overlaps(const Pass& pass, ConstTensorView unit) {
 
 }  // namespace
 
-double OrthogonalLoss::forward(const Pass& pass, const AuxInput& input) {
+double OrthogonalLoss::value(const Pass& pass, const AuxInput& input) {
   const ArenaScope scope(pass.arena);
   const std::int64_t tokens = input.routing.scores.rows();
   if (tokens == 0) return 0.0;
@@ -51,8 +51,8 @@ double OrthogonalLoss::forward(const Pass& pass, const AuxInput& input) {
 }
 
 /// dŴ = 4/N² (Ŵ Ŵᵀ − I) Ŵ, and dw = (dŵ − (dŵ · ŵ) ŵ) / ‖w‖
-void OrthogonalLoss::backward(const Pass& pass, const AuxInput& input, double factor,
-                              const AuxGradients& gradients) const {
+void OrthogonalLoss::add_gradient(const Pass& pass, const AuxInput& input, double factor,
+                                  const AuxGradients& gradients) const {
   const ArenaScope scope(pass.arena);
   const std::int64_t tokens = input.routing.scores.rows();
   if (tokens == 0) return;

@@ -10,9 +10,11 @@ class OrthogonalLoss final : public AuxLoss {
   [[nodiscard]] std::int64_t memory(const RouterShape& shape) const override {
     return shape.choices * (2 * shape.hidden_size + shape.choices);
   }
-  [[nodiscard]] double forward(const Pass& pass, const AuxInput& input) override;
-  void backward(const Pass& pass, const AuxInput& input, double factor,
-                const AuxGradients& gradients) const override;
+
+ private:
+  [[nodiscard]] double value(const Pass& pass, const AuxInput& input) override;
+  void add_gradient(const Pass& pass, const AuxInput& input, double factor,
+                    const AuxGradients& gradients) const override;
 };
 
 }  // namespace troupe::experts

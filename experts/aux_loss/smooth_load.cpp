@@ -58,7 +58,7 @@ TensorView SmoothLoadLoss::best_of(const Pass& pass, const RoutingResult& routin
   return best;
 }
 
-double SmoothLoadLoss::forward(const Pass& pass, const AuxInput& input) {
+double SmoothLoadLoss::value(const Pass& pass, const AuxInput& input) {
   const ArenaScope scope(pass.arena);
   std::ranges::fill(load_, 0.0);
   if (top_k_ == std::ssize(load_)) {  // every choice always has every token
@@ -75,8 +75,8 @@ double SmoothLoadLoss::forward(const Pass& pass, const AuxInput& input) {
   return static_cast<double>(routing.logits.rows()) * squared_variation(load_);
 }
 
-void SmoothLoadLoss::backward(const Pass& pass, const AuxInput& input, double factor,
-                              const AuxGradients& gradients) const {
+void SmoothLoadLoss::add_gradient(const Pass& pass, const AuxInput& input, double factor,
+                                  const AuxGradients& gradients) const {
   if (top_k_ == std::ssize(load_)) return;
   const ArenaScope scope(pass.arena);
   const RoutingResult& routing = input.routing;

@@ -15,11 +15,10 @@ class SmoothLoadLoss final : public AuxLoss {
 
   [[nodiscard]] std::int64_t memory(const RouterShape& shape) const override;
 
-  [[nodiscard]] double forward(const Pass& pass, const AuxInput& input) override;
-  void backward(const Pass& pass, const AuxInput& input, double factor,
-                const AuxGradients& gradients) const override;
-
  private:
+  [[nodiscard]] double value(const Pass& pass, const AuxInput& input) override;
+  void add_gradient(const Pass& pass, const AuxInput& input, double factor,
+                    const AuxGradients& gradients) const override;
   /// Allocates and fills [tokens, top_k + 1] i32: the best of H, best first.
   [[nodiscard]] TensorView best_of(const Pass& pass, const RoutingResult& routing) const;
 

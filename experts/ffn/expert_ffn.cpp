@@ -53,8 +53,9 @@ ExpertFfn::ExpertFfn(const layers::FfnForm& form, const ParameterTable& table, c
   }
 }
 
-ExpertFfn::Saved ExpertFfn::allocate(Arena& arena, const DispatchChunk& chunk) const {
-  return {arena.allocate({chunk.rows_received(), ops::input_columns(kind_) * expert_size_}),
+ExpertFfn::Saved ExpertFfn::allocate(Arena& arena, const DispatchChunk& chunk, std::int64_t hidden) const {
+  return {arena.allocate({chunk.rows_received(), hidden}),
+          arena.allocate({chunk.rows_received(), ops::input_columns(kind_) * expert_size_}),
           arena.allocate({chunk.rows_received(), expert_size_})};
 }
 
@@ -93,22 +94,23 @@ void ExpertFfn::for_row_pieces(const Pass& pass, const DispatchChunk& chunk, con
   });
 }
 
-void ExpertFfn::forward(const Pass& pass, const DispatchChunk& chunk, ConstTensorView x, const Saved& saved,
+void ExpertFfn::forward(const Pass& pass, const DispatchChunk& chunk, const Saved& saved,
                         TensorView y) const {
   for_groups(pass.execution, chunk, [&](const Group& group) {
     for_row_pieces(pass, chunk, group, [&](int index, const Segment& rows) {
       const Expert& expert = experts_[static_cast<std::size_t>(index)];
       const TensorView projected = saved.projected.rows(rows.first_row, rows.rows);
       const TensorView activation = saved.activation.rows(rows.first_row, rows.rows);
-      expert.input.forward(pass.execution, pass.experts, x.rows(rows.first_row, rows.rows), projected);
+      expert.input.forward(pass.execution, pass.experts, saved.input.rows(rows.first_row, rows.rows),
+                           projected);
       ops::activation_forward(pass.execution, kind_, projected, activation);
       expert.down.forward(pass.execution, pass.experts, activation, y.rows(rows.first_row, rows.rows));
     });
   });
 }
 
-void ExpertFfn::backward(const Pass& pass, const DispatchChunk& chunk, ConstTensorView dy, ConstTensorView x,
-                         const Saved& saved, TensorView dx) const {
+void ExpertFfn::backward(const Pass& pass, const DispatchChunk& chunk, ConstTensorView dy, const Saved& saved,
+                         TensorView dx) const {
   const ArenaScope scope(pass.arena);
   const TensorView dactivations = pass.arena.allocate(saved.activation.shape());
   for_groups(pass.execution, chunk, [&](const Group& group) {
@@ -120,12 +122,12 @@ void ExpertFfn::backward(const Pass& pass, const DispatchChunk& chunk, ConstTens
       ops::activation_backward(pass.execution, kind_, dactivation, projected, projected);
       expert.input.backward(pass.execution, pass.experts, projected, dx.rows(rows.first_row, rows.rows));
     });
-    backward_weights(pass, chunk, group, dy, x, saved);
+    backward_weights(pass, chunk, group, dy, saved);
   });
 }
 
 void ExpertFfn::backward_weights(const Pass& pass, const DispatchChunk& chunk, const Group& group,
-                                 ConstTensorView dy, ConstTensorView x, const Saved& saved) const {
+                                 ConstTensorView dy, const Saved& saved) const {
   const Pieces input(saved.projected.columns(), kPieceOutputs);
   const Pieces down(dy.columns(), kPieceOutputs);
   const std::int64_t pieces = input.count() + down.count();
@@ -135,7 +137,7 @@ void ExpertFfn::backward_weights(const Pass& pass, const DispatchChunk& chunk, c
     const Expert& expert = experts_[static_cast<std::size_t>(index)];
     if (piece < input.count()) {
       backward_outputs(pass, chunk, index, expert.input, input.first(piece), input.length(piece),
-                       saved.projected, x);
+                       saved.projected, saved.input);
     } else {
       const std::int64_t i = piece - input.count();
       backward_outputs(pass, chunk, index, expert.down, down.first(i), down.length(i), dy, saved.activation);

@@ -18,6 +18,7 @@ namespace troupe::experts {
 class ExpertFfn {
  public:
   struct Saved {
+    TensorView input;       // [rows_received, hidden], as they arrive
     TensorView projected;   // [rows_received, input_columns * expert_size]: gate and up, or up
     TensorView activation;  // [rows_received, expert_size]
   };
@@ -31,16 +32,15 @@ class ExpertFfn {
   ExpertFfn(const layers::FfnForm& form, const ParameterTable& table, const std::string& prefix,
             std::int64_t expert_size, std::span<const int> experts);
 
-  [[nodiscard]] Saved allocate(Arena& arena, const DispatchChunk& chunk) const;
+  [[nodiscard]] Saved allocate(Arena& arena, const DispatchChunk& chunk, std::int64_t hidden) const;
 
-  /// x, y: [rows_received, hidden]
-  void forward(const Pass& pass, const DispatchChunk& chunk, ConstTensorView x, const Saved& saved,
-               TensorView y) const;
+  /// Of saved.input.  y: [rows_received, hidden]
+  void forward(const Pass& pass, const DispatchChunk& chunk, const Saved& saved, TensorView y) const;
 
-  /// dy, x, dx: [rows_received, hidden]; dx overwritten, saved.projected replaced by its gradient. The
+  /// dy, dx: [rows_received, hidden]; dx overwritten, saved.projected replaced by its gradient. The
   /// weights' gradients are added to the lane of each segment's source, sources ascending.
-  void backward(const Pass& pass, const DispatchChunk& chunk, ConstTensorView dy, ConstTensorView x,
-                const Saved& saved, TensorView dx) const;
+  void backward(const Pass& pass, const DispatchChunk& chunk, ConstTensorView dy, const Saved& saved,
+                TensorView dx) const;
 
  private:
   struct Expert {
@@ -61,7 +61,7 @@ class ExpertFfn {
   void for_row_pieces(const Pass& pass, const DispatchChunk& chunk, const Group& group,
                       const Body& body) const;
   void backward_weights(const Pass& pass, const DispatchChunk& chunk, const Group& group, ConstTensorView dy,
-                        ConstTensorView x, const Saved& saved) const;
+                        const Saved& saved) const;
   /// One piece of the outputs of `projection`, from all segments of an expert.
   void backward_outputs(const Pass& pass, const DispatchChunk& chunk, int expert,
                         const layers::Projection& projection, std::int64_t first, std::int64_t count,

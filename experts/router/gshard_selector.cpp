@@ -31,8 +31,8 @@ class GshardSelector final : public TokenSelector {
  private:
   [[nodiscard]] double threshold(const Pass& pass, std::int64_t token) const {
     if (!pass.training) return kEvaluationThreshold;
-    return Random(pass.place.seed, RandomPurpose::kSecondExpert, layer_)
-        .uniform(static_cast<std::uint64_t>(pass.place.first_token + token));
+    return Random(pass.seed, RandomPurpose::kSecondExpert, layer_)
+        .uniform(static_cast<std::uint64_t>(pass.microbatch.first_token + token));
   }
 
   std::unique_ptr<TokenSelector> two_best_;

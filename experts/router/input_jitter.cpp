@@ -13,11 +13,11 @@ constexpr std::int64_t kWords = 4;  // of one index: factors of as many neighbou
 /// Calls store(token, i, factor) for every element.
 template <class Store>
 void InputJitter::for_factors(const Pass& pass, ConstTensorView x, const Store& store) const {
-  const Random random(pass.place.seed, RandomPurpose::kRouterJitter, layer_);
+  const Random random(pass.seed, RandomPurpose::kRouterJitter, layer_);
   const std::int64_t hidden = x.columns();
   const std::int64_t indices = (hidden + kWords - 1) / kWords;
   for_tokens(pass.execution, x.rows(), [&](std::int64_t token, std::int64_t) {
-    const std::int64_t first = (pass.place.first_token + token) * indices;
+    const std::int64_t first = (pass.microbatch.first_token + token) * indices;
     for (std::int64_t i = 0; i < hidden; i += kWords) {
       const auto words = random.words(static_cast<std::uint64_t>(first + i / kWords));
       for (std::int64_t j = i; j < std::min(hidden, i + kWords); ++j) {

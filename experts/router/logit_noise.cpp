@@ -15,9 +15,9 @@ LogitNoise::LogitNoise(std::int64_t layer, const ParameterTable& table, const st
 float LogitNoise::epsilon(const Pass& pass, std::int64_t token, std::int64_t choice,
                           std::int64_t choices) const {
   if (!pass.training) return 0.0F;
-  const std::int64_t number = (pass.place.first_token + token) * choices + choice;
+  const std::int64_t number = (pass.microbatch.first_token + token) * choices + choice;
   return static_cast<float>(
-      Random(pass.place.seed, RandomPurpose::kRouter, layer_).normal(static_cast<std::uint64_t>(number)));
+      Random(pass.seed, RandomPurpose::kRouter, layer_).normal(static_cast<std::uint64_t>(number)));
 }
 
 void LogitNoise::forward(const Pass& pass, ConstTensorView x, const RoutingResult& routing) const {

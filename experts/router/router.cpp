@@ -39,13 +39,14 @@ void Router::declare(layers::Declaration& declaration, const MoeOptions& options
   declaration.keep(tokens * options.choices());  // scores
   declaration.keep(tokens);                      // log Σ exp
   declaration.keep(slots, 2);                    // candidates, weights
+  declaration.keep(2 * options.choices(), 2);    // counts, in 64 bits
   if (per_token != nullptr && per_token->thins()) declaration.keep(slots);
   if (admits_less(options)) declaration.keep(slots);
 
   std::int64_t losses = 0;
   for (const AuxLossOptions& loss : options.aux_loss)
     losses = std::max(losses, make_aux_loss(options, loss)->memory({tokens, options.choices(), hidden_size}));
-  declaration.use_in_forward(std::max(losses, forward_memory(options, *selector, tokens)));
+  declaration.use_in_forward(forward_memory(options, *selector, tokens));
   declaration.use_in_backward(losses);
 }
 
@@ -62,8 +63,8 @@ Router::Router(const MoeOptions& options, std::int64_t layer, const ParameterTab
   for (const AuxLossOptions& loss : options.aux_loss) aux_losses_.push_back(make_aux_loss(options, loss));
 }
 
-RoutingResult Router::forward(const Pass& pass, ConstTensorView x, const RouterStep& step,
-                              const RouterSums& sums) {
+RoutingResult Router::forward(const Pass& pass, ConstTensorView x, const StepContext& step,
+                              const layout::LayerStatistics& load) const {
   const PhaseScope phase(pass.execution, Phase::kRouter);
   const std::int64_t tokens = x.rows();
   RoutingResult routing;
@@ -72,22 +73,15 @@ RoutingResult Router::forward(const Pass& pass, ConstTensorView x, const RouterS
   routing.log_sum_exp = pass.arena.allocate({tokens});
   choose_experts(pass, step, routing);
   record_choices(routing.candidates, routing.chosen, step.tape);
-  if (!sums.load.margins.empty())
-    count_margins(pass, {selected_on(routing), routing.logits, step.bias}, options_.top_k, sums.load.margins);
-  routing.dispatched = admit(pass, options_, routing.chosen, routing.scores, sums.load.dropped);
-
-  count(pass, routing, sums.load);
-  *sums.z_loss = 0.0;
-  // In fp64 and in the order of tokens, as all sums that are reported.
-  for (const float value : routing.log_sum_exp.floats()) *sums.z_loss += static_cast<double>(value) * value;
-  const AuxInput input{routing, step, sums.load, logits_.weight(pass)};
-  for (std::size_t a = 0; a < aux_losses_.size(); ++a)
-    sums.aux_loss[a] = aux_losses_[a]->forward(pass, input);
+  if (!load.margins.empty())
+    count_margins(pass, {selected_on(routing), routing.logits, step.bias}, options_.top_k, load.margins);
+  routing.dispatched = admit(pass, options_, routing.chosen, routing.scores, load.dropped);
+  count(pass, routing, load);
   return routing;
 }
 
 /// In one sweep over the tokens, where a token's choice is its own affair.
-void Router::choose_experts(const Pass& pass, const RouterStep& step, RoutingResult& routing) const {
+void Router::choose_experts(const Pass& pass, const StepContext& step, RoutingResult& routing) const {
   const std::int64_t tokens = routing.logits.rows();
   const std::int64_t slots = selector_->slots(tokens);
   const TokenSelector* per_token = selector_->per_token();
@@ -152,16 +146,19 @@ void Router::thin_token(const Pass& pass, const TokenSelector& selector, const R
   }
 }
 
-void Router::count(const Pass& pass, const RoutingResult& routing,
-                   const layout::LayerStatistics& load) const {
-  std::ranges::fill(load.counts, 0);
+void Router::count(const Pass& pass, RoutingResult& routing, const layout::LayerStatistics& load) const {
+  routing.counts = pass.arena.allocate_array<std::int64_t>(options_.choices());
+  routing.unbiased_counts = pass.arena.allocate_array<std::int64_t>(options_.choices());
+  std::ranges::fill(routing.counts, 0);
+  std::ranges::fill(routing.unbiased_counts, 0);
   const std::int32_t* chosen = routing.chosen.i32();
   for (std::int64_t i = 0; i < routing.chosen.elements(); ++i) {
-    if (chosen[i] >= 0) ++load.counts[static_cast<std::size_t>(chosen[i])];
+    if (chosen[i] >= 0) ++routing.counts[static_cast<std::size_t>(chosen[i])];
   }
-  std::ranges::fill(load.unbiased, 0);
-  if (counts_unbiased_) count_unbiased(pass, routing, load.unbiased);
-  tally(routing.chosen, pass.place.domains, load);
+  if (counts_unbiased_) count_unbiased(pass, routing, routing.unbiased_counts);
+  std::ranges::copy(routing.counts, load.counts.begin());
+  std::ranges::copy(routing.unbiased_counts, load.unbiased.begin());
+  tally(routing.chosen, pass.microbatch.domains, load);
 }
 
 void Router::count_unbiased(const Pass& pass, const RoutingResult& routing,
@@ -174,23 +171,25 @@ void Router::count_unbiased(const Pass& pass, const RoutingResult& routing,
   for (std::int64_t i = 0; i < chosen.elements(); ++i) ++counts[static_cast<std::size_t>(chosen.i32()[i])];
 }
 
-void Router::backward(const Pass& pass, ConstTensorView x, const RouterStep& step,
-                      const RoutingResult& routing, const layout::LayerStatistics& load, TensorView dweights,
+void Router::backward(const Pass& pass, ConstTensorView x, const StepContext& step,
+                      const RoutingResult& routing, const RouterSums& sums, TensorView dweights,
                       TensorView dx) const {
   const PhaseScope phase(pass.execution, Phase::kRouter);
   const ArenaScope scope(pass.arena);
   const AuxGradients gradients = logits_.make_gradients(pass, routing, dweights);
-  const AuxInput input{routing, step, load, logits_.weight(pass)};
+  const AuxInput input{routing, step, logits_.weight(pass)};
   for (std::size_t a = 0; a < aux_losses_.size(); ++a) {
-    aux_losses_[a]->backward(pass, input, step.aux_coefficients[a] / static_cast<double>(step.routed_tokens),
-                             gradients);
+    const double factor = step.aux_coefficients[a] / static_cast<double>(step.routed_tokens);
+    sums.aux_loss[a] = aux_losses_[a]->backward(pass, input, factor, gradients);
   }
+  *sums.z_loss = 0.0;
+  for (const float value : routing.log_sum_exp.floats()) *sums.z_loss += static_cast<double>(value) * value;
   add_token_gradients(pass, step, routing, gradients);
   logits_.backward(pass, x, routing, gradients, dx);
 }
 
 /// Weights → scores → logits, and the z-loss.
-void Router::add_token_gradients(const Pass& pass, const RouterStep& step, const RoutingResult& routing,
+void Router::add_token_gradients(const Pass& pass, const StepContext& step, const RoutingResult& routing,
                                  const AuxGradients& gradients) const {
   const auto z_factor =
       static_cast<float>(2.0 * options_.router.z_loss / static_cast<double>(step.routed_tokens));

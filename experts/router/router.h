@@ -10,6 +10,7 @@
 #include "experts/router/routing.h"
 #include "experts/router/score.h"
 #include "experts/router/selector.h"
+#include "experts/router/step_context.h"
 #include "experts/router/weights.h"
 #include "layers/pass.h"
 #include "layout/load_statistics.h"
@@ -17,8 +18,8 @@
 
 namespace troupe::experts {
 
-/// Load and losses of one layer and microbatch, overwritten. Losses are sums over tokens without
-/// coefficients.
+/// Load and losses of one layer and microbatch, overwritten: the load by forward, the losses by backward.
+/// Losses are sums over tokens without coefficients.
 struct RouterSums {
   layout::LayerStatistics load;
   std::span<double> aux_loss;  // [aux losses]
@@ -36,15 +37,14 @@ class Router {
   Router(const MoeOptions& options, std::int64_t layer, const ParameterTable& table,
          const std::string& prefix);
 
-  /// x: [tokens, hidden]
-  [[nodiscard]] RoutingResult forward(const Pass& pass, ConstTensorView x, const RouterStep& step,
-                                      const RouterSums& sums);
+  /// x: [tokens, hidden]; step: of this layer, as everywhere below
+  [[nodiscard]] RoutingResult forward(const Pass& pass, ConstTensorView x, const StepContext& step,
+                                      const layout::LayerStatistics& load) const;
 
-  /// Gradient of the loss through the weights, of the auxiliary losses and of the z-loss. `load`: what
-  /// forward counted.
+  /// Gradient of the loss through the weights, of the auxiliary losses and of the z-loss, and these losses.
   ///   dweights: [tokens, slots], added to; dx: [tokens, hidden], added to
-  void backward(const Pass& pass, ConstTensorView x, const RouterStep& step, const RoutingResult& routing,
-                const layout::LayerStatistics& load, TensorView dweights, TensorView dx) const;
+  void backward(const Pass& pass, ConstTensorView x, const StepContext& step, const RoutingResult& routing,
+                const RouterSums& sums, TensorView dweights, TensorView dx) const;
 
  private:
   void follow(const Pass& pass, const RoutingTape& tape, const RoutingResult& routing) const;
@@ -52,10 +52,10 @@ class Router {
   void weigh_token(const RoutingResult& routing, std::int64_t token) const;
   static void thin_token(const Pass& pass, const TokenSelector& selector, const RoutingResult& routing,
                          std::int64_t token);
-  void choose_experts(const Pass& pass, const RouterStep& step, RoutingResult& routing) const;
-  void count(const Pass& pass, const RoutingResult& routing, const layout::LayerStatistics& load) const;
+  void choose_experts(const Pass& pass, const StepContext& step, RoutingResult& routing) const;
+  void count(const Pass& pass, RoutingResult& routing, const layout::LayerStatistics& load) const;
   void count_unbiased(const Pass& pass, const RoutingResult& routing, std::span<std::int64_t> counts) const;
-  void add_token_gradients(const Pass& pass, const RouterStep& step, const RoutingResult& routing,
+  void add_token_gradients(const Pass& pass, const StepContext& step, const RoutingResult& routing,
                            const AuxGradients& gradients) const;
   /// What selection goes by.
   [[nodiscard]] ConstTensorView selected_on(const RoutingResult& routing) const {

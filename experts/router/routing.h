@@ -2,23 +2,9 @@
 #include <cstdint>
 #include <span>
 
-#include "experts/router/routing_tape.h"
 #include "tensor/tensor.h"
 
 namespace troupe::experts {
-
-/// What a layer's router needs to know of the step; equal on all workers.
-struct RouterStep {
-  std::span<const float> bias;                             // [choices], balance bias
-  std::span<const std::int64_t> previous_counts;           // [choices]; empty or all zero: uniform
-  std::span<const std::int64_t> previous_unbiased_counts;  // the same by plain top-k without bias
-  std::span<const double> aux_coefficients;                // [aux losses]
-  std::int64_t routed_tokens = 0;                          // of the global batch; 0: forward only
-  // Of the step's completed turns, for losses of scope global_running; empty: none.
-  std::span<const std::int64_t> running_counts = {};           // [choices]
-  std::span<const std::int64_t> running_unbiased_counts = {};  // [choices]
-  RoutingTape tape = {};  // of this microbatch and layer; read by forward
-};
 
 /// Where the tokens of a microbatch go, and what backward needs. Views into the arena. Choices 0 … N-1
 /// are routed experts, N … N+n-1 zero-compute ones; -1 is an empty slot.
@@ -33,6 +19,8 @@ struct RoutingResult {
   TensorView chosen;        // [tokens, slots] i32, candidates or -1, best first: what is counted
   TensorView dispatched;    // [tokens, slots] i32: `chosen` without dropped pairs and zero-compute experts
   TensorView weights;       // [tokens, slots]
+  std::span<std::int64_t> counts;           // [choices], pairs of the microbatch, before drops
+  std::span<std::int64_t> unbiased_counts;  // the same by plain top-k without bias; 0 unless asked for
 };
 
 }  // namespace troupe::experts

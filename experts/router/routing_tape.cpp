@@ -7,12 +7,6 @@
 namespace troupe::experts {
 namespace {
 
-template <class Element>
-std::span<Element> part(std::span<Element> all, std::int64_t index, std::int64_t parts) {
-  const auto size = all.size() / static_cast<std::size_t>(parts);
-  return all.subspan(static_cast<std::size_t>(index) * size, size);
-}
-
 void check_size(std::size_t size, const ConstTensorView& chosen) {
   TROUPE_CHECK(static_cast<std::int64_t>(size) == chosen.elements(), "a tape of {} choices for {} slots",
                size, chosen.elements());
@@ -21,7 +15,7 @@ void check_size(std::size_t size, const ConstTensorView& chosen) {
 }  // namespace
 
 RoutingTape RoutingTape::layer(std::int64_t index, std::int64_t layers) const {
-  return {part(record, index, layers), part(replay, index, layers)};
+  return {.record = layer_part(record, index, layers), .replay = layer_part(replay, index, layers)};
 }
 
 void record_choices(ConstTensorView candidates, ConstTensorView chosen, const RoutingTape& tape) {

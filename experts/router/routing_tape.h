@@ -6,6 +6,13 @@
 
 namespace troupe::experts {
 
+/// A layer's part of [layers, …]; of nothing, nothing.
+template <class T>
+[[nodiscard]] std::span<T> layer_part(std::span<T> all, std::int64_t index, std::int64_t layers) {
+  const std::size_t size = all.size() / static_cast<std::size_t>(layers);
+  return all.subspan(static_cast<std::size_t>(index) * size, size);
+}
+
 /// Choices of a microbatch that are kept, or that were kept and are followed. Empty: not asked for. A slot
 /// holds the chosen expert's id, -1 where it is empty, and -2 - id where an expert was a candidate, so that
 /// the others are weighed beside it, but was left out.

@@ -9,7 +9,8 @@
 namespace troupe::experts {
 namespace {
 
-constexpr float kNormalizationEpsilon = 1e-20F;  // for scores that can all vanish (arXiv 2412.19437's code)
+// For scores that can all vanish (arXiv 2412.19437's code).
+constexpr float kNormalizationEpsilon = 1e-20F;
 
 class SoftmaxOfChosen final : public Weighting {
  public:
@@ -77,7 +78,6 @@ class NormalizedScores final : public Weighting {
     }
   }
 
- private:
   [[nodiscard]] float sum_of(std::span<const float> scores, std::span<const std::int32_t> candidates) const {
     float sum = 0.0F;
     for (const std::int32_t choice : candidates) {
@@ -86,8 +86,37 @@ class NormalizedScores final : public Weighting {
     return sum + epsilon_;
   }
 
+ private:
   float scale_;
   float epsilon_;
+};
+
+/// scale · s / Σ s of softmax scores. Where a bias chooses experts whose scores all but vanish, the softmax
+/// of their logits, which is the same.
+class NormalizedSoftmax final : public Weighting {
+ public:
+  explicit NormalizedSoftmax(float scale) : by_scores_(scale, 0.0F), by_logits_(scale) {}
+
+  void weigh(std::span<const float> logits, std::span<const float> scores,
+             std::span<const std::int32_t> candidates, std::span<float> weights) const override {
+    by(scores, candidates).weigh(logits, scores, candidates, weights);
+  }
+
+  void add_gradient(std::span<const float> scores, const TokenChoice& choice, std::span<const float> weights,
+                    std::span<const float> dweights, std::span<float> dscores,
+                    std::span<float> dlogits) const override {
+    by(scores, choice.candidates).add_gradient(scores, choice, weights, dweights, dscores, dlogits);
+  }
+
+ private:
+  [[nodiscard]] const Weighting& by(std::span<const float> scores,
+                                    std::span<const std::int32_t> candidates) const {
+    if (by_scores_.sum_of(scores, candidates) >= kNormalizationEpsilon) return by_scores_;
+    return by_logits_;
+  }
+
+  NormalizedScores by_scores_;
+  SoftmaxOfChosen by_logits_;
 };
 
 class PlainScores final : public Weighting {
@@ -119,8 +148,8 @@ std::unique_ptr<Weighting> make_weighting(const RouterOptions& options) {
   const auto scale = static_cast<float>(options.scale);
   if (options.softmax_after_topk) return std::make_unique<SoftmaxOfChosen>(scale);
   if (!options.normalize_weights) return std::make_unique<PlainScores>(scale);
-  return std::make_unique<NormalizedScores>(scale,
-                                            options.score == Score::kSoftmax ? 0.0F : kNormalizationEpsilon);
+  if (options.score == Score::kSoftmax) return std::make_unique<NormalizedSoftmax>(scale);
+  return std::make_unique<NormalizedScores>(scale, kNormalizationEpsilon);
 }
 
 }  // namespace troupe::experts

@@ -26,6 +26,6 @@ grep -q "sinkhorn, seed 1: refused: .*without a balance bias" "$folder/first"
 study 1 2 | tee "$folder/second"
 grep -q "^4 runs, 2 finished before" "$folder/second"
 benchmarks/balancing/summarize.py "$folder/runs" | tee "$folder/summary"
-[ "$(grep -cE '^\| (none|sign) \| [0-9.]+ \| [0-9.]+ \|' "$folder/summary")" = 4 ]
+[ "$(grep -cE '^\| (none|sign) \| [0-9.]+ \| [0-9.]+ \|' "$folder/summary")" = 8 ]
 grep -qE '^\| none .* \+0.0000 ± 0.0000 \|$' "$folder/summary"
 grep -qE '^\| sign .* ± [0-9.]+ \|$' "$folder/summary"

@@ -46,9 +46,8 @@ class LoadingAModel : public ::testing::Test {
     const workers::TrainingOptions options = training_options(config_, read_corpus_facts(config_).vocab_size);
     const auto world = std::move(comm::make_inproc_group(1).front());
     const SystemClock clock;
-    model::Model model(workers::model_setup(options, 0),
-                       layout::Layout(options.batch, 1, 1, static_cast<int>(options.model.moe.experts)),
-                       *world, clock);
+    const layout::Layout layout(options.batch, 1, 1, static_cast<int>(options.model.moe.experts));
+    model::Model model(workers::model_setup(options, layout, 0), layout, *world, clock);
     model.initialize();
     value_bytes_ = static_cast<std::int64_t>(model.dense_values().size_bytes()) +
                    static_cast<std::int64_t>(model.expert_values().size_bytes());

@@ -144,7 +144,7 @@ TEST(Rules, WhatIsAllowedIsNotRefused) {
         "model.moe.balancer.routed_per_token=1",
         "model.moe.balancer.kind=pid model.moe.balancer.ki=0 model.moe.balancer.integral_limit=0",
         "model.moe.router.score=softmax model.moe.router.softmax_after_topk=true",
-        R"(model.moe.aux_loss=[{"scope":global_running},{"kind":orthogonal},{"kind":importance}])",
+        R"(model.moe.aux_loss=[{"scope":running},{"kind":orthogonal},{"kind":importance}])",
         "run.stop_after=240",
         "model.moe.router.selection=noisy_top_k model.moe.balancer.kind=none "
         "model.moe.router.score=softmax model.moe.router.softmax_after_topk=true",
@@ -167,6 +167,17 @@ TEST(Warnings, SelectionsThatSeeTheFutureOfACausalModel) {
   }
   config.model.moe.first_dense_layers = config.model.layers;  // no layer has experts
   EXPECT_TRUE(warnings(config).empty());
+}
+
+TEST(Warnings, CapacityByScoreSeesTheFutureToo) {
+  RunConfig config;
+  config.model.moe.capacity.kind = experts::CapacityKind::kFactor;
+  config.model.moe.capacity.drop_policy = experts::DropPolicy::kPosition;
+  EXPECT_TRUE(warnings(config).empty());
+  config.model.moe.capacity.drop_policy = experts::DropPolicy::kScore;
+  ASSERT_EQ(warnings(config).size(), 1U);
+  EXPECT_THAT(warnings(config)[0], HasSubstr("drop_policy"));
+  EXPECT_THAT(warnings(config)[0], HasSubstr("sees the future"));
 }
 
 RunConfig layout_config(std::int64_t grad_lanes, std::int64_t expert_lanes) {

@@ -1,5 +1,6 @@
 #include "cli/run_description.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
@@ -8,6 +9,8 @@
 
 namespace troupe::configs::testing {
 namespace {
+
+using ::testing::HasSubstr;
 
 using cli::describe_run;
 using cli::RunDescription;
@@ -73,6 +76,19 @@ TEST(DescribeRun, OneWorkerWithoutSavesOnTheWayCopiesAndSendsNothing) {
   EXPECT_EQ(one.bytes_per_worker.saved_copy, 0);
   EXPECT_EQ(one.bytes_per_worker.reduction, 4 * (kDenseBuffer + 5 * kExpertBuffer));
   EXPECT_GT(one.bytes_per_worker.statistics, 0);
+}
+
+TEST(DescribeRun, SaysWhatItCostsToCountTheWholeBatch) {
+  const std::string loss = R"(model.moe.aux_loss=[{"scope":"global"}])";
+  const RunDescription all = describe_run(parse(kSmall, {"parallel.workers=2", loss}), 128, 1);
+  EXPECT_EQ(all.forward_together, 6);  // 3 turns of 2 waves
+  EXPECT_THAT(to_text(all), HasSubstr("6 microbatches of a worker"));
+  const RunDescription few =
+      describe_run(parse(kSmall, {"parallel.workers=2", loss, "parallel.hold_microbatches=3"}), 128, 1);
+  EXPECT_EQ(few.held, 3);
+  EXPECT_THAT(to_text(few), HasSubstr("17 % more compute"));  // half of the forward passes
+  const RunDescription none = describe_run(parse(kSmall, {"parallel.workers=2"}), 128, 1);
+  EXPECT_EQ(none.forward_together, 1);
 }
 
 TEST(DescribeRun, ADenseModelHasNoExperts) {

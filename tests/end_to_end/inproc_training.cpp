@@ -84,8 +84,8 @@ TrainingRecord train_inproc(workers::TrainingOptions options, const data::TokenD
       threads.emplace_back([&, world = std::move(communicator)]() mutable {
         use_one_library_thread();
         try {
-          model::Model model(workers::model_setup(options, std::ssize(dataset.header().domain_names)), layout,
-                             *world, clock);
+          model::Model model(workers::model_setup(options, layout, std::ssize(dataset.header().domain_names)),
+                             layout, *world, clock);
           model.initialize();
           workers::Trainer trainer(options, model, dataset, order);
           workers::RoutingTapes tapes(options, dataset.content_hash(), layout, world->rank(), routing);

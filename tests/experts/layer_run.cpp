@@ -21,17 +21,17 @@ LayerRun run_layer(const model::ModelOptions& options, const reference::Weights&
     Arena arena(1 << 24);
     const std::array<int, 1> lane_of_source{0};
     const std::array<std::span<float>, 1> lanes{run.expert_gradient};
-    const Pass pass{{1},
-                    arena,
-                    weights.dense_values,
-                    weights.expert_values,
-                    run.dense_gradient,
-                    lanes,
-                    lane_of_source,
-                    {.seed = step.step.seed,
-                     .first_token = step.step.first_token,
-                     .sequence_length = step.step.sequence_length},
-                    true};
+    const Pass pass{
+        .execution = {1},
+        .arena = arena,
+        .dense = weights.dense_values,
+        .experts = weights.expert_values,
+        .dense_gradient = run.dense_gradient,
+        .expert_gradient_lanes = lanes,
+        .lane_of_source = lane_of_source,
+        .microbatch = {.first_token = step.step.first_token, .sequence_length = step.step.sequence_length},
+        .seed = step.step.seed,
+        .training = true};
     layout::LoadStatistics load({.layers = 1,
                                  .choices = static_cast<int>(choices),
                                  .experts = static_cast<int>(options.moe.experts),
@@ -40,10 +40,8 @@ LayerRun run_layer(const model::ModelOptions& options, const reference::Weights&
                                  .co_activation = options.moe.co_activation});
     std::vector<double> aux(options.moe.aux_loss.size());
     double z_loss = 0.0;
-    const model::StepContext context = step.context();
-    const RouterStep router_step{context.bias.first(choices), context.previous_counts.first(choices),
-                                 context.previous_unbiased_counts.first(choices), context.aux_coefficients,
-                                 context.routed_tokens};
+    const StepContext context = step.context().layer(0, std::ssize(step.step.bias));
+    const RouterSums sums{load.layer(0), aux, &z_loss};
     const auto exchange = make_exchange(communicator, {});
     MoeLayer layer(
         options.moe, options.ffn.form, 1, kLayerPrefix, weights.dense, weights.experts,
@@ -52,8 +50,8 @@ LayerRun run_layer(const model::ModelOptions& options, const reference::Weights&
     MoeLayer::Saved saved = layer.make_saved();
     const Shape shape{std::ssize(x) / options.hidden_size, options.hidden_size};
     const ConstTensorView input(x.data(), shape);
-    layer.forward(pass, input, router_step, {load.layer(0), aux, &z_loss}, saved, {run.y.data(), shape});
-    layer.backward(pass, ConstTensorView(dy.data(), shape), input, router_step, load.layer(0), saved,
+    layer.forward(pass, input, context, sums.load, saved, {run.y.data(), shape});
+    layer.backward(pass, ConstTensorView(dy.data(), shape), input, context, sums, saved,
                    {run.dx.data(), shape});
   });
   if (failures[0]) std::rethrow_exception(failures[0]);

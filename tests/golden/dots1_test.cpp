@@ -123,7 +123,7 @@ class Dots1 : public testing::TestWithParam<const char*> {
     }
   }
 
-  [[nodiscard]] model::MicrobatchInput input() const {
+  [[nodiscard]] MicrobatchInput input() const {
     const auto view = [](const std::vector<std::int32_t>& values) {
       return ConstTensorView(values.data(), Shape{std::ssize(values)});
     };
@@ -132,7 +132,7 @@ class Dots1 : public testing::TestWithParam<const char*> {
 
   [[nodiscard]] model::StepContext step() const {
     const auto unmasked = std::ranges::count_if(targets_, [](std::int32_t target) { return target >= 0; });
-    return {unmasked, std::ssize(tokens_), bias_, {}, {}, {}};
+    return {.target_tokens = unmasked, .routed_tokens = std::ssize(tokens_), .bias = bias_};
   }
 
   struct Gradient {
@@ -143,8 +143,9 @@ class Dots1 : public testing::TestWithParam<const char*> {
     Gradient gradient{zeros(dense_), zeros(experts_), model_.make_result()};
     const std::array<int, 1> lane_of_source{0};
     const std::array<std::span<float>, 1> lanes{gradient.experts};
-    model_.forward_backward(input(), step(), {lane_of_source}, {weights_[0], weights_[1]},
-                            {gradient.dense, lanes}, gradient.result);
+    model_.forward_backward(
+        input(), step(), {weights_[0], weights_[1]},
+        {.dense = gradient.dense, .expert_lanes = lanes, .lane_of_source = lane_of_source}, gradient.result);
     return gradient;
   }
 

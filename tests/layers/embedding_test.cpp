@@ -20,7 +20,7 @@ class EmbeddingTest : public testing::Test {
   Arena arena_{1 << 12};
   std::vector<float> values_{0, 1, 10, 11, 20, 21, 30, 31};
   std::vector<float> gradient_ = std::vector<float>(values_.size(), 5.0F);
-  Pass pass_{{1}, arena_, values_, {}, gradient_, {}, {}};
+  Pass pass_{.execution = {1}, .arena = arena_, .dense = values_, .dense_gradient = gradient_};
   std::vector<std::int32_t> ids_{3, 1, 3};
   std::vector<float> rows_{1, 2, 3, 4, 5, 6};
   ConstTensorView tokens_{ids_.data(), Shape{3}};

@@ -54,8 +54,9 @@ std::int64_t peak_of_worker(const Setting& setting, comm::Communicator& communic
   const std::vector<std::span<float>> lanes{experts};
   const std::vector<int> lane_of_source(static_cast<std::size_t>(setting.workers), 0);
   MicrobatchResult result = model.make_result();
-  model.forward_backward(reference::as_input(batch), step.context(), {lane_of_source},
-                         {weights.dense_values, weights.expert_values}, {dense, lanes}, result);
+  model.forward_backward(reference::as_input(batch), step.context(),
+                         {weights.dense_values, weights.expert_values},
+                         {.dense = dense, .expert_lanes = lanes, .lane_of_source = lane_of_source}, result);
   return static_cast<std::int64_t>(model.activation_peak_bytes());
 }
 

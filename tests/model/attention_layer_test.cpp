@@ -12,11 +12,9 @@ using reference::LayerTest;
 TEST_F(LayerTest, Attention) {
   RopeTables rope(batch_.length);
   const AttentionLayer layer(layer_spec(options_, 0), batch_.length, rope, weights_.dense);
-  const MicrobatchInput input = reference::as_input(batch_);
-  const TokenPlaces places{input.positions, input.first_visible};
   AttentionLayer::Saved saved;
-  layer.forward(pass(), view(x_), places, saved, view(y_));
-  layer.backward(pass(), view(dy_), view(x_), places, saved, view(dx_));
+  layer.forward(pass(), view(x_), saved, view(y_));
+  layer.backward(pass(), view(dy_), view(x_), saved, view(dx_));
   expect_gradients({"attention/qkv_proj", "attention/out_proj", "attention/q_norm", "attention/k_norm"},
                    [&] { return oracle_.attention(parameters_, reference::kPrefix, batch_, input_); });
 }

@@ -63,7 +63,9 @@ class Worker {
     const std::vector<std::span<float>> expert_spans(expert_gradients_.begin(), expert_gradients_.end());
     MicrobatchResult result = model_.make_result();
     const Weights weights{weights_.dense_values, weights_.expert_values};
-    model_.forward_backward(input, step_.context(), {lane_of_source}, weights, {dense, expert_spans}, result);
+    model_.forward_backward(input, step_.context(), weights,
+                            {.dense = dense, .expert_lanes = expert_spans, .lane_of_source = lane_of_source},
+                            result);
 
     const std::size_t tokens = idle ? 0 : lanes_[lane].size();
     std::vector<double> nll(tokens);

@@ -123,17 +123,23 @@ INSTANTIATE_TEST_SUITE_P(
                o.moe.aux_loss = {
                    {AuxLossKind::kLoadBalance, AuxScope::kGlobal, 0.3, FrequencySource::kUnbiased}};
              }},
+        Case{"aux_previous",
+             [](ModelOptions& o) {
+               o.moe.aux_loss = {
+                   {AuxLossKind::kLoadBalance, AuxScope::kPrevious, 0.3, FrequencySource::kActual},
+                   {AuxLossKind::kLoadBalance, AuxScope::kPrevious, 0.2, FrequencySource::kUnbiased}};
+             }},
         Case{"aux_sequence",
              [](ModelOptions& o) {
                o.moe.aux_loss = {
                    {AuxLossKind::kLoadBalance, AuxScope::kSequence, 0.3, FrequencySource::kActual},
                    {AuxLossKind::kLoadBalance, AuxScope::kSequence, 0.2, FrequencySource::kUnbiased}};
              }},
-        Case{"aux_global_running",
+        Case{"aux_running",
              [](ModelOptions& o) {
                o.moe.aux_loss = {
-                   {AuxLossKind::kLoadBalance, AuxScope::kGlobalRunning, 0.3, FrequencySource::kActual},
-                   {AuxLossKind::kLoadBalance, AuxScope::kGlobalRunning, 0.2, FrequencySource::kUnbiased}};
+                   {AuxLossKind::kLoadBalance, AuxScope::kRunning, 0.3, FrequencySource::kActual},
+                   {AuxLossKind::kLoadBalance, AuxScope::kRunning, 0.2, FrequencySource::kUnbiased}};
              }},
         Case{"aux_importance_and_orthogonal",
              [](ModelOptions& o) {

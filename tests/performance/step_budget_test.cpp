@@ -41,8 +41,8 @@ class OneWorker {
         order_(dataset(), options_.data.sequence_length, options_.seed),
         world_(std::move(comm::make_inproc_group(1).front())),
         layout_(options_.batch, 1, 1, static_cast<int>(options_.model.moe.experts)),
-        model_(workers::model_setup(options_, std::ssize(dataset().header().domain_names)), layout_, *world_,
-               clock_),
+        model_(workers::model_setup(options_, layout_, std::ssize(dataset().header().domain_names)), layout_,
+               *world_, clock_),
         trainer_(options_, model_, dataset(), order_) {
     use_one_library_thread();
     model_.initialize();
@@ -126,6 +126,32 @@ TEST(StepBudget, RecomputationAddsOneForwardOfTheBlocks) {
                    2.0 * blocks * static_cast<double>(tokens_of(options)));
 }
 
+TEST(StepBudget, AMicrobatchThatIsNotHeldAddsOneForwardOfTheBlocks) {
+  OneWorker all(options_with());
+  OneWorker one(options_with([](auto& options) { options.hold_microbatches = 1; }));
+  all.step();
+  one.step();
+  const auto& options = all.options();
+  const double head = static_cast<double>(options.vocab_size * options.model.hidden_size);
+  const double blocks = elements_used_by_a_token(options) - head;
+  const double microbatches = options.batch.turns * options.batch.grad_lanes;
+  EXPECT_DOUBLE_EQ(
+      one.product_flop() - all.product_flop(),
+      2.0 * blocks * static_cast<double>(tokens_of(options)) * (microbatches - 1) / microbatches);
+}
+
+TEST(StepBudget, HoldingOneMicrobatchNeedsTheMemoryOfOne) {
+  OneWorker all(options_with());
+  OneWorker one(options_with([](auto& options) { options.hold_microbatches = 1; }));
+  OneWorker alone(options_with([](auto& options) { options.model.moe.aux_loss.clear(); }));
+  for (OneWorker* worker : {&all, &one, &alone}) worker->step();
+  const auto peak = [](OneWorker& worker) {
+    return static_cast<double>(worker.model().transformer().activation_peak_bytes());
+  };
+  EXPECT_GT(peak(all), 4.0 * peak(alone));
+  EXPECT_LT(peak(one), 2.0 * peak(alone));
+}
+
 TEST(StepBudget, RecomputationHalvesActivationMemory) {
   const auto deep = [](auto& options) { options.model.layers = 8; };
   OneWorker plain(options_with(deep));
@@ -151,7 +177,7 @@ void run_two_workers(const workers::TrainingOptions& options, experts::Traffic& 
   for (auto& communicator : group) {
     threads.emplace_back([&, inner = std::move(communicator)] {
       experts::CountingCommunicator world(*inner, {0, 1}, traffic);
-      model::Model model(workers::model_setup(options, 0), layout, world, clock);
+      model::Model model(workers::model_setup(options, layout, 0), layout, world, clock);
       model.initialize();
       workers::Trainer trainer(options, model, dataset(), order);
       world.barrier();

@@ -90,7 +90,7 @@ Batch random_batch(std::uint64_t number, std::int64_t sequences, std::int64_t le
   return batch;
 }
 
-model::MicrobatchInput as_input(const Batch& batch) {
+MicrobatchInput as_input(const Batch& batch) {
   const auto view = [&](const std::vector<std::int32_t>& values) {
     return ConstTensorView(values.data(), Shape{static_cast<std::int64_t>(values.size())});
   };
@@ -127,6 +127,12 @@ Step random_step(const model::ModelOptions& options, const std::vector<Batch>& b
     }
     step.running_counts.push_back(counts);
     step.running_unbiased_counts.push_back(unbiased);
+    for (std::size_t i = 0; i < experts; ++i) {
+      counts[i] += static_cast<std::int64_t>(7 * i);
+      unbiased[i] += static_cast<std::int64_t>(11 * (experts - i));
+    }
+    step.global_counts.push_back(counts);
+    step.global_unbiased_counts.push_back(unbiased);
   }
   for (std::size_t a = 0; a < options.moe.aux_loss.size(); ++a) {
     step.aux_coefficients.push_back(options.moe.aux_loss[a].coefficient.from);
@@ -137,22 +143,29 @@ Step random_step(const model::ModelOptions& options, const std::vector<Batch>& b
 FlatStep::FlatStep(const model::ModelOptions& options, const Step& values) : step(values) {
   for (std::size_t layer = 0; layer < static_cast<std::size_t>(model::moe_layers(options)); ++layer) {
     for (const double value : values.bias[layer]) bias.push_back(static_cast<float>(value));
-    previous_counts.insert(previous_counts.end(), values.previous_counts[layer].begin(),
-                           values.previous_counts[layer].end());
-    previous_unbiased_counts.insert(previous_unbiased_counts.end(),
-                                    values.previous_unbiased_counts[layer].begin(),
-                                    values.previous_unbiased_counts[layer].end());
-    const auto& running = values.running_counts[layer];
-    const auto& unbiased = values.running_unbiased_counts[layer];
-    running_counts.insert(running_counts.end(), running.begin(), running.end());
-    running_unbiased_counts.insert(running_unbiased_counts.end(), unbiased.begin(), unbiased.end());
+    const auto append = [&](const std::vector<std::vector<std::int64_t>>& all,
+                            std::vector<std::int64_t>& to) {
+      to.insert(to.end(), all[layer].begin(), all[layer].end());
+    };
+    append(values.previous_counts, previous_counts);
+    append(values.previous_unbiased_counts, previous_unbiased_counts);
+    append(values.running_counts, running_counts);
+    append(values.running_unbiased_counts, running_unbiased_counts);
+    append(values.global_counts, global_counts);
+    append(values.global_unbiased_counts, global_unbiased_counts);
   }
 }
 
 model::StepContext FlatStep::context() const {
-  return {step.target_tokens, step.routed_tokens,       bias,
-          previous_counts,    previous_unbiased_counts, step.aux_coefficients,
-          step.seed,          running_counts,           running_unbiased_counts};
+  return {.target_tokens = step.target_tokens,
+          .routed_tokens = step.routed_tokens,
+          .bias = bias,
+          .aux_coefficients = step.aux_coefficients,
+          .seed = step.seed,
+          .counts = {.previous = previous_counts, .running = running_counts, .global = global_counts},
+          .unbiased_counts = {.previous = previous_unbiased_counts,
+                              .running = running_unbiased_counts,
+                              .global = global_unbiased_counts}};
 }
 
 std::vector<float> random_values(std::uint64_t stream, std::size_t count) {

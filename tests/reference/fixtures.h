@@ -32,7 +32,7 @@ struct Weights {
 /// Random tokens with a document border inside each sequence and some masked targets; `number` picks
 /// the sequence, as a global cursor would.
 [[nodiscard]] Batch random_batch(std::uint64_t number, std::int64_t sequences, std::int64_t length);
-[[nodiscard]] model::MicrobatchInput as_input(const Batch& batch);
+[[nodiscard]] MicrobatchInput as_input(const Batch& batch);
 
 /// Bias and previous counts that differ by expert, and every aux loss's coefficient.
 [[nodiscard]] Step random_step(const model::ModelOptions& options, const std::vector<Batch>& batches);
@@ -44,6 +44,7 @@ struct FlatStep {
   std::vector<float> bias;
   std::vector<std::int64_t> previous_counts, previous_unbiased_counts;
   std::vector<std::int64_t> running_counts, running_unbiased_counts;
+  std::vector<std::int64_t> global_counts, global_unbiased_counts;
 };
 
 /// [count] numbers around zero.

@@ -30,7 +30,13 @@ class LayerTest : public testing::Test {
         parameters_(weights_.parameters()),
         input_(x_.begin(), x_.end()) {}
 
-  [[nodiscard]] Pass pass() { return {{1}, arena_, weights_.dense_values, {}, gradient_, {}, {}}; }
+  [[nodiscard]] Pass pass() {
+    return {.execution = {1},
+            .arena = arena_,
+            .dense = weights_.dense_values,
+            .dense_gradient = gradient_,
+            .microbatch = as_input(batch_)};
+  }
   [[nodiscard]] ConstTensorView view(const std::vector<float>& values) const {
     return {values.data(), Shape{static_cast<std::int64_t>(batch_.size()), options_.hidden_size}};
   }

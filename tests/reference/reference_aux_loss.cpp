@@ -47,19 +47,18 @@ Values frequencies(const MoeOptions& o, const AuxLossOptions& loss, const AuxLos
   const bool actual = loss.f_source == FrequencySource::kActual;
   const std::size_t choices = at(o.choices());
   const Step& step = input.step;
-  if (loss.scope == AuxScope::kGlobal)
-    return shares((actual ? step.previous_counts : step.previous_unbiased_counts).at(input.moe_layer),
-                  choices);
+  const auto of_layer = [&](const auto& counts, const auto& unbiased) {
+    return shares((actual ? counts : unbiased).at(input.moe_layer), choices);
+  };
+  if (loss.scope == AuxScope::kGlobal) return of_layer(step.global_counts, step.global_unbiased_counts);
+  if (loss.scope == AuxScope::kRunning) return of_layer(step.running_counts, step.running_unbiased_counts);
+  if (loss.scope == AuxScope::kPrevious) return of_layer(step.previous_counts, step.previous_unbiased_counts);
   if (loss.scope == AuxScope::kSequence) {
     const std::size_t length = at(step.sequence_length);
     const std::size_t first = token / length * length;
     return shares(counts_of(o, actual, input, routing, first, first + length), choices);
   }
-  Counts counts = counts_of(o, actual, input, routing, 0, input.scores.size());
-  if (loss.scope == AuxScope::kGlobalRunning) {
-    const auto& running = (actual ? step.running_counts : step.running_unbiased_counts).at(input.moe_layer);
-    for (std::size_t i = 0; i < choices; ++i) counts[i] += running[i];
-  }
+  const Counts counts = counts_of(o, actual, input, routing, 0, input.scores.size());
   return shares(counts, choices);
 }
 

@@ -4,7 +4,7 @@
 
 namespace troupe::workers {
 
-model::MicrobatchInput as_input(const data::Sequences& sequences) {
+MicrobatchInput as_input(const data::Sequences& sequences) {
   const Shape shape{sequences.count * sequences.length};
   return {.tokens = {sequences.tokens.data(), shape},
           .targets = {sequences.targets.data(), shape},
@@ -26,9 +26,9 @@ std::int64_t BatchLoader::target_tokens(std::int64_t first_sequence) const {
   return total;
 }
 
-model::MicrobatchInput BatchLoader::load(std::int64_t first_sequence) {
+MicrobatchInput BatchLoader::load(std::int64_t first_sequence) {
   std::iota(numbers_.begin(), numbers_.end(), first_sequence);
-  model::MicrobatchInput input = as_input(reader_.read(numbers_));
+  MicrobatchInput input = as_input(reader_.read(numbers_));
   for (const std::int64_t number : numbers_) reader_.prefetch(number + batch_.sequences());
   input.first_token = first_sequence * length_;
   return input;

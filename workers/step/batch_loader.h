@@ -9,7 +9,7 @@
 namespace troupe::workers {
 
 /// Views of read sequences as a model takes them; valid until the reader's next call.
-[[nodiscard]] model::MicrobatchInput as_input(const data::Sequences& sequences);
+[[nodiscard]] MicrobatchInput as_input(const data::Sequences& sequences);
 
 /// Reads the microbatches of a global batch by (turn, lane). `order` and `dataset` must outlive it.
 class BatchLoader {
@@ -22,7 +22,7 @@ class BatchLoader {
 
   /// Microbatch that begins at this sequence number; valid until the next call. The same place of the next
   /// global batch is read ahead, so that its turn does not wait for the disk.
-  [[nodiscard]] model::MicrobatchInput load(std::int64_t first_sequence);
+  [[nodiscard]] MicrobatchInput load(std::int64_t first_sequence);
 
  private:
   data::SequenceReader reader_;

@@ -44,7 +44,7 @@ model::Gradients GradientLanes::of(int turn, int wave) {
   set_sources(wave);
   const bool into_lane = has_lane(wave) && turn == 0;
   const std::span<float> dense = into_lane ? dense_lanes_[at(wave)] : microbatch_;
-  return {.dense = dense, .expert_lanes = expert_views_};
+  return {.dense = dense, .expert_lanes = expert_views_, .lane_of_source = lane_of_source_};
 }
 
 void GradientLanes::add(int turn, int wave) {

@@ -29,8 +29,6 @@ class GradientLanes {
   void clear();
   /// Where the backward pass of a microbatch writes, until the next call.
   [[nodiscard]] model::Gradients of(int turn, int wave);
-  /// Expert lanes of the wave's sources, until the next call of of().
-  [[nodiscard]] model::WaveContext wave() const { return {lane_of_source_}; }
   /// Adds what that pass wrote to its lane, if this worker has one in the wave.
   void add(int turn, int wave);
 

@@ -1,6 +1,7 @@
 #include "workers/step/gradient_norm.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace troupe::workers {
 
@@ -29,6 +30,20 @@ double GradientNorm::norm(const StepExchange& exchange) {
     values_[static_cast<std::size_t>(i)] = exchange.value(first_value_ + i);
   }
   return optimizer::ChunkSums::norm(values_);
+}
+
+std::vector<std::string> GradientNorm::not_finite() const {
+  std::vector<std::string> names;
+  std::size_t chunk = 0;
+  for (const ParameterSpec& spec : global_.specs()) {
+    const auto end = chunk + static_cast<std::size_t>((spec.elements() + layout::kChunkElements - 1) /
+                                                      layout::kChunkElements);
+    bool finite = true;
+    for (; chunk < end; ++chunk) finite = finite && std::isfinite(values_[chunk]);
+    if (finite || (!names.empty() && names.back() == spec.name)) continue;
+    names.push_back(spec.name);
+  }
+  return names;
 }
 
 }  // namespace troupe::workers

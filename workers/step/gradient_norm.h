@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "model/model.h"
@@ -24,6 +25,8 @@ class GradientNorm {
             StepExchange& exchange);
   /// After the exchange's reduction.
   [[nodiscard]] double norm(const StepExchange& exchange);
+  /// Parameters whose gradient was not finite in the last norm(), in the order of their names.
+  [[nodiscard]] std::vector<std::string> not_finite() const;
 
  private:
   const model::Model& model_;

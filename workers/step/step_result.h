@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "layout/load_statistics.h"
@@ -22,7 +23,8 @@ struct StepLosses {
 /// What one training step yields; the same on every worker, but for seconds.
 struct StepResult : StepLosses {
   std::int64_t step = 0;
-  bool skipped = false;  // a value was not finite: the state did not change
+  bool skipped = false;    // a value was not finite: the state did not change
+  std::string not_finite;  // what; empty where nothing was skipped
   double grad_norm = 0.0;
   double learning_rate = 0.0;
   layout::LoadStatistics load;  // global

@@ -5,19 +5,10 @@
 
 #include "optimizer/schedule.h"
 #include "workers/step/migration.h"
+#include "workers/step/not_finite.h"
 
 namespace troupe::workers {
 namespace {
-
-// Integers that turns exchange for losses of scope global_running: counts, then unbiased ones.
-std::size_t turn_count_elements(const TrainingOptions& options, const layout::LoadStatistics& load) {
-  const bool needed =
-      options.batch.turns > 1 && std::ranges::any_of(options.model.moe.aux_loss, [](const auto& loss) {
-        return loss.kind == experts::AuxLossKind::kLoadBalance &&
-               loss.scope == experts::AuxScope::kGlobalRunning;
-      });
-  return needed ? load.counts.all().size() + load.unbiased.all().size() : 0;
-}
 
 /// Every rank's slice of `values` to every rank.
 void gather_slices(comm::Communicator& communicator, const std::vector<std::int64_t>& slices,
@@ -46,8 +37,8 @@ Trainer::Trainer(const TrainingOptions& options, model::Model& model, const data
       losses_(options.model, options.batch),
       norm_(model, losses_.values()),
       exchange_(result_.load.size(), losses_.values() + norm_.values(), model.world().size()),
-      aux_coefficients_(options.model.moe.aux_loss.size()),
-      turn_counts_(turn_count_elements(options, result_.load)) {
+      counts_(options, result_.load),
+      aux_coefficients_(options.model.moe.aux_loss.size()) {
   static_cast<StepLosses&>(step_) = losses_.make_losses();
   step_.load = result_.load;
 }
@@ -60,12 +51,16 @@ const StepResult& Trainer::step(const ControlSource& control, std::span<const ex
   model_.profile().reset();
   exchange_.clear();
   gradients_.clear();
-  const model::StepContext context = step_context();
+  model::StepContext context = step_context();
   run_microbatches(context, tapes);
   gradients_.reduce();
   exchange(control ? control() : ControlWord());
   losses_.sum(exchange_, {context.target_tokens, context.routed_tokens, aux_coefficients_}, step_);
-  step_.skipped = !std::isfinite(step_.loss) || !std::isfinite(step_.grad_norm);
+  step_.learning_rate =
+      options_.optimizer.lr *
+      optimizer::learning_rate_factor(options_.schedule, state_.counters.step + 1, options_.steps);
+  step_.not_finite = not_finite(step_, norm_.not_finite(), options_.model);
+  step_.skipped = !step_.not_finite.empty();
   if (!step_.skipped) update();
   TrainingCounters& counters = state_.counters;
   ++counters.step;
@@ -81,58 +76,84 @@ model::StepContext Trainer::step_context() {
     aux_coefficients_[i] =
         options_.model.moe.aux_loss[i].coefficient.at(state_.counters.step, options_.steps);
   }
-  std::ranges::fill(turn_counts_, 0);
-  const auto running = std::span<const std::int64_t>(turn_counts_);
   return {.target_tokens = loader_.target_tokens(state_.counters.next_sequence),
           .routed_tokens = options_.batch.sequences() * options_.data.sequence_length,
           .bias = model_.bias(),
-          .previous_counts = state_.previous_counts.all(),
-          .previous_unbiased_counts = state_.previous_unbiased_counts.all(),
           .aux_coefficients = aux_coefficients_,
           .seed = model_.seed(),
-          .running_counts = running.first(turn_counts_.size() / 2),
-          .running_unbiased_counts = running.last(turn_counts_.size() / 2)};
+          .counts = {.previous = state_.previous_counts.all()},
+          .unbiased_counts = {.previous = state_.previous_unbiased_counts.all()}};
 }
 
-void Trainer::sum_turns() {
-  const PhaseScope phase(model_.execution(), Phase::kReduce);
-  std::ranges::copy(exchange_.counts().first(turn_counts_.size()), turn_counts_.begin());
-  model_.world().all_reduce_sum(turn_counts_);
-}
-
-void Trainer::run_microbatches(const model::StepContext& context,
-                               std::span<const experts::RoutingTape> tapes) {
+Trainer::Place Trainer::place(std::int64_t index) const {
   const int waves = model_.layout().waves();
-  for (int turn = 0; turn < options_.batch.turns; ++turn) {
-    for (int wave = 0; wave < waves; ++wave) {
-      const auto index = static_cast<std::size_t>(turn * waves + wave);
-      run_microbatch(turn, wave, context, tapes.empty() ? experts::RoutingTape{} : tapes[index]);
-    }
-    if (!turn_counts_.empty() && turn + 1 < options_.batch.turns) sum_turns();
+  const int wave = static_cast<int>(index) % waves;
+  return {.turn = static_cast<int>(index) / waves,
+          .wave = wave,
+          .lane = model_.layout().lane(model_.rank(), wave)};
+}
+
+void Trainer::run_microbatches(model::StepContext& context, std::span<const experts::RoutingTape> tapes) {
+  const std::int64_t all = std::int64_t{options_.batch.turns} * model_.layout().waves();
+  const std::int64_t together = microbatches_together(options_.model, model_.layout());
+  for (std::int64_t begin = 0; begin < all; begin += together)
+    run_together(begin, begin + together, context, tapes);
+}
+
+void Trainer::run_together(std::int64_t begin, std::int64_t end, model::StepContext& context,
+                           std::span<const experts::RoutingTape> tapes) {
+  const std::int64_t held = model_.shape().held;
+  const auto set_tape = [&](std::int64_t index) {
+    if (!tapes.empty()) context.tape = tapes[static_cast<std::size_t>(index)];
+  };
+  model_.transformer().release();
+  for (std::int64_t index = begin; index < end; ++index) {
+    set_tape(index);
+    forward(index, index - begin < held, context);
+  }
+  for (std::int64_t index = begin; index < end; ++index) {
+    set_tape(index);
+    counts_.show(place(index).turn, context);
+    if (index - begin >= held) forward_again(index, context);
+    backward(index, static_cast<std::size_t>(index - begin < held ? index - begin : 0), context);
   }
 }
 
-void Trainer::run_microbatch(int turn, int wave, const model::StepContext& context,
-                             const experts::RoutingTape& tape) {
-  const int lane = model_.layout().lane(model_.rank(), wave);
-  const model::MicrobatchInput input = load(turn, lane, tape);
-  const model::Gradients gradients = gradients_.of(turn, wave);
-  model_.transformer().forward_backward(input, context, gradients_.wave(), model_.weights(), gradients,
-                                        result_);
-  if (lane < 0) return;
-  gradients_.add(turn, wave);
-  losses_.record(static_cast<std::int64_t>(turn) * options_.batch.grad_lanes + lane, result_, exchange_);
-  result_.load.add_to(exchange_.counts());
+void Trainer::forward(std::int64_t index, bool held, const model::StepContext& context) {
+  const Place at = place(index);
+  const MicrobatchInput input = load(at);
+  if (held) {
+    model_.transformer().forward(input, context, model_.weights(), result_);
+  } else {
+    model_.transformer().count(input, context, model_.weights(), result_);
+  }
+  if (at.lane >= 0) result_.load.add_to(exchange_.counts());
+  if (at.wave + 1 < model_.layout().waves()) return;
+  const PhaseScope phase(model_.execution(), Phase::kReduce);
+  counts_.end_turn(at.turn, exchange_.counts(), model_.world());
+}
+
+/// Of a microbatch that was not held; those that were have been backward.
+void Trainer::forward_again(std::int64_t index, const model::StepContext& context) {
+  const WholePhaseScope phase(model_.execution(), Phase::kForwardAgain);
+  model_.transformer().release();
+  model_.transformer().forward(load(place(index)), context, model_.weights(), result_);
+}
+
+void Trainer::backward(std::int64_t index, std::size_t held, const model::StepContext& context) {
+  const Place at = place(index);
+  model_.transformer().backward(held, context, model_.weights(), gradients_.of(at.turn, at.wave), result_);
+  if (at.lane < 0) return;
+  gradients_.add(at.turn, at.wave);
+  losses_.record(std::int64_t{at.turn} * options_.batch.grad_lanes + at.lane, result_, exchange_);
 }
 
 /// Nothing, without a lane.
-model::MicrobatchInput Trainer::load(int turn, int lane, const experts::RoutingTape& tape) {
-  if (lane < 0) return {};
+MicrobatchInput Trainer::load(const Place& place) {
+  if (place.lane < 0) return {};
   const PhaseScope phase(model_.execution(), Phase::kLoad);
-  const std::int64_t first = model_.layout().first_sequence(turn, lane);
-  model::MicrobatchInput input = loader_.load(state_.counters.next_sequence + first);
-  input.tape = tape;
-  return input;
+  const std::int64_t first = model_.layout().first_sequence(place.turn, place.lane);
+  return loader_.load(state_.counters.next_sequence + first);
 }
 
 void Trainer::exchange(const ControlWord& control) {
@@ -151,9 +172,6 @@ void Trainer::update() {
     const double clip = options_.optimizer.grad_clip;
     const float scale =
         clip > 0.0 && step_.grad_norm > clip ? static_cast<float>(clip / step_.grad_norm) : 1.0F;
-    const std::int64_t next = state_.counters.step + 1;
-    step_.learning_rate =
-        options_.optimizer.lr * optimizer::learning_rate_factor(options_.schedule, next, options_.steps);
     ++state_.counters.updates;
     state_.dense_adamw.update(model_.execution(), state_.counters.updates, step_.learning_rate, scale,
                               model_.dense_values(), gradients_.dense_total());

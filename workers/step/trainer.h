@@ -6,6 +6,7 @@
 
 #include "data/windows.h"
 #include "model/model.h"
+#include "workers/step/batch_counts.h"
 #include "workers/step/batch_loader.h"
 #include "workers/step/gradient_lanes.h"
 #include "workers/step/gradient_norm.h"
@@ -47,13 +48,23 @@ class Trainer {
   std::int64_t place_experts(layout::Placement placement);
 
  private:
+  /// One of this worker's microbatches; those of a step are numbered by turn, then wave.
+  struct Place {
+    int turn;
+    int wave;
+    int lane;  // -1: none is left for this worker
+  };
+  [[nodiscard]] Place place(std::int64_t index) const;
+
   [[nodiscard]] model::StepContext step_context();
-  void run_microbatches(const model::StepContext& context, std::span<const experts::RoutingTape> tapes);
-  void run_microbatch(int turn, int wave, const model::StepContext& context,
-                      const experts::RoutingTape& tape);
-  [[nodiscard]] model::MicrobatchInput load(int turn, int lane, const experts::RoutingTape& tape);
-  /// Counts of the completed turns, of all workers: collective.
-  void sum_turns();
+  void run_microbatches(model::StepContext& context, std::span<const experts::RoutingTape> tapes);
+  /// Forward of microbatches [begin, end), then backward of each, once their load is known.
+  void run_together(std::int64_t begin, std::int64_t end, model::StepContext& context,
+                    std::span<const experts::RoutingTape> tapes);
+  void forward(std::int64_t index, bool held, const model::StepContext& context);
+  void forward_again(std::int64_t index, const model::StepContext& context);
+  void backward(std::int64_t index, std::size_t held, const model::StepContext& context);
+  [[nodiscard]] MicrobatchInput load(const Place& place);
   void exchange(const ControlWord& control);
   void update();
   void gather_weights();
@@ -68,8 +79,8 @@ class Trainer {
   GradientNorm norm_;
   StepExchange exchange_;
   StepResult step_;
-  std::vector<double> aux_coefficients_;   // of the current step
-  std::vector<std::int64_t> turn_counts_;  // counts, then unbiased, of completed turns; empty: not needed
+  BatchCounts counts_;
+  std::vector<double> aux_coefficients_;  // of the current step
 };
 
 }  // namespace troupe::workers

@@ -49,6 +49,7 @@ struct Description<StepFinished> {
     archive("metrics", message.metrics);
     archive("loads", message.loads);
     archive("phase_seconds", message.phase_seconds);
+    archive("not_finite", message.not_finite);
   }
 };
 

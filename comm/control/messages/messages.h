@@ -49,7 +49,8 @@ struct StepFinished {
   std::map<std::string, double> metrics;  // names of docs/observability.md: "loss", "grad_norm", …
   std::vector<LayerLoad> loads;
   std::map<std::string, double>
-      phase_seconds;  // load, forward, dispatch, expert, combine, backward, reduce, update
+      phase_seconds;            // load, forward, dispatch, expert, combine, backward, reduce, update
+  std::string not_finite = {};  // why the step was skipped; empty where it was not
   bool operator==(const StepFinished&) const = default;
 };
 

@@ -16,7 +16,8 @@ struct AdamWStep {
   float gradient_scale;  // clipping factor, applied to the gradient first
 };
 
-/// AdamW (arXiv 1711.05101): value, first and second moment in place; one pass over memory.
+/// AdamW (arXiv 1711.05101): value, first and second moment in place; one pass over memory. What leaves the
+/// range of float stops at its end: finite input gives finite output, as long as eps is not 0.
 void adamw(const Execution& execution, const AdamWStep& step, std::span<float> value,
            std::span<const float> gradient, std::span<float> first_moment, std::span<float> second_moment);
 

@@ -1,6 +1,7 @@
 #include "tensor/ops/adamw/adamw.h"
 
 #include <cmath>
+#include <limits>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "tensor/ops/adamw/adamw_cpu.cpp"
@@ -61,13 +62,18 @@ void adamw_elements(const AdamWFactors& factors, const AdamWArrays& arrays, std:
     const auto g = hn::Mul(hn::LoadU(d, arrays.gradient + i), hn::Set(d, factors.gradient));
     const auto m = hn::MulAdd(hn::Set(d, factors.beta1), hn::LoadU(d, arrays.first_moment + i),
                               hn::Mul(hn::Set(d, factors.one_minus_beta1), g));
-    const auto v = hn::MulAdd(hn::Set(d, factors.beta2), hn::LoadU(d, arrays.second_moment + i),
-                              hn::Mul(hn::Mul(hn::Set(d, factors.one_minus_beta2), g), g));
+    // Bounded three times, so that nothing finite becomes infinite.
+    const auto most = hn::Set(d, std::numeric_limits<float>::max());
+    const auto bounded = [&](auto x) HWY_ATTR { return hn::Max(hn::Min(x, most), hn::Neg(most)); };
+    const auto v = hn::Min(hn::MulAdd(hn::Set(d, factors.beta2), hn::LoadU(d, arrays.second_moment + i),
+                                      hn::Mul(hn::Mul(hn::Set(d, factors.one_minus_beta2), g), g)),
+                           most);
     const auto deviation = hn::MulAdd(hn::Sqrt(v), hn::Set(d, factors.deviation), hn::Set(d, factors.eps));
     const auto kept = hn::Mul(hn::LoadU(d, arrays.value + i), hn::Set(d, factors.keep));
     hn::StoreU(m, d, arrays.first_moment + i);
     hn::StoreU(v, d, arrays.second_moment + i);
-    hn::StoreU(hn::NegMulAdd(hn::Set(d, factors.rate), hn::Div(m, deviation), kept), d, arrays.value + i);
+    const auto direction = bounded(hn::Div(m, deviation));
+    hn::StoreU(bounded(hn::NegMulAdd(hn::Set(d, factors.rate), direction, kept)), d, arrays.value + i);
   });
 }
 

@@ -30,8 +30,9 @@ TEST(EvaluationSummary, LeavesOutDomainsWithoutTokens) {
 
 TEST(EvaluationSummary, TakesViolationOverTheWholeEvaluationSet) {
   comm::EvaluationFinished evaluation;
-  evaluation.loads.push_back({.layer = 2, .counts = {3, 1}, .bias = {}});
+  evaluation.loads.push_back({.layer = 2, .counts = {3, 1}, .bias = {}, .domains = {3, 0, 0, 1}});
   EXPECT_DOUBLE_EQ(summarize(evaluation).max_violation_global.at(2), 0.5);
+  EXPECT_DOUBLE_EQ(summarize(evaluation).specialization.at(2).domain_distance, 1.0);
 }
 
 }  // namespace

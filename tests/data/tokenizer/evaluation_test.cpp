@@ -26,6 +26,13 @@ TEST(ScoreText, CountsWordsAndTheirTokens) {
   EXPECT_DOUBLE_EQ(score.continued_proportion(), 1.0 / 4);
 }
 
+TEST(ScoreText, FindsWordsWithoutSpaces) {
+  const Tokenizer tokenizer = ab_tokenizer();
+  Encoder encoder(tokenizer);
+  EXPECT_EQ(score_text(encoder, "今天天气很好，我们去图书馆。").words, 7);  // 今天 天气 很好 我们 去 图书 馆
+  EXPECT_EQ(score_text(encoder, "isn't it, «L'été»?").words, 3);
+}
+
 TEST(ScoreText, OfNothingIsZero) {
   const Tokenizer tokenizer = ab_tokenizer();
   Encoder encoder(tokenizer);

@@ -47,6 +47,8 @@ struct Microbatch {
     result.chosen = {chosen.data(), {tokens, kSlots}};
     result.dispatched = {dispatched.data(), {tokens, kSlots}};
     result.weights = {weights.data(), {tokens, kSlots}};
+    result.counts = counts;
+    result.unbiased_counts = unbiased;
     return result;
   }
 
@@ -60,6 +62,8 @@ struct Microbatch {
   std::vector<std::int32_t> dispatched = std::vector<std::int32_t>(kTokens * kSlots, -1);  // all dropped
   Counts counts = Counts(kChoices);
   Counts unbiased{9, 1, 4, 6, 4};
+  Counts global{14, 2, 6, 9, 40};
+  Counts global_unbiased{3, 5, 70, 6, 4};
   Counts previous{3, 8, 1, 0, 4};
   Counts previous_unbiased{1, 1, 7, 2, 5};
   Counts running{100, 3, 20, 7, 50};
@@ -83,29 +87,27 @@ struct Outcome {
 Outcome compute(const AuxLossOptions& options, Microbatch& m, int threads = 1,
                 std::int64_t tokens = kTokens) {
   Arena arena(1 << 22);
-  const Pass pass{{threads}, arena, {}, {}, {}, {}, {}, {.sequence_length = kLength}, true};
-  RouterStep step;
-  step.previous_counts = m.previous;
-  step.previous_unbiased_counts = m.previous_unbiased;
-  step.running_counts = m.running;
-  step.running_unbiased_counts = m.running_unbiased;
+  const Pass pass{
+      .execution = {threads}, .arena = arena, .microbatch = {.sequence_length = kLength}, .training = true};
+  const StepContext step{
+      .counts = {.previous = m.previous, .running = m.running, .global = m.global},
+      .unbiased_counts = {
+          .previous = m.previous_unbiased, .running = m.running_unbiased, .global = m.global_unbiased}};
   MoeOptions moe;
   moe.experts = kChoices;
   moe.top_k = kSlots;
   const RoutingResult routing = m.routing(tokens);
-  const layout::LayerStatistics load{m.counts, m.unbiased, {}, {}, {}, {}};
-  const AuxInput input{routing, step, load, {m.router.data(), {kChoices, kHidden}}};
+  const AuxInput input{routing, step, {m.router.data(), {kChoices, kHidden}}};
   const auto loss = make_aux_loss(moe, options);
   Outcome outcome;
   Gradients& g = outcome.gradients;
-  outcome.value = loss->forward(pass, input);
-  loss->backward(pass, input, kFactor,
-                 {.dweights = {g.weights.data(), {tokens, kSlots}},
-                  .dscores = {g.scores.data(), {tokens, kChoices}},
-                  .dlogits = {g.logits.data(), {tokens, kChoices}},
-                  .dweight = {g.router.data(), {kChoices, kHidden}},
-                  .dclean_logits = {g.clean.data(), {tokens, kChoices}},
-                  .dnoise_std = {g.noise_std.data(), {tokens, kChoices}}});
+  outcome.value = loss->backward(pass, input, kFactor,
+                                 {.dweights = {g.weights.data(), {tokens, kSlots}},
+                                  .dscores = {g.scores.data(), {tokens, kChoices}},
+                                  .dlogits = {g.logits.data(), {tokens, kChoices}},
+                                  .dweight = {g.router.data(), {kChoices, kHidden}},
+                                  .dclean_logits = {g.clean.data(), {tokens, kChoices}},
+                                  .dnoise_std = {g.noise_std.data(), {tokens, kChoices}}});
   return outcome;
 }
 
@@ -150,11 +152,6 @@ Values shares(const Counts& counts) {
   return f;
 }
 
-Counts plus(Counts a, const Counts& b) {
-  for (std::size_t i = 0; i < a.size(); ++i) a[i] += b[i];
-  return a;
-}
-
 /// Counts of the token's sequence, by `chosen` or by the two best scores.
 Counts counts_of_sequence(const Microbatch& m, std::int64_t token, bool actual) {
   Counts counts(kChoices);
@@ -180,9 +177,11 @@ double reference_load_balance(const AuxLossOptions& options, const Microbatch& m
       case AuxScope::kSequence:
         return shares(counts_of_sequence(m, token, actual));
       case AuxScope::kGlobal:
-        return shares(actual ? m.previous : m.previous_unbiased);
+        return shares(actual ? m.global : m.global_unbiased);
+      case AuxScope::kRunning:
+        return shares(actual ? m.running : m.running_unbiased);
       default:
-        return shares(plus(actual ? m.running : m.running_unbiased, own));
+        return shares(actual ? m.previous : m.previous_unbiased);
     }
   });
 }
@@ -287,8 +286,10 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"sequence_unbiased", load_balance_options(AuxScope::kSequence, FrequencySource::kUnbiased)},
         Case{"global", load_balance_options(AuxScope::kGlobal)},
         Case{"global_unbiased", load_balance_options(AuxScope::kGlobal, FrequencySource::kUnbiased)},
-        Case{"running", load_balance_options(AuxScope::kGlobalRunning)},
-        Case{"running_unbiased", load_balance_options(AuxScope::kGlobalRunning, FrequencySource::kUnbiased)},
+        Case{"running", load_balance_options(AuxScope::kRunning)},
+        Case{"running_unbiased", load_balance_options(AuxScope::kRunning, FrequencySource::kUnbiased)},
+        Case{"previous", load_balance_options(AuxScope::kPrevious)},
+        Case{"previous_unbiased", load_balance_options(AuxScope::kPrevious, FrequencySource::kUnbiased)},
         Case{"importance", {.kind = AuxLossKind::kImportance}}, Case{"load", {.kind = AuxLossKind::kLoad}},
         Case{"orthogonal", {.kind = AuxLossKind::kOrthogonal}}),
     [](const auto& instance) { return std::string(instance.param.name); });
@@ -296,27 +297,22 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(LoadBalanceLoss, IsUniformBeforeTheFirstGlobalBatch) {
   Microbatch m;
   m.previous = Counts(kChoices);
-  EXPECT_NEAR(compute(load_balance_options(AuxScope::kGlobal), m).value, kTokens, 1e-5);
+  EXPECT_NEAR(compute(load_balance_options(AuxScope::kPrevious), m).value, kTokens, 1e-5);
 }
 
-TEST(LoadBalanceLoss, CountsBeyondFp32StayIntegers) {
+TEST(LoadBalanceLoss, IsTheSameForTheSameCountsOfEveryScope) {
   Microbatch m;
-  m.running = {std::int64_t{1} << 53, 0, 0, 0, 0};
-  m.running[1] = (std::int64_t{1} << 53) + 1;  // as a float or a double equal to the first
-  m.counts = Counts(kChoices);
-  Counts same = m.running;
-  same[1] -= 1;
-  const double above = compute(load_balance_options(AuxScope::kGlobalRunning), m).value;
-  m.running = same;
-  m.counts[1] = 1;  // added as an integer it makes the same sum
-  EXPECT_EQ(compute(load_balance_options(AuxScope::kGlobalRunning), m).value, above);
+  m.global = m.running = m.previous = m.counts;
+  const double micro = compute(load_balance_options(AuxScope::kMicro), m).value;
+  for (const AuxScope scope : {AuxScope::kGlobal, AuxScope::kRunning, AuxScope::kPrevious})
+    EXPECT_EQ(compute(load_balance_options(scope), m).value, micro);
 }
 
 TEST(AuxLosses, OfAMicrobatchWithoutTokensAreZero) {
   for (const AuxLossKind kind :
        {AuxLossKind::kLoadBalance, AuxLossKind::kImportance, AuxLossKind::kLoad, AuxLossKind::kOrthogonal}) {
-    for (const AuxScope scope :
-         {AuxScope::kMicro, AuxScope::kSequence, AuxScope::kGlobal, AuxScope::kGlobalRunning}) {
+    for (const AuxScope scope : {AuxScope::kMicro, AuxScope::kSequence, AuxScope::kGlobal, AuxScope::kRunning,
+                                 AuxScope::kPrevious}) {
       Microbatch m;
       const Outcome outcome = compute({.kind = kind, .scope = scope}, m, 1, 0);
       EXPECT_EQ(outcome.value, 0.0);

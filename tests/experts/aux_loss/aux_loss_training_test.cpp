@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <map>
+#include <mutex>
 #include <numeric>
 
 #include "base/clock.h"
@@ -11,6 +13,7 @@
 #include "data/batch_order.h"
 #include "tests/end_to_end/inproc_training.h"
 #include "workers/evaluator.h"
+#include "workers/step/held_microbatches.h"
 #include "workers/step/trainer.h"
 
 namespace troupe::test {
@@ -32,7 +35,7 @@ workers::TrainingOptions all_losses() {
   options.model.layers = 2;
   options.model.moe.aux_loss.clear();
   for (const AuxScope scope :
-       {AuxScope::kMicro, AuxScope::kSequence, AuxScope::kGlobal, AuxScope::kGlobalRunning}) {
+       {AuxScope::kMicro, AuxScope::kSequence, AuxScope::kGlobal, AuxScope::kRunning, AuxScope::kPrevious}) {
     for (const FrequencySource source : {FrequencySource::kActual, FrequencySource::kUnbiased})
       options.model.moe.aux_loss.push_back({.scope = scope, .coefficient = 0.02, .f_source = source});
   }
@@ -97,13 +100,106 @@ TEST(MicroScope, DependsOnTheMicrobatchSize) {
   EXPECT_GT(std::abs(one - four), 2e-4 * four);  // ten times what other scopes are equal to
 }
 
-TEST(RunningScope, SeesEarlierTurnsOfAllLanes) {
-  const double running = loss_of(train_cut(AuxScope::kGlobalRunning, 1, 4));
+TEST(RunningScope, SeesTheTurnsSoFarOfAllLanes) {
+  const double running = loss_of(train_cut(AuxScope::kRunning, 1, 4));
   EXPECT_GT(std::abs(running - loss_of(train_cut(AuxScope::kMicro, 1, 4))), 1e-4 * running);
+  EXPECT_GT(std::abs(running - loss_of(train_cut(AuxScope::kGlobal, 1, 4))), 1e-5 * running);
 }
 
-TEST(RunningScope, WithOneTurnIsMicro) {
-  EXPECT_TRUE(train_cut(AuxScope::kGlobalRunning, 4, 4) == train_cut(AuxScope::kMicro, 4, 4));
+TEST(RunningScope, WithOneTurnIsGlobalAndNotMicro) {
+  EXPECT_TRUE(train_cut(AuxScope::kRunning, 4, 4) == train_cut(AuxScope::kGlobal, 4, 4));
+  EXPECT_FALSE(train_cut(AuxScope::kRunning, 4, 4) == train_cut(AuxScope::kMicro, 4, 4));
+}
+
+using Gradient = std::map<std::pair<std::string, std::int64_t>, std::vector<float>>;
+
+/// A step's whole gradient, up to one factor: first moments after the first update.
+Gradient gradient_of(const workers::TrainingOptions& options, const WorkerLayout& layout) {
+  Gradient gradient;
+  std::mutex mutex;
+  const auto keep = [&](workers::Trainer& trainer, const workers::StepResult&) {
+    auto& state = trainer.state();
+    const auto add = [&](const ParameterTable& table, workers::Partition::Slice slice,
+                         std::span<const float> moment) {
+      for_each_stretch(
+          table, slice,
+          [&](const ParameterSpec& spec, std::int64_t element, std::int64_t at, std::int64_t length) {
+            auto& values = gradient[{spec.name, spec.expert}];
+            values.resize(static_cast<std::size_t>(spec.elements()));
+            std::copy_n(moment.begin() + (at - slice.begin), length,
+                        values.begin() + (element - spec.global_begin()));
+          });
+    };
+    const std::scoped_lock lock(mutex);
+    add(trainer.model().dense_table(), state.partition.dense_slice(), state.dense_adamw.first_moment());
+    add(trainer.model().expert_table(), state.partition.expert_slice(), state.expert_adamw.first_moment());
+  };
+  train_inproc(options, dataset(), layout, 1, keep);
+  return gradient;
+}
+
+/// ‖a − b‖ / ‖b‖ over all parameters.
+double difference(const Gradient& a, const Gradient& b) {
+  EXPECT_EQ(a.size(), b.size());
+  double apart = 0.0;
+  double norm = 0.0;
+  for (const auto& [name, values] : b) {
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const double delta = static_cast<double>(a.at(name).at(i)) - values[i];
+      apart += delta * delta;
+      norm += static_cast<double>(values[i]) * values[i];
+    }
+  }
+  return std::sqrt(apart / norm);
+}
+
+/// 16 sequences in one step with one loss that weighs as much as the text.
+workers::TrainingOptions one_step(AuxScope scope, int turns, int lanes, int micro_batch) {
+  auto options = tiny_options(dataset());
+  options.batch = {.turns = turns, .grad_lanes = lanes, .expert_lanes = lanes, .micro_batch = micro_batch};
+  options.model.layers = 2;
+  options.model.moe.aux_loss = {{.scope = scope, .coefficient = 1.0}};
+  options.optimizer.grad_clip = 0.0;
+  return options;
+}
+
+class GlobalScope : public testing::TestWithParam<std::pair<int, int>> {};  // turns, workers
+
+TEST_P(GlobalScope, HasTheGradientOfOneBigMicrobatchOnOneWorker) {
+  const auto [turns, workers] = GetParam();
+  static const Gradient whole = gradient_of(one_step(AuxScope::kMicro, 1, 1, 16), {1, 1, 1});
+  const int micro_batch = 4 / turns;
+  const WorkerLayout layout{workers, workers, 1};
+  const Gradient cut = gradient_of(one_step(AuxScope::kGlobal, turns, 4, micro_batch), layout);
+  EXPECT_LT(difference(cut, whole), 1e-6);
+  const Gradient micro = gradient_of(one_step(AuxScope::kMicro, turns, 4, micro_batch), layout);
+  EXPECT_GT(difference(micro, whole), 1e-3);  // a wrong f would be seen
+}
+
+INSTANTIATE_TEST_SUITE_P(TurnsAndWorkers, GlobalScope,
+                         testing::Values(std::pair{1, 1}, std::pair{2, 1}, std::pair{4, 1}, std::pair{1, 2},
+                                         std::pair{2, 2}, std::pair{4, 2}, std::pair{1, 4}, std::pair{2, 4},
+                                         std::pair{4, 4}),
+                         [](const auto& instance) {
+                           return std::to_string(instance.param.first) + "turns" +
+                                  std::to_string(instance.param.second) + "workers";
+                         });
+
+TEST(HeldMicrobatches, ChangeNoBitHoweverFewAreHeld) {
+  auto options = all_losses();
+  options.model.moe.router.jitter = 0.1;  // random numbers are the same again
+  const TrainingRecord all = train_inproc(options, dataset(), {3, 1, 1}, 2);
+  for (const std::int64_t held : {1, 2, 5}) {
+    options.hold_microbatches = held;
+    EXPECT_TRUE(train_inproc(options, dataset(), {3, 1, 1}, 2) == all) << held << " held";
+    EXPECT_TRUE(train_inproc(options, dataset(), {2, 2, 1, true}, 2) == all) << held << " held, recomputed";
+  }
+}
+
+TEST(HeldMicrobatches, AreAsManyAsFit) {
+  EXPECT_EQ(workers::microbatches_that_fit(8, 100, 350), 3);
+  EXPECT_EQ(workers::microbatches_that_fit(8, 100, 5000), 8);
+  EXPECT_EQ(workers::microbatches_that_fit(8, 100, 50), 1);
 }
 
 /// One worker's trainer, one layer with experts after a dense one.
@@ -114,8 +210,8 @@ struct OneWorker {
   data::BatchOrder order{dataset(), options.data.sequence_length, options.seed};
   SystemClock clock;
   std::vector<std::unique_ptr<comm::Communicator>> group = comm::make_inproc_group(1);
-  model::Model model{workers::model_setup(options, std::ssize(dataset().header().domain_names)), layout,
-                     *group[0], clock};
+  model::Model model{workers::model_setup(options, layout, std::ssize(dataset().header().domain_names)),
+                     layout, *group[0], clock};
   workers::Trainer trainer{options, model, dataset(), order};
 
   [[nodiscard]] std::int64_t counted() const {
@@ -132,7 +228,7 @@ workers::TrainingOptions small_options() {
   auto options = tiny_options(dataset());
   options.batch = {.turns = 3, .grad_lanes = 4, .expert_lanes = 1, .micro_batch = 1};
   options.model.layers = 2;
-  options.model.moe.aux_loss = {{.scope = AuxScope::kGlobal}, {.scope = AuxScope::kGlobalRunning}};
+  options.model.moe.aux_loss = {{.scope = AuxScope::kGlobal}, {.scope = AuxScope::kRunning}};
   return options;
 }
 

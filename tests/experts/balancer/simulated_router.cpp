@@ -48,13 +48,7 @@ void SimulatedRouter::draw_scores(std::int64_t step) {
 const SimulatedBatch& SimulatedRouter::route(std::int64_t step, std::span<const float> bias, int threads) {
   draw_scores(step);
   std::ranges::copy(bias, bias_.begin());
-  const Pass pass{.execution = {threads},
-                  .arena = arena_,
-                  .dense = {},
-                  .experts = {},
-                  .dense_gradient = {},
-                  .expert_gradient_lanes = {},
-                  .lane_of_source = {}};
+  const Pass pass{.execution = {threads}, .arena = arena_};
   const ArenaScope scope(arena_);
   const ConstTensorView scores(batch_.scores.data(), {shape_.tokens, options_.choices()});
   const SelectionInput input{.values = scores, .logits = scores, .bias = bias_};

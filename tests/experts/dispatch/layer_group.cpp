@@ -38,15 +38,16 @@ class Worker {
     result.dense_gradient.resize(weights_.dense_values.size());
     arena_.reset();
     const std::vector<std::span<float>> lanes{expert_gradient_};
-    const Pass pass{{threads_},
-                    arena_,
-                    weights_.dense_values,
-                    weights_.expert_values,
-                    result.dense_gradient,
-                    lanes,
-                    lane_of_source_,
-                    {.seed = 1, .first_token = first_token},
-                    true};
+    const Pass pass{.execution = {threads_},
+                    .arena = arena_,
+                    .dense = weights_.dense_values,
+                    .experts = weights_.expert_values,
+                    .dense_gradient = result.dense_gradient,
+                    .expert_gradient_lanes = lanes,
+                    .lane_of_source = lane_of_source_,
+                    .microbatch = {.first_token = first_token},
+                    .seed = 1,
+                    .training = true};
     layout::LoadStatistics load({.layers = 1,
                                  .choices = static_cast<int>(options_.moe.choices()),
                                  .experts = static_cast<int>(options_.moe.experts),
@@ -73,18 +74,15 @@ class Worker {
 
   void forward_backward(const Pass& pass, const LayerBatch& batch, layout::LoadStatistics& load,
                         LayerGroupRun::Microbatch& result, LayerGroupRun& run) {
-    const auto choices = static_cast<std::size_t>(options_.moe.choices());
-    const model::StepContext context = step_.context();
-    const RouterStep step{context.bias.first(choices), context.previous_counts.first(choices),
-                          context.previous_unbiased_counts.first(choices), context.aux_coefficients,
-                          context.routed_tokens};
+    const StepContext step = step_.context().layer(0, std::ssize(step_.step.bias));
     std::vector<double> aux(options_.moe.aux_loss.size());
     double z_loss = 0.0;
     MoeLayer::Saved saved = layer_.make_saved();
     const Shape shape{std::ssize(batch.x) / options_.hidden_size, options_.hidden_size};
     const ConstTensorView x(batch.x.data(), shape);
-    layer_.forward(pass, x, step, {load.layer(0), aux, &z_loss}, saved, {result.y.data(), shape});
-    layer_.backward(pass, ConstTensorView(batch.dy.data(), shape), x, step, load.layer(0), saved,
+    const RouterSums sums{load.layer(0), aux, &z_loss};
+    layer_.forward(pass, x, step, sums.load, saved, {result.y.data(), shape});
+    layer_.backward(pass, ConstTensorView(batch.dy.data(), shape), x, step, sums, saved,
                     {result.dx.data(), shape});
     const std::scoped_lock lock(mutex_);
     run.chunks = std::max(run.chunks, saved.plan.chunks());

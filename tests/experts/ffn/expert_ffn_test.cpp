@@ -48,7 +48,11 @@ class ExpertFfnPieces : public testing::Test {
     Results results{.gradient = std::vector<float>(weights_.expert_values.size())};
     const std::array<std::span<float>, 1> lanes{results.gradient};
     const std::array<int, 1> lane_of_source{0};
-    const Pass pass{{threads}, arena_, {}, weights_.expert_values, {}, lanes, lane_of_source};
+    const Pass pass{.execution = {threads},
+                    .arena = arena_,
+                    .experts = weights_.expert_values,
+                    .expert_gradient_lanes = lanes,
+                    .lane_of_source = lane_of_source};
     DispatchPlan plan(expert_group, *exchange, 1);
     const TensorView dispatched = arena_.allocate({kTokens, 1}, DType::kI32);
     std::int32_t* next = dispatched.i32();
@@ -58,9 +62,10 @@ class ExpertFfnPieces : public testing::Test {
     const ExpertFfn ffn(options_.ffn.form, weights_.experts, kLayerPrefix + "experts/", kExpertSize,
                         expert_group.local());
     const DispatchChunk chunk = plan.chunk(0);
-    const auto saved = ffn.allocate(arena_, chunk);
-    ffn.forward(pass, chunk, x(), saved, {results.y.data(), shape_});
-    ffn.backward(pass, chunk, dy(), x(), saved, {results.dx.data(), shape_});
+    const auto saved = ffn.allocate(arena_, chunk, kHidden);
+    std::ranges::copy(x_, saved.input.f32());
+    ffn.forward(pass, chunk, saved, {results.y.data(), shape_});
+    ffn.backward(pass, chunk, dy(), saved, {results.dx.data(), shape_});
     return results;
   }
 
@@ -72,7 +77,7 @@ class ExpertFfnPieces : public testing::Test {
                         weights_.dense.view(std::span(values), in_dense).floats().begin());
     });
     Results results{.gradient = std::vector<float>(values.size())};
-    const Pass pass{{1}, arena_, values, {}, results.gradient, {}, {}};
+    const Pass pass{.execution = {1}, .arena = arena_, .dense = values, .dense_gradient = results.gradient};
     const layers::FeedForward ffn(options_.ffn.form, weights_.dense, kDensePrefix, kExpertSize);
     const std::int64_t rows = kRows[static_cast<std::size_t>(expert)];
     const auto part = [&](auto& all) { return TensorView(all.data(), shape_).rows(first, rows); };

@@ -92,7 +92,8 @@ TEST_P(FeedForwardForms, OfADenseLayerHaveTheGradientsOfCentralDifferences) {
   std::vector<float> gradient(weights_.dense_values.size());
   std::vector<float> y(size_);
   std::vector<float> dx(size_);
-  const Pass pass{{1}, arena, weights_.dense_values, {}, gradient, {}, {}};
+  const Pass pass{
+      .execution = {1}, .arena = arena, .dense = weights_.dense_values, .dense_gradient = gradient};
   const Shape shape{kTokens, options_.hidden_size};
   const ConstTensorView x(x_.data(), shape);
   const ConstTensorView dy(dy_.data(), shape);

@@ -66,22 +66,17 @@ RouterRun run_router(const RouterCase& router_case, const reference::Weights& we
   const MoeOptions& moe = router_case.options.moe;
   const auto choices = static_cast<std::size_t>(moe.choices());
   const reference::FlatStep flat(router_case.options, router_case.step);
-  const model::StepContext context = flat.context();
-  const RouterStep step{context.bias.first(choices), context.previous_counts.first(choices),
-                        context.previous_unbiased_counts.first(choices), context.aux_coefficients,
-                        context.routed_tokens};
+  const StepContext step = flat.context().layer(0, std::ssize(router_case.step.bias));
   RouterRun run;
   run.dense_gradient.resize(weights.dense_values.size());
   Arena arena(1 << 24);
-  const Pass pass{{router_case.threads},
-                  arena,
-                  weights.dense_values,
-                  {},
-                  run.dense_gradient,
-                  {},
-                  {},
-                  {router_case.step.seed, router_case.step.first_token},
-                  router_case.step.training};
+  const Pass pass{.execution = {router_case.threads},
+                  .arena = arena,
+                  .dense = weights.dense_values,
+                  .dense_gradient = run.dense_gradient,
+                  .microbatch = {.first_token = router_case.step.first_token},
+                  .seed = router_case.step.seed,
+                  .training = router_case.step.training};
   layout::LoadStatistics load(
       {.layers = 1, .choices = static_cast<int>(choices), .experts = static_cast<int>(moe.experts)});
   std::vector<double> aux(moe.aux_loss.size());
@@ -89,7 +84,7 @@ RouterRun run_router(const RouterCase& router_case, const reference::Weights& we
   const std::int64_t hidden = router_case.options.hidden_size;
   const ConstTensorView input(x.data(), Shape{std::ssize(x) / hidden, hidden});
   Router router(moe, 1, weights.dense, kLayerPrefix);
-  const RoutingResult routing = router.forward(pass, input, step, {load.layer(0), aux, &z_loss});
+  const RoutingResult routing = router.forward(pass, input, step, load.layer(0));
   read_choice(routing, run);
   run.logits = copy(routing.logits);
   run.scores = copy(routing.scores);
@@ -98,7 +93,8 @@ RouterRun run_router(const RouterCase& router_case, const reference::Weights& we
   if (!router_case.step.training) return run;
   run.dx.resize(x.size());
   const auto dweights = slot_gradients(arena, routing, pair_weights(router_case.options, input.rows()));
-  router.backward(pass, input, step, routing, load.layer(0), dweights, {run.dx.data(), input.shape()});
+  router.backward(pass, input, step, routing, {load.layer(0), aux, &z_loss}, dweights,
+                  {run.dx.data(), input.shape()});
   return run;
 }
 

@@ -60,17 +60,29 @@ class RouterTest : public testing::Test {
   }
 
   RoutingResult route(const std::vector<float>& logits) {
-    Router router(options_, 0, table_, "");
-    const Pass pass{{1}, arena_, weight_, {}, gradient_, {}, {}};
+    const Router router(options_, 0, table_, "");
+    const Pass pass{.execution = {1}, .arena = arena_, .dense = weight_, .dense_gradient = gradient_};
     counts_.assign(kExperts, -1);
     unbiased_counts_.assign(kExperts, -1);
     layout::LayerStatistics load;
     load.counts = counts_;
     load.unbiased = unbiased_counts_;
     aux_loss_.assign(options_.aux_loss.size(), -1.0);
-    return router.forward(pass,
-                          ConstTensorView(logits.data(), Shape{std::ssize(logits) / kExperts, kExperts}),
-                          {bias_, previous_counts_, {}, coefficients_, 1}, {load, aux_loss_, &z_loss_});
+    const Shape shape{std::ssize(logits) / kExperts, kExperts};
+    const ConstTensorView x(logits.data(), shape);
+    const StepContext step{.routed_tokens = 1,
+                           .bias = bias_,
+                           .aux_coefficients = coefficients_,
+                           .counts = {.previous = previous_counts_, .global = global_counts_}};
+    const RoutingResult routing = router.forward(pass, x, step, load);
+    const TensorView dx = arena_.allocate(shape);
+    const TensorView dweights = arena_.allocate(routing.weights.shape());
+    std::ranges::fill(dx.floats(), 0.0F);
+    std::ranges::fill(dweights.floats(), 0.0F);
+    std::ranges::copy(slot_gradients_, dweights.f32());
+    router.backward(pass, x, step, routing, {load, aux_loss_, &z_loss_}, dweights, dx);
+    dx_.assign(dx.floats().begin(), dx.floats().end());
+    return routing;
   }
 
   static std::vector<float> weights(const RoutingResult& routing) {
@@ -86,8 +98,9 @@ class RouterTest : public testing::Test {
   Arena arena_;
   std::vector<float> weight_, gradient_;
   std::vector<float> bias_ = std::vector<float>(kExperts, 0.0F);
-  std::vector<std::int64_t> previous_counts_, counts_, unbiased_counts_;
+  std::vector<std::int64_t> previous_counts_, global_counts_, counts_, unbiased_counts_;
   std::vector<double> coefficients_{0.5}, aux_loss_;
+  std::vector<float> slot_gradients_, dx_;
   double z_loss_ = -1.0;
 };
 
@@ -123,6 +136,23 @@ TEST_F(RouterTest, VanishingSigmoidScoresGiveFiniteWeights) {
     EXPECT_TRUE(std::isfinite(weight));
 }
 
+// The bias chooses experts whose softmax scores underflow: the weights are the softmax of their logits, and a
+// gradient reaches these.
+TEST_F(RouterTest, VanishingSoftmaxScoresAreNormalizedAllTheSame) {
+  options_.router.score = Score::kSoftmax;
+  options_.router.scale = 2.0;
+  bias_ = {0.0F, 0.0F, 5.0F, 5.0F};
+  slot_gradients_ = {1.0F, -1.0F};
+  const RoutingResult routing = route({200.0F, 0.0F, 1.0F, 0.0F});
+  EXPECT_EQ(experts(routing), (std::vector<std::int32_t>{2, 3}));
+  EXPECT_FLOAT_EQ(weights(routing)[0], 2.0F * sigmoid(1.0F));
+  EXPECT_FLOAT_EQ(weights(routing)[1], 2.0F * sigmoid(-1.0F));
+  const float slope = 2.0F * sigmoid(1.0F) * sigmoid(-1.0F);
+  EXPECT_NEAR(dx_[2], 2.0F * slope, 1e-6F);
+  EXPECT_NEAR(dx_[3], -2.0F * slope, 1e-6F);
+  EXPECT_EQ(dx_[0], 0.0F);
+}
+
 TEST_F(RouterTest, SoftmaxAfterTopKSelectsOnBiasedLogits) {
   options_.router.score = Score::kSoftmax;
   options_.router.softmax_after_topk = true;
@@ -146,15 +176,20 @@ TEST_F(RouterTest, UnbiasedCountsIgnoreTheBias) {
   EXPECT_EQ(unbiased_counts_, (std::vector<std::int64_t>{1, 1, 0, 0}));
 }
 
-TEST_F(RouterTest, GlobalAuxLossReadsThePreviousCounts) {
+TEST_F(RouterTest, AuxLossesReadTheCountsOfTheirScope) {
   options_.router.score = Score::kSoftmax;
-  options_.aux_loss = {{AuxLossKind::kLoadBalance, AuxScope::kGlobal, 0.5, FrequencySource::kActual}};
   const std::vector<float> towards_first{20, 0, 0, 0};
-  (void)route(towards_first);
-  EXPECT_NEAR(aux_loss_[0], 1.0, 1e-6);  // first step: uniform
-  previous_counts_ = {8, 0, 0, 0};
-  (void)route(towards_first);
-  EXPECT_NEAR(aux_loss_[0], 4.0, 1e-4);  // all on one expert: N
+  const std::vector<std::int64_t> all_on_first{8, 0, 0, 0};
+  for (const auto& [scope, counts] :
+       {std::pair{AuxScope::kGlobal, &global_counts_}, std::pair{AuxScope::kPrevious, &previous_counts_}}) {
+    options_.aux_loss = {{AuxLossKind::kLoadBalance, scope, 0.5, FrequencySource::kActual}};
+    *counts = {};
+    (void)route(towards_first);
+    EXPECT_NEAR(aux_loss_[0], 1.0, 1e-6);  // nothing counted: uniform
+    *counts = all_on_first;
+    (void)route(towards_first);
+    EXPECT_NEAR(aux_loss_[0], 4.0, 1e-4);  // all on one expert: N
+  }
 }
 
 TEST_F(RouterTest, ZeroTokensAreLegal) {

@@ -33,7 +33,11 @@ class SelectorTest : public testing::Test {
     const ConstTensorView view(flat.data(), Shape{std::ssize(values), options_.choices()});
     const auto slots = static_cast<std::size_t>(selector->slots(std::ssize(values)));
     std::vector<std::int32_t> chosen(values.size() * slots, -7);
-    const Pass pass{{1}, arena_, {}, {}, {}, {}, {}, {seed_, first_token_}, training_};
+    const Pass pass{.execution = {1},
+                    .arena = arena_,
+                    .microbatch = {.first_token = first_token_},
+                    .seed = seed_,
+                    .training = training_};
     selector->select(pass, {view, view, bias},
                      {chosen.data(), Shape{std::ssize(values), static_cast<std::int64_t>(slots)}});
     Choice choice(values.size());

@@ -1,6 +1,7 @@
 #include "tensor/ops/adamw/adamw.h"
 
 #include <cmath>
+#include <limits>
 
 #include "tensor/ops/adamw/adamw_ref.h"
 #include "tests/tensor/op_testing.h"
@@ -63,6 +64,36 @@ TEST(AdamW, GivesTheSameBitsForEveryNumberOfThreadsAndEverySplit) {
     EXPECT_EQ(state.value, once.value);
     EXPECT_EQ(state.first, once.first);
     EXPECT_EQ(state.second, once.second);
+  }
+}
+
+TEST(AdamW, MakesNothingInfiniteOfFiniteInput) {
+  constexpr float kMost = std::numeric_limits<float>::max();
+  const std::vector<float> extremes{0.0F, 1e-45F, 1e-30F, 1.0F, 1e25F, kMost, -1e-45F, -1e25F, -kMost};
+  for (const double eps : {1e-30, 1e-8}) {
+    for (const double weight_decay : {0.0, 1e3}) {
+      std::vector<float> value, gradient, first, second;
+      for (const float v : extremes) {
+        for (const float g : extremes) {
+          value.push_back(v);
+          gradient.push_back(g);
+          first.push_back(-g);
+          second.push_back(std::abs(v));
+        }
+      }
+      AdamWStep step = step_number(1);
+      step.lr = 1e3;
+      step.eps = eps;
+      step.weight_decay = weight_decay;
+      step.gradient_scale = 1.0F;
+      for (; step.step <= 4; ++step.step) adamw(Execution{1}, step, value, gradient, first, second);
+      for (const auto* values : {&value, &first, &second}) {
+        for (std::size_t i = 0; i < values->size(); ++i)
+          EXPECT_TRUE(std::isfinite((*values)[i]))
+              << "value " << extremes[i / extremes.size()] << ", gradient " << extremes[i % extremes.size()]
+              << ", eps " << eps;
+      }
+    }
   }
 }
 

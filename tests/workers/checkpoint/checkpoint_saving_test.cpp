@@ -109,8 +109,8 @@ class CheckpointSaving : public ::testing::Test {
   /// The report of a worker that stands still while it saves after this step.
   std::string expected_description(int step) {
     auto world = std::move(comm::make_inproc_group(1).front());
-    model::Model model(model_setup(options_, std::ssize(data_.train.header().domain_names)), layout(), *world,
-                       clock_);
+    model::Model model(model_setup(options_, layout(), std::ssize(data_.train.header().domain_names)),
+                       layout(), *world, clock_);
     model.initialize();
     Trainer trainer(options_, model, data_.train, data_.order);
     for (int i = 0; i < step; ++i) trainer.step({});

@@ -34,7 +34,7 @@ TEST(BatchLoader, LoadsAMicrobatchAndReadsAheadItsPlaceInTheNextBatch) {
   const RecordingOrder order(data::window_count(dataset, kLength));
   BatchLoader loader(dataset, order, kLength, /*document_mask=*/false,
                      {.turns = 3, .grad_lanes = 2, .expert_lanes = 1, .micro_batch = 2});
-  const model::MicrobatchInput input = loader.load(14);
+  const MicrobatchInput input = loader.load(14);
   EXPECT_EQ(order.asked, (std::vector<std::int64_t>{14, 15, 26, 27}));
   EXPECT_EQ(input.first_token, 14 * kLength);
   for (std::int64_t i = 0; i < 2 * kLength; ++i) {

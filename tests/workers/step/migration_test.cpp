@@ -123,7 +123,7 @@ void mark(model::Model& model, TrainingState& state) {
 struct Marked {
   Marked(const TrainingOptions& options, const layout::Layout& layout, comm::Communicator& world,
          const Clock& clock)
-      : model(model_setup(options, 0), layout, world, clock), state(options, model) {
+      : model(model_setup(options, layout, 0), layout, world, clock), state(options, model) {
     mark(model, state);
   }
   model::Model model;

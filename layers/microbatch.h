@@ -1,0 +1,20 @@
+#pragma once
+#include <cstdint>
+
+#include "tensor/tensor.h"
+
+namespace troupe {
+
+/// Sequences that are computed together. tokens = sequences * sequence_length, or 0: a worker without
+/// a lane in the last wave joins the collectives with nothing. All views: [tokens] i32.
+struct MicrobatchInput {
+  ConstTensorView tokens = {};         // ids
+  ConstTensorView targets = {};        // next token's id; -1: masked, no loss
+  ConstTensorView positions = {};      // position in the document, for RoPE
+  ConstTensorView first_visible = {};  // first position of the same sequence that a token sees
+  ConstTensorView domains = {};        // of each target's document; may be empty
+  std::int64_t first_token = 0;        // number in the run of the first token; the others follow
+  std::int64_t sequence_length = 1;
+};
+
+}  // namespace troupe

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# `troupe eval` says of a run's last checkpoint what the run said of itself, for every capacity, and the evaluation
+# set's own tokens are all that is counted: 25 sequences do not fill the last microbatch of 3.
+# Usage: evaluation_program_test.sh TROUPE SOURCE_DIR
+set -euo pipefail
+troupe=$1
+cd "$2"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+fail() {
+  echo "FAILED: $*" >&2
+  exit 1
+}
+
+check() {  # check NAME SETTINGS...
+  local name=$1 arguments=()
+  shift
+  for setting in "$@"; do arguments+=(--set "$setting"); done
+  "$troupe" train configs/tiny.yaml --run-dir "$work/$name" --workers 2 --set parallel.backend=inproc \
+    --set run.steps=3 --set schedule.warmup=1 --set schedule.decay=1 --set batch.grad_lanes=8 \
+    --set batch.expert_lanes=8 --set batch.micro_batch=3 --set evaluation.final_sequences=25 \
+    "${arguments[@]}" >"$work/$name.log" 2>&1 || { tail -n 20 "$work/$name.log" >&2; fail "$name"; }
+  jq -s 'map(select(.metrics.eval_loss != null)) | last
+    | {loss: .metrics.eval_loss, tokens: .metrics.tokens,
+       violations: [.evaluation_layers[].max_violation_global]}' "$work/$name/metrics.jsonl" >"$work/$name.run"
+  "$troupe" eval "$work/$name" --sequences 25 --json \
+    | jq '{loss: .total.eval_loss, tokens: .total.tokens, violations: .max_violation_global}' >"$work/$name.eval"
+  diff "$work/$name.run" "$work/$name.eval" >&2 || fail "$name: the run and troupe eval differ"
+}
+
+check dropless
+check position 'model.moe.capacity={kind: factor, factor: 1.0, drop_policy: position}'
+check score 'model.moe.capacity={kind: factor, factor: 0.75, drop_policy: score}'
+check expert_choice model.moe.router.selection=expert_choice model.moe.balancer.kind=none
+
+jq -se 'map(select(.evaluation_layers != null)) | last | .evaluation_layers[0]
+  | .mutual_information_bits > 0 and .mutual_information_bits <= .mutual_information_limit_bits
+    and .domain_distance > 0 and .domain_distance < 1' "$work/dropless/metrics.jsonl" >/dev/null \
+  || fail "no specialization in metrics.jsonl"

@@ -1,0 +1,107 @@
+// A run whose weights explode: every skipped step says why, none is saved, and it ends.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "comm/collectives/inproc/inproc_communicator.h"
+#include "optimizer/schedule.h"
+#include "tests/end_to_end/inproc_training.h"
+#include "workers/training_loop.h"
+
+namespace troupe::workers {
+namespace {
+
+using ::testing::HasSubstr;
+
+/// A coordinator that asks for a checkpoint after every step.
+class Coordinator final : public RunControl {
+ public:
+  explicit Coordinator(std::int64_t count) {
+    plan_.version = 1;
+    plan_.last_step = count;
+    for (std::int64_t step = 1; step <= count; ++step) plan_.save.push_back(step);
+  }
+  std::int64_t newest_plan_version() override { return plan_.version; }
+  comm::StepPlan plan(std::int64_t /*version*/) override { return plan_; }
+  bool stop_requested() override { return false; }
+  void set_activity(std::int64_t /*step*/, const std::string& /*activity*/) override {}
+  void report(comm::WorkerMessage message) override {
+    const std::scoped_lock lock(mutex_);
+    if (const auto* step = std::get_if<comm::StepFinished>(&message)) steps.push_back(*step);
+    if (const auto* shard = std::get_if<comm::ShardWritten>(&message)) saved.push_back(shard->step);
+  }
+
+  std::vector<comm::StepFinished> steps;
+  std::vector<std::int64_t> saved;
+
+ private:
+  comm::StepPlan plan_;
+  std::mutex mutex_;
+};
+
+class ExplodingRun : public ::testing::Test {
+ protected:
+  ExplodingRun()
+      : folder_(std::filesystem::path(::testing::TempDir()) / ("exploding_" + std::to_string(::getpid()))),
+        options_(test::tiny_options(test::tiny_dataset())),
+        data_(TROUPE_SOURCE_DIR "/tests/data/tiny", options_) {
+    options_.steps = 30;
+    options_.schedule.warmup = 0;
+    options_.optimizer.lr = 100.0;
+    options_.optimizer.weight_decay = 1000.0;
+    std::filesystem::remove_all(folder_);
+  }
+  ~ExplodingRun() override { std::filesystem::remove_all(folder_); }
+
+  /// What the run ends with.
+  std::string train(Coordinator& coordinator, std::int64_t max_skipped_steps) {
+    auto world = std::move(comm::make_inproc_group(1).front());
+    const layout::Layout layout(options_.batch, 1, 1, static_cast<int>(options_.model.moe.experts));
+    StorageThread storage;
+    EventOptions events;
+    events.max_skipped_steps = max_skipped_steps;
+    TrainingLoop loop(options_, events, {.checkpoints = folder_, .load = {}, .epoch = 1, .weights = {}},
+                      data_, layout, *world, storage, coordinator, clock_);
+    try {
+      (void)loop.run();
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "finished";
+  }
+
+  std::filesystem::path folder_;
+  TrainingOptions options_;
+  TrainingData data_;
+  SystemClock clock_;
+};
+
+TEST_F(ExplodingRun, EndsAfterSoManySkippedStepsAndSavesNoneOfThem) {
+  Coordinator coordinator(options_.steps);
+  const std::string end = train(coordinator, 3);
+  EXPECT_THAT(end, HasSubstr("3 steps in a row were skipped"));
+  EXPECT_THAT(end, HasSubstr("optimizer.lr"));
+  ASSERT_GT(coordinator.steps.size(), 4U);
+  ASSERT_LT(coordinator.steps.size(), 30U);
+  const auto first_skipped = std::ssize(coordinator.steps) - 2;  // step numbers begin with 1
+  for (const comm::StepFinished& step : coordinator.steps) {
+    EXPECT_EQ(step.not_finite.empty(), step.step < first_skipped) << step.step;
+    EXPECT_EQ(step.metrics.at("skipped_steps_total"),
+              static_cast<double>(std::max<std::int64_t>(0, step.step - first_skipped + 1)));
+    EXPECT_DOUBLE_EQ(step.metrics.at("learning_rate"),
+                     100.0 * optimizer::learning_rate_factor(options_.schedule, step.step, options_.steps));
+  }
+  ASSERT_FALSE(coordinator.saved.empty());
+  EXPECT_EQ(coordinator.saved.back(), first_skipped - 1);
+}
+
+TEST_F(ExplodingRun, SaysWhatWasNotFinite) {
+  Coordinator coordinator(options_.steps);
+  (void)train(coordinator, 1);
+  EXPECT_THAT(coordinator.steps.back().not_finite, ::testing::ContainsRegex("loss of the text|gradients of"));
+}
+
+}  // namespace
+}  // namespace troupe::workers

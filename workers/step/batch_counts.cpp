@@ -1,0 +1,59 @@
+#include "workers/step/batch_counts.h"
+
+#include <algorithm>
+
+#include "model/layer_spec.h"
+
+namespace troupe::workers {
+namespace {
+
+bool has_scope(const model::ModelOptions& options, experts::AuxScope scope) {
+  return std::ranges::any_of(options.moe.aux_loss, [&](const experts::AuxLossOptions& loss) {
+    return loss.kind == experts::AuxLossKind::kLoadBalance && loss.scope == scope;
+  });
+}
+
+}  // namespace
+
+std::int64_t microbatches_together(const model::ModelOptions& options, const layout::Layout& layout) {
+  if (model::moe_layers(options) == 0) return 1;
+  const std::int64_t waves = layout.waves();
+  if (has_scope(options, experts::AuxScope::kGlobal)) return layout.batch().turns * waves;
+  return has_scope(options, experts::AuxScope::kRunning) ? waves : 1;
+}
+
+BatchCounts::BatchCounts(const TrainingOptions& options, const layout::LoadStatistics& load)
+    : turns_(options.batch.turns),
+      every_turn_(has_scope(options.model, experts::AuxScope::kRunning)),
+      words_(std::ssize(load.counts.all()) + std::ssize(load.unbiased.all())) {
+  const bool whole = has_scope(options.model, experts::AuxScope::kGlobal);
+  const std::int64_t rows = every_turn_ ? turns_ : whole ? 1 : 0;
+  sums_.resize(static_cast<std::size_t>(rows * words_));
+}
+
+std::span<const std::int64_t> BatchCounts::row(int turn) const {
+  if (sums_.empty()) return {};
+  const std::int64_t index = every_turn_ ? turn : 0;
+  return std::span(sums_).subspan(static_cast<std::size_t>(index * words_), static_cast<std::size_t>(words_));
+}
+
+void BatchCounts::end_turn(int turn, std::span<const std::int64_t> so_far, comm::Communicator& world) {
+  if (sums_.empty() || (!every_turn_ && turn + 1 < turns_)) return;
+  const auto sums = std::span(sums_).subspan(static_cast<std::size_t>(every_turn_ ? turn * words_ : 0),
+                                             static_cast<std::size_t>(words_));
+  std::ranges::copy(so_far.first(sums.size()), sums.begin());
+  world.all_reduce_sum(sums);
+}
+
+void BatchCounts::show(int turn, experts::StepContext& context) const {
+  const auto half = static_cast<std::size_t>(words_ / 2);
+  const auto global = row(turns_ - 1);
+  const auto running = row(turn);
+  if (sums_.empty()) return;
+  context.counts.global = global.first(half);
+  context.unbiased_counts.global = global.last(half);
+  context.counts.running = running.first(half);
+  context.unbiased_counts.running = running.last(half);
+}
+
+}  // namespace troupe::workers

@@ -1,0 +1,41 @@
+#include "workers/step/held_microbatches.h"
+
+#include <algorithm>
+#include <array>
+
+#include "model/activation_memory.h"
+#include "workers/memory.h"
+#include "workers/step/batch_counts.h"
+
+namespace troupe::workers {
+namespace {
+
+/// Of this worker, when all of a machine's workers take the same.
+std::int64_t half_of_available_bytes(comm::Communicator& world) {
+  const std::vector<int> hosts = world.hosts();
+  const auto here = std::ranges::count(hosts, hosts[static_cast<std::size_t>(world.rank())]);
+  return available_bytes() / 2 / here;
+}
+
+std::int64_t least(std::int64_t value, comm::Communicator& world) {
+  std::array<std::int64_t, 1> most{-value};
+  world.all_reduce_max(most);
+  return -most[0];
+}
+
+}  // namespace
+
+std::int64_t microbatches_that_fit(std::int64_t together, std::int64_t one, std::int64_t bytes) {
+  return std::clamp<std::int64_t>(bytes / std::max<std::int64_t>(one, 1), 1, together);
+}
+
+std::int64_t held_microbatches(const TrainingOptions& options, const layout::Layout& layout,
+                               comm::Communicator& world) {
+  const std::int64_t together = microbatches_together(options.model, layout);
+  if (options.hold_microbatches > 0) return std::min(together, options.hold_microbatches);
+  if (together == 1) return 1;
+  const std::int64_t one = model::held_activation_bytes(options.model, model_setup(options, layout, 0).shape);
+  return least(microbatches_that_fit(together, one, half_of_available_bytes(world)), world);
+}
+
+}  // namespace troupe::workers
