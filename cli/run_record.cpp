@@ -23,7 +23,7 @@ std::optional<storage::CheckpointReader> newest_usable(const fs::path& run_folde
 
 /// A record begins with its first group and ends with a line's end, unless it was cut short.
 std::string read_whole(const fs::path& file) {
-  std::string text = read_file(file, configs::kMaximumYamlBytes);
+  std::string text = read_file(file, kMaximumYamlBytes);
   if (text.starts_with("run:") && text.ends_with('\n')) return text;
   throw Error(ErrorCode::kCorrupt, "{} is cut short or overwritten", file.string());
 }

@@ -18,8 +18,8 @@ namespace troupe::dashboard {
 class HttpServer {
  public:
   /// Listens at once, on the next free of 100 ports when the one asked for is in use. Throws kConfig for an
-  /// address that is not loopback, kIo when none of them is free. `runs`, at least one, by number, must outlive
-  /// it.
+  /// address that is not loopback, kIo when none of them is free. `runs`, at least one, by number, must
+  /// outlive it.
   HttpServer(const DashboardOptions& options, bool per_expert_metrics, HubList runs);
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;

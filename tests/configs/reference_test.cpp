@@ -75,10 +75,10 @@ TEST(ConfigHash, ChangesWithTheMeaningOnly) {
                               "model.moe.aux_loss=[{scope: micro}]", "data.sequence_length=128"})
     EXPECT_NE(config_hash(parse("", {setting})), hash) << setting;
   for (const char* setting :
-       {"run.name=other", "run.dir=/elsewhere", "data.corpus=elsewhere", "run.stop_after=3", "parallel.workers=3",
-        "parallel.threads=2", "control.port=4000", "checkpoint.every=1", "dashboard.enabled=false",
-        "sampling.tokens=1", "evaluation.every=3", "evaluation.sequences=3", "metrics.per_expert=true",
-        "launch.interface=eth0"})
+       {"run.name=other", "run.dir=/elsewhere", "data.corpus=elsewhere", "run.stop_after=3",
+        "parallel.workers=3", "parallel.threads=2", "control.port=4000", "checkpoint.every=1",
+        "dashboard.enabled=false", "sampling.tokens=1", "evaluation.every=3", "evaluation.sequences=3",
+        "metrics.per_expert=true", "launch.interface=eth0"})
     EXPECT_EQ(config_hash(parse("", {setting})), hash) << setting;
 }
 

@@ -7,7 +7,7 @@
 #include "base/random.h"
 #include "tests/data/expect_error.h"
 #include "tests/data/sources/packed.h"
-#include "tests/storage/scratch_folder.h"
+#include "tests/scratch_folder.h"
 
 namespace troupe::data {
 namespace {
@@ -35,7 +35,7 @@ struct Format {
 class Packed : public ::testing::TestWithParam<Format> {
  protected:
   void write(const std::string& bytes) { write_file_atomically(folder_ / "file", bytes); }
-  storage::ScratchFolder folder_;
+  test::ScratchFolder folder_;
 };
 
 INSTANTIATE_TEST_SUITE_P(Formats, Packed,
@@ -73,7 +73,7 @@ TEST_P(Packed, DamagedBytesNeverCrashAndAreRefusedOrHarmless) {
 }
 
 TEST(ByteStream, GivesPlainFilesAsTheyAre) {
-  const storage::ScratchFolder folder;
+  const test::ScratchFolder folder;
   for (const std::string& text : {std::string(), std::string("a"), some_text(500'000)}) {
     write_file_atomically(folder / "plain", text);
     EXPECT_EQ(read_all(folder / "plain"), text);

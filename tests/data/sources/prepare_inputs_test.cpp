@@ -16,7 +16,7 @@
 #include "data/tokenizer/tokenizer_json.h"
 #include "tests/data/expect_error.h"
 #include "tests/data/sources/packed.h"
-#include "tests/storage/scratch_folder.h"
+#include "tests/scratch_folder.h"
 
 namespace troupe::data {
 namespace {
@@ -70,7 +70,7 @@ class PrepareInputsTest : public ::testing::Test {
         report.notices, [&](const std::string& notice) { return notice.find(words) != std::string::npos; });
   }
 
-  storage::ScratchFolder folder_;
+  test::ScratchFolder folder_;
   InputsRequest request_;
 };
 
@@ -223,7 +223,8 @@ TEST_F(PrepareInputsTest, SkipsWhatIsDoneAndTakesATokenizerThatIsThere) {
   request_.parse.fields.text = "body";
   EXPECT_TRUE(prepare({"more.jsonl"}).worked);
   EXPECT_EQ(identify_corpus(folder_ / "more").tokenizer, identify_corpus(folder_ / "out").tokenizer);
-  write("run/config.yaml", "data: {corpus: " + (folder_ / "out").string() + "}\n");
+  write("run/corpus/tokenizer.json",
+        read_file(folder_ / "out/tokenizer.json", 1 << 20));  // as a run keeps it
   request_.tokenizer = (folder_ / "run").string();
   request_.output = folder_ / "of_a_run";
   EXPECT_TRUE(prepare({"more.jsonl"}).worked);
