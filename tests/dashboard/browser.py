@@ -7,6 +7,7 @@ import json
 import os
 import select
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -41,6 +42,7 @@ class Browser:
         (theirs_in, ours_out), (ours_in, theirs_out) = pipes
 
         def place():
+            os.setsid()  # a group of its own, with the browser's helpers
             os.dup2(theirs_in, 3)
             os.dup2(theirs_out, 4)
 
@@ -56,9 +58,18 @@ class Browser:
     def close(self):
         self._process.terminate()
         self._process.wait()
+        self._end_helpers()  # one that still runs would write into the profile again
         os.close(self._to)
         os.close(self._from)
         self._profile.cleanup()
+
+    def _end_helpers(self):
+        try:
+            while True:
+                os.killpg(self._process.pid, signal.SIGKILL)
+                time.sleep(0.01)
+        except ProcessLookupError:
+            pass
 
     def _read(self):
         deadline = time.monotonic() + DEADLINE_SECONDS

@@ -36,6 +36,7 @@ class MpiJobTest : public ::testing::Test {
     options.threads = 3;
     options.is_root = ::geteuid() == 0;
     command_ = build_job_command(options);
+    command_.environment["TMPDIR"] = folder_.path().string();  // an mpirun that is killed leaves files
   }
 
   [[nodiscard]] fs::path log() const { return folder_ / "job.log"; }
