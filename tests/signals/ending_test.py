@@ -63,7 +63,8 @@ def ctrl_c_while_the_pipe_closes_saves(at):
 
 def a_full_device_costs_only_the_text(at):
     with open("/dev/full", "w", encoding="utf-8") as full:
-        run = at.start("full", "--set", "run.steps=12", "--set", "parallel.backend=inproc", stdout=full)
+        run = at.start("full", "--set", "run.steps=12", "--set", "checkpoint.every=10",
+                       "--set", "parallel.backend=inproc", stdout=full)
         expect(run, 0)
     assert saved(run) == ["step-00000010", "step-00000012"]
     for place in (run.text(), (run.folder / "logs/coordinator.log").read_text()):
