@@ -42,4 +42,12 @@ double Random::normal(std::uint64_t index) const {
   return radius * std::cos(2.0 * std::numbers::pi * to_unit(join(w[2], w[3])));
 }
 
+double Random::truncated_normal(std::uint64_t index, double limit) const {
+  constexpr int kIndexBits = 48;  // the rest of the counter numbers the attempts
+  for (std::uint64_t attempt = 0;; ++attempt) {
+    const double value = normal(index | (attempt << kIndexBits));
+    if (std::abs(value) <= limit) return value;
+  }
+}
+
 }  // namespace troupe

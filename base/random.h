@@ -32,6 +32,9 @@ class Random {
   [[nodiscard]] std::uint64_t below(std::uint64_t index, std::uint64_t bound) const;
   /// Standard normal (Box-Muller on two uniforms of this index).
   [[nodiscard]] double normal(std::uint64_t index) const;
+  /// Standard normal within ±limit: values outside are drawn again, so none gathers at the borders.
+  /// index < 2^48, limit ≥ 1.
+  [[nodiscard]] double truncated_normal(std::uint64_t index, double limit) const;
 
  private:
   std::uint64_t seed_;

@@ -90,8 +90,7 @@ void initialize(const ParameterSpec& spec, std::uint64_t seed, std::span<float> 
   const Random random(seed, RandomPurpose::kInit, stream_of(spec.name));
   const auto begin = static_cast<std::uint64_t>(spec.global_begin());
   for (std::size_t i = 0; i < values.size(); ++i) {
-    const double normal = random.normal(begin + i);
-    values[i] = static_cast<float>(spec.init_std * std::clamp(normal, -3.0, 3.0));
+    values[i] = static_cast<float>(spec.init_std * random.truncated_normal(begin + i, 3.0));
   }
 }
 

@@ -42,6 +42,22 @@ TEST(Random, NormalHasUnitVarianceAndZeroMean) {
   EXPECT_NEAR(squares / kCount, 1.0, 0.04);
 }
 
+TEST(Random, TruncatedNormalDrawsAgainInsteadOfGatheringAtTheLimit) {
+  const Random random(1, RandomPurpose::kTest);
+  int outside = 0;
+  for (std::uint64_t i = 0; i < 20000; ++i) {
+    const double plain = random.normal(i);
+    const double cut = random.truncated_normal(i, 1.0);
+    EXPECT_LT(std::abs(cut), 1.0);
+    if (std::abs(plain) <= 1.0) {
+      EXPECT_EQ(cut, plain);
+    } else {
+      ++outside;
+    }
+  }
+  EXPECT_NEAR(outside / 20000.0, 0.3173, 0.02);
+}
+
 TEST(Random, BelowStaysInsideAndReachesEveryValue) {
   const Random random(1, RandomPurpose::kTest);
   std::set<std::uint64_t> seen;
