@@ -28,8 +28,7 @@ double decay(DecayShape shape, double progress) {
 
 double cosine(const ScheduleOptions& options, std::int64_t step, std::int64_t steps) {
   const std::int64_t warmup = length_in_steps(options.warmup, steps);
-  if (steps <= warmup) return 1.0;
-  const double progress = ratio(step - warmup, steps - warmup);
+  const double progress = ratio(step - warmup, steps + 1 - warmup);
   return options.final_ratio + (1.0 - options.final_ratio) * half_cosine(progress);
 }
 
@@ -37,7 +36,7 @@ double wsd(const ScheduleOptions& options, std::int64_t step, std::int64_t steps
   const std::int64_t length = length_in_steps(options.decay, steps);
   const std::int64_t begin = steps - length;
   if (step <= begin || length == 0) return 1.0;
-  const double progress = ratio(step - begin, length);
+  const double progress = ratio(step - begin, length + 1);
   return options.final_ratio + (1.0 - options.final_ratio) * decay(options.decay_shape, progress);
 }
 

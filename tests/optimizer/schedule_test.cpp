@@ -35,13 +35,28 @@ TEST(Schedule, LengthsBelowOneArePartsOfTheRun) {
   }
 }
 
-// Where a straight line, or another power of it, would have other values.
-TEST(Schedule, CosineFollowsHalfACosineToTheFinalRatio) {
+// The end lies one step after the last: the decays below reach final_ratio at step 101 of 100.
+TEST(Schedule, CosineIsHalfACosineThatEndsAfterTheLastStep) {
   const auto cosine = options(ScheduleKind::kCosine);
-  EXPECT_NEAR(learning_rate_factor(cosine, 40, 100), 0.1 + 0.9 * 0.75, 1e-12);  // cos(60°) = 1/2
-  EXPECT_NEAR(learning_rate_factor(cosine, 55, 100), 0.55, 1e-12);
-  EXPECT_NEAR(learning_rate_factor(cosine, 70, 100), 0.1 + 0.9 * 0.25, 1e-12);
-  EXPECT_NEAR(learning_rate_factor(cosine, 100, 100), 0.1, 1e-12);
+  for (const std::int64_t step : {10, 23, 55, 78, 100}) {
+    const double progress = static_cast<double>(step - 10) / 91.0;
+    EXPECT_NEAR(learning_rate_factor(cosine, step, 100), 0.1 + 0.9 * 0.5 * (1 + std::cos(M_PI * progress)),
+                1e-12)
+        << step;
+  }
+  EXPECT_NEAR(learning_rate_factor(cosine, 101, 100), 0.1, 1e-12);
+}
+
+TEST(Schedule, EveryStepOfARunLearns) {
+  for (const auto kind : {ScheduleKind::kCosine, ScheduleKind::kWsd}) {
+    for (const auto shape : {DecayShape::kLinear, DecayShape::kCosine, DecayShape::kSqrt}) {
+      auto schedule = options(kind);
+      schedule.final_ratio = 0.0;
+      schedule.decay_shape = shape;
+      for (std::int64_t step = 1; step <= 100; ++step)
+        EXPECT_GT(learning_rate_factor(schedule, step, 100), 1e-4) << step;
+    }
+  }
 }
 
 TEST(Schedule, ConstantStaysAtOne) {
@@ -53,19 +68,18 @@ TEST(Schedule, WsdStaysAtOneAndDecaysOverTheLastSteps) {
   const auto wsd = options(ScheduleKind::kWsd);
   EXPECT_DOUBLE_EQ(learning_rate_factor(wsd, 80, 100), 1.0);
   EXPECT_DOUBLE_EQ(learning_rate_factor(wsd, 40, 100), 1.0);
-  EXPECT_NEAR(learning_rate_factor(wsd, 85, 100), 0.1 + 0.9 * 0.75, 1e-12);
-  EXPECT_NEAR(learning_rate_factor(wsd, 90, 100), 0.55, 1e-12);
-  EXPECT_NEAR(learning_rate_factor(wsd, 100, 100), 0.1, 1e-12);
+  EXPECT_NEAR(learning_rate_factor(wsd, 90, 100), 1.0 - 0.9 * 10.0 / 21.0, 1e-12);
+  EXPECT_NEAR(learning_rate_factor(wsd, 100, 100), 1.0 - 0.9 * 20.0 / 21.0, 1e-12);
 }
 
 TEST(Schedule, WsdDecayShapes) {
   auto wsd = options(ScheduleKind::kWsd);
   wsd.final_ratio = 0.0;
   wsd.decay_shape = DecayShape::kSqrt;
-  EXPECT_NEAR(learning_rate_factor(wsd, 85, 100), 0.5, 1e-12);
+  EXPECT_NEAR(learning_rate_factor(wsd, 85, 100), 1.0 - std::sqrt(5.0 / 21.0), 1e-12);
   wsd.decay_shape = DecayShape::kCosine;
-  EXPECT_NEAR(learning_rate_factor(wsd, 85, 100), 0.5 * (1 + std::cos(M_PI / 4)), 1e-12);
-  EXPECT_NEAR(learning_rate_factor(wsd, 95, 100), 0.5 * (1 - std::cos(M_PI / 4)), 1e-12);
+  EXPECT_NEAR(learning_rate_factor(wsd, 85, 100), 0.5 * (1 + std::cos(M_PI * 5.0 / 21.0)), 1e-12);
+  EXPECT_NEAR(learning_rate_factor(wsd, 95, 100), 0.5 * (1 + std::cos(M_PI * 15.0 / 21.0)), 1e-12);
 }
 
 TEST(Schedule, MultiStepDropsAtEightyAndNinetyPercent) {
