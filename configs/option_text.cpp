@@ -43,7 +43,13 @@ std::string choice_kind(std::span<const std::string_view> names) {
   return fmt::format("one of {}", fmt::join(names, ", "));
 }
 
-std::string real_text(double value) { return fmt::format("{}", value); }
+std::string real_text(double value) {
+  std::string text = fmt::format("{}", value);
+  // YAML 1.1 reads a number with an exponent as text unless it has a point, too.
+  const auto exponent = text.find('e');
+  if (exponent != std::string::npos && text.find('.') == std::string::npos) text.insert(exponent, ".0");
+  return text;
+}
 
 std::string text_text(std::string_view value) {
   if (is_plain(value)) return std::string(value);
