@@ -63,9 +63,8 @@ class Balancer {
 
 /// `quantile`: b_i -= rate * cut_i, then the mean is taken off. cut_i is the margin that one token more than
 /// an expert's fair share reaches: the (⌊k tokens / N⌋ + 1)-th largest of its margins (margins.h). With all
-/// other biases as they are, b_i - cut_i brings an expert that has too many tokens down to its fair share.
-/// One that has too few gains by the others' descent: up to as many tokens as it is the first not chosen for,
-/// its cut is 0. Zero-compute experts have no share, so validation refuses them here.
+/// other biases as they are, b_i - cut_i brings an expert to its fair share, from above or from below.
+/// Zero-compute experts have no share, so validation refuses them here.
 [[nodiscard]] std::unique_ptr<Balancer> make_quantile_balancer(const MoeOptions& options);
 
 }  // namespace troupe::experts

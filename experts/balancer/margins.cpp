@@ -21,7 +21,7 @@ double border(int side) {
   return static_cast<double>(std::bit_cast<float>(bits));
 }
 
-/// The (k+1)-th largest of v + b of each token. limits: [tokens]
+/// The k-th and (k+1)-th largest of v + b of each token. limits: [tokens, 2]
 void find_limits(const Pass& pass, const SelectionInput& input, std::int64_t top_k, TensorView limits) {
   const std::int64_t tokens = input.values.rows();
   const ArenaScope scope(pass.arena);
@@ -33,8 +33,13 @@ void find_limits(const Pass& pass, const SelectionInput& input, std::int64_t top
     const auto shifted = row(biased, block);
     for (std::size_t i = 0; i < values.size(); ++i) shifted[i] = values[i] + input.bias[i];
     experts::top_k(shifted, ids(chosen, block), row(largest, block));
-    limits.f32()[token] = row(largest, block).back();
+    std::ranges::copy(row(largest, block).last(2), row(limits, token).begin());
   });
+}
+
+/// limits: [2], the k-th and (k+1)-th largest; a chosen expert is itself among the first k.
+float margin_of(float biased, const float* limits) {
+  return biased - (biased >= limits[0] ? limits[1] : limits[0]);
 }
 
 }  // namespace
@@ -62,7 +67,7 @@ void count_margins(const Pass& pass, const SelectionInput& input, std::int64_t t
   const ArenaScope scope(pass.arena);
   const std::int64_t tokens = input.values.rows();
   const std::int64_t experts = std::ssize(histograms) / kMarginBins;
-  const TensorView limits = pass.arena.allocate({tokens});
+  const TensorView limits = pass.arena.allocate({tokens, 2});
   find_limits(pass, input, top_k, limits);
   std::ranges::fill(histograms, 0);
   // Threads split experts: each has its own rows of the histogram.
@@ -71,7 +76,8 @@ void count_margins(const Pass& pass, const SelectionInput& input, std::int64_t t
     for (std::int64_t token = 0; token < tokens; ++token) {
       const float* values = input.values.f32() + token * input.values.columns();
       for (std::int64_t i = block * kExpertBlock; i < end; ++i) {
-        const float margin = (values[i] + input.bias[static_cast<std::size_t>(i)]) - limits.f32()[token];
+        const float margin =
+            margin_of(values[i] + input.bias[static_cast<std::size_t>(i)], limits.f32() + 2 * token);
         ++histograms[static_cast<std::size_t>(i * kMarginBins + bin_of_margin(margin))];
       }
     }

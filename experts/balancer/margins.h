@@ -8,8 +8,8 @@
 namespace troupe::experts {
 
 /// The margin of a token and an expert is how far its biased value lies above what the expert needs to be
-/// chosen: m_ti = v_ti + b_i - (the (k+1)-th largest of v_t + b). Chosen experts have margins ≥ 0, others
-/// ≤ 0. v are scores, or logits with softmax_after_topk.
+/// chosen: m_ti = v_ti + b_i - (the k-th largest v_tj + b_j of the other experts j). Chosen experts have
+/// margins ≥ 0, others ≤ 0; 0 means a tie. v are scores, or logits with softmax_after_topk.
 ///
 /// Histograms have a logarithmic scale on both sides of 0, four bins per power of two from 2^-16 to 2^4, so
 /// one scale fits scores (a spread of 1/N for softmax, 1 for sigmoid) and logits. A bin's middle is within an
