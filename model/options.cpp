@@ -5,6 +5,7 @@ namespace troupe::model {
 namespace {
 constexpr IntegerRange kWidth{1, 1 << 20};
 constexpr IntegerRange kHeads{1, 1 << 16};
+constexpr IntegerRange kHeadDim{1, 256};  // what the attention kernels hold in their tiles
 }  // namespace
 
 void describe(Fields& fields, NormOptions& options) {
@@ -21,7 +22,7 @@ void describe(Fields& fields, AttentionOptions& options) {
                 "mha: kv_heads = heads; mqa: kv_heads = 1; gqa: groups of heads share keys and values");
   fields.integer("heads", options.heads, kHeads, "Query heads");
   fields.integer("kv_heads", options.kv_heads, kHeads, "Key and value heads; divides heads");
-  fields.integer("head_dim", options.head_dim, kHeads, "Width of a head");
+  fields.integer("head_dim", options.head_dim, kHeadDim, "Width of a head");
   fields.flag("qk_norm", options.qk_norm, "RMSNorm on every query and key head, before the rotation");
   fields.group("rope", options.rope, "Rotary positions");
 }
@@ -34,7 +35,8 @@ void describe(Fields& fields, FfnOptions& options) {
 }
 
 void describe(Fields& fields, InitOptions& options) {
-  fields.real("std", options.std, {0.0, 10.0}, "Standard deviation of initial weights, cut at 3 of them");
+  fields.real("std", options.std, {0.0, 10.0},
+              "Standard deviation of initial weights; drawn again outside 3 of them");
 }
 
 void describe(Fields& fields, LossOptions& options) {
