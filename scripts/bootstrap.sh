@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 list=$(cat scripts/packages.txt)
 [ "${1:-}" = tests ] || list=${list%%"# Tests of what is served"*}
-mapfile -t wanted < <(grep -v '^#' <<<"$list")
+mapfile -t wanted < <(grep -v -e '^#' -e '^$' <<<"$list")
 # dpkg-query fails when it does not know one of them, and still lists the others.
 known=$(dpkg-query --show --showformat='${Package} ${db:Status-Abbrev}\n' "${wanted[@]}" 2>/dev/null || true)
 installed=$(awk '$2 ~ /^ii/ {print $1}' <<<"$known")
