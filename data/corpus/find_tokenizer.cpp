@@ -4,11 +4,8 @@
 #include "data/token_dataset.h"
 
 namespace troupe::data {
-namespace {
 
 namespace fs = std::filesystem;
-
-}  // namespace
 
 fs::path find_tokenizer(const fs::path& path) {
   if (fs::is_regular_file(path)) return path;
