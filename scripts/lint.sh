@@ -47,6 +47,8 @@ else
   mapfile -t files < <(git ls-files 'base/*.cpp')
   filter='[]'
 fi
+# Where lines were only taken out there is nothing to look at, and an empty filter would mean all of them.
+[ -z "$base" ] || [ "$filter" != '[]' ] || files=()
 # A target that is not configured (CUDA) has no command.
 mapfile -t files < <(jq --raw-output '.[].file' "$database/compile_commands.json" | sort -u |
   grep --fixed-strings --line-regexp --file=<(printf '%s\n' "${files[@]/#/$PWD/}") || true)
