@@ -5,6 +5,7 @@
 #include <cstring>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <new>
 #include <vector>
 
@@ -15,11 +16,13 @@
 namespace troupe::cuda {
 namespace {
 
-/// Times it was recorded, and how many of them have been reached.
+/// Times it was recorded, and how many of them have been reached. As in CUDA, what is queued keeps it alive
+/// after its handle is destroyed.
 struct EmulatedEvent {
   std::int64_t recorded = 0;
   std::int64_t reached = 0;
 };
+using SharedEvent = std::shared_ptr<EmulatedEvent>;
 
 /// Runs when it must: at a wait of the host, or when the random order of queues comes to it.
 struct Task {
@@ -42,7 +45,7 @@ EmulatedDevice& emulated() {
 }
 
 EmulatedQueue& queue_of(void* handle) { return *static_cast<EmulatedQueue*>(handle); }
-EmulatedEvent& event_of(void* handle) { return *static_cast<EmulatedEvent*>(handle); }
+SharedEvent& event_of(void* handle) { return *static_cast<SharedEvent*>(handle); }
 
 bool can_run(const EmulatedQueue& queue) {
   return !queue.tasks.empty() && (!queue.tasks.front().ready || queue.tasks.front().ready());
@@ -60,6 +63,16 @@ void run_one() {
   const Task task = std::move(tasks.front());
   tasks.pop_front();
   task.run();
+}
+
+bool anything_can_run() {
+  return std::ranges::any_of(emulated().queues, [](const EmulatedQueue* queue) { return can_run(*queue); });
+}
+
+/// As CUDA does: memory goes only when nothing that was queued can still touch it.
+void release_after_all_work(void* memory) {
+  while (memory != nullptr && anything_can_run()) run_one();
+  std::free(memory);
 }
 
 void* allocate_poisoned(std::size_t bytes) {
@@ -95,9 +108,9 @@ std::string device_name(int /*device*/) { return "emulated"; }
 void use_device(int device) { TROUPE_CHECK(device == 0, "device {} of 1", device); }
 
 void* allocate(std::size_t bytes) { return allocate_poisoned(bytes); }
-void release(void* memory) noexcept { std::free(memory); }
+void release(void* memory) noexcept { release_after_all_work(memory); }
 void* allocate_pinned(std::size_t bytes) { return allocate_poisoned(bytes); }
-void release_pinned(void* memory) noexcept { std::free(memory); }
+void release_pinned(void* memory) noexcept { release_after_all_work(memory); }
 
 void* create_queue() {
   auto* queue = new EmulatedQueue;
@@ -127,17 +140,18 @@ void clear(void* queue, void* target, std::size_t bytes) {
                                    }});
 }
 
-void* create_event() { return new EmulatedEvent; }
+void* create_event() { return new SharedEvent(std::make_shared<EmulatedEvent>()); }
 void destroy_event(void* event) noexcept { delete &event_of(event); }
 void record(void* event, void* queue) {
-  const std::int64_t number = ++event_of(event).recorded;
-  queue_of(queue).tasks.push_back({{}, [event, number] { event_of(event).reached = number; }});
+  const SharedEvent& shared = event_of(event);
+  queue_of(queue).tasks.push_back({{}, [shared, number = ++shared->recorded] { shared->reached = number; }});
 }
 void wait(void* queue, void* event) {
-  const std::int64_t number = event_of(event).recorded;
-  queue_of(queue).tasks.push_back({[event, number] { return event_of(event).reached >= number; }, [] {}});
+  const SharedEvent& shared = event_of(event);
+  queue_of(queue).tasks.push_back(
+      {[shared, number = shared->recorded] { return shared->reached >= number; }, [] {}});
 }
-bool happened(void* event) { return event_of(event).reached == event_of(event).recorded; }
+bool happened(void* event) { return event_of(event)->reached == event_of(event)->recorded; }
 void wait_for(void* event) {
   while (!happened(event)) run_one();
 }
