@@ -36,7 +36,10 @@ std::unique_ptr<data::Tokenizer> load_tokenizer(const storage::CheckpointReader&
 
 /// Nothing is trained, so one lane is enough.
 layout::BatchShape batch_of(std::int64_t micro_batch) {
-  return {.turns = 1, .grad_lanes = 1, .expert_lanes = 1, .micro_batch = static_cast<int>(micro_batch)};
+  return {.accumulation_steps = 1,
+          .grad_lanes = 1,
+          .expert_lanes = 1,
+          .micro_batch = static_cast<int>(micro_batch)};
 }
 
 }  // namespace

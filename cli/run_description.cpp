@@ -69,7 +69,8 @@ RunDescription describe_run(const configs::RunConfig& config, std::int64_t vocab
   description.flops_per_token =
       model::training_flops_per_token(config.model, vocab_size, config.data.sequence_length);
   description.layout = configs::choose_layout(config, cores);
-  description.turns = config.batch.sequences / (config.batch.grad_lanes * config.batch.micro_batch);
+  description.accumulation_steps =
+      config.batch.sequences / (config.batch.grad_lanes * config.batch.micro_batch);
   const layout::Layout layout(batch_shape(config), static_cast<int>(description.layout.workers),
                               static_cast<int>(description.layout.expert_parallel),
                               static_cast<int>(moe.experts));
@@ -95,7 +96,7 @@ std::string to_text(const RunDescription& d) {
       d.flops_per_token / 1e6, d.visible_keys,
       d.flops_per_token * static_cast<double>(d.tokens_per_step) / 1e9, d.tokens_per_step);
   text += fmt::format("layout           {} workers, expert_parallel {}, {} accumulation steps of {} waves\n",
-                      d.layout.workers, d.layout.expert_parallel, d.turns, d.waves);
+                      d.layout.workers, d.layout.expert_parallel, d.accumulation_steps, d.waves);
   if (d.forward_together > 1) {
     const std::string held = d.held == 0 ? std::string("as many as fit") : std::to_string(d.held);
     text += fmt::format(
@@ -127,7 +128,7 @@ std::string to_json(const RunDescription& d) {
       {"layout",
        {{"workers", d.layout.workers},
         {"expert_parallel", d.layout.expert_parallel},
-        {"accumulation_steps", d.turns},
+        {"accumulation_steps", d.accumulation_steps},
         {"waves", d.waves}}},
       {"forward_together",
        {{"microbatches", d.forward_together},

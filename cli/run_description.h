@@ -23,8 +23,8 @@ struct RunDescription {
   double flops_per_token = 0.0;
 
   configs::LayoutChoice layout;
-  std::int64_t turns = 0;  // microbatches of a lane in a step
-  std::int64_t waves = 0;  // of a turn
+  std::int64_t accumulation_steps = 0;  // microbatches of a lane in a step
+  std::int64_t waves = 0;               // of an accumulation step
 
   // Microbatches of a worker that go forward before the first goes backward, since a loss counts their load;
   // how many of them are held (0: as many as fit), and the bytes that each takes meanwhile.

@@ -6,7 +6,7 @@ namespace troupe::cli {
 
 layout::BatchShape batch_shape(const configs::RunConfig& config) {
   const auto& batch = config.batch;
-  return {.turns = static_cast<int>(batch.sequences / (batch.grad_lanes * batch.micro_batch)),
+  return {.accumulation_steps = static_cast<int>(batch.sequences / (batch.grad_lanes * batch.micro_batch)),
           .grad_lanes = static_cast<int>(batch.grad_lanes),
           .expert_lanes = static_cast<int>(batch.expert_lanes),
           .micro_batch = static_cast<int>(batch.micro_batch)};

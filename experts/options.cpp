@@ -50,7 +50,7 @@ void describe(Fields& fields, AuxLossOptions& options) {
   fields.choice(
       "scope", options.scope, kAuxScopeNames,
       "load_balance: whose load is counted: a microbatch's, a sequence's, the whole batch's, that of "
-      "the turns so far, or the previous batch's");
+      "the accumulation steps so far, or the previous batch's");
   fields.schedule("coefficient", options.coefficient, kNonNegativeReal, "Factor on the loss");
   fields.choice("f_source", options.f_source, kFrequencySourceNames,
                 "load_balance: which choice is counted, the one used or plain top-k of the scores");

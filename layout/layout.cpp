@@ -39,8 +39,8 @@ std::vector<int> Layout::lanes_of(int worker) const {
   return lanes;
 }
 
-std::int64_t Layout::first_sequence(int turn, int lane) const {
-  return (static_cast<std::int64_t>(turn) * batch_.grad_lanes + lane) * batch_.micro_batch;
+std::int64_t Layout::first_sequence(int accumulation_step, int lane) const {
+  return (static_cast<std::int64_t>(accumulation_step) * batch_.grad_lanes + lane) * batch_.micro_batch;
 }
 
 std::vector<int> Layout::expert_lanes_of(int group) const {

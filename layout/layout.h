@@ -8,13 +8,13 @@ namespace troupe::layout {
 
 /// What of a batch is computed together. Part of the run's meaning.
 struct BatchShape {
-  int turns = 1;         // T: microbatches of one lane
-  int grad_lanes = 1;    // S
-  int expert_lanes = 1;  // X
-  int micro_batch = 1;   // sequences of a microbatch
+  int accumulation_steps = 1;  // T: microbatches of one lane
+  int grad_lanes = 1;          // S
+  int expert_lanes = 1;        // X
+  int micro_batch = 1;         // sequences of a microbatch
   bool operator==(const BatchShape&) const = default;
   [[nodiscard]] std::int64_t sequences() const {
-    return static_cast<std::int64_t>(turns) * grad_lanes * micro_batch;
+    return static_cast<std::int64_t>(accumulation_steps) * grad_lanes * micro_batch;
   }
 };
 
@@ -37,14 +37,14 @@ class Layout {
   [[nodiscard]] int replicas() const { return replicas_; }
   [[nodiscard]] int experts() const { return experts_; }
 
-  /// Waves of one turn: ⌈S / W⌉.
+  /// Waves of one accumulation step: ⌈S / W⌉.
   [[nodiscard]] int waves() const;
   /// Lane that a worker computes in a wave, or -1 when none is left for it.
   [[nodiscard]] int lane(int worker, int wave) const;
   /// Lanes of a worker, ascending.
   [[nodiscard]] std::vector<int> lanes_of(int worker) const;
-  /// First sequence of microbatch (turn, lane) within the global batch.
-  [[nodiscard]] std::int64_t first_sequence(int turn, int lane) const;
+  /// First sequence of microbatch (accumulation step, lane) within the global batch.
+  [[nodiscard]] std::int64_t first_sequence(int accumulation_step, int lane) const;
 
   [[nodiscard]] int group(int worker) const { return worker % replicas_; }
   [[nodiscard]] int position(int worker) const { return worker / replicas_; }

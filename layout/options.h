@@ -10,7 +10,7 @@ namespace troupe::layout {
 
 /// `batch`: part of the run's meaning; changing it changes bits.
 struct BatchOptions {
-  std::int64_t sequences = 16;    // global batch: turns * grad_lanes * micro_batch
+  std::int64_t sequences = 16;    // global batch: accumulation steps * grad_lanes * micro_batch
   std::int64_t micro_batch = 2;   // sequences computed at once
   std::int64_t grad_lanes = 8;    // S: the largest number of workers
   std::int64_t expert_lanes = 1;  // X: the largest number of replicas of an expert

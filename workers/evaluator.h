@@ -35,7 +35,8 @@ class Evaluator {
 
   /// On the first `sequences` of the evaluation set (fewer when the corpus has fewer).
   [[nodiscard]] EvaluationResult evaluate(std::int64_t sequences);
-  /// Nothing once `interrupted` says so: it is asked before each turn, and all workers get the same answer.
+  /// Nothing once `interrupted` says so: it is asked before each microbatch, and all workers get the same
+  /// answer.
   [[nodiscard]] std::optional<EvaluationResult> evaluate(std::int64_t sequences,
                                                          const Interrupted& interrupted);
 

@@ -59,7 +59,8 @@ std::int64_t statistics_bytes(const TrainingOptions& options, const std::vector<
   const layout::LoadStatistics load(model::load_shape(options.model, domains));
   const std::int64_t layers = model::moe_layers(options.model);
   const std::int64_t of_microbatch = 2 + layers * (std::ssize(options.model.moe.aux_loss) + 1);
-  const std::int64_t microbatches = static_cast<std::int64_t>(options.batch.turns) * options.batch.grad_lanes;
+  const std::int64_t microbatches =
+      static_cast<std::int64_t>(options.batch.accumulation_steps) * options.batch.grad_lanes;
   return kWordBytes * (kCopies * load.size() + microbatches * of_microbatch + 2 * chunks);
 }
 

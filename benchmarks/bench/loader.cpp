@@ -30,7 +30,7 @@ constexpr std::uint64_t kSeed = 1;
 struct LoaderBenchArguments {
   std::int64_t megabytes = 64;  // of tokens, two bytes each
   std::int64_t length = 512;
-  layout::BatchShape batch{.turns = 4, .grad_lanes = 1, .expert_lanes = 1, .micro_batch = 4};
+  layout::BatchShape batch{.accumulation_steps = 4, .grad_lanes = 1, .expert_lanes = 1, .micro_batch = 4};
   int compute_milliseconds = 50;
   int repeats = 20;
   bool json = false;
@@ -173,7 +173,7 @@ void add_bench_loader(CLI::App& bench, Action& action) {
   add("--megabytes", arguments->megabytes, "Size of the token file that is made", 8, 65536);
   add("--length", arguments->length, "Tokens of a sequence", 2, 1 << 16);
   add("--micro-batch", arguments->batch.micro_batch, "Sequences of a microbatch", 1, 1024);
-  add("--accumulation-steps", arguments->batch.turns, "Microbatches of a step", 1, 1024);
+  add("--accumulation-steps", arguments->batch.accumulation_steps, "Microbatches of a step", 1, 1024);
   add("--compute-ms", arguments->compute_milliseconds, "Milliseconds between two steps' loads", 0, 10000);
   add("--repeats", arguments->repeats, "Measurements of each", 1, 1000);
   loader->add_flag("--json", arguments->json, "Machine-readable");

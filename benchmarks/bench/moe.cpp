@@ -42,7 +42,7 @@ workers::TrainingOptions options_with(const MoeArguments& arguments, std::int64_
   options.model.moe.top_k = arguments.top_k;
   options.model.moe.expert_size = arguments.expert_size;
   options.model.moe.shared_experts = arguments.shared_experts;
-  options.batch = {.turns = 1, .grad_lanes = 1, .expert_lanes = 1, .micro_batch = 1};
+  options.batch = {.accumulation_steps = 1, .grad_lanes = 1, .expert_lanes = 1, .micro_batch = 1};
   options.threads = arguments.threads;
   options.profile_ops = true;
   return options;

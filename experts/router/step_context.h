@@ -10,7 +10,7 @@ namespace troupe::experts {
 /// choices]; of one layer: [choices]. Empty where no loss asks for them; all zero: uniform.
 struct PairCounts {
   std::span<const std::int64_t> previous = {};  // of the previous global batch; zero before the first
-  std::span<const std::int64_t> running = {};   // of this batch's turns up to this microbatch's
+  std::span<const std::int64_t> running = {};   // of this batch's accumulation steps up to this microbatch's
   std::span<const std::int64_t> global = {};    // of this batch
 
   [[nodiscard]] PairCounts layer(std::int64_t index, std::int64_t layers) const;

@@ -53,11 +53,12 @@ TEST(DescribeRun, ComputeIsSixPerActiveParameterPlusAttention) {
 TEST(DescribeRun, MemoryIsThatOfTheWorkerWhichHoldsTheMost) {
   const RunDescription two = describe_run(parse(kSmall, {"parallel.workers=2"}), 128, 1);
   EXPECT_EQ(two.layout, (LayoutChoice{2, 2}));
-  EXPECT_EQ(two.turns, 3);
+  EXPECT_EQ(two.accumulation_steps, 3);
   EXPECT_EQ(two.waves, 2);
   EXPECT_EQ(two.bytes_per_worker.parameters, 4 * (kDenseBuffer + 3 * kExpertBuffer));
-  EXPECT_EQ(two.bytes_per_worker.gradient_lanes,  // two lanes, and a microbatch of the later turns
-            4 * (3 * kDenseBuffer + 2 * 3 * kExpertBuffer));
+  EXPECT_EQ(
+      two.bytes_per_worker.gradient_lanes,  // two lanes, and a microbatch of the later accumulation steps
+      4 * (3 * kDenseBuffer + 2 * 3 * kExpertBuffer));
   EXPECT_GE(two.bytes_per_worker.optimizer_state, 8 * (kDenseBuffer / 2 + 3 * kExpertBuffer));
   EXPECT_LT(two.bytes_per_worker.optimizer_state, 8 * (kDenseBuffer + 3 * kExpertBuffer));
   EXPECT_EQ(two.bytes_per_worker.saved_copy, two.bytes_per_worker.optimizer_state / 2 * 3);
@@ -81,7 +82,7 @@ TEST(DescribeRun, OneWorkerWithoutSavesOnTheWayCopiesAndSendsNothing) {
 TEST(DescribeRun, SaysWhatItCostsToCountTheWholeBatch) {
   const std::string loss = R"(model.moe.aux_loss=[{"scope":"global"}])";
   const RunDescription all = describe_run(parse(kSmall, {"parallel.workers=2", loss}), 128, 1);
-  EXPECT_EQ(all.forward_together, 6);  // 3 turns of 2 waves
+  EXPECT_EQ(all.forward_together, 6);  // 3 accumulation steps of 2 waves
   EXPECT_THAT(to_text(all), HasSubstr("6 microbatches of a worker"));
   const RunDescription few =
       describe_run(parse(kSmall, {"parallel.workers=2", loss, "parallel.hold_microbatches=3"}), 128, 1);

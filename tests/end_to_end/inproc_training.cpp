@@ -47,7 +47,7 @@ workers::TrainingOptions tiny_options(const data::TokenDataset& dataset) {
   options.steps = 20;
   options.vocab_size = (dataset.header().vocab_size + 127) / 128 * 128;
   options.data.sequence_length = 32;
-  options.batch = {.turns = 2, .grad_lanes = 24, .expert_lanes = 24, .micro_batch = 1};
+  options.batch = {.accumulation_steps = 2, .grad_lanes = 24, .expert_lanes = 24, .micro_batch = 1};
   options.model.hidden_size = 32;
   options.model.layers = 3;
   options.model.attention.heads = 4;

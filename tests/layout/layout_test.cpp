@@ -10,7 +10,7 @@
 namespace troupe::layout {
 namespace {
 
-constexpr BatchShape kBatch{.turns = 3, .grad_lanes = 12, .expert_lanes = 4, .micro_batch = 2};
+constexpr BatchShape kBatch{.accumulation_steps = 3, .grad_lanes = 12, .expert_lanes = 4, .micro_batch = 2};
 
 TEST(Layout, EveryLaneIsComputedOnceByItsOwner) {
   for (int workers = 1; workers <= 12; ++workers) {

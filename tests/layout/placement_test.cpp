@@ -8,7 +8,7 @@
 namespace troupe::layout {
 namespace {
 
-constexpr BatchShape kBatch{.turns = 1, .grad_lanes = 4, .expert_lanes = 4, .micro_batch = 1};
+constexpr BatchShape kBatch{.accumulation_steps = 1, .grad_lanes = 4, .expert_lanes = 4, .micro_batch = 1};
 
 std::vector<int> experts_at(const LayerPlacement& placement, int position) {
   const auto experts = placement.experts_at(position);

@@ -23,7 +23,7 @@ const data::TokenDataset& dataset() {
 
 workers::TrainingOptions options_with(const std::function<void(workers::TrainingOptions&)>& change = {}) {
   workers::TrainingOptions options = tiny_options(dataset());
-  options.batch = {.turns = 2, .grad_lanes = 4, .expert_lanes = 1, .micro_batch = 2};
+  options.batch = {.accumulation_steps = 2, .grad_lanes = 4, .expert_lanes = 1, .micro_batch = 2};
   options.profile_ops = true;
   if (change) change(options);
   return options;
@@ -134,7 +134,7 @@ TEST(StepBudget, AMicrobatchThatIsNotHeldAddsOneForwardOfTheBlocks) {
   const auto& options = all.options();
   const double head = static_cast<double>(options.vocab_size * options.model.hidden_size);
   const double blocks = elements_used_by_a_token(options) - head;
-  const double microbatches = options.batch.turns * options.batch.grad_lanes;
+  const double microbatches = options.batch.accumulation_steps * options.batch.grad_lanes;
   EXPECT_DOUBLE_EQ(
       one.product_flop() - all.product_flop(),
       2.0 * blocks * static_cast<double>(tokens_of(options)) * (microbatches - 1) / microbatches);
@@ -196,7 +196,7 @@ TEST(StepBudget, SendsOneMessageOfCountsAndFourOfRowsForEachLayerAndMicrobatch) 
   const workers::TrainingOptions options = options_with();
   experts::Traffic traffic;
   run_two_workers(options, traffic);
-  const std::int64_t waves = options.batch.turns * options.batch.grad_lanes / 2;
+  const std::int64_t waves = options.batch.accumulation_steps * options.batch.grad_lanes / 2;
   const std::int64_t moe_layers = model::moe_layers(options.model);
   const std::int64_t dispatch = 2 * waves * moe_layers * 5;
   const std::int64_t weights = 2;  // gathered after the update

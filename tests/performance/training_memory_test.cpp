@@ -24,7 +24,7 @@ void PrintTo(const Setting& setting, std::ostream* out) { *out << setting.name; 
 workers::TrainingOptions options_of(const Setting& setting, const data::TokenDataset& dataset) {
   workers::TrainingOptions options = tiny_options(dataset);
   options.data.sequence_length = 64;
-  options.batch = {.turns = 2, .grad_lanes = 2, .expert_lanes = 2, .micro_batch = 6};
+  options.batch = {.accumulation_steps = 2, .grad_lanes = 2, .expert_lanes = 2, .micro_batch = 6};
   options.model.hidden_size = 64;
   options.model.ffn.intermediate_size = 256;
   options.model.moe.experts = 8;
@@ -74,19 +74,19 @@ INSTANTIATE_TEST_SUITE_P(
     Configs, DescribedMemory,
     testing::Values(
         Setting{"experts", {}, [](workers::TrainingOptions&) {}},
-        Setting{"dense_in_one_turn",
+        Setting{"dense_in_one_accumulation_step",
                 {},
                 [](workers::TrainingOptions& options) {
                   options.model.moe.first_dense_layers = options.model.layers;
-                  options.batch.turns = 1;
+                  options.batch.accumulation_steps = 1;
                 }},
         Setting{"recompute",
                 {.recompute = true},
                 [](workers::TrainingOptions& options) { options.model.layers = 6; }},
         Setting{"two_workers", {.workers = 2, .expert_parallel = 2}, [](workers::TrainingOptions&) {}},
-        Setting{"replicas_in_one_turn",
+        Setting{"replicas_in_one_accumulation_step",
                 {.workers = 2, .expert_parallel = 1},
-                [](workers::TrainingOptions& options) { options.batch.turns = 1; }}),
+                [](workers::TrainingOptions& options) { options.batch.accumulation_steps = 1; }}),
     testing::PrintToStringParamName());
 
 }  // namespace

@@ -29,7 +29,7 @@ struct Step {
   std::vector<Values> bias;                                // [moe layers][experts]
   std::vector<std::vector<std::int64_t>> previous_counts;  // [moe layers][experts]
   std::vector<std::vector<std::int64_t>> previous_unbiased_counts;
-  std::vector<std::vector<std::int64_t>> running_counts;  // of the turns so far
+  std::vector<std::vector<std::int64_t>> running_counts;  // of the accumulation steps so far
   std::vector<std::vector<std::int64_t>> running_unbiased_counts;
   std::vector<std::vector<std::int64_t>> global_counts;  // of the batch
   std::vector<std::vector<std::int64_t>> global_unbiased_counts;

@@ -31,17 +31,18 @@ RoutingTapes::RoutingTapes(const TrainingOptions& options, const std::string& co
   }
   const auto lanes = layout.lanes_of(worker);
   const auto slots = static_cast<std::size_t>(shape_.microbatch_slots());
-  const std::size_t all_slots = static_cast<std::size_t>(options.batch.turns) * lanes.size() * slots;
+  const std::size_t all_slots =
+      static_cast<std::size_t>(options.batch.accumulation_steps) * lanes.size() * slots;
   recorded_ = buffer(folders.record, all_slots);
   replayed_ = buffer(folders.replay, all_slots);
-  for (int turn = 0; turn < options.batch.turns; ++turn) {
+  for (int accumulation_step = 0; accumulation_step < options.batch.accumulation_steps; ++accumulation_step) {
     for (int wave = 0; wave < layout.waves(); ++wave) {
       const int lane = layout.lane(worker, wave);
       experts::RoutingTape& tape = tapes_.emplace_back();
       if (lane < 0) continue;
       tape = {microbatch_part(std::span(recorded_), sequences_.size(), slots),
               microbatch_part(std::span<const std::int32_t>(replayed_), sequences_.size(), slots)};
-      sequences_.push_back(layout.first_sequence(turn, lane));
+      sequences_.push_back(layout.first_sequence(accumulation_step, lane));
     }
   }
 }

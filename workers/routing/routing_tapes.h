@@ -34,7 +34,7 @@ class RoutingTapes {
   /// After the step, which no worker ends before all have begun it and the older recording is gone.
   void keep(std::int64_t step) const;
 
-  /// [turns, waves], of the prepared step; empty tapes where the worker has no lane.
+  /// [accumulation steps, waves], of the prepared step; empty tapes where the worker has no lane.
   [[nodiscard]] std::span<const experts::RoutingTape> tapes() const { return tapes_; }
 
  private:

@@ -18,37 +18,39 @@ bool has_scope(const model::ModelOptions& options, experts::AuxScope scope) {
 std::int64_t microbatches_together(const model::ModelOptions& options, const layout::Layout& layout) {
   if (model::moe_layers(options) == 0) return 1;
   const std::int64_t waves = layout.waves();
-  if (has_scope(options, experts::AuxScope::kGlobal)) return layout.batch().turns * waves;
+  if (has_scope(options, experts::AuxScope::kGlobal)) return layout.batch().accumulation_steps * waves;
   return has_scope(options, experts::AuxScope::kRunning) ? waves : 1;
 }
 
 BatchCounts::BatchCounts(const TrainingOptions& options, const layout::LoadStatistics& load)
-    : turns_(options.batch.turns),
-      every_turn_(has_scope(options.model, experts::AuxScope::kRunning)),
+    : accumulation_steps_(options.batch.accumulation_steps),
+      every_accumulation_step_(has_scope(options.model, experts::AuxScope::kRunning)),
       words_(std::ssize(load.counts.all()) + std::ssize(load.unbiased.all())) {
   const bool whole = has_scope(options.model, experts::AuxScope::kGlobal);
-  const std::int64_t rows = every_turn_ ? turns_ : whole ? 1 : 0;
+  const std::int64_t rows = every_accumulation_step_ ? accumulation_steps_ : whole ? 1 : 0;
   sums_.resize(static_cast<std::size_t>(rows * words_));
 }
 
-std::span<const std::int64_t> BatchCounts::row(int turn) const {
+std::span<const std::int64_t> BatchCounts::row(int accumulation_step) const {
   if (sums_.empty()) return {};
-  const std::int64_t index = every_turn_ ? turn : 0;
+  const std::int64_t index = every_accumulation_step_ ? accumulation_step : 0;
   return std::span(sums_).subspan(static_cast<std::size_t>(index * words_), static_cast<std::size_t>(words_));
 }
 
-void BatchCounts::end_turn(int turn, std::span<const std::int64_t> so_far, comm::Communicator& world) {
-  if (sums_.empty() || (!every_turn_ && turn + 1 < turns_)) return;
-  const auto sums = std::span(sums_).subspan(static_cast<std::size_t>(every_turn_ ? turn * words_ : 0),
-                                             static_cast<std::size_t>(words_));
+void BatchCounts::end_accumulation_step(int accumulation_step, std::span<const std::int64_t> so_far,
+                                        comm::Communicator& world) {
+  if (sums_.empty() || (!every_accumulation_step_ && accumulation_step + 1 < accumulation_steps_)) return;
+  const auto sums = std::span(sums_).subspan(
+      static_cast<std::size_t>(every_accumulation_step_ ? accumulation_step * words_ : 0),
+      static_cast<std::size_t>(words_));
   std::ranges::copy(so_far.first(sums.size()), sums.begin());
   world.all_reduce_sum(sums);
 }
 
-void BatchCounts::show(int turn, experts::StepContext& context) const {
+void BatchCounts::show(int accumulation_step, experts::StepContext& context) const {
   const auto half = static_cast<std::size_t>(words_ / 2);
-  const auto global = row(turns_ - 1);
-  const auto running = row(turn);
+  const auto global = row(accumulation_steps_ - 1);
+  const auto running = row(accumulation_step);
   if (sums_.empty()) return;
   context.counts.global = global.first(half);
   context.unbiased_counts.global = global.last(half);

@@ -12,7 +12,7 @@
 namespace troupe::workers {
 
 /// A worker's microbatches that go forward before the first of them goes backward: those whose load a
-/// balance loss counts. With scope `global` all of a step, with `running` a turn, else 1.
+/// balance loss counts. With scope `global` all of a step, with `running` an accumulation step, else 1.
 [[nodiscard]] std::int64_t microbatches_together(const model::ModelOptions& options,
                                                  const layout::Layout& layout);
 
@@ -23,24 +23,25 @@ class BatchCounts {
   /// load: of the model's layers; its first two tables are counted
   BatchCounts(const TrainingOptions& options, const layout::LoadStatistics& load);
 
-  /// When all microbatches of a turn are forward. so_far: this worker's counts, then unbiased ones, of the
-  /// batch, [words()] or more. Collective where a loss asks for it.
-  void end_turn(int turn, std::span<const std::int64_t> so_far, comm::Communicator& world);
+  /// When all microbatches of an accumulation step are forward. so_far: this worker's counts, then unbiased
+  /// ones, of the batch, [words()] or more. Collective where a loss asks for it.
+  void end_accumulation_step(int accumulation_step, std::span<const std::int64_t> so_far,
+                             comm::Communicator& world);
 
-  /// Gives a microbatch of `turn` the counts it may see.
-  void show(int turn, experts::StepContext& context) const;
+  /// Gives a microbatch of accumulation step `accumulation_step` the counts it may see.
+  void show(int accumulation_step, experts::StepContext& context) const;
 
   [[nodiscard]] std::int64_t words() const { return words_; }
-  /// Of all turns that are summed.
+  /// Of all accumulation steps that are summed.
   [[nodiscard]] std::int64_t summed_words() const { return std::ssize(sums_); }
 
  private:
-  [[nodiscard]] std::span<const std::int64_t> row(int turn) const;
+  [[nodiscard]] std::span<const std::int64_t> row(int accumulation_step) const;
 
-  int turns_;
-  bool every_turn_;  // is summed; else the last one
+  int accumulation_steps_;
+  bool every_accumulation_step_;  // is summed; else the last one
   std::int64_t words_;
-  std::vector<std::int64_t> sums_;  // [turns or 1, words]; empty: no loss asks for them
+  std::vector<std::int64_t> sums_;  // [accumulation steps or 1, words]; empty: no loss asks for them
 };
 
 }  // namespace troupe::workers

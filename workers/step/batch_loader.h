@@ -11,7 +11,8 @@ namespace troupe::workers {
 /// Views of read sequences as a model takes them; valid until the reader's next call.
 [[nodiscard]] MicrobatchInput as_input(const data::Sequences& sequences);
 
-/// Reads the microbatches of a global batch by (turn, lane). `order` and `dataset` must outlive it.
+/// Reads the microbatches of a global batch by (accumulation step, lane). `order` and `dataset` must outlive
+/// it.
 class BatchLoader {
  public:
   BatchLoader(const data::TokenDataset& dataset, const data::SequenceOrder& order, std::int64_t length,
@@ -21,7 +22,7 @@ class BatchLoader {
   [[nodiscard]] std::int64_t target_tokens(std::int64_t first_sequence) const;
 
   /// Microbatch that begins at this sequence number; valid until the next call. The same place of the next
-  /// global batch is read ahead, so that its turn does not wait for the disk.
+  /// global batch is read ahead, so that no step waits for the disk.
   [[nodiscard]] MicrobatchInput load(std::int64_t first_sequence);
 
  private:

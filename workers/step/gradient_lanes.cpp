@@ -13,7 +13,7 @@ std::vector<std::vector<float>> buffers(std::size_t count, const ParameterTable&
 }  // namespace
 
 bool needs_microbatch_gradient(const layout::Layout& layout, int worker) {
-  return layout.batch().turns > 1 || layout.lane(worker, layout.waves() - 1) < 0;
+  return layout.batch().accumulation_steps > 1 || layout.lane(worker, layout.waves() - 1) < 0;
 }
 
 GradientLanes::GradientLanes(const model::Model& model, const Partition& partition)
@@ -40,15 +40,15 @@ void GradientLanes::clear() {
 
 bool GradientLanes::has_lane(int wave) const { return model_.layout().lane(model_.rank(), wave) >= 0; }
 
-model::Gradients GradientLanes::of(int turn, int wave) {
+model::Gradients GradientLanes::of(int accumulation_step, int wave) {
   set_sources(wave);
-  const bool into_lane = has_lane(wave) && turn == 0;
+  const bool into_lane = has_lane(wave) && accumulation_step == 0;
   const std::span<float> dense = into_lane ? dense_lanes_[at(wave)] : microbatch_;
   return {.dense = dense, .expert_lanes = expert_views_, .lane_of_source = lane_of_source_};
 }
 
-void GradientLanes::add(int turn, int wave) {
-  if (turn == 0 || !has_lane(wave)) return;
+void GradientLanes::add(int accumulation_step, int wave) {
+  if (accumulation_step == 0 || !has_lane(wave)) return;
   ops::add(model_.execution(), microbatch_, dense_lanes_[at(wave)]);
 }
 

@@ -12,8 +12,8 @@ namespace troupe::workers {
 /// Elements that a worker which reduces with others sends and receives at a time.
 inline constexpr std::int64_t kReductionScratch = std::int64_t{1} << 20;  // 4 MiB
 
-/// Later turns need room for a microbatch's gradient beside the lane's, and so do collectives that a worker
-/// joins without a lane.
+/// Later accumulation steps need room for a microbatch's gradient beside the lane's, and so do collectives
+/// that a worker joins without a lane.
 [[nodiscard]] bool needs_microbatch_gradient(const layout::Layout& layout, int worker);
 
 /// One worker's gradients between backward and update: a dense buffer for each lane that it computes, an
@@ -28,9 +28,9 @@ class GradientLanes {
   /// Before a step's first backward pass.
   void clear();
   /// Where the backward pass of a microbatch writes, until the next call.
-  [[nodiscard]] model::Gradients of(int turn, int wave);
+  [[nodiscard]] model::Gradients of(int accumulation_step, int wave);
   /// Adds what that pass wrote to its lane, if this worker has one in the wave.
-  void add(int turn, int wave);
+  void add(int accumulation_step, int wave);
 
   /// Sums all lanes of all workers. Collective.
   void reduce();
@@ -43,7 +43,8 @@ class GradientLanes {
   void set_sources(int wave);
 
   const model::Model& model_;
-  // A lane's buffer is complete after its last turn; with one turn it is the microbatch's.
+  // A lane's buffer is complete after its last accumulation step; with one accumulation step it is the
+  // microbatch's.
   std::vector<std::vector<float>> dense_lanes_;
   std::vector<std::vector<float>> expert_lanes_;
   std::vector<float> microbatch_;  // where it is not a lane's; may be empty

@@ -17,7 +17,7 @@ LossSums::LossSums(const model::ModelOptions& options, const layout::BatchShape&
       router_z_loss_(options.moe.router.z_loss),
       layers_(model::moe_layers(options)),
       losses_(std::ssize(options.moe.aux_loss)),
-      microbatches_(static_cast<std::int64_t>(batch.turns) * batch.grad_lanes),
+      microbatches_(static_cast<std::int64_t>(batch.accumulation_steps) * batch.grad_lanes),
       per_microbatch_(2 + layers_ * (losses_ + 1)) {}
 
 StepLosses LossSums::make_losses() const {

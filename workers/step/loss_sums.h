@@ -17,8 +17,8 @@ struct LossScale {
   std::span<const double> aux_coefficients;  // [aux losses]
 };
 
-/// Sums of every microbatch's losses, added in (turn, lane) order whoever computed them. They travel as the
-/// first values of the step's exchange.
+/// Sums of every microbatch's losses, added in (accumulation step, lane) order whoever computed them. They
+/// travel as the first values of the step's exchange.
 class LossSums {
  public:
   LossSums(const model::ModelOptions& options, const layout::BatchShape& batch);
@@ -28,7 +28,7 @@ class LossSums {
   /// Losses without a value yet.
   [[nodiscard]] StepLosses make_losses() const;
 
-  /// microbatch: turn * grad_lanes + lane
+  /// microbatch: accumulation step * grad_lanes + lane
   void record(std::int64_t microbatch, const model::MicrobatchResult& result, StepExchange& exchange) const;
   /// After the exchange's reduction.
   void sum(const StepExchange& exchange, const LossScale& scale, StepLosses& losses) const;

@@ -88,13 +88,13 @@ model::StepContext Trainer::step_context() {
 Trainer::Place Trainer::place(std::int64_t index) const {
   const int waves = model_.layout().waves();
   const int wave = static_cast<int>(index) % waves;
-  return {.turn = static_cast<int>(index) / waves,
+  return {.accumulation_step = static_cast<int>(index) / waves,
           .wave = wave,
           .lane = model_.layout().lane(model_.rank(), wave)};
 }
 
 void Trainer::run_microbatches(model::StepContext& context, std::span<const experts::RoutingTape> tapes) {
-  const std::int64_t all = std::int64_t{options_.batch.turns} * model_.layout().waves();
+  const std::int64_t all = std::int64_t{options_.batch.accumulation_steps} * model_.layout().waves();
   const std::int64_t together = microbatches_together(options_.model, model_.layout());
   for (std::int64_t begin = 0; begin < all; begin += together)
     run_together(begin, begin + together, context, tapes);
@@ -113,7 +113,7 @@ void Trainer::run_together(std::int64_t begin, std::int64_t end, model::StepCont
   }
   for (std::int64_t index = begin; index < end; ++index) {
     set_tape(index);
-    counts_.show(place(index).turn, context);
+    counts_.show(place(index).accumulation_step, context);
     if (index - begin >= held) forward_again(index, context);
     backward(index, static_cast<std::size_t>(index - begin < held ? index - begin : 0), context);
   }
@@ -130,7 +130,7 @@ void Trainer::forward(std::int64_t index, bool held, const model::StepContext& c
   if (at.lane >= 0) result_.load.add_to(exchange_.counts());
   if (at.wave + 1 < model_.layout().waves()) return;
   const PhaseScope phase(model_.execution(), Phase::kReduce);
-  counts_.end_turn(at.turn, exchange_.counts(), model_.world());
+  counts_.end_accumulation_step(at.accumulation_step, exchange_.counts(), model_.world());
 }
 
 /// Of a microbatch that was not held; those that were have been backward.
@@ -142,17 +142,19 @@ void Trainer::forward_again(std::int64_t index, const model::StepContext& contex
 
 void Trainer::backward(std::int64_t index, std::size_t held, const model::StepContext& context) {
   const Place at = place(index);
-  model_.transformer().backward(held, context, model_.weights(), gradients_.of(at.turn, at.wave), result_);
+  model_.transformer().backward(held, context, model_.weights(), gradients_.of(at.accumulation_step, at.wave),
+                                result_);
   if (at.lane < 0) return;
-  gradients_.add(at.turn, at.wave);
-  losses_.record(std::int64_t{at.turn} * options_.batch.grad_lanes + at.lane, result_, exchange_);
+  gradients_.add(at.accumulation_step, at.wave);
+  losses_.record(std::int64_t{at.accumulation_step} * options_.batch.grad_lanes + at.lane, result_,
+                 exchange_);
 }
 
 /// Nothing, without a lane.
 MicrobatchInput Trainer::load(const Place& place) {
   if (place.lane < 0) return {};
   const PhaseScope phase(model_.execution(), Phase::kLoad);
-  const std::int64_t first = model_.layout().first_sequence(place.turn, place.lane);
+  const std::int64_t first = model_.layout().first_sequence(place.accumulation_step, place.lane);
   return loader_.load(state_.counters.next_sequence + first);
 }
 

@@ -33,7 +33,8 @@ class Trainer {
           const data::SequenceOrder& order);
 
   /// One global batch: forward, backward, reduce, update, balance. Valid until the next call.
-  /// tapes: [turns, waves], of this worker's microbatches; empty: nothing is recorded or followed
+  /// tapes: [accumulation steps, waves], of this worker's microbatches; empty: nothing is recorded or
+  /// followed
   const StepResult& step(const ControlSource& control, std::span<const experts::RoutingTape> tapes = {});
 
   [[nodiscard]] TrainingState& state() { return state_; }
@@ -48,9 +49,9 @@ class Trainer {
   std::int64_t place_experts(layout::Placement placement);
 
  private:
-  /// One of this worker's microbatches; those of a step are numbered by turn, then wave.
+  /// One of this worker's microbatches; those of a step are numbered by accumulation step, then wave.
   struct Place {
-    int turn;
+    int accumulation_step;
     int wave;
     int lane;  // -1: none is left for this worker
   };

@@ -1,4 +1,4 @@
-// Auxiliary losses of whole training steps: the same over layouts, microbatches and turns.
+// Auxiliary losses of whole training steps: the same over layouts, microbatches and accumulation steps.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -28,10 +28,10 @@ const data::TokenDataset& dataset() {
   return dataset;
 }
 
-/// Every scope and source, importance and orthogonal; 8 lanes of 8 replicas at most, 3 turns.
+/// Every scope and source, importance and orthogonal; 8 lanes of 8 replicas at most, 3 accumulation steps.
 workers::TrainingOptions all_losses() {
   auto options = tiny_options(dataset());
-  options.batch = {.turns = 3, .grad_lanes = 24, .expert_lanes = 24, .micro_batch = 1};
+  options.batch = {.accumulation_steps = 3, .grad_lanes = 24, .expert_lanes = 24, .micro_batch = 1};
   options.model.layers = 2;
   options.model.moe.aux_loss.clear();
   for (const AuxScope scope :
@@ -69,8 +69,10 @@ TEST(AuxLossOverLayouts, TheLossesOfNoisyTopKHaveTheSameBits) {
 /// Two steps of the same 16 sequences each with one loss, cut by microbatch size; the rest is one lane.
 TrainingRecord train_cut(AuxScope scope, int micro_batch, int lanes) {
   auto options = tiny_options(dataset());
-  options.batch = {
-      .turns = 16 / micro_batch / lanes, .grad_lanes = lanes, .expert_lanes = 1, .micro_batch = micro_batch};
+  options.batch = {.accumulation_steps = 16 / micro_batch / lanes,
+                   .grad_lanes = lanes,
+                   .expert_lanes = 1,
+                   .micro_batch = micro_batch};
   options.model.layers = 2;
   options.model.moe.aux_loss = {{.scope = scope, .coefficient = 1.0}};
   return train_inproc(options, dataset(), {1, 1, 1}, 2);
@@ -100,13 +102,13 @@ TEST(MicroScope, DependsOnTheMicrobatchSize) {
   EXPECT_GT(std::abs(one - four), 2e-4 * four);  // ten times what other scopes are equal to
 }
 
-TEST(RunningScope, SeesTheTurnsSoFarOfAllLanes) {
+TEST(RunningScope, SeesTheAccumulationStepsSoFarOfAllLanes) {
   const double running = loss_of(train_cut(AuxScope::kRunning, 1, 4));
   EXPECT_GT(std::abs(running - loss_of(train_cut(AuxScope::kMicro, 1, 4))), 1e-4 * running);
   EXPECT_GT(std::abs(running - loss_of(train_cut(AuxScope::kGlobal, 1, 4))), 1e-5 * running);
 }
 
-TEST(RunningScope, WithOneTurnIsGlobalAndNotMicro) {
+TEST(RunningScope, WithOneAccumulationStepIsGlobalAndNotMicro) {
   EXPECT_TRUE(train_cut(AuxScope::kRunning, 4, 4) == train_cut(AuxScope::kGlobal, 4, 4));
   EXPECT_FALSE(train_cut(AuxScope::kRunning, 4, 4) == train_cut(AuxScope::kMicro, 4, 4));
 }
@@ -154,34 +156,37 @@ double difference(const Gradient& a, const Gradient& b) {
 }
 
 /// 16 sequences in one step with one loss that weighs as much as the text.
-workers::TrainingOptions one_step(AuxScope scope, int turns, int lanes, int micro_batch) {
+workers::TrainingOptions one_step(AuxScope scope, int accumulation_steps, int lanes, int micro_batch) {
   auto options = tiny_options(dataset());
-  options.batch = {.turns = turns, .grad_lanes = lanes, .expert_lanes = lanes, .micro_batch = micro_batch};
+  options.batch = {.accumulation_steps = accumulation_steps,
+                   .grad_lanes = lanes,
+                   .expert_lanes = lanes,
+                   .micro_batch = micro_batch};
   options.model.layers = 2;
   options.model.moe.aux_loss = {{.scope = scope, .coefficient = 1.0}};
   options.optimizer.grad_clip = 0.0;
   return options;
 }
 
-class GlobalScope : public testing::TestWithParam<std::pair<int, int>> {};  // turns, workers
+class GlobalScope : public testing::TestWithParam<std::pair<int, int>> {};  // accumulation steps, workers
 
 TEST_P(GlobalScope, HasTheGradientOfOneBigMicrobatchOnOneWorker) {
-  const auto [turns, workers] = GetParam();
+  const auto [accumulation_steps, workers] = GetParam();
   static const Gradient whole = gradient_of(one_step(AuxScope::kMicro, 1, 1, 16), {1, 1, 1});
-  const int micro_batch = 4 / turns;
+  const int micro_batch = 4 / accumulation_steps;
   const WorkerLayout layout{workers, workers, 1};
-  const Gradient cut = gradient_of(one_step(AuxScope::kGlobal, turns, 4, micro_batch), layout);
+  const Gradient cut = gradient_of(one_step(AuxScope::kGlobal, accumulation_steps, 4, micro_batch), layout);
   EXPECT_LT(difference(cut, whole), 1e-6);
-  const Gradient micro = gradient_of(one_step(AuxScope::kMicro, turns, 4, micro_batch), layout);
+  const Gradient micro = gradient_of(one_step(AuxScope::kMicro, accumulation_steps, 4, micro_batch), layout);
   EXPECT_GT(difference(micro, whole), 1e-3);  // a wrong f would be seen
 }
 
-INSTANTIATE_TEST_SUITE_P(TurnsAndWorkers, GlobalScope,
+INSTANTIATE_TEST_SUITE_P(AccumulationStepsAndWorkers, GlobalScope,
                          testing::Values(std::pair{1, 1}, std::pair{2, 1}, std::pair{4, 1}, std::pair{1, 2},
                                          std::pair{2, 2}, std::pair{4, 2}, std::pair{1, 4}, std::pair{2, 4},
                                          std::pair{4, 4}),
                          [](const auto& instance) {
-                           return std::to_string(instance.param.first) + "turns" +
+                           return std::to_string(instance.param.first) + "accumulation_steps" +
                                   std::to_string(instance.param.second) + "workers";
                          });
 
@@ -226,7 +231,7 @@ struct OneWorker {
 
 workers::TrainingOptions small_options() {
   auto options = tiny_options(dataset());
-  options.batch = {.turns = 3, .grad_lanes = 4, .expert_lanes = 1, .micro_batch = 1};
+  options.batch = {.accumulation_steps = 3, .grad_lanes = 4, .expert_lanes = 1, .micro_batch = 1};
   options.model.layers = 2;
   options.model.moe.aux_loss = {{.scope = AuxScope::kGlobal}, {.scope = AuxScope::kRunning}};
   return options;
@@ -240,7 +245,7 @@ TEST(CountsOfABatch, CountEveryPairOnceBeforeDrops) {
   EXPECT_EQ(worker.counted(), worker.pairs());
 }
 
-TEST(CountsOfABatch, MoveTheBiasOnceHoweverManyTurns) {
+TEST(CountsOfABatch, MoveTheBiasOnceHoweverManyAccumulationSteps) {
   auto options = small_options();
   options.model.moe.balancer.rate = 0.25;
   OneWorker worker(options);

@@ -25,7 +25,7 @@ const data::TokenDataset& dataset() {
 
 TrainingOptions options_of(experts::Selection selection) {
   TrainingOptions options = test::tiny_options(dataset());
-  options.batch = {.turns = 2, .grad_lanes = 6, .expert_lanes = 6, .micro_batch = 2};
+  options.batch = {.accumulation_steps = 2, .grad_lanes = 6, .expert_lanes = 6, .micro_batch = 2};
   options.model.layers = 3;  // layers 1 and 2 have experts
   options.model.moe.experts = 12;
   options.model.moe.top_k = 2;
@@ -145,7 +145,7 @@ TEST_F(RecordingTest, OtherSlotsAreRefusedWithTheLayer) {
 }
 
 TEST_F(RecordingTest, AnotherBatchIsRefused) {
-  options_.batch.turns = 1;
+  options_.batch.accumulation_steps = 1;
   expect_refused(ErrorCode::kConfig, {"worker-00000.h5", "batch.sequences = 24", "12"});
 }
 

@@ -33,7 +33,7 @@ TEST(BatchLoader, LoadsAMicrobatchAndReadsAheadItsPlaceInTheNextBatch) {
   const data::TokenDataset dataset = data::make_dataset(folder / "train.h5", stream);
   const RecordingOrder order(data::window_count(dataset, kLength));
   BatchLoader loader(dataset, order, kLength, /*document_mask=*/false,
-                     {.turns = 3, .grad_lanes = 2, .expert_lanes = 1, .micro_batch = 2});
+                     {.accumulation_steps = 3, .grad_lanes = 2, .expert_lanes = 1, .micro_batch = 2});
   const MicrobatchInput input = loader.load(14);
   EXPECT_EQ(order.asked, (std::vector<std::int64_t>{14, 15, 26, 27}));
   EXPECT_EQ(input.first_token, 14 * kLength);
