@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/index.h"
 #include "base/signals.h"
 
 namespace troupe {
@@ -124,7 +125,7 @@ std::string content(const FileDescriptor& file) {
   std::string text(kMaxOutputBytes, '\0');
   const ssize_t got = ::pread(file.get(), text.data(), text.size(), 0);
   if (got < 0) throw io_error("cannot read what a program said");
-  text.resize(static_cast<std::size_t>(got));
+  text.resize(at(got));
   return text;
 }
 
@@ -145,7 +146,7 @@ std::optional<pid_t> parent_of(const std::filesystem::path& process) {
   const FileDescriptor file(fd);
   const ssize_t got = ::read(file.get(), bytes.data(), bytes.size());
   if (got <= 0) return std::nullopt;
-  const std::string_view text(bytes.data(), static_cast<std::size_t>(got));
+  const std::string_view text(bytes.data(), at(got));
   const std::size_t name_end = text.rfind(')');
   if (name_end == std::string_view::npos || name_end + 4 >= text.size()) return std::nullopt;
   pid_t parent = 0;

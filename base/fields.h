@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/index.h"
+
 namespace troupe {
 
 template <class T>
@@ -81,7 +83,7 @@ class Fields {
   template <class E>
   void choice(std::string_view name, E& value, std::span<const std::string_view> names,
               std::string_view help) {
-    auto index = static_cast<std::size_t>(value);
+    auto index = at(value);
     choice_index(name, index, names, help);
     value = static_cast<E>(index);
   }

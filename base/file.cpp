@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/index.h"
 #include "base/log.h"
 
 namespace troupe {
@@ -39,7 +40,7 @@ std::string read_file(const std::filesystem::path& path, std::size_t limit_bytes
   struct stat status {};
   if (::fstat(file.get(), &status) != 0) throw io_error("cannot stat " + path.string());
   if (!S_ISREG(status.st_mode)) throw Error(ErrorCode::kIo, "{} is not a regular file", path.string());
-  const auto size = static_cast<std::size_t>(status.st_size);
+  const auto size = at(status.st_size);
   if (size > limit_bytes) {
     throw Error(ErrorCode::kCorrupt, "{}: {} bytes, more than the {} that are allowed", path.string(), size,
                 limit_bytes);
@@ -51,7 +52,7 @@ std::string read_file(const std::filesystem::path& path, std::size_t limit_bytes
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) throw io_error("cannot read " + path.string());
     if (got == 0) throw Error(ErrorCode::kCorrupt, "{}: shrank while it was read", path.string());
-    done += static_cast<std::size_t>(got);
+    done += at(got);
   }
   return content;
 }
@@ -62,7 +63,7 @@ void write_all(const FileDescriptor& file, std::span<const std::byte> bytes,
     const ssize_t written = ::write(file.get(), bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) throw io_error("cannot write " + path.string());
-    bytes = bytes.subspan(static_cast<std::size_t>(written));
+    bytes = bytes.subspan(at(written));
   }
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/index.h"
+
 namespace troupe {
 namespace {
 
@@ -38,7 +40,7 @@ std::size_t utf8_character_bytes(std::string_view text) {
 bool is_utf8(std::string_view text) {
   // Most texts are ASCII to their end, and this is how control messages of thousands of workers are read.
   const auto is_ascii = [](char character) { return static_cast<unsigned char>(character) < 0x80; };
-  text.remove_prefix(static_cast<std::size_t>(std::ranges::find_if_not(text, is_ascii) - text.begin()));
+  text.remove_prefix(at(std::ranges::find_if_not(text, is_ascii) - text.begin()));
   while (!text.empty()) {
     const std::size_t bytes = utf8_character_bytes(text);
     if (bytes == 0) return false;

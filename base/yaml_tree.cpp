@@ -9,6 +9,8 @@
 #include <map>
 #include <streambuf>
 
+#include "base/index.h"
+
 namespace troupe {
 
 std::string YamlPlace::to_string() const {
@@ -115,7 +117,7 @@ class TreeBuilder final : public YAML::EventHandler {
   }
 
   void open(const YAML::Mark& mark, YAML::anchor_t anchor, YamlNode::Kind kind) {
-    if (open_.size() >= static_cast<std::size_t>(kMaximumYamlDepth)) {
+    if (open_.size() >= at(kMaximumYamlDepth)) {
       fail(mark, fmt::format("nested deeper than {} levels", kMaximumYamlDepth));
     }
     if (awaits_key()) fail(mark, "a key must be a plain name");

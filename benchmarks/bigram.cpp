@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/index.h"
 
 namespace troupe::benchmarks {
 namespace {
@@ -26,14 +27,13 @@ double BigramCounts::CountsOfCounts::discount() const {
   return once == 0 ? 0.5 : real(once) / real(once + 2 * twice);
 }
 
-BigramCounts::BigramCounts(std::int64_t vocab_size)
-    : contexts_(static_cast<std::size_t>(vocab_size)), tokens_(static_cast<std::size_t>(vocab_size)) {
+BigramCounts::BigramCounts(std::int64_t vocab_size) : contexts_(at(vocab_size)), tokens_(at(vocab_size)) {
   TROUPE_CHECK(vocab_size > 0, "a vocabulary of {}", vocab_size);
 }
 
 void BigramCounts::add(std::int32_t previous, std::int32_t next) {
-  Context& context = contexts_.at(static_cast<std::size_t>(previous));
-  Token& token = tokens_.at(static_cast<std::size_t>(next));
+  Context& context = contexts_.at(at(previous));
+  Token& token = tokens_.at(at(next));
   const std::int64_t count = ++pairs_[pair_key(previous, next)];
   pair_counts_.moved_to(count);
   if (count == 1) {
@@ -46,8 +46,8 @@ void BigramCounts::add(std::int32_t previous, std::int32_t next) {
 }
 
 double BigramCounts::witten_bell(std::int32_t previous, std::int32_t next) const {
-  const Context& context = contexts_.at(static_cast<std::size_t>(previous));
-  const Token& token = tokens_.at(static_cast<std::size_t>(next));
+  const Context& context = contexts_.at(at(previous));
+  const Token& token = tokens_.at(at(next));
   const double uniform = 1.0 / real(static_cast<std::int64_t>(tokens_.size()));
   const double unigram =
       total_ == 0 ? uniform
@@ -58,8 +58,8 @@ double BigramCounts::witten_bell(std::int32_t previous, std::int32_t next) const
 }
 
 double BigramCounts::kneser_ney(std::int32_t previous, std::int32_t next) const {
-  const Context& context = contexts_.at(static_cast<std::size_t>(previous));
-  const Token& token = tokens_.at(static_cast<std::size_t>(next));
+  const Context& context = contexts_.at(at(previous));
+  const Token& token = tokens_.at(at(next));
   const double uniform = 1.0 / real(static_cast<std::int64_t>(tokens_.size()));
   if (total_ == 0) return uniform;
   const auto different_pairs = static_cast<double>(pairs_.size());

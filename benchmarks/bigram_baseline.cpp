@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "base/index.h"
 #include "base/signals.h"
 #include "benchmarks/bigram.h"
 #include "configs/load.h"
@@ -69,11 +70,10 @@ std::vector<Loss> evaluate(const configs::RunConfig& config, const data::TokenDa
   visit_targets(reader, order.size(), [&](const data::Sequences& sequences, std::size_t i) {
     const std::int32_t previous = sequences.tokens[i];
     const std::int32_t next = sequences.targets[i];
-    losses[static_cast<std::size_t>(sequences.domains[i])] +=
-        {.tokens = 1,
-         .bytes = heldout.header().token_bytes[static_cast<std::size_t>(next)],
-         .witten_bell = -std::log(counts.witten_bell(previous, next)),
-         .kneser_ney = -std::log(counts.kneser_ney(previous, next))};
+    losses[at(sequences.domains[i])] += {.tokens = 1,
+                                         .bytes = heldout.header().token_bytes[at(next)],
+                                         .witten_bell = -std::log(counts.witten_bell(previous, next)),
+                                         .kneser_ney = -std::log(counts.kneser_ney(previous, next))};
   });
   return losses;
 }

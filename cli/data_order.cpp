@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/index.h"
 #include "cli/config_arguments.h"
 #include "cli/subcommands.h"
 #include "data/batch_order.h"
@@ -59,8 +60,7 @@ std::vector<Part> parts_of(const OrderedText& text, std::int64_t number) {
   std::vector<Part> parts;
   for (const data::TokenPiece& piece : pieces) {
     const std::int64_t document = text.train.document_at(piece.first);
-    const auto domain =
-        static_cast<std::size_t>(text.train.header().document_domains[static_cast<std::size_t>(document)]);
+    const auto domain = at(text.train.header().document_domains[at(document)]);
     parts.push_back({document, text.train.header().domain_names[domain], piece});
   }
   return parts;

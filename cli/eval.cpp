@@ -6,6 +6,7 @@
 #include <numbers>
 #include <string>
 
+#include "base/index.h"
 #include "cli/loaded_model.h"
 #include "cli/path_option.h"
 #include "cli/subcommands.h"
@@ -81,7 +82,7 @@ int evaluate(const EvalArguments& arguments) {
   const data::TokenDataset heldout = model.open_heldout();
   workers::Evaluator evaluator(model.model(), heldout, model.config().data.document_mask);
   const workers::EvaluationResult evaluation = evaluator.evaluate(arguments.sequences);
-  const auto experts = static_cast<std::size_t>(model.config().model.moe.experts);
+  const auto experts = at(model.config().model.moe.experts);
   arguments.json ? print_json(evaluation, experts) : print_table(evaluation);
   return kSuccess;
 }

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "base/index.h"
 #include "cli/loaded_model.h"
 #include "cli/training_setup.h"
 #include "configs/layout_choice.h"
@@ -58,8 +59,7 @@ MeasuredLoad read_metrics(const std::filesystem::path& path, const configs::RunC
     for (const auto& layers : steps) {
       if (std::ssize(layers) != load.counts.layers()) refuse_other_model(path, load.counts);
       for (int layer = 0; layer < load.counts.layers(); ++layer) {
-        const auto row =
-            layers[static_cast<std::size_t>(layer)].at("counts").get<std::vector<std::int64_t>>();
+        const auto row = layers[at(layer)].at("counts").get<std::vector<std::int64_t>>();
         if (std::ssize(row) != load.counts.columns()) refuse_other_model(path, load.counts);
         add_row(path, row, layer, load.counts);
       }
@@ -75,14 +75,13 @@ MeasuredLoad read_checkpoint(const std::filesystem::path& path, const configs::R
   storage::CheckpointReader reader = open_checkpoint(path);
   MeasuredLoad load{.source = fmt::format("the last batch of checkpoint {}", reader.folder().string()),
                     .counts = empty_counts(config)};
-  const auto columns = static_cast<std::size_t>(config.model.moe.choices());
+  const auto columns = at(config.model.moe.choices());
   const Shape wanted{load.counts.layers(), static_cast<std::int64_t>(columns)};
   if (reader.tensor(kPreviousCounts).shape != wanted) refuse_other_model(reader.folder(), load.counts);
-  std::vector<std::int64_t> stored(static_cast<std::size_t>(wanted.elements()));
+  std::vector<std::int64_t> stored(at(wanted.elements()));
   reader.read(kPreviousCounts, 0, std::span<std::int64_t>(stored));
   for (int layer = 0; layer < load.counts.layers(); ++layer) {
-    add_row(reader.folder(), std::span(stored).subspan(static_cast<std::size_t>(layer) * columns, columns),
-            layer, load.counts);
+    add_row(reader.folder(), std::span(stored).subspan(at(layer) * columns, columns), layer, load.counts);
   }
   return load;
 }
@@ -111,7 +110,7 @@ PlacementDescription describe_placement(const configs::RunConfig& config, std::i
       .source = load.source,
       .workers = chosen.workers,
       .expert_parallel = chosen.expert_parallel,
-      .plan = plan_placement(layout.placements(static_cast<std::size_t>(load.counts.layers())), load.counts),
+      .plan = plan_placement(layout.placements(at(load.counts.layers())), load.counts),
       .layers = {}};
   for (int layer = 0; layer < load.counts.layers(); ++layer)
     description.layers.push_back(model::layer_of_moe(config.model, layer));

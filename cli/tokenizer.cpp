@@ -20,6 +20,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/index.h"
 #include "cli/path_option.h"
 #include "cli/subcommands.h"
 #include "data/tokenizer/bpe_trainer.h"
@@ -57,7 +58,7 @@ std::string read_standard_input() {
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) throw io_error("cannot read standard input");
     if (count == 0) return text;
-    text.append(buffer.data(), static_cast<std::size_t>(count));
+    text.append(buffer.data(), at(count));
     if (text.size() > kLargestText) {
       throw Error(ErrorCode::kConfig, "standard input has more than {} bytes: split it", kLargestText);
     }

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/index.h"
 #include "base/log.h"
 #include "base/yaml_tree.h"
 #include "configs/option_list.h"
@@ -46,8 +47,7 @@ void apply_override(YamlNode& root, const std::string& setting) {
   const auto parts =
       equals == std::string::npos ? std::vector<std::string>{} : split_key(setting.substr(0, equals));
   if (parts.empty()) throw YamlError(place, "expected KEY=VALUE, for example model.moe.experts=32");
-  if (parts.size() > static_cast<std::size_t>(kMaximumYamlDepth))
-    throw YamlError(place, "a key of too many parts");
+  if (parts.size() > at(kMaximumYamlDepth)) throw YamlError(place, "a key of too many parts");
   YamlNode value = parse_yaml_value(setting.substr(equals + 1), place);
   YamlNode* node = &root;
   for (const std::string& part : parts) node = &child(*node, part, place);
@@ -152,7 +152,7 @@ std::string dump(const RunConfig& config) {
   for (std::size_t i = 0; i < options.size(); ++i) {
     const OptionInfo& option = options[i];
     if (option.kind == OptionInfo::Kind::kElement) continue;
-    const auto depth = static_cast<std::size_t>(std::ranges::count(option.key, '.'));
+    const auto depth = at(std::ranges::count(option.key, '.'));
     const bool is_group = option.kind == OptionInfo::Kind::kGroup;
     const bool is_empty =
         is_group && (i + 1 == options.size() || !options[i + 1].key.starts_with(option.key + "."));

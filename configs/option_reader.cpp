@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/index.h"
 #include "configs/edit_distance.h"
 #include "configs/option_text.h"
 #include "configs/other_names.h"
@@ -222,7 +223,7 @@ void OptionReader::choice_index(std::string_view name, std::size_t& value,
   if (node == nullptr) return;
   const auto found = is_scalar(*node) ? std::ranges::find(names, node->text) : names.end();
   if (found != names.end()) {
-    value = static_cast<std::size_t>(found - names.begin());
+    value = at(found - names.begin());
     return;
   }
   std::string expected = choice_kind(names);

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/index.h"
 #include "configs/layout_choice.h"
 
 namespace troupe::configs {
@@ -144,8 +145,8 @@ class Rules {
     const auto& balancer = moe.balancer;
     using experts::BalancerKind;
     const auto selection = moe.router.selection;
-    const std::string_view kind = experts::kBalancerNames[static_cast<std::size_t>(balancer.kind)];
-    const std::string_view selected = experts::kSelectionNames[static_cast<std::size_t>(selection)];
+    const std::string_view kind = experts::kBalancerNames[at(balancer.kind)];
+    const std::string_view selected = experts::kSelectionNames[at(selection)];
     const bool biased = selection == Selection::kTopK || selection == Selection::kGroupLimited;
     require(balancer.kind == BalancerKind::kNone || biased, "model.moe.balancer.kind",
             "selection: {} chooses without a balance bias, so balancer {} would do nothing: set kind: none",
@@ -172,7 +173,7 @@ class Rules {
     using experts::Selection;
     const auto& moe = config_.model.moe;
     const auto selection = moe.router.selection;
-    const std::string_view kind = experts::kAuxLossKindNames[static_cast<std::size_t>(loss.kind)];
+    const std::string_view kind = experts::kAuxLossKindNames[at(loss.kind)];
     const bool balances = loss.kind == AuxLossKind::kLoadBalance;
     const experts::AuxLossOptions usual;
     require(balances || loss.scope == usual.scope, key + ".scope",
@@ -189,7 +190,7 @@ class Rules {
         loss.f_source == experts::FrequencySource::kActual || by_token, key + ".f_source",
         "f_source: unbiased counts plain top-k of the scores, which selection: {} does not use: set it to "
         "actual",
-        experts::kSelectionNames[static_cast<std::size_t>(selection)]);
+        experts::kSelectionNames[at(selection)]);
   }
 
   void check_pid() {
@@ -220,7 +221,7 @@ class Rules {
   void check_selection() {
     const auto& moe = config_.model.moe;
     const auto& router = moe.router;
-    const std::string_view name = experts::kSelectionNames[static_cast<std::size_t>(router.selection)];
+    const std::string_view name = experts::kSelectionNames[at(router.selection)];
     require(router.selection != Selection::kNoisyTopK || router.softmax_after_topk,
             "model.moe.router.softmax_after_topk",
             "selection: noisy_top_k weighs by a softmax over the kept noisy logits: set score: softmax and "
@@ -393,7 +394,7 @@ std::vector<std::string> warnings(const RunConfig& config) {
   };
   if (moe.router.selection == Selection::kExpertChoice || moe.router.selection == Selection::kSinkhorn) {
     looks_ahead(fmt::format("model.moe.router.selection: with {} later tokens",
-                            experts::kSelectionNames[static_cast<std::size_t>(moe.router.selection)]),
+                            experts::kSelectionNames[at(moe.router.selection)]),
                 "decide where earlier ones go");
   }
   if (moe.capacity.kind == experts::CapacityKind::kFactor &&

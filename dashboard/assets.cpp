@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/index.h"
+
 // The assembler reads the files, so that no generated source is compiled. TROUPE_PAGE and
 // TROUPE_DYGRAPHS are folders, set by CMake.
 #define TROUPE_EMBED(symbol, file)               \
@@ -38,9 +40,7 @@ TROUPE_EMBED(dygraph_css, TROUPE_DYGRAPHS "/dygraph.min.css")
 namespace troupe::dashboard {
 namespace {
 
-std::string_view between(const char* begin, const char* end) {
-  return {begin, static_cast<std::size_t>(end - begin)};
-}
+std::string_view between(const char* begin, const char* end) { return {begin, at(end - begin)}; }
 
 constexpr std::string_view kHtml = "text/html; charset=utf-8";
 constexpr std::string_view kCss = "text/css; charset=utf-8";

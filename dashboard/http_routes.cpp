@@ -4,6 +4,7 @@
 #include <charconv>
 #include <utility>
 
+#include "base/index.h"
 #include "dashboard/assets.h"
 #include "dashboard/json.h"
 
@@ -31,7 +32,7 @@ std::pair<std::size_t, std::string_view> run_and_part(std::string_view path) {
   const std::string_view rest = path.substr(kRuns.size());
   std::size_t number = 0;
   const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), number);
-  const auto digits = static_cast<std::size_t>(end - rest.data());
+  const auto digits = at(end - rest.data());
   if (error != std::errc{} || !rest.substr(digits).starts_with('/')) return {0, ""};
   return {number, rest.substr(digits + 1)};
 }

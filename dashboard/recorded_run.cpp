@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/index.h"
 #include "dashboard/json.h"
 
 namespace troupe::dashboard {
@@ -82,7 +83,7 @@ bool read_part(const FileDescriptor& file, std::int64_t offset, std::string& tex
   text.resize(before + kPart);
   const ssize_t bytes = ::pread(file.get(), text.data() + before, kPart, offset);
   if (bytes < 0) throw io_error("cannot read " + path.string());
-  text.resize(before + static_cast<std::size_t>(bytes));
+  text.resize(before + at(bytes));
   return bytes > 0;
 }
 

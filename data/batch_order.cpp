@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "base/index.h"
 #include "data/permutation.h"
 
 namespace troupe::data {
@@ -22,7 +23,7 @@ std::size_t domain_index(const std::vector<std::string>& names, const std::strin
     throw Error(ErrorCode::kConfig, "data.domains: the corpus has no domain '{}'; it has {}", name,
                 fmt::join(names, ", "));
   }
-  return static_cast<std::size_t>(found - names.begin());
+  return at(found - names.begin());
 }
 
 /// [domains] weights that sum to 1.
@@ -71,11 +72,10 @@ std::vector<DomainShare> by_weight(const TokenDataset& dataset, std::uint64_t se
   double documents = 0.0;
   double drawn_per_token = 0.0;
   for (std::int32_t domain = 0; domain < std::ssize(names); ++domain) {
-    const double fraction = fractions[static_cast<std::size_t>(domain)];
+    const double fraction = fractions[at(domain)];
     if (fraction == 0.0) continue;
     if (!has_text(dataset.header(), domain)) {
-      throw Error(ErrorCode::kConfig, "data.domains.{}: the domain has no training text",
-                  names[static_cast<std::size_t>(domain)]);
+      throw Error(ErrorCode::kConfig, "data.domains.{}: the domain has no training text", names[at(domain)]);
     }
     const DomainStream& stream = shares.emplace_back(DomainStream(dataset, domain, seed), fraction).stream;
     tokens += static_cast<double>(stream.tokens());
@@ -154,8 +154,7 @@ void BatchOrder::require_reach(std::int64_t sequences) const {
         ErrorCode::kConfig,
         "data.domains.{}: the weight cannot be met: of the run's {:.0f} tokens {:.1f} would be of this "
         "domain, whose documents have {:.0f} on average: raise the weight, or leave the domain out",
-        dataset_.header().domain_names[static_cast<std::size_t>(share.stream.domain())], tokens, expected,
-        document);
+        dataset_.header().domain_names[at(share.stream.domain())], tokens, expected, document);
   }
 }
 
@@ -164,8 +163,8 @@ std::vector<SeenText> BatchOrder::seen(std::int64_t count) const {
   const std::int64_t number = pass_of(count * length_);
   std::vector<SeenText> result(dataset_.header().domain_names.size());
   for (const DomainShare& share : shares_) {
-    result[static_cast<std::size_t>(share.stream.domain())] = {.epoch_tokens = share.stream.tokens(),
-                                                               .tokens = pass_border(share, number).tokens};
+    result[at(share.stream.domain())] = {.epoch_tokens = share.stream.tokens(),
+                                         .tokens = pass_border(share, number).tokens};
   }
   const std::int64_t begin = pass_begin(shares_, number);
   std::vector<TokenPiece> pieces;
@@ -173,8 +172,8 @@ std::vector<SeenText> BatchOrder::seen(std::int64_t count) const {
   if (first * length_ > begin) pass_at(begin).append_pieces(begin, first * length_ - begin, pieces);
   for (std::int64_t sequence = first; sequence < count; ++sequence) append(sequence, length_, pieces);
   for (const TokenPiece& piece : pieces) {
-    const auto document = static_cast<std::size_t>(dataset_.document_at(piece.first));
-    result[static_cast<std::size_t>(dataset_.header().document_domains[document])].tokens += piece.count;
+    const auto document = at(dataset_.document_at(piece.first));
+    result[at(dataset_.header().document_domains[document])].tokens += piece.count;
   }
   return result;
 }

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/index.h"
 #include "data/corpus/stamp.h"
 #include "data/corpus_identity.h"
 #include "data/token_dataset.h"
@@ -20,10 +21,9 @@ std::int64_t text_bytes(const TokenDataset& dataset, std::int64_t begin, std::in
   std::vector<std::int32_t> tokens;
   std::int64_t bytes = 0;
   for (; begin < end; begin += kChunkTokens) {
-    tokens.resize(static_cast<std::size_t>(std::min(kChunkTokens, end - begin)));
+    tokens.resize(at(std::min(kChunkTokens, end - begin)));
     dataset.read(begin, tokens);
-    for (const std::int32_t token : tokens)
-      bytes += dataset.header().token_bytes[static_cast<std::size_t>(token)];
+    for (const std::int32_t token : tokens) bytes += dataset.header().token_bytes[at(token)];
   }
   return bytes;
 }
@@ -33,7 +33,7 @@ std::vector<TextAmount> amounts(const TokenDataset& dataset) {
   const TokenFileHeader& header = dataset.header();
   std::vector<TextAmount> result(header.domain_names.size());
   for (std::size_t document = 0; document < header.document_domains.size(); ++document) {
-    TextAmount& amount = result[static_cast<std::size_t>(header.document_domains[document])];
+    TextAmount& amount = result[at(header.document_domains[document])];
     const std::int64_t begin = header.document_offsets[document];
     const std::int64_t end = header.document_offsets[document + 1];
     ++amount.documents;

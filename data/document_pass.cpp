@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/index.h"
 #include "data/permutation.h"
 
 namespace troupe::data {
@@ -16,8 +17,7 @@ void shuffle(std::vector<std::int64_t>& documents, std::uint64_t seed, std::int6
       .seed = seed, .stream = static_cast<std::uint32_t>(pass), .pool = kShuffledTogether};
   std::vector<std::int64_t> shuffled(documents.size());
   for (std::int64_t i = 0; i < std::ssize(documents); ++i)
-    shuffled[static_cast<std::size_t>(permute(key, std::ssize(documents), i))] =
-        documents[static_cast<std::size_t>(i)];
+    shuffled[at(permute(key, std::ssize(documents), i))] = documents[at(i)];
   documents = std::move(shuffled);
 }
 
@@ -49,7 +49,7 @@ std::int64_t DocumentPass::append_pieces(std::int64_t first, std::int64_t count,
   TROUPE_CHECK(holds(first), "token {} is not in [{}, {})", first, begin(), end());
   const std::int64_t wanted = std::min(count, end() - first);
   std::int64_t place = first - begin_;
-  auto index = static_cast<std::size_t>(std::upper_bound(ends_.begin(), ends_.end(), place) - ends_.begin());
+  auto index = at(std::upper_bound(ends_.begin(), ends_.end(), place) - ends_.begin());
   for (std::int64_t rest = wanted; rest > 0; ++index) {
     const TokenPiece document = dataset_->document(documents_[index]);
     const std::int64_t skipped = place - (ends_[index] - document.count);

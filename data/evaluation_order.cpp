@@ -1,6 +1,7 @@
 #include "data/evaluation_order.h"
 
 #include "base/error.h"
+#include "base/index.h"
 #include "base/log.h"
 #include "data/permutation.h"
 
@@ -42,7 +43,7 @@ EvaluationOrder::EvaluationOrder(const TokenDataset& heldout, std::int64_t lengt
 
 std::int64_t EvaluationOrder::window(std::int64_t number) const {
   TROUPE_CHECK(0 <= number && number < size(), "evaluation sequence {} of {}", number, size());
-  return windows_[static_cast<std::size_t>(number)];
+  return windows_[at(number)];
 }
 
 void EvaluationOrder::append_pieces(std::int64_t number, std::vector<TokenPiece>& pieces) const {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/index.h"
 
 namespace troupe::data {
 
@@ -12,7 +13,7 @@ SequenceReader::SequenceReader(const TokenDataset& dataset, const SequenceOrder&
       order_(order),
       length_(length),
       document_mask_(document_mask),
-      window_(static_cast<std::size_t>(length) + 1) {
+      window_(at(length) + 1) {
   sequences_.length = length;
   // At worst every token is a document: a step allocates nothing.
   pieces_.reserve(window_.size());
@@ -62,7 +63,7 @@ void SequenceReader::find_borders(std::int64_t number) const {
     std::int64_t document = dataset_.document_at(piece.first);
     for (std::int64_t token = piece.first; token < piece.end(); ++document) {
       borders_.push_back({.place = place,
-                          .domain = dataset_.header().document_domains[static_cast<std::size_t>(document)],
+                          .domain = dataset_.header().document_domains[at(document)],
                           .shares_end_of_text = last >= 0 && shares_end_of_text(last, token)});
       const std::int64_t end = std::min(dataset_.document(document).end(), piece.end());
       place += end - token;
@@ -76,14 +77,14 @@ void SequenceReader::find_borders(std::int64_t number) const {
 void SequenceReader::read_window() {
   auto rest = std::span(window_);
   for (const TokenPiece& piece : pieces_) {
-    dataset_.read(piece.first, rest.first(static_cast<std::size_t>(piece.count)));
-    rest = rest.subspan(static_cast<std::size_t>(piece.count));
+    dataset_.read(piece.first, rest.first(at(piece.count)));
+    rest = rest.subspan(at(piece.count));
   }
 }
 
 void SequenceReader::resize(std::int64_t count) {
   sequences_.count = count;
-  const auto size = static_cast<std::size_t>(count * length_);
+  const auto size = at(count * length_);
   for (auto* values : {&sequences_.tokens, &sequences_.targets, &sequences_.positions,
                        &sequences_.first_visible, &sequences_.domains}) {
     values->resize(size);
@@ -97,7 +98,7 @@ void SequenceReader::fill_documents(std::int64_t row) {
   std::int64_t visible = 0;
   ++border;
   for (std::int64_t position = 0; position < length_; ++position) {
-    const auto index = static_cast<std::size_t>(row + position);
+    const auto index = at(row + position);
     const bool at_border = border != borders_.end() && border->place == position + 1;
     const bool masked = at_border && document_mask_ && !border->shares_end_of_text;
     if (at_border && document_mask_ && !masked) visible = position;

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/index.h"
 #include "storage/hdf5/file.h"
 
 namespace troupe::data {
@@ -63,7 +64,7 @@ class HeaderReader {
     const Dataset dataset = file_.open_dataset(name);
     if (dataset.sizes().size() != 1)
       fail("'{}' has {} dimensions instead of 1", name, dataset.sizes().size());
-    std::vector<T> result(static_cast<std::size_t>(dataset.elements()));
+    std::vector<T> result(at(dataset.elements()));
     dataset.read<T>(0, result);
     return result;
   }
@@ -117,7 +118,7 @@ class HeaderReader {
       fail("{} document domains for {} documents", domains.size(), header_.document_offsets.size() - 1);
     }
     if (!std::ranges::is_sorted(domains) || domains.front() < 0 ||
-        static_cast<std::size_t>(domains.back()) >= header_.domain_names.size()) {
+        at(domains.back()) >= header_.domain_names.size()) {
       fail("document_domains are not sorted numbers below {}", header_.domain_names.size());
     }
   }
@@ -143,7 +144,7 @@ void read_at(const FileDescriptor& file, std::span<std::byte> bytes, std::int64_
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) throw io_error("cannot read " + path.string());
     if (got == 0) throw Error(ErrorCode::kCorrupt, "{}: ends inside its tokens", path.string());
-    bytes = bytes.subspan(static_cast<std::size_t>(got));
+    bytes = bytes.subspan(at(got));
     offset += got;
   }
 }
@@ -188,7 +189,7 @@ TokenDataset::TokenDataset(const std::filesystem::path& file) : path_(file) {
 
 TokenPiece TokenDataset::document(std::int64_t number) const {
   TROUPE_CHECK(0 <= number && number < document_count(), "document {} of {}", number, document_count());
-  const std::int64_t* offsets = &header_.document_offsets[static_cast<std::size_t>(number)];
+  const std::int64_t* offsets = &header_.document_offsets[at(number)];
   return {offsets[0], offsets[1] - offsets[0]};
 }
 
@@ -222,7 +223,7 @@ std::int64_t TokenDataset::chunk_size(std::int64_t chunk) const {
 void TokenDataset::read_chunk(std::int64_t chunk, std::span<std::byte> bytes) const {
   const std::int64_t first = chunk * kHashedChunkTokens;
   read_at(file_, bytes, tokens_offset_ + first * token_width_, path_);
-  if (chunk_hash(bytes) == chunk_hashes_[static_cast<std::size_t>(chunk)]) return;
+  if (chunk_hash(bytes) == chunk_hashes_[at(chunk)]) return;
   throw Error(ErrorCode::kCorrupt,
               "{}: the tokens [{}, {}) do not have the hash that was written with them: the file or the disk "
               "is damaged, prepare the corpus again",
@@ -238,10 +239,10 @@ void TokenDataset::read(std::int64_t first, std::span<std::int32_t> tokens) cons
     const std::int64_t chunk = first / kHashedChunkTokens;
     const std::int64_t skipped = first % kHashedChunkTokens;
     const std::int64_t size = chunk_size(chunk);
-    const auto stored = std::span(buffer).first(static_cast<std::size_t>(size * token_width_));
+    const auto stored = std::span(buffer).first(at(size * token_width_));
     read_chunk(chunk, stored);
-    const auto part = rest.first(std::min(rest.size(), static_cast<std::size_t>(size - skipped)));
-    const auto wanted = stored.subspan(static_cast<std::size_t>(skipped * token_width_));
+    const auto part = rest.first(std::min(rest.size(), at(size - skipped)));
+    const auto wanted = stored.subspan(at(skipped * token_width_));
     token_width_ == sizeof(std::uint16_t) ? widen<std::uint16_t>(wanted, part)
                                           : widen<std::int32_t>(wanted, part);
     rest = rest.subspan(part.size());

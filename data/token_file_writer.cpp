@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/index.h"
 
 namespace troupe::data {
 namespace {
@@ -55,7 +56,7 @@ void TokenFileWriter::append(std::span<const std::byte> stored_tokens) {
   TROUPE_CHECK(written_ + count <= header_.document_offsets.back(), "more tokens than the documents have");
   tokens_->write_bytes(written_, stored_tokens);
   written_ += count;
-  const auto chunk_bytes = static_cast<std::size_t>(kHashedChunkTokens * width_);
+  const auto chunk_bytes = at(kHashedChunkTokens * width_);
   while (!stored_tokens.empty()) {
     const auto part = stored_tokens.first(std::min(chunk_bytes - chunk_.size(), stored_tokens.size()));
     chunk_.insert(chunk_.end(), part.begin(), part.end());

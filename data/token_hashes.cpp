@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "base/index.h"
 #include "data/token_dataset.h"
 #include "storage/hash.h"
 
@@ -35,7 +36,7 @@ std::int64_t chunk_hash(std::span<const std::byte> stored_tokens) {
 }
 
 std::vector<std::int64_t> chunk_hashes(std::span<const std::byte> stored_tokens, std::int64_t width_bytes) {
-  const auto chunk_bytes = static_cast<std::size_t>(kHashedChunkTokens * width_bytes);
+  const auto chunk_bytes = at(kHashedChunkTokens * width_bytes);
   std::vector<std::int64_t> hashes;
   while (!stored_tokens.empty()) {
     const auto chunk = stored_tokens.first(std::min(chunk_bytes, stored_tokens.size()));

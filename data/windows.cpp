@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/index.h"
 
 namespace troupe::data {
 
@@ -16,8 +17,7 @@ std::vector<WindowRange> windows_by_domain(const TokenDataset& dataset, std::int
   const std::int64_t windows = window_count(dataset, length);
   std::vector<std::int64_t> end_token(header.domain_names.size(), 0);
   for (std::size_t document = 0; document < header.document_domains.size(); ++document) {
-    end_token[static_cast<std::size_t>(header.document_domains[document])] =
-        header.document_offsets[document + 1];
+    end_token[at(header.document_domains[document])] = header.document_offsets[document + 1];
   }
   // Documents are sorted by domain, so a domain's windows are those that begin before its last token
   // and after the domain before it.

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <span>
 
+#include "base/index.h"
 #include "tensor/execution.h"
 #include "tensor/parallel.h"
 #include "tensor/tensor.h"
@@ -17,10 +18,10 @@ namespace troupe::experts {
 }
 /// A token's slots of a [tokens, slots] i32 matrix.
 [[nodiscard]] inline std::span<std::int32_t> ids(TensorView matrix, std::int64_t token) {
-  return {matrix.i32() + token * matrix.columns(), static_cast<std::size_t>(matrix.columns())};
+  return {matrix.i32() + token * matrix.columns(), at(matrix.columns())};
 }
 [[nodiscard]] inline std::span<const std::int32_t> ids(ConstTensorView matrix, std::int64_t token) {
-  return {matrix.i32() + token * matrix.columns(), static_cast<std::size_t>(matrix.columns())};
+  return {matrix.i32() + token * matrix.columns(), at(matrix.columns())};
 }
 
 inline constexpr std::int64_t kTokenBlock = 64;

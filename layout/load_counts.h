@@ -3,6 +3,8 @@
 #include <span>
 #include <vector>
 
+#include "base/index.h"
+
 namespace troupe::layout {
 
 /// Tokens routed to each expert of each MoE layer over a global batch, before drops: the one truth
@@ -12,9 +14,7 @@ class LoadCounts {
  public:
   LoadCounts() = default;
   LoadCounts(int layers, int columns)
-      : layers_(layers),
-        columns_(columns),
-        counts_(static_cast<std::size_t>(layers) * static_cast<std::size_t>(columns)) {}
+      : layers_(layers), columns_(columns), counts_(at(layers) * at(columns)) {}
 
   [[nodiscard]] int layers() const { return layers_; }
   [[nodiscard]] int columns() const { return columns_; }

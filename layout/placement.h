@@ -2,6 +2,8 @@
 #include <span>
 #include <vector>
 
+#include "base/index.h"
+
 namespace troupe::layout {
 
 /// Which position of an expert group holds which expert of one MoE layer. Pure data; never changes a bit of
@@ -17,7 +19,7 @@ class LayerPlacement {
 
   [[nodiscard]] int positions() const { return static_cast<int>(begin_.size()) - 1; }
   [[nodiscard]] int experts() const { return static_cast<int>(position_of_.size()); }
-  [[nodiscard]] int position(int expert) const { return position_of_[static_cast<std::size_t>(expert)]; }
+  [[nodiscard]] int position(int expert) const { return position_of_[at(expert)]; }
   /// Global ids, ascending.
   [[nodiscard]] std::span<const int> experts_at(int position) const;
   /// [experts], ordered by (position, id): the order in which rows travel.

@@ -1,5 +1,6 @@
 #include "model/block.h"
 
+#include "base/index.h"
 #include "tensor/ops/elementwise/elementwise.h"
 
 namespace troupe::model {
@@ -11,7 +12,7 @@ std::variant<layers::FeedForward, MoeLayer> make_ffn(const LayerSpec& layer, con
   const layers::FfnForm& form = layer.feed_forward.form;
   if (layer.moe_layer) {
     return MoeLayer(context.moe, form, layer.layer, layer.prefix, context.dense, context.experts,
-                    context.group.layer(static_cast<std::size_t>(*layer.moe_layer)), context.exchange);
+                    context.group.layer(at(*layer.moe_layer)), context.exchange);
   }
   return layers::FeedForward(form, context.dense, layer.prefix + "ffn/",
                              layer.feed_forward.intermediate_size);

@@ -33,10 +33,7 @@ void Head::declare(layers::Declaration& declaration, std::int64_t vocab_size, st
 }
 
 Head::Head(const ParameterHandle& weight, double z_loss, std::int64_t max_tokens)
-    : projection_(weight),
-      z_loss_(z_loss),
-      nll_(static_cast<std::size_t>(max_tokens)),
-      log_z_(static_cast<std::size_t>(max_tokens)) {}
+    : projection_(weight), z_loss_(z_loss), nll_(at(max_tokens)), log_z_(at(max_tokens)) {}
 
 void Head::forward(const Pass& pass, ConstTensorView x, ConstTensorView targets, std::span<double> token_nll,
                    MicrobatchResult& result) {
@@ -75,7 +72,7 @@ void Head::add_sums(ConstTensorView targets, MicrobatchResult& result) const {
   result.log_z_squared = 0.0;
   result.target_tokens = 0;
   for (std::int64_t token = 0; token < targets.rows(); ++token) {
-    const auto index = static_cast<std::size_t>(token);
+    const auto index = at(token);
     if (targets.i32()[token] < 0) continue;
     result.nll += nll_[index];
     result.log_z_squared += log_z_[index] * log_z_[index];

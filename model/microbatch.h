@@ -3,6 +3,7 @@
 #include <span>
 #include <vector>
 
+#include "base/index.h"
 #include "experts/router/router.h"
 #include "experts/router/step_context.h"
 #include "layers/microbatch.h"
@@ -44,7 +45,7 @@ struct MicrobatchResult {
   [[nodiscard]] experts::RouterSums layer(std::int64_t index) {
     return {.load = load.layer(static_cast<int>(index)),
             .aux_loss = experts::layer_part(std::span(aux_loss), index, layers()),
-            .z_loss = &router_z_loss[static_cast<std::size_t>(index)]};
+            .z_loss = &router_z_loss[at(index)]};
   }
 };
 

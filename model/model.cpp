@@ -2,18 +2,15 @@
 
 #include <utility>
 
+#include "base/index.h"
 #include "model/parameters.h"
 
 namespace troupe::model {
 namespace {
 
-std::size_t moe_layer_count(const ModelOptions& options) {
-  return static_cast<std::size_t>(moe_layers(options));
-}
+std::size_t moe_layer_count(const ModelOptions& options) { return at(moe_layers(options)); }
 
-std::vector<float> zeros(std::int64_t elements) {
-  return std::vector<float>(static_cast<std::size_t>(elements));
-}
+std::vector<float> zeros(std::int64_t elements) { return std::vector<float>(at(elements)); }
 
 void fill_initial(const ParameterTable& table, std::uint64_t seed, std::span<float> values) {
   for (std::size_t i = 0; i < table.specs().size(); ++i) {
@@ -49,8 +46,8 @@ void Model::initialize() {
 }
 
 std::span<float> Model::bias(std::size_t moe_layer) {
-  const auto choices = static_cast<std::size_t>(options().moe.choices());
-  return std::span(bias_).subspan(moe_layer * choices, static_cast<std::size_t>(options().moe.experts));
+  const auto choices = at(options().moe.choices());
+  return std::span(bias_).subspan(moe_layer * choices, at(options().moe.experts));
 }
 
 StepContext Model::frozen_context() const { return {.target_tokens = 1, .bias = bias_, .seed = setup_.seed}; }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/index.h"
 #include "model/declaration.h"
 
 namespace troupe::model {
@@ -34,8 +35,7 @@ std::vector<ParameterSpec> expert_specs(const std::vector<ParameterSpec>& all,
   std::vector<ParameterSpec> chosen;
   std::ranges::copy_if(all, std::back_inserter(chosen), [&](const ParameterSpec& spec) {
     return spec.kind == ParameterKind::kExpert &&
-           placement.at(static_cast<std::size_t>(spec.moe_layer)).position(static_cast<int>(spec.expert)) ==
-               position;
+           placement.at(at(spec.moe_layer)).position(static_cast<int>(spec.expert)) == position;
   });
   return chosen;
 }

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/index.h"
 #include "model/activation_memory.h"
 #include "model/load_shape.h"
 #include "model/parameters.h"
@@ -44,7 +45,7 @@ Transformer::Transformer(const ModelOptions& options, const TransformerShape& sh
       group_size_(group.communicator.size()),
       exchange_(experts::make_exchange(group.communicator, group.dispatch)),
       execution_(execution),
-      arena_(static_cast<std::size_t>(activation_bytes_bound(
+      arena_(at(activation_bytes_bound(
           options, shape, {group.communicator.size(), most_local_experts(group), group.dispatch}))),
       rope_(shape.sequence_length),
       embedding_(dense, "embedding/weight"),
@@ -53,7 +54,7 @@ Transformer::Transformer(const ModelOptions& options, const TransformerShape& sh
             options.loss.z_loss, shape.max_tokens) {
   const BlockContext context{options.moe, shape.sequence_length, rope_, dense, expert_table, group,
                              *exchange_};
-  blocks_.reserve(static_cast<std::size_t>(options.layers));
+  blocks_.reserve(at(options.layers));
   for (const LayerSpec& layer : layer_specs(options)) blocks_.emplace_back(layer, context);
   for (std::int64_t i = 0; i < shape.held; ++i) held_.push_back(make_held());
   scratch_ = make_held().blocks;
@@ -61,7 +62,7 @@ Transformer::Transformer(const ModelOptions& options, const TransformerShape& sh
 
 MicrobatchResult Transformer::make_result() const {
   MicrobatchResult result;
-  const auto layers = static_cast<std::size_t>(moe_layers(options_));
+  const auto layers = at(moe_layers(options_));
   result.aux_loss.resize(layers * options_.moe.aux_loss.size());
   result.router_z_loss.resize(layers);
   result.load = layout::LoadStatistics(load_shape(options_, shape_.domains));
@@ -190,7 +191,7 @@ MicrobatchInput Transformer::checked(const MicrobatchInput& input, bool with_tar
 /// The caller's integers may be gone when backward comes: these are copies.
 MicrobatchInput Transformer::kept(const MicrobatchInput& input, Held& held) {
   held.integers.clear();
-  held.integers.reserve(static_cast<std::size_t>(5 * shape_.max_tokens));
+  held.integers.reserve(at(5 * shape_.max_tokens));
   const auto copy = [&](const ConstTensorView& view) -> ConstTensorView {
     if (view.data() == nullptr) return view;
     const std::size_t begin = held.integers.size();
@@ -211,8 +212,8 @@ void Transformer::check_gradients(const Gradients& gradients) const {
                "dense gradient of {} elements, expected {}", gradients.dense.size(),
                dense_.buffer_elements());
   if (moe_layers(options_) == 0) return;
-  TROUPE_CHECK(gradients.lane_of_source.size() == static_cast<std::size_t>(group_size_),
-               "lanes of {} ranks, expected {}", gradients.lane_of_source.size(), group_size_);
+  TROUPE_CHECK(gradients.lane_of_source.size() == at(group_size_), "lanes of {} ranks, expected {}",
+               gradients.lane_of_source.size(), group_size_);
   for (const auto lane : gradients.expert_lanes) {
     TROUPE_CHECK(static_cast<std::int64_t>(lane.size()) == experts_.buffer_elements(),
                  "an expert lane of {} elements, expected {}", lane.size(), experts_.buffer_elements());

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/index.h"
 
 namespace troupe::storage {
 namespace {
@@ -48,7 +49,7 @@ void CheckpointReader::read_bytes(const TensorEntry& tensor, std::int64_t begin,
                begin, end, tensor.shape.to_string());
   for (auto slice = slice_at(tensor, begin); begin < end; ++slice) {
     const std::int64_t count = std::min(end, slice->begin + slice->count) - begin;
-    const auto part = bytes.first(static_cast<std::size_t>(count * element_bytes));
+    const auto part = bytes.first(at(count * element_bytes));
     open_slice(verified_file(slice->file), tensor, *slice).read_bytes(begin - slice->begin, part);
     bytes = bytes.subspan(part.size());
     begin += count;

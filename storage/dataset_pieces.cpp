@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/index.h"
+
 namespace troupe::storage {
 
 void for_each_piece(const hdf5::Dataset& dataset,
@@ -10,11 +12,10 @@ void for_each_piece(const hdf5::Dataset& dataset,
   constexpr std::int64_t kPieceBytes = std::int64_t{4} << 20;
   const std::int64_t bytes = size_bytes(dataset.type());
   const std::int64_t piece_elements = kPieceBytes / bytes;
-  std::vector<std::byte> buffer(
-      static_cast<std::size_t>(std::min(dataset.elements(), piece_elements) * bytes));
+  std::vector<std::byte> buffer(at(std::min(dataset.elements(), piece_elements) * bytes));
   for (std::int64_t begin = 0; begin < dataset.elements(); begin += piece_elements) {
     const std::int64_t count = std::min(piece_elements, dataset.elements() - begin);
-    const auto piece = std::span(buffer).first(static_cast<std::size_t>(count * bytes));
+    const auto piece = std::span(buffer).first(at(count * bytes));
     dataset.read_bytes(begin, piece);
     body(piece);
   }

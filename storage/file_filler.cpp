@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/index.h"
 
 namespace troupe::storage {
 namespace {
@@ -20,7 +21,7 @@ FileFiller::FileFiller(const std::filesystem::path& path)
 
 void FileFiller::keep_until(std::int64_t offset) {
   while (at_ < offset) {
-    const std::size_t most = std::min(kept_.size(), static_cast<std::size_t>(offset - at_));
+    const std::size_t most = std::min(kept_.size(), at(offset - at_));
     const std::size_t got = read_piece(file_, std::span(kept_).first(most), path_);
     if (got == 0) throw Error(ErrorCode::kIo, "{} ends at byte {}", path_.string(), at_);
     hasher_.update(std::span(kept_).first(got));

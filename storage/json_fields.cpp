@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/index.h"
 
 namespace troupe::storage {
 
@@ -66,8 +67,7 @@ ElementType JsonFields::element_type(const std::string& name) {
 
 Shape JsonFields::shape(const std::string& name) {
   const nlohmann::json& value = array(name);
-  if (value.empty() || value.size() > static_cast<std::size_t>(Shape::kMaxRank))
-    refuse(name, "has not 1 to 4 sizes");
+  if (value.empty() || value.size() > at(Shape::kMaxRank)) refuse(name, "has not 1 to 4 sizes");
   std::vector<std::int64_t> sizes;
   std::int64_t bytes = 8;
   for (const nlohmann::json& size : value) {

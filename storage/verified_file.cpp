@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/index.h"
 
 namespace troupe::storage {
 namespace {
@@ -33,7 +34,7 @@ std::size_t read_piece(const FileDescriptor& file, std::span<std::byte> piece,
                        const std::filesystem::path& path) {
   while (true) {
     const ssize_t got = ::read(file.get(), piece.data(), piece.size());
-    if (got >= 0) return static_cast<std::size_t>(got);
+    if (got >= 0) return at(got);
     if (errno != EINTR) throw io_error("cannot read " + path.string());
   }
 }

@@ -4,6 +4,7 @@
 #include <span>
 
 #include "base/error.h"
+#include "base/index.h"
 #include "base/sha256.h"
 #include "storage/checkpoint_reader.h"
 #include "storage/dataset_pieces.h"
@@ -62,7 +63,7 @@ void update(Sha256& sum, CheckpointReader& reader, const TensorEntry& tensor) {
   std::vector<std::byte> piece;
   for (std::int64_t begin = 0; begin < tensor.shape.elements(); begin += kPieceElements) {
     const std::int64_t count = std::min(kPieceElements, tensor.shape.elements() - begin);
-    piece.resize(static_cast<std::size_t>(count * size_bytes(tensor.type)));
+    piece.resize(at(count * size_bytes(tensor.type)));
     reader.read_bytes(tensor, begin, piece);
     sum.update(piece);
   }

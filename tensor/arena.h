@@ -4,6 +4,7 @@
 #include <span>
 #include <type_traits>
 
+#include "base/index.h"
 #include "tensor/tensor.h"
 
 namespace troupe {
@@ -28,8 +29,8 @@ class Arena {
   requires std::is_trivially_copyable_v<T>
   [[nodiscard]] std::span<T> allocate_array(std::int64_t count) {
     static_assert(alignof(T) <= kTensorAlignment);
-    const auto bytes = static_cast<std::size_t>(count) * sizeof(T);
-    return {reinterpret_cast<T*>(take(bytes)), static_cast<std::size_t>(count)};
+    const auto bytes = at(count) * sizeof(T);
+    return {reinterpret_cast<T*>(take(bytes)), at(count)};
   }
 
   struct Mark {

@@ -5,6 +5,8 @@
 #include <span>
 #include <string>
 
+#include "base/index.h"
+
 namespace troupe {
 
 /// Sizes of up to four dimensions, row-major. A value.
@@ -17,12 +19,8 @@ class Shape {
   explicit Shape(std::span<const std::int64_t> sizes);
 
   [[nodiscard]] int rank() const { return rank_; }
-  [[nodiscard]] std::int64_t operator[](int dimension) const {
-    return sizes_[static_cast<std::size_t>(dimension)];
-  }
-  [[nodiscard]] std::span<const std::int64_t> sizes() const {
-    return {sizes_.data(), static_cast<std::size_t>(rank_)};
-  }
+  [[nodiscard]] std::int64_t operator[](int dimension) const { return sizes_[at(dimension)]; }
+  [[nodiscard]] std::span<const std::int64_t> sizes() const { return {sizes_.data(), at(rank_)}; }
   /// Product of the sizes; 1 for rank 0.
   [[nodiscard]] std::int64_t elements() const;
   /// "[3, 4]"

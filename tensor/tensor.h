@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "base/error.h"
+#include "base/index.h"
 #include "tensor/shape.h"
 
 namespace troupe {
@@ -62,7 +63,7 @@ class BasicTensorView {
   /// All elements of a contiguous f32 view.
   [[nodiscard]] std::span<Element<float>> floats() const {
     TROUPE_CHECK(contiguous(), "floats() of a strided view {}", shape_.to_string());
-    return {f32(), static_cast<std::size_t>(elements())};
+    return {f32(), at(elements())};
   }
 
   /// Rows [first, first + count).

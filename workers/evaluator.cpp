@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/index.h"
 #include "data/sequence_reader.h"
 #include "workers/step/batch_loader.h"
 #include "workers/step/step_exchange.h"
@@ -17,7 +18,7 @@ struct Evaluator::Run {
         micro_batch(model.shape().max_tokens / model.shape().sequence_length),
         microbatches((order.size() + micro_batch - 1) / micro_batch),
         domains(std::ssize(heldout.header().domain_names)),
-        numbers(static_cast<std::size_t>(micro_batch)),
+        numbers(at(micro_batch)),
         exchange(count_fields + 2 * domains, microbatches * domains, model.world().size()) {}
 
   data::EvaluationOrder order;
@@ -34,7 +35,7 @@ Evaluator::Evaluator(model::Model& model, const data::TokenDataset& heldout, boo
       heldout_(heldout),
       document_mask_(document_mask),
       result_(model.transformer().make_result()),
-      token_nll_(static_cast<std::size_t>(model.shape().max_tokens)) {}
+      token_nll_(at(model.shape().max_tokens)) {}
 
 EvaluationResult Evaluator::evaluate(std::int64_t sequences) {
   return *evaluate(sequences, [] { return false; });
@@ -52,14 +53,12 @@ std::optional<EvaluationResult> Evaluator::evaluate(std::int64_t sequences, cons
 
   EvaluationResult evaluation{.domains = {}, .load = result_.load};
   const auto counts = run.exchange.counts();
-  evaluation.load.assign(counts.first(static_cast<std::size_t>(loads)));
+  evaluation.load.assign(counts.first(at(loads)));
   for (std::int64_t domain = 0; domain < run.domains; ++domain) {
-    DomainResult sum{.tokens = counts[static_cast<std::size_t>(loads + domain)],
-                     .bytes = counts[static_cast<std::size_t>(loads + run.domains + domain)]};
+    DomainResult sum{.tokens = counts[at(loads + domain)], .bytes = counts[at(loads + run.domains + domain)]};
     for (std::int64_t m = 0; m < run.microbatches; ++m)
       sum.nats += run.exchange.value(m * run.domains + domain);
-    if (sum.tokens > 0)
-      evaluation.domains[heldout_.header().domain_names[static_cast<std::size_t>(domain)]] = sum;
+    if (sum.tokens > 0) evaluation.domains[heldout_.header().domain_names[at(domain)]] = sum;
   }
   return evaluation;
 }
@@ -71,27 +70,26 @@ void Evaluator::evaluate_microbatch(Run& run, std::int64_t microbatch) {
   }
   // The last microbatch may be shorter: nothing but the evaluation set is routed and counted.
   const std::int64_t first = microbatch * run.micro_batch;
-  run.numbers.resize(static_cast<std::size_t>(std::min(run.micro_batch, run.order.size() - first)));
+  run.numbers.resize(at(std::min(run.micro_batch, run.order.size() - first)));
   std::iota(run.numbers.begin(), run.numbers.end(), first);
   const data::Sequences& sequences = run.reader.read(run.numbers);
-  const auto tokens = run.numbers.size() * static_cast<std::size_t>(sequences.length);
+  const auto tokens = run.numbers.size() * at(sequences.length);
   model_.transformer().evaluate(as_input(sequences), model_.frozen_context(), model_.weights(),
                                 std::span(token_nll_).first(tokens), result_);
 
   const auto counts = run.exchange.counts();
-  const auto loads = static_cast<std::size_t>(result_.load.size());
+  const auto loads = at(result_.load.size());
   result_.load.add_to(counts.first(loads));
-  std::vector<double> nats(static_cast<std::size_t>(run.domains));
+  std::vector<double> nats(at(run.domains));
   for (std::size_t t = 0; t < tokens; ++t) {
     if (sequences.targets[t] == data::kMaskedTarget) continue;
-    const auto domain = static_cast<std::size_t>(sequences.domains[t]);
+    const auto domain = at(sequences.domains[t]);
     nats[domain] += token_nll_[t];
     ++counts[loads + domain];
-    counts[loads + nats.size() + domain] +=
-        heldout_.header().token_bytes[static_cast<std::size_t>(sequences.targets[t])];
+    counts[loads + nats.size() + domain] += heldout_.header().token_bytes[at(sequences.targets[t])];
   }
   for (std::int64_t d = 0; d < run.domains; ++d) {
-    run.exchange.set_value(microbatch * run.domains + d, nats[static_cast<std::size_t>(d)]);
+    run.exchange.set_value(microbatch * run.domains + d, nats[at(d)]);
   }
 }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "base/index.h"
 #include "base/random.h"
 #include "data/batch.h"
 
@@ -13,9 +14,8 @@ namespace {
 std::vector<std::int32_t> by_likelihood(std::span<const float> logits) {
   std::vector<std::int32_t> order(logits.size());
   std::iota(order.begin(), order.end(), 0);
-  std::ranges::stable_sort(order, [&](std::int32_t a, std::int32_t b) {
-    return logits[static_cast<std::size_t>(a)] > logits[static_cast<std::size_t>(b)];
-  });
+  std::ranges::stable_sort(order,
+                           [&](std::int32_t a, std::int32_t b) { return logits[at(a)] > logits[at(b)]; });
   return order;
 }
 
@@ -24,29 +24,29 @@ std::vector<std::int32_t> by_likelihood(std::span<const float> logits) {
 std::int32_t choose_token(std::span<const float> logits, const SamplingRule& rule, double uniform) {
   std::vector<std::int32_t> order = by_likelihood(logits);
   if (rule.temperature <= 0.0) return order.front();
-  if (rule.top_k > 0 && rule.top_k < std::ssize(order)) order.resize(static_cast<std::size_t>(rule.top_k));
+  if (rule.top_k > 0 && rule.top_k < std::ssize(order)) order.resize(at(rule.top_k));
   std::vector<double> cumulative;
   double total = 0.0;
-  const double most = logits[static_cast<std::size_t>(order.front())];
+  const double most = logits[at(order.front())];
   for (const std::int32_t id : order) {
-    total += std::exp((logits[static_cast<std::size_t>(id)] - most) / rule.temperature);
+    total += std::exp((logits[at(id)] - most) / rule.temperature);
     cumulative.push_back(total);
   }
   const auto chosen = std::ranges::upper_bound(cumulative, uniform * total) - cumulative.begin();
-  return order[std::min(static_cast<std::size_t>(chosen), order.size() - 1)];
+  return order[std::min(at(chosen), order.size() - 1)];
 }
 
 Sampler::Sampler(model::Model& model, const data::Tokenizer& tokenizer)
     : model_(model), tokenizer_(tokenizer) {
   const std::int64_t length = model.shape().sequence_length;
-  const auto size = static_cast<std::size_t>(model.shape().max_tokens);
+  const auto size = at(model.shape().max_tokens);
   tokens_.resize(size, tokenizer.end_of_text());
   targets_.resize(size, data::kMaskedTarget);
   first_visible_.resize(size, 0);
   for (std::size_t i = 0; i < size; ++i) {
     positions_.push_back(static_cast<std::int32_t>(static_cast<std::int64_t>(i) % length));
   }
-  logits_.resize(static_cast<std::size_t>(model.shape().vocab_size));
+  logits_.resize(at(model.shape().vocab_size));
 }
 
 std::string Sampler::sample(const Prompt& prompt, std::int64_t tokens, const SamplingRule& rule,
@@ -89,7 +89,7 @@ std::int32_t Sampler::next_token(std::span<const std::int32_t> context, const Sa
     model_.transformer().logits_of_row({}, model_.frozen_context(), model_.weights(), 0, {});
     return tokenizer_.end_of_text();
   }
-  const auto length = static_cast<std::size_t>(model_.shape().sequence_length);
+  const auto length = at(model_.shape().sequence_length);
   if (context.size() > length) context = context.last(length);
   std::ranges::fill(tokens_, tokenizer_.end_of_text());
   std::ranges::copy(context, tokens_.begin());
@@ -100,9 +100,7 @@ std::int32_t Sampler::next_token(std::span<const std::int32_t> context, const Sa
                               .first_visible = {first_visible_.data(), shape}};
   model_.transformer().logits_of_row(input, model_.frozen_context(), model_.weights(),
                                      static_cast<std::int64_t>(context.size()) - 1, logits_);
-  return choose_token(
-      std::span<const float>(logits_).first(static_cast<std::size_t>(tokenizer_.vocab_size())), rule,
-      uniform);
+  return choose_token(std::span<const float>(logits_).first(at(tokenizer_.vocab_size())), rule, uniform);
 }
 
 }  // namespace troupe::workers

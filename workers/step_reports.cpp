@@ -8,6 +8,7 @@
 #include <numeric>
 #include <string>
 
+#include "base/index.h"
 #include "model/cost.h"
 #include "model/parameters.h"
 #include "workers/memory.h"
@@ -19,10 +20,9 @@ constexpr std::int64_t kShareSteps = 10;
 
 /// "aux_loss/0_load_balance_global": place in the configuration, kind, and scope where the kind has one.
 std::string metric_name(std::size_t index, const experts::AuxLossOptions& loss) {
-  std::string name =
-      fmt::format("aux_loss/{}_{}", index, experts::kAuxLossKindNames[static_cast<std::size_t>(loss.kind)]);
+  std::string name = fmt::format("aux_loss/{}_{}", index, experts::kAuxLossKindNames[at(loss.kind)]);
   if (loss.kind == experts::AuxLossKind::kLoadBalance)
-    name += fmt::format("_{}", experts::kAuxScopeNames[static_cast<std::size_t>(loss.scope)]);
+    name += fmt::format("_{}", experts::kAuxScopeNames[at(loss.scope)]);
   return name;
 }
 
@@ -74,9 +74,9 @@ void add(std::span<const std::int64_t> values, std::span<std::int64_t> into) {
 /// rows: [rows * choices]; returns [rows * experts]
 std::vector<std::int64_t> routed_columns(std::span<const std::int64_t> rows, const experts::MoeOptions& moe) {
   std::vector<std::int64_t> result;
-  const auto choices = static_cast<std::size_t>(moe.choices());
+  const auto choices = at(moe.choices());
   for (std::size_t begin = 0; begin < rows.size(); begin += choices) {
-    const auto row = rows.subspan(begin, static_cast<std::size_t>(moe.experts));
+    const auto row = rows.subspan(begin, at(moe.experts));
     result.insert(result.end(), row.begin(), row.end());
   }
   return result;
@@ -120,7 +120,7 @@ double StepReports::mfu(double step_seconds) const {
 comm::EvaluationFinished StepReports::evaluation(std::int64_t step, const EvaluationResult& result) const {
   comm::EvaluationFinished message{.step = step, .domains = {}, .loads = loads(result.load)};
   for (int layer = 0; layer < result.load.domains.layers(); ++layer)
-    message.loads[static_cast<std::size_t>(layer)].domains =
+    message.loads[at(layer)].domains =
         routed_columns(result.load.domains.layer(layer), trainer_.options().model.moe);
   for (const auto& [domain, sum] : result.domains) {
     message.domains[domain] = {.nats = sum.nats, .tokens = sum.tokens, .bytes = sum.bytes};
@@ -132,12 +132,12 @@ std::vector<comm::LayerLoad> StepReports::loads(const layout::LoadStatistics& lo
   std::vector<comm::LayerLoad> result;
   const auto& options = trainer_.options().model;
   const auto bias = trainer_.model().bias();
-  const auto experts = static_cast<std::size_t>(options.moe.experts);
-  const auto columns = static_cast<std::size_t>(load.counts.columns());
+  const auto experts = at(options.moe.experts);
+  const auto columns = at(load.counts.columns());
   for (int layer = 0; layer < load.counts.layers(); ++layer) {
     const auto all = load.counts.layer(layer);
     const auto dropped = load.dropped.layer(layer);
-    const auto layer_bias = bias.subspan(static_cast<std::size_t>(layer) * columns, experts);
+    const auto layer_bias = bias.subspan(at(layer) * columns, experts);
     comm::LayerLoad one;
     one.layer = model::layer_of_moe(options, layer);
     one.counts.assign(all.begin(), all.begin() + std::ssize(layer_bias));
@@ -160,7 +160,7 @@ void StepReports::add_shares(const StepResult& result, bool saved, std::vector<c
   }
   if (result.step % kShareSteps != 0 && !saved) return;
   for (int layer = 0; layer < untold_.counts.layers(); ++layer) {
-    comm::LayerLoad& load = loads[static_cast<std::size_t>(layer)];
+    comm::LayerLoad& load = loads[at(layer)];
     load.domains = routed_columns(untold_.domains.layer(layer), trainer_.options().model.moe);
     const auto pairs = untold_.co_activation.layer(layer);
     load.co_activation.assign(pairs.begin(), pairs.end());

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/child_process.h"
+#include "base/index.h"
 #include "benchmarks/bench/bench.h"
 #include "benchmarks/bench/report.h"
 #include "cli/subcommands.h"
@@ -81,9 +82,9 @@ class AllToAllBench {
   }
 
   void all_gather(std::int64_t bytes) {
-    const std::vector<std::byte> mine(static_cast<std::size_t>(bytes));
-    std::vector<std::byte> all(mine.size() * static_cast<std::size_t>(size()));
-    const std::vector<std::int64_t> sizes(static_cast<std::size_t>(size()), bytes);
+    const std::vector<std::byte> mine(at(bytes));
+    std::vector<std::byte> all(mine.size() * at(size()));
+    const std::vector<std::int64_t> sizes(at(size()), bytes);
     run({.names = {fmt::format("{}, all_gather_v", text(bytes))},
          .bodies = {[&] {
                       job_->all_gather_v(mine, {all, sizes});
@@ -97,9 +98,9 @@ class AllToAllBench {
   /// One lane on every rank, of which every rank sums a slice of `bytes`.
   void reduce(std::int64_t bytes) {
     const std::int64_t slice = bytes / 4;
-    const std::vector<float> lane(static_cast<std::size_t>(slice * size()), 1.0F);
-    std::vector<float> total(static_cast<std::size_t>(slice));
-    std::vector<float> scratch(static_cast<std::size_t>(kReduceScratchFloats));
+    const std::vector<float> lane(at(slice * size()), 1.0F);
+    std::vector<float> total(at(slice));
+    std::vector<float> scratch(at(kReduceScratchFloats));
     std::vector<std::int64_t> borders;
     for (int rank = 0; rank <= size(); ++rank) borders.push_back(slice * rank);
     const std::vector<std::span<const float>> lanes{lane};

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/index.h"
 #include "base/random.h"
 #include "benchmarks/bench/bench.h"
 #include "benchmarks/bench/report.h"
@@ -111,7 +112,7 @@ struct WorkerState {
 
 void copy(const Execution& execution, std::span<const std::byte> from, std::span<std::byte> to) {
   parallel_for_blocks(execution, std::ssize(from), kPieceBytes, [&](std::int64_t first, std::int64_t last) {
-    std::memcpy(to.data() + first, from.data() + first, static_cast<std::size_t>(last - first));
+    std::memcpy(to.data() + first, from.data() + first, at(last - first));
   });
 }
 

@@ -7,6 +7,7 @@
 
 #include "actors/deterministic_runtime.h"
 #include "base/error.h"
+#include "base/index.h"
 #include "benchmarks/bench/bench.h"
 #include "benchmarks/bench/report.h"
 #include "benchmarks/bench/spoken_worker.h"
@@ -79,7 +80,7 @@ class MemoryServer final : public comm::ControlServer {
     TimePoint last_heard;
   };
 
-  Link& link_of(ConnectionId connection) { return links_.at(static_cast<std::size_t>(connection) - 1); }
+  Link& link_of(ConnectionId connection) { return links_.at(at(connection) - 1); }
   /// As an event of a server's session: one that does not fit would wait, so the mailbox gets a copy.
   template <class Event>
   void deliver(const Event& event) {

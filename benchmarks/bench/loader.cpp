@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/index.h"
 #include "benchmarks/bench/bench.h"
 #include "benchmarks/bench/report.h"
 #include "cli/subcommands.h"
@@ -67,7 +68,7 @@ class LoaderBench {
         order_(dataset_, arguments.length, kSeed),
         loader_(dataset_, order_, arguments.length, /*document_mask=*/true, arguments.batch),
         file_(FileDescriptor::open(dataset_.path(), O_RDONLY)),
-        buffer_(static_cast<std::size_t>(arguments.length + 1)) {}
+        buffer_(at(arguments.length + 1)) {}
 
   Report run() {
     const double tokens = static_cast<double>(arguments_.batch.sequences() * arguments_.length);
@@ -123,10 +124,10 @@ class LoaderBench {
   }
 
   void read_piece(const data::TokenPiece& piece) {
-    const std::size_t bytes = static_cast<std::size_t>(piece.count) * sizeof buffer_[0];
+    const std::size_t bytes = at(piece.count) * sizeof buffer_[0];
     const ssize_t got = ::pread(file_.get(), buffer_.data(), bytes, piece.first * 2);
     if (got < 0) throw io_error("cannot read " + dataset_.path().string());
-    TROUPE_CHECK(static_cast<std::size_t>(got) == bytes, "{} of {} bytes read", got, bytes);
+    TROUPE_CHECK(at(got) == bytes, "{} of {} bytes read", got, bytes);
   }
 
   /// Drops the file from memory, save what is being read.

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/index.h"
 #include "base/random.h"
 #include "benchmarks/bench/bench.h"
 #include "benchmarks/bench/gemm.h"
@@ -166,7 +167,7 @@ void measure(const MoeArguments& arguments, const Clock& clock, double peak, Rep
     const double flop = layers[i]->forward_flop();
     for (const auto& [direction, name] : {std::pair{0, "forward"}, std::pair{1, "backward"}}) {
       const double work = direction == 0 ? flop : 2.0 * flop;
-      auto& all = times[i][static_cast<std::size_t>(direction)];
+      auto& all = times[i][at(direction)];
       all.erase(all.begin());  // touches memory
       report.measurements.push_back({.what = fmt::format("{} experts, {}", experts, name),
                                      .seconds = summarize(all),

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/index.h"
 #include "benchmarks/bench/gemm.h"
 #include "benchmarks/bench/synthetic_corpus.h"
 #include "cli/this_process.h"
@@ -22,7 +23,7 @@ namespace {
 /// rethrows.
 void run_workers(int count, int threads_of_each, const std::function<void(int)>& body) {
   if (count == 1) return body(0);
-  std::vector<std::exception_ptr> failures(static_cast<std::size_t>(count));
+  std::vector<std::exception_ptr> failures(at(count));
   {
     std::vector<std::jthread> threads;
     for (int worker = 0; worker < count; ++worker) {
@@ -32,7 +33,7 @@ void run_workers(int count, int threads_of_each, const std::function<void(int)>&
           cli::take_own_cores(worker, count, threads_of_each);
           body(worker);
         } catch (...) {
-          failures[static_cast<std::size_t>(worker)] = std::current_exception();
+          failures[at(worker)] = std::current_exception();
         }
       });
     }
@@ -98,7 +99,7 @@ StepRun::StepRun(std::string name, const configs::RunConfig& config, std::int64_
   workers_.resize(group.size());
   const layout::Layout layout = layout_of(config, options_, worker_count_);
   run_workers(worker_count_, options_.threads, [&](int rank) {
-    const auto index = static_cast<std::size_t>(rank);
+    const auto index = at(rank);
     workers_[index] =
         std::make_unique<Worker>(options_, layout, std::move(group[index]), *dataset_, *order_, clock_);
   });
@@ -107,16 +108,15 @@ StepRun::StepRun(std::string name, const configs::RunConfig& config, std::int64_
 StepRun::~StepRun() = default;
 
 void StepRun::measure_peak() {
-  std::vector<double> peaks(static_cast<std::size_t>(worker_count_));
-  run_workers(worker_count_, options_.threads, [&](int worker) {
-    peaks[static_cast<std::size_t>(worker)] = peak_flops(measure_gemm(options_.threads, clock_));
-  });
+  std::vector<double> peaks(at(worker_count_));
+  run_workers(worker_count_, options_.threads,
+              [&](int worker) { peaks[at(worker)] = peak_flops(measure_gemm(options_.threads, clock_)); });
   peak_ = std::max(peak_, std::accumulate(peaks.begin(), peaks.end(), 0.0));
 }
 
 void StepRun::step() {
   run_workers(worker_count_, options_.threads, [&](int rank) {
-    const auto& result = workers_[static_cast<std::size_t>(rank)]->trainer.step({});
+    const auto& result = workers_[at(rank)]->trainer.step({});
     if (rank != 0) return;
     loss_ = result.loss;
     if (warm_) counted_.push_back({result.seconds, workers_.front()->model.profile()});
@@ -183,7 +183,7 @@ double StepRun::share_beside_expert_products() const {
   const CountedStep& step = median_step();
   double beside = 0.0;
   for (const Phase phase : {Phase::kRouter, Phase::kDispatch, Phase::kCombine, Phase::kExpert}) {
-    beside += step.seconds[static_cast<std::size_t>(phase)];
+    beside += step.seconds[at(phase)];
   }
   beside -= step.profile.work(Phase::kExpert, OpKind::kGemm).thread_seconds / options_.threads;
   return beside / step.total();

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/index.h"
 #include "base/random.h"
 #include "data/token_file_writer.h"
 
@@ -31,15 +32,14 @@ SyntheticCorpus::SyntheticCorpus(std::int64_t vocab_size, std::int64_t sequence_
                                  std::int64_t sequences)
     : folder_(std::filesystem::temp_directory_path() / fmt::format("troupe-bench-corpus-{}", ::getpid())) {
   const std::int64_t count = sequence_length * (sequences + 1) + 1;
-  const data::TokenFileHeader header{
-      .domain_names = {"synthetic"},
-      .tokenizer_hash = "synthetic",
-      .vocab_size = vocab_size,
-      .end_of_text = 0,
-      .begin_of_text = data::kNoToken,
-      .token_bytes = std::vector<std::int32_t>(static_cast<std::size_t>(vocab_size), 4),
-      .document_offsets = {0, count},
-      .document_domains = {0}};
+  const data::TokenFileHeader header{.domain_names = {"synthetic"},
+                                     .tokenizer_hash = "synthetic",
+                                     .vocab_size = vocab_size,
+                                     .end_of_text = 0,
+                                     .begin_of_text = data::kNoToken,
+                                     .token_bytes = std::vector<std::int32_t>(at(vocab_size), 4),
+                                     .document_offsets = {0, count},
+                                     .document_domains = {0}};
   data::write_token_file(file(), header, zipf_tokens(vocab_size, count));
 }
 

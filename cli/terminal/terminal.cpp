@@ -10,6 +10,7 @@
 #include <ostream>
 
 #include "base/counted.h"
+#include "base/index.h"
 
 namespace troupe::cli {
 namespace {
@@ -121,7 +122,7 @@ void Terminal::state_changed(coordinator::RunState state) {
 void Terminal::membership_changed(const coordinator::MembershipView& membership) {
   std::int64_t joined = 0;
   for (const coordinator::WorkerView& worker : membership.workers) joined += worker.ranks;
-  joined_workers_ = static_cast<std::size_t>(joined);
+  joined_workers_ = at(joined);
   if (numbers_.step == 0 && joined < membership.world_size) {
     show_status(fmt::format("waiting for workers: {} of {} are here", joined, membership.world_size));
   }

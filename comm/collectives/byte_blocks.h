@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/index.h"
+
 namespace troupe::comm::detail {
 
 /// Puts the first byte of every block, and the end of the last, into `offsets`: [blocks + 1].
@@ -17,9 +19,8 @@ void find_block_offsets(std::string_view operation, std::span<const std::int64_t
 template <class Byte>
 [[nodiscard]] std::span<Byte> block_of(std::span<Byte> data, std::span<const std::int64_t> offsets,
                                        int rank) {
-  const auto index = static_cast<std::size_t>(rank);
-  return data.subspan(static_cast<std::size_t>(offsets[index]),
-                      static_cast<std::size_t>(offsets[index + 1] - offsets[index]));
+  const auto index = at(rank);
+  return data.subspan(at(offsets[index]), at(offsets[index + 1] - offsets[index]));
 }
 
 /// Copies blocks of equal size; empty ones may have no address.

@@ -17,6 +17,7 @@
 #include "base/child_process.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/index.h"
 #include "base/log.h"
 
 namespace troupe::coordinator {
@@ -133,10 +134,10 @@ std::string JobLauncher::log_tail(std::size_t lines) const {
   const FileDescriptor file = FileDescriptor::open(log_file_, O_RDONLY);
   const off_t size = ::lseek(file.get(), 0, SEEK_END);
   if (size < 0) throw io_error("cannot read " + log_file_.string());
-  std::string text(static_cast<std::size_t>(std::min(size, kTailBytes)), '\0');
+  std::string text(at(std::min(size, kTailBytes)), '\0');
   const ssize_t got = ::pread(file.get(), text.data(), text.size(), size - static_cast<off_t>(text.size()));
   if (got < 0) throw io_error("cannot read " + log_file_.string());
-  text.resize(static_cast<std::size_t>(got));
+  text.resize(at(got));
   return last_lines(said_by_workers(text), lines);
 }
 

@@ -2,17 +2,16 @@
 
 #include <fmt/format.h>
 
+#include "base/index.h"
+
 namespace troupe::coordinator {
 
 RunProgress::RunProgress(comm::Epoch epoch, std::int64_t world_size, std::int64_t first_step,
                          std::int64_t last_step, RunObserver& observer)
-    : epoch_(epoch),
-      last_step_(last_step),
-      observer_(observer),
-      newest_step_(static_cast<std::size_t>(world_size), first_step) {}
+    : epoch_(epoch), last_step_(last_step), observer_(observer), newest_step_(at(world_size), first_step) {}
 
 void RunProgress::report(const comm::StepFinished& report, double time) {
-  std::int64_t& newest = newest_step_.at(static_cast<std::size_t>(report.rank));
+  std::int64_t& newest = newest_step_.at(at(report.rank));
   if (report.step <= newest) return;
   newest = report.step;
   if (report.rank == 0) report_run(report, time);

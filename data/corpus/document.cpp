@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/index.h"
 #include "base/utf8.h"
 
 namespace troupe::data {
@@ -65,7 +66,7 @@ ContentHash content_hash(std::string_view text, std::uint64_t seed) {
 std::vector<std::string_view> split_documents(std::string_view text, std::string_view separator,
                                               std::int64_t limit_bytes) {
   TROUPE_CHECK(limit_bytes >= 4, "documents of at most {} bytes", limit_bytes);
-  const auto limit = static_cast<std::size_t>(limit_bytes);
+  const auto limit = at(limit_bytes);
   std::vector<std::string_view> pieces;
   while (!text.empty()) {
     split_long(separator.empty() ? std::exchange(text, {}) : take_until_separator(text, separator), limit,

@@ -3,6 +3,7 @@
 #include <future>
 
 #include "base/error.h"
+#include "base/index.h"
 #include "data/tokenizer/encoder.h"
 
 namespace troupe::data {
@@ -32,7 +33,7 @@ void append(const EncodedDocuments& part, EncodedDocuments& whole) {
 EncodedDocuments encode_documents(const Tokenizer& tokenizer, std::span<const Document> documents,
                                   int threads) {
   TROUPE_CHECK(threads > 0, "{} threads", threads);
-  const auto parts = static_cast<std::size_t>(threads);
+  const auto parts = at(threads);
   std::vector<std::future<EncodedDocuments>> futures;
   for (std::size_t part = 0; part < parts; ++part) {
     const std::size_t begin = documents.size() * part / parts;

@@ -5,6 +5,7 @@
 #include <cctype>
 #include <utility>
 
+#include "base/index.h"
 #include "data/corpus/html_entities.h"
 
 namespace troupe::data {
@@ -149,7 +150,7 @@ class TextBuilder {
   /// Writes the space that was owed.
   void begin_piece() {
     if (!out_.empty() && lines_ > 0) {
-      out_.append(static_cast<std::size_t>(std::min(lines_, 3)), '\n');
+      out_.append(at(std::min(lines_, 3)), '\n');
     } else if (!out_.empty() && space_) {
       out_ += ' ';
     }

@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "base/error.h"
+#include "base/index.h"
 
 namespace troupe::data {
 namespace {
@@ -46,8 +47,7 @@ void note_cap(const std::string& domain, std::int64_t kept, std::int64_t given, 
 /// [domains][documents]: hash order is kept.
 std::vector<std::vector<Document>> group_by_domain(std::vector<Document> documents, std::size_t domains) {
   std::vector<std::vector<Document>> groups(domains);
-  for (Document& document : documents)
-    groups[static_cast<std::size_t>(document.domain)].push_back(std::move(document));
+  for (Document& document : documents) groups[at(document.domain)].push_back(std::move(document));
   return groups;
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/index.h"
 #include "data/sources/unpackers.h"
 
 namespace troupe::data {
@@ -53,9 +54,9 @@ class PackedInput final : public PieceSource {
       const ssize_t got = ::read(file_.get(), piece_.data() + size_, piece_.size() - size_);
       if (got < 0 && errno == EINTR) continue;
       if (got < 0) throw io_error("cannot read " + name_);
-      size_ += static_cast<std::size_t>(got);
+      size_ += at(got);
       consumed_ += got;
-      return static_cast<std::size_t>(got);
+      return at(got);
     }
   }
 

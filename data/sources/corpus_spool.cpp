@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "base/index.h"
 #include "data/token_file_writer.h"
 
 namespace troupe::data {
@@ -28,7 +29,7 @@ void read_exactly(const FileDescriptor& file, std::span<std::byte> bytes, std::i
     if (got < 0) throw io_error("cannot read " + path.string());
     if (got == 0)
       throw Error(ErrorCode::kCorrupt, "{}: is shorter than what was written to it", path.string());
-    bytes = bytes.subspan(static_cast<std::size_t>(got));
+    bytes = bytes.subspan(at(got));
     offset += got;
   }
 }
@@ -55,7 +56,7 @@ CorpusSpool::CorpusSpool(const std::filesystem::path& folder, std::int64_t token
 }
 
 void CorpusSpool::take_up(std::int64_t documents) {
-  records_.resize(static_cast<std::size_t>(documents));
+  records_.resize(at(documents));
   read_exactly(records_file_, std::as_writable_bytes(std::span(records_)), 0, records_path_);
   flushed_records_ = records_.size();
   std::int64_t tokens = 0;
@@ -100,7 +101,7 @@ void CorpusSpool::write_token_file(const std::filesystem::path& file, TokenFileH
   }
   TokenFileWriter writer(file, std::move(header));
   for (const std::uint32_t i : order) {
-    buffer_.resize(static_cast<std::size_t>(records_[i].tokens * token_bytes_));
+    buffer_.resize(at(records_[i].tokens * token_bytes_));
     read_exactly(tokens_file_, buffer_, begins[i] * token_bytes_, tokens_path_);
     writer.append(buffer_);
   }

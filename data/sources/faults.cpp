@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "base/index.h"
+
 namespace troupe::data {
 
 bool leaves_out(Fault fault) { return fault < Fault::kByteOrderMark; }
@@ -42,7 +44,7 @@ std::string_view to_string(Fault fault) {
 }
 
 void FaultCounts::add(Fault fault, std::int64_t bytes, const std::string& place) {
-  Count& count = counts_[static_cast<std::size_t>(fault)];
+  Count& count = counts_[at(fault)];
   if (count.documents++ == 0) count.first = place;
   count.bytes += bytes;
 }

@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/index.h"
+
 namespace troupe::data {
 
 /// What can be wrong, or worth knowing, about an input document.
@@ -42,8 +44,8 @@ class FaultCounts {
     std::string first;
     bool operator==(const Count&) const = default;
   };
-  [[nodiscard]] const Count& of(Fault fault) const { return counts_[static_cast<std::size_t>(fault)]; }
-  void set(Fault fault, const Count& count) { counts_[static_cast<std::size_t>(fault)] = count; }
+  [[nodiscard]] const Count& of(Fault fault) const { return counts_[at(fault)]; }
+  void set(Fault fault, const Count& count) { counts_[at(fault)] = count; }
   /// Documents whose fault is an error.
   [[nodiscard]] std::int64_t errors() const;
   /// A line for each that was met: "left out 3 documents (120 bytes): broken lines, first a.jsonl:7: …".
@@ -51,7 +53,7 @@ class FaultCounts {
   bool operator==(const FaultCounts&) const = default;
 
  private:
-  std::array<Count, static_cast<std::size_t>(Fault::kCount)> counts_;
+  std::array<Count, at(Fault::kCount)> counts_;
 };
 
 }  // namespace troupe::data

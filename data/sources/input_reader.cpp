@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/index.h"
 #include "data/corpus/document.h"
 #include "data/sources/token_cutters.h"
 
@@ -46,9 +47,7 @@ class Lookahead {
 class TextCutter final : public DocumentCutter {
  public:
   TextCutter(const InputFile& file, const ReadOptions& options)
-      : input_(file.path),
-        separator_(options.separator),
-        limit_(static_cast<std::size_t>(options.document_bytes)) {}
+      : input_(file.path), separator_(options.separator), limit_(at(options.document_bytes)) {}
 
   bool next(std::string& bytes) override {
     const std::string_view text = input_.peek(limit_ + separator_.size() + 2);
@@ -89,7 +88,7 @@ class TextCutter final : public DocumentCutter {
 class LineCutter final : public DocumentCutter {
  public:
   LineCutter(const InputFile& file, const ReadOptions& options)
-      : input_(file.path), limit_(static_cast<std::size_t>(options.longest_line_bytes)) {}
+      : input_(file.path), limit_(at(options.longest_line_bytes)) {}
 
   bool next(std::string& bytes) override {
     std::size_t searched = 0;
@@ -159,14 +158,14 @@ std::unique_ptr<DocumentCutter> make_line_cutter(const InputFile& file, const Re
 InputReader::InputReader(std::span<const InputFile> files, ReadOptions options, InputPosition start)
     : files_(files), options_(std::move(options)), position_(start) {
   for (std::int64_t i = 0; i < std::ssize(files_); ++i) {
-    const std::int64_t bytes = files_[static_cast<std::size_t>(i)].bytes;
+    const std::int64_t bytes = files_[at(i)].bytes;
     total_bytes_ += bytes;
     if (i < start.file) finished_bytes_ += bytes;
   }
 }
 
 void InputReader::open_file() {
-  cutter_ = make_cutter(files_[static_cast<std::size_t>(position_.file)], options_);
+  cutter_ = make_cutter(files_[at(position_.file)], options_);
   std::string ignored;
   for (std::int64_t i = 0; i < position_.documents; ++i) {
     ignored.clear();
@@ -178,7 +177,7 @@ void InputReader::open_file() {
 bool InputReader::next(RawBatch& batch) {
   batch = {};
   while (position_.file < std::ssize(files_)) {
-    batch.file = &files_[static_cast<std::size_t>(position_.file)];
+    batch.file = &files_[at(position_.file)];
     if (cutter_ == nullptr) open_file();
     bool ended = false;
     while (!ended && batch.bytes.size() < kBatchBytes && batch.documents.size() < kBatchDocuments) {

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/index.h"
 
 namespace troupe::data {
 namespace {
@@ -12,7 +13,7 @@ using nlohmann::json;
 
 constexpr const char* kJournalFile = "journal.json";
 constexpr std::size_t kMaxJournalBytes = std::size_t{64} << 20;
-constexpr auto kFaults = static_cast<std::size_t>(Fault::kCount);
+constexpr auto kFaults = at(Fault::kCount);
 
 json to_json(const FaultCounts& faults) {
   json counts = json::array();

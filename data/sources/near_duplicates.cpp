@@ -12,6 +12,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/index.h"
 #include "data/corpus/document.h"
 
 namespace troupe::data {
@@ -69,7 +70,7 @@ std::vector<std::uint64_t> near_duplicate_bands(std::string_view text, double si
   for (std::size_t i = 0; i + kShingleWords <= words.size(); ++i) {
     const char* begin = words[i].data();
     const std::string_view last = words[i + kShingleWords - 1];
-    add_shingle({begin, static_cast<std::size_t>(last.data() + last.size() - begin)}, signature);
+    add_shingle({begin, at(last.data() + last.size() - begin)}, signature);
   }
   if (words.size() < kShingleWords) add_shingle(text, signature);
   const std::size_t rows = rows_for(similarity);
@@ -86,7 +87,7 @@ void NearDuplicates::take_up(const std::filesystem::path& folder, std::int64_t c
   path_ = folder / "bands";
   file_ = FileDescriptor::open(path_, O_RDWR | O_CREAT);
   const std::string stored = read_file(path_, kMaxFileBytes);
-  const auto bytes = static_cast<std::size_t>(count) * sizeof(std::uint64_t);
+  const auto bytes = at(count) * sizeof(std::uint64_t);
   if (stored.size() < bytes)
     throw Error(ErrorCode::kCorrupt, "{}: is shorter than what was written", path_.string());
   for (std::size_t offset = 0; offset < bytes; offset += sizeof(std::uint64_t)) {

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/index.h"
 #include "data/corpus/find_tokenizer.h"
 #include "data/corpus/publish.h"
 #include "data/corpus/stamp.h"
@@ -173,8 +174,8 @@ class Preparation {
 
   void remember(const DocumentRecord& record) {
     hashes_.insert(record.hash);
-    domain_bytes_.resize(std::max(domain_bytes_.size(), static_cast<std::size_t>(record.domain) + 1));
-    domain_bytes_[static_cast<std::size_t>(record.domain)] += record.bytes;
+    domain_bytes_.resize(std::max(domain_bytes_.size(), at(record.domain) + 1));
+    domain_bytes_[at(record.domain)] += record.bytes;
   }
 
   void take(const EncodedBatch& batch, const Tokenizer& tokenizer) {
@@ -210,7 +211,7 @@ class Preparation {
 
   std::optional<Fault> fault_of(const EncodedDocument& document) {
     if (!request_.keep_duplicates && hashes_.contains(document.hash)) return Fault::kDuplicate;
-    const auto domain = static_cast<std::size_t>(domain_index(document.domain));
+    const auto domain = at(domain_index(document.domain));
     if (request_.cap_bytes > 0 && domain < domain_bytes_.size() &&
         domain_bytes_[domain] + document.bytes > request_.cap_bytes)
       return Fault::kBeyondCap;
@@ -221,8 +222,7 @@ class Preparation {
   std::int32_t domain_index(const std::string& name) {
     const auto [found, inserted] =
         domain_numbers_.emplace(name, static_cast<std::int32_t>(domain_numbers_.size()));
-    if (inserted && static_cast<std::size_t>(found->second) >= journal_->domains.size())
-      journal_->domains.push_back(name);
+    if (inserted && at(found->second) >= journal_->domains.size()) journal_->domains.push_back(name);
     return found->second;
   }
 

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/index.h"
 
 namespace troupe::data {
 namespace {
@@ -49,7 +50,7 @@ class TokenFile {
       if (got < 0 && errno == EINTR) continue;
       if (got < 0) throw io_error("cannot read " + path_.string());
       if (got == 0) throw Error(ErrorCode::kCorrupt, "{}: became shorter while it was read", path_.string());
-      done += static_cast<std::size_t>(got);
+      done += at(got);
     }
     return bytes;
   }
@@ -108,7 +109,7 @@ class TokenBinCutter final : public DocumentCutter {
     width_ = magic == kGpt2Magic ? 2 : 4;
     offset_ = kHeaderBytes;
     const auto tokens = number_at<std::int32_t>(header, 8);
-    if (tokens < 0 || static_cast<std::size_t>(tokens) * width_ != file_.size() - kHeaderBytes) {
+    if (tokens < 0 || at(tokens) * width_ != file_.size() - kHeaderBytes) {
       throw file_.damaged("its header says {} tokens, but {} bytes follow", tokens,
                           file_.size() - kHeaderBytes);
     }
@@ -172,36 +173,31 @@ class MegatronCutter final : public DocumentCutter {
     sequences_ = number_at<std::int64_t>(header, 18);
     documents_ = number_at<std::int64_t>(header, 26) - 1;
     const std::size_t room = index_.size() - kHeaderBytes;
-    if (sequences_ < 0 || documents_ < 0 || static_cast<std::size_t>(sequences_) > room / 12 ||
-        static_cast<std::size_t>(documents_) > room / 8 ||
-        static_cast<std::size_t>(sequences_) * 12 + (static_cast<std::size_t>(documents_) + 1) * 8 != room) {
+    if (sequences_ < 0 || documents_ < 0 || at(sequences_) > room / 12 || at(documents_) > room / 8 ||
+        at(sequences_) * 12 + (at(documents_) + 1) * 8 != room) {
       throw index_.damaged("its {} bytes do not hold {} sequences and {} documents", index_.size(),
                            sequences_, documents_);
     }
   }
 
   [[nodiscard]] std::int64_t document_begin(std::int64_t document) const {
-    const auto offset =
-        kHeaderBytes + static_cast<std::size_t>(sequences_) * 12 + static_cast<std::size_t>(document) * 8;
+    const auto offset = kHeaderBytes + at(sequences_) * 12 + at(document) * 8;
     return number_at<std::int64_t>(index_.read(offset, 8), 0);
   }
 
   void append_sequence(std::int64_t sequence, std::string& bytes) {
-    const auto number = static_cast<std::size_t>(sequence);
+    const auto number = at(sequence);
     const auto size = number_at<std::int32_t>(index_.read(kHeaderBytes + number * 4, 4), 0);
-    const auto place = number_at<std::int64_t>(
-        index_.read(kHeaderBytes + static_cast<std::size_t>(sequences_) * 4 + number * 8, 8), 0);
+    const auto place =
+        number_at<std::int64_t>(index_.read(kHeaderBytes + at(sequences_) * 4 + number * 8, 8), 0);
     const std::size_t room = tokens_.size();
-    if (size < 0 || place < 0 || static_cast<std::size_t>(place) > room ||
-        static_cast<std::size_t>(size) > (room - static_cast<std::size_t>(place)) / width_) {
+    if (size < 0 || place < 0 || at(place) > room || at(size) > (room - at(place)) / width_) {
       throw index_.damaged("sequence {} is {} tokens at byte {} of the {} of {}", sequence, size, place, room,
                            tokens_.path().string());
     }
-    const std::string stored =
-        tokens_.read(static_cast<std::size_t>(place), static_cast<std::size_t>(size) * width_);
-    for (std::size_t i = 0; i < static_cast<std::size_t>(size); ++i)
-      append_token(token_at(stored, i, width_), bytes);
-    consumed_ = static_cast<std::size_t>(place) + stored.size();
+    const std::string stored = tokens_.read(at(place), at(size) * width_);
+    for (std::size_t i = 0; i < at(size); ++i) append_token(token_at(stored, i, width_), bytes);
+    consumed_ = at(place) + stored.size();
   }
 
   void drop_end_of_text(std::size_t before, std::string& bytes) const {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/index.h"
 
 namespace troupe::data {
 namespace {
@@ -34,7 +35,7 @@ void for_each_word(std::string_view text, const Visit& visit) {
   std::int32_t begin = borders->first();
   for (std::int32_t end = borders->next(); end != icu::BreakIterator::DONE; end = borders->next()) {
     if (borders->getRuleStatus() >= UBRK_WORD_NONE_LIMIT) {
-      visit(text.substr(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin)));
+      visit(text.substr(at(begin), at(end - begin)));
     }
     begin = end;
   }

@@ -3,6 +3,7 @@
 #include <array>
 #include <utility>
 
+#include "base/index.h"
 #include "data/tokenizer/byte_alphabet.h"
 
 namespace troupe::data {
@@ -25,8 +26,7 @@ MergeLearner::MergeLearner(const WordTable& words, std::span<const std::int64_t>
 // An empty place stands before the first word and after every word.
 void MergeLearner::lay_out(const WordTable& words, std::span<const std::int64_t> counts) {
   std::array<TokenId, 256> byte_tokens{};
-  for (TokenId id = 0; id < 256; ++id)
-    byte_tokens[bytes_in_alphabet_order()[static_cast<std::size_t>(id)]] = id;
+  for (TokenId id = 0; id < 256; ++id) byte_tokens[bytes_in_alphabet_order()[at(id)]] = id;
   spots_.resize(words.byte_count() + words.size() + 1);
   Place place = 1;
   for (std::uint32_t number = 0; number < counts.size(); ++number, ++place) {
@@ -48,7 +48,7 @@ void MergeLearner::count_pairs() {
 }
 
 MergeLearner::Place MergeLearner::next_of(Place place) const {
-  return place + lengths_[static_cast<std::size_t>(spots_[place].token)];
+  return place + lengths_[at(spots_[place].token)];
 }
 
 MergeLearner::Place MergeLearner::previous_of(Place place) const { return spots_[place - 1].begin; }
@@ -91,7 +91,7 @@ void MergeLearner::merge_everywhere(std::uint64_t key) {
   const TokenId left = left_of(key);
   const TokenId right = right_of(key);
   const TokenId result = token_count();
-  tokens_.push_back(tokens_[static_cast<std::size_t>(left)] + tokens_[static_cast<std::size_t>(right)]);
+  tokens_.push_back(tokens_[at(left)] + tokens_[at(right)]);
   lengths_.push_back(static_cast<std::uint32_t>(tokens_.back().size()));
   merges_.push_back({left, right, result});
 

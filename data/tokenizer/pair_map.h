@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/index.h"
 #include "data/tokenizer/vocabulary.h"
 
 namespace troupe::data {
@@ -50,7 +51,7 @@ class PairMap {
   [[nodiscard]] std::size_t slot_of(std::uint64_t key) const {
     const std::size_t mask = slots_.size() - 1;
     const std::uint64_t mixed = (key ^ key >> 29) * 0x9E3779B97F4A7C15ULL;
-    auto index = static_cast<std::size_t>(mixed >> 32) & mask;
+    auto index = at(mixed >> 32) & mask;
     while (slots_[index].key != key && slots_[index].key != kEmpty) index = (index + 1) & mask;
     return index;
   }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/index.h"
 #include "data/tokenizer/encoder.h"
 
 namespace troupe::data {
@@ -90,7 +91,7 @@ std::string_view Tokenizer::token_bytes(TokenId token) const {
                 "token id {} is outside the vocabulary, 0..{}: is this the tokenizer of the data?", token,
                 vocab_size() - 1);
   }
-  return vocabulary_.tokens[static_cast<std::size_t>(token)];
+  return vocabulary_.tokens[at(token)];
 }
 
 }  // namespace troupe::data

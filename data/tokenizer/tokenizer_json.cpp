@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/index.h"
 #include "data/tokenizer/byte_alphabet.h"
 #include "data/tokenizer/json_places.h"
 #include "data/tokenizer/tokenizer_pipeline.h"
@@ -128,7 +129,7 @@ class VocabularyReader : JsonPlaces {
     for (int byte = 0; byte < 256; ++byte) {
       const TokenId id = token_named(fmt::format("<0x{:02X}>", byte), "/model/vocab");
       vocabulary_.byte_tokens.push_back(id);
-      vocabulary_.tokens[static_cast<std::size_t>(id)] = static_cast<char>(byte);
+      vocabulary_.tokens[at(id)] = static_cast<char>(byte);
     }
   }
 
@@ -141,11 +142,11 @@ class VocabularyReader : JsonPlaces {
   }
 
   void put_token(const std::string& bytes, TokenId id, const std::string& place) {
-    if (static_cast<std::size_t>(id) >= vocabulary_.tokens.size()) {
+    if (at(id) >= vocabulary_.tokens.size()) {
       fail(place, "id {}, but there are only {} tokens: ids must be 0, 1, 2, …", id,
            vocabulary_.tokens.size());
     }
-    std::string& token = vocabulary_.tokens[static_cast<std::size_t>(id)];
+    std::string& token = vocabulary_.tokens[at(id)];
     if (!token.empty()) fail(place, "token '{}' has the id {} as well", to_alphabet(token), id);
     token = bytes;
   }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/index.h"
 #include "data/tokenizer/byte_alphabet.h"
 #include "data/tokenizer/tokenizer_json.h"
 
@@ -30,8 +31,7 @@ std::string added_tokens_text(const Vocabulary& vocabulary) {
 std::string vocab_text(const Vocabulary& vocabulary) {
   std::vector<std::string> names(vocabulary.tokens.size());
   for (std::size_t id = 0; id < names.size(); ++id) names[id] = to_alphabet(vocabulary.tokens[id]);
-  for (const SpecialToken& special : vocabulary.specials)
-    names[static_cast<std::size_t>(special.id)] = special.name;
+  for (const SpecialToken& special : vocabulary.specials) names[at(special.id)] = special.name;
   std::string text;
   for (std::size_t id = 0; id < names.size(); ++id) {
     text += fmt::format("{}\n      {}: {}", id == 0 ? "" : ",", json_string(names[id]), id);
@@ -41,7 +41,7 @@ std::string vocab_text(const Vocabulary& vocabulary) {
 
 /// As "left right", which every version of their package reads.
 std::string merges_text(const Vocabulary& vocabulary) {
-  const auto name = [&](TokenId id) { return to_alphabet(vocabulary.tokens[static_cast<std::size_t>(id)]); };
+  const auto name = [&](TokenId id) { return to_alphabet(vocabulary.tokens[at(id)]); };
   std::string text;
   for (const Merge& merge : vocabulary.merges) {
     text += fmt::format("{}\n      {}", text.empty() ? "" : ",",

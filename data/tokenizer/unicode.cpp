@@ -4,6 +4,8 @@
 #include <iterator>
 #include <vector>
 
+#include "base/index.h"
+
 namespace troupe::data {
 namespace {
 
@@ -56,7 +58,7 @@ Character CharacterReader::wide_at(std::string_view text, std::size_t position) 
   constexpr Character kInvalid{CharacterClass::kOther, 1};
   const auto* bytes = reinterpret_cast<const unsigned char*>(text.data()) + position;
   const LeadByte lead = describe_lead(bytes[0]);
-  const auto following = static_cast<std::size_t>(lead.following);
+  const std::size_t following = troupe::at(lead.following);
   if (following == 0 || text.size() - position <= following) return kInvalid;
   if (bytes[1] < lead.second_low || bytes[1] > lead.second_high) return kInvalid;
   std::uint32_t code_point = bytes[0] & (0x3FU >> following);

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/index.h"
 #include "data/tokenizer/byte_alphabet.h"
 #include "data/tokenizer/pre_tokenizer.h"
 
@@ -37,7 +38,7 @@ std::vector<bool> check_specials(const Vocabulary& vocabulary) {
     if (token.name.empty() || !names.insert(token.name).second) {
       fail("special token {} has the name '{}', which is empty or not its own", token.id, token.name);
     }
-    special[static_cast<std::size_t>(token.id)] = token.special;
+    special[at(token.id)] = token.special;
     previous = token.id;
   }
   for (const std::string& name : {vocabulary.end_of_text, vocabulary.begin_of_text}) {
@@ -55,7 +56,7 @@ void check_byte_tokens(const Vocabulary& vocabulary) {
   for (std::size_t byte = 0; byte < expected; ++byte) {
     const TokenId id = vocabulary.byte_tokens[byte];
     const bool known = 0 <= id && id < static_cast<TokenId>(vocabulary.tokens.size());
-    if (!known || vocabulary.tokens[static_cast<std::size_t>(id)] != std::string(1, static_cast<char>(byte)))
+    if (!known || vocabulary.tokens[at(id)] != std::string(1, static_cast<char>(byte)))
       fail("token <0x{:02X}> is not that byte", byte);
   }
 }
@@ -89,7 +90,7 @@ void check_merge(const Vocabulary& vocabulary, std::size_t rank) {
     if (id < 0 || id >= static_cast<TokenId>(vocabulary.tokens.size())) {
       fail("merge {} names token {}, outside 0..{}", rank, id, vocabulary.tokens.size() - 1);
     }
-    const std::string& bytes = vocabulary.tokens[static_cast<std::size_t>(id)];
+    const std::string& bytes = vocabulary.tokens[at(id)];
     if (bytes.empty()) fail("merge {} names the special token {}", rank, id);
     return bytes;
   };

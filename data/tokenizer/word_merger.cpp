@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "base/index.h"
 
 namespace troupe::data {
 namespace {
@@ -43,9 +44,8 @@ void WordMerger::merge_by_scan(std::string_view word, std::vector<TokenId>& toke
     *left = best->result;
     tokens.erase(left + 1);
     rules_.erase(best);
-    if (index > 0) rules_[static_cast<std::size_t>(index) - 1] = rule_of(tokenizer_, left[-1], *left);
-    if (left + 1 != tokens.end())
-      rules_[static_cast<std::size_t>(index)] = rule_of(tokenizer_, *left, left[1]);
+    if (index > 0) rules_[at(index) - 1] = rule_of(tokenizer_, left[-1], *left);
+    if (left + 1 != tokens.end()) rules_[at(index)] = rule_of(tokenizer_, *left, left[1]);
   }
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/index.h"
 #include "experts/rows.h"
 
 namespace troupe::experts {
@@ -18,17 +19,17 @@ float sum_of(std::span<const float> values) {
 
 LoadBalanceLoss::LoadBalanceLoss(const AuxLossOptions& options, std::int64_t top_k, std::int64_t choices)
     : source_(make_load_frequencies(options, top_k, choices)),
-      choices_(static_cast<std::size_t>(choices)),
+      choices_(at(choices)),
       probability_sums_(choices_) {}
 
 std::span<const double> LoadBalanceLoss::frequencies_of(std::int64_t token) const {
-  return std::span(frequencies_).subspan(static_cast<std::size_t>(token / stretch_) * choices_, choices_);
+  return std::span(frequencies_).subspan(at(token / stretch_) * choices_, choices_);
 }
 
 double LoadBalanceLoss::value(const Pass& pass, const AuxInput& input) {
   const std::int64_t tokens = input.routing.scores.rows();
   stretch_ = source_->stretch(pass, tokens);
-  frequencies_.resize(static_cast<std::size_t>(tokens / stretch_) * choices_);
+  frequencies_.resize(at(tokens / stretch_) * choices_);
   if (tokens == 0) return 0.0;
   source_->fill(pass, input, frequencies_);
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/index.h"
 #include "experts/aux_loss/load_balance.h"
 #include "experts/router/top_k.h"
 #include "experts/rows.h"
@@ -57,7 +58,7 @@ class OneFrequency final : public LoadFrequencies {
 /// Of each sequence by itself.
 class SequenceFrequency : public LoadFrequencies {
  public:
-  explicit SequenceFrequency(std::int64_t choices) : counts_(static_cast<std::size_t>(choices)) {}
+  explicit SequenceFrequency(std::int64_t choices) : counts_(at(choices)) {}
   [[nodiscard]] std::int64_t stretch(const Pass& pass, std::int64_t /*tokens*/) const final {
     return pass.microbatch.sequence_length;
   }
@@ -68,7 +69,7 @@ class SequenceFrequency : public LoadFrequencies {
       const std::int64_t first = static_cast<std::int64_t>(s) * length;
       for (std::int64_t token = first; token < first + length; ++token) {
         for (const std::int32_t choice : choices_of(input, token))
-          if (choice >= 0) ++counts_[static_cast<std::size_t>(choice)];
+          if (choice >= 0) ++counts_[at(choice)];
       }
       load_frequencies(counts_, frequencies.subspan(s * counts_.size(), counts_.size()));
     }
@@ -95,9 +96,7 @@ class ActualSequenceFrequency final : public SequenceFrequency {
 class UnbiasedSequenceFrequency final : public SequenceFrequency {
  public:
   UnbiasedSequenceFrequency(std::int64_t k, std::int64_t choices)
-      : SequenceFrequency(choices),
-        chosen_(static_cast<std::size_t>(k)),
-        scratch_(static_cast<std::size_t>(k)) {}
+      : SequenceFrequency(choices), chosen_(at(k)), scratch_(at(k)) {}
 
  private:
   [[nodiscard]] std::span<const std::int32_t> choices_of(const AuxInput& input, std::int64_t token) override {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "base/index.h"
 #include "experts/rows.h"
 #include "tensor/ops/gemm/gemm.h"
 
@@ -34,7 +35,7 @@ TensorView normalized(const Pass& pass, ConstTensorView weight) {
 TensorView overlaps(const Pass& pass, ConstTensorView unit) {
   const TensorView product = pass.arena.allocate({unit.rows(), unit.rows()});
   ops::gemm(pass.execution, ops::Transpose::kNo, ops::Transpose::kYes, unit, unit, product);
-  for (std::int64_t i = 0; i < unit.rows(); ++i) row(product, i)[static_cast<std::size_t>(i)] -= 1.0F;
+  for (std::int64_t i = 0; i < unit.rows(); ++i) row(product, i)[at(i)] -= 1.0F;
   return product;
 }
 

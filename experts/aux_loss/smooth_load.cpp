@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "base/index.h"
 #include "experts/aux_loss/squared_variation.h"
 #include "experts/router/top_k.h"
 #include "experts/rows.h"
@@ -26,7 +27,7 @@ Margin margin_of(const RoutingResult& routing, std::int64_t token, std::span<con
   const auto k = best.size() - 1;
   const auto chosen = best.first(k);
   const bool in_front = std::ranges::find(chosen, static_cast<std::int32_t>(choice)) != chosen.end();
-  const auto threshold = static_cast<std::size_t>(in_front ? best[k] : best[k - 1]);
+  const auto threshold = at(in_front ? best[k] : best[k - 1]);
   const double deviation = std::max<double>(row(routing.noise_std, token)[choice], kSmallestDeviation);
   const double excess = static_cast<double>(row(routing.clean_logits, token)[choice]) -
                         static_cast<double>(row(routing.logits, token)[threshold]);
@@ -42,7 +43,7 @@ double normal_density(double x) {
 }  // namespace
 
 SmoothLoadLoss::SmoothLoadLoss(std::int64_t top_k, std::int64_t choices)
-    : top_k_(top_k), load_(static_cast<std::size_t>(choices)), gradient_(static_cast<std::size_t>(choices)) {}
+    : top_k_(top_k), load_(at(choices)), gradient_(at(choices)) {}
 
 std::int64_t SmoothLoadLoss::memory(const RouterShape& shape) const {
   return (shape.tokens + token_blocks(shape.tokens)) * (top_k_ + 1);

@@ -4,11 +4,12 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "base/index.h"
 
 namespace troupe::experts {
 
 BiasState::BiasState(std::int64_t experts, std::int64_t rows)
-    : experts_(static_cast<std::size_t>(experts)), state_(experts_ * static_cast<std::size_t>(rows), 0.0F) {}
+    : experts_(at(experts)), state_(experts_ * at(rows), 0.0F) {}
 
 void BiasState::restore(std::span<const float> state) {
   if (state.size() != state_.size()) {

@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "base/error.h"
+#include "base/index.h"
 #include "experts/router/top_k.h"
 #include "experts/rows.h"
 
@@ -76,9 +77,8 @@ void count_margins(const Pass& pass, const SelectionInput& input, std::int64_t t
     for (std::int64_t token = 0; token < tokens; ++token) {
       const float* values = input.values.f32() + token * input.values.columns();
       for (std::int64_t i = block * kExpertBlock; i < end; ++i) {
-        const float margin =
-            margin_of(values[i] + input.bias[static_cast<std::size_t>(i)], limits.f32() + 2 * token);
-        ++histograms[static_cast<std::size_t>(i * kMarginBins + bin_of_margin(margin))];
+        const float margin = margin_of(values[i] + input.bias[at(i)], limits.f32() + 2 * token);
+        ++histograms[at(i * kMarginBins + bin_of_margin(margin))];
       }
     }
   });

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/index.h"
 #include "experts/dispatch/bf16_exchange.h"
 #include "experts/dispatch/hierarchical_exchange.h"
 
@@ -45,14 +46,14 @@ class DirectExchange final : public Exchange {
                       TensorView to) override {
     const std::int64_t row_bytes = from.columns() * size_bytes(from.dtype());
     for (int peer = 0; peer < size(); ++peer) {
-      sent_[static_cast<std::size_t>(peer)] = rows(rank(), peer) * row_bytes;
-      received_[static_cast<std::size_t>(peer)] = rows(peer, rank()) * row_bytes;
+      sent_[at(peer)] = rows(rank(), peer) * row_bytes;
+      received_[at(peer)] = rows(peer, rank()) * row_bytes;
     }
     return communicator_.start_all_to_all_v({bytes_of(from), sent_}, {bytes_of(to), received_});
   }
 
  private:
-  [[nodiscard]] std::size_t ranks() const { return static_cast<std::size_t>(communicator_.size()); }
+  [[nodiscard]] std::size_t ranks() const { return at(communicator_.size()); }
 
   comm::Communicator& communicator_;
   std::vector<std::int64_t> sent_, received_;  // [size], bytes

@@ -3,6 +3,7 @@
 #include <memory>
 #include <span>
 
+#include "base/index.h"
 #include "comm/collectives/communicator.h"
 #include "layers/pass.h"
 #include "layout/options.h"
@@ -19,7 +20,7 @@ class RowTable {
   [[nodiscard]] int size() const { return size_; }
   [[nodiscard]] RowTable reversed() const { return {rows_, size_, !back_}; }
   [[nodiscard]] std::int64_t operator()(int from, int to) const {
-    return rows_[static_cast<std::size_t>(back_ ? to * size_ + from : from * size_ + to)];
+    return rows_[at(back_ ? to * size_ + from : from * size_ + to)];
   }
 
  private:
@@ -53,7 +54,7 @@ class Exchange {
 /// All bytes of a contiguous view.
 [[nodiscard]] inline std::span<const std::byte> bytes_of(const ConstTensorView& view) {
   TROUPE_CHECK(view.contiguous(), "bytes of a strided view {}", view.shape().to_string());
-  return {view.data(), static_cast<std::size_t>(view.elements() * size_bytes(view.dtype()))};
+  return {view.data(), at(view.elements() * size_bytes(view.dtype()))};
 }
 [[nodiscard]] inline std::span<std::byte> bytes_of(const TensorView& view) {
   return {view.data(), bytes_of(ConstTensorView(view)).size()};

@@ -2,13 +2,14 @@
 
 #include <algorithm>
 
+#include "base/index.h"
+
 namespace troupe::experts {
 
 Nodes::Nodes(std::vector<int> node_of_rank)
-    : node_of_rank_(std::move(node_of_rank)),
-      members_(static_cast<std::size_t>(*std::ranges::max_element(node_of_rank_)) + 1) {
+    : node_of_rank_(std::move(node_of_rank)), members_(at(*std::ranges::max_element(node_of_rank_)) + 1) {
   for (int rank = 0; rank < ranks(); ++rank) {
-    auto& node = members_[static_cast<std::size_t>(node_of(rank))];
+    auto& node = members_[at(node_of(rank))];
     position_.push_back(static_cast<int>(node.size()));
     node.push_back(rank);
   }
@@ -18,8 +19,8 @@ Nodes::Nodes(std::vector<int> node_of_rank)
 int Nodes::gateway(int node, int rank) const {
   if (node_of(rank) == node) return rank;
   const auto& there = members(node);
-  const auto place = static_cast<std::size_t>(position(rank));
-  return place < there.size() ? there[place] : there[static_cast<std::size_t>(rail(rank))];
+  const auto place = at(position(rank));
+  return place < there.size() ? there[place] : there[at(rail(rank))];
 }
 
 std::vector<int> consecutive_nodes(int ranks, std::int64_t per_node) {

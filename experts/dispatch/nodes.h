@@ -2,6 +2,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/index.h"
+
 namespace troupe::experts {
 
 /// Which ranks of a group share a node, and which of them speaks for whom to the other nodes. Pure.
@@ -12,13 +14,11 @@ class Nodes {
 
   [[nodiscard]] int count() const { return static_cast<int>(members_.size()); }
   [[nodiscard]] int ranks() const { return static_cast<int>(node_of_rank_.size()); }
-  [[nodiscard]] int node_of(int rank) const { return node_of_rank_[static_cast<std::size_t>(rank)]; }
+  [[nodiscard]] int node_of(int rank) const { return node_of_rank_[at(rank)]; }
   /// Ascending.
-  [[nodiscard]] const std::vector<int>& members(int node) const {
-    return members_[static_cast<std::size_t>(node)];
-  }
+  [[nodiscard]] const std::vector<int>& members(int node) const { return members_[at(node)]; }
   /// Place among the members of its node.
-  [[nodiscard]] int position(int rank) const { return position_[static_cast<std::size_t>(rank)]; }
+  [[nodiscard]] int position(int rank) const { return position_[at(rank)]; }
   /// Ranks of equal rail exchange between nodes; every rail has a rank on every node.
   [[nodiscard]] int rail(int rank) const { return position(rank) % rails_; }
   /// The member of `node` that all rows of this node for `rank` pass through: `rank` itself at home, else

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/index.h"
 #include "experts/rows.h"
 #include "tensor/ops/elementwise/elementwise.h"
 
@@ -40,7 +41,7 @@ class InputWeights final : public SlotWeights {
     ops::gather_rows(pass.execution, x, plan.tokens().rows(first, rows.rows()), rows);
     const auto weight = weights.floats();
     for_tokens(pass.execution, rows.rows(), [&](std::int64_t index, std::int64_t) {
-      const float factor = weight[static_cast<std::size_t>(plan.pairs().i32()[first + index])];
+      const float factor = weight[at(plan.pairs().i32()[first + index])];
       for (float& value : row(rows, index)) value *= factor;
     });
   }

@@ -1,5 +1,6 @@
 #include "experts/ffn/expert_ffn.h"
 
+#include "base/index.h"
 #include "tensor/ops/activation/activation.h"
 #include "tensor/parallel.h"
 #include "tensor/pieces.h"
@@ -89,7 +90,7 @@ void ExpertFfn::for_row_pieces(const Pass& pass, const DispatchChunk& chunk, con
   std::size_t next = 0;
   for_each([&](const Piece& piece) { pieces[next++] = piece; });
   parallel_for(pass.execution, count, [&](std::int64_t i) {
-    const Piece& piece = pieces[static_cast<std::size_t>(i)];
+    const Piece& piece = pieces[at(i)];
     body(piece.expert, piece.rows);
   });
 }
@@ -98,7 +99,7 @@ void ExpertFfn::forward(const Pass& pass, const DispatchChunk& chunk, const Save
                         TensorView y) const {
   for_groups(pass.execution, chunk, [&](const Group& group) {
     for_row_pieces(pass, chunk, group, [&](int index, const Segment& rows) {
-      const Expert& expert = experts_[static_cast<std::size_t>(index)];
+      const Expert& expert = experts_[at(index)];
       const TensorView projected = saved.projected.rows(rows.first_row, rows.rows);
       const TensorView activation = saved.activation.rows(rows.first_row, rows.rows);
       expert.input.forward(pass.execution, pass.experts, saved.input.rows(rows.first_row, rows.rows),
@@ -115,7 +116,7 @@ void ExpertFfn::backward(const Pass& pass, const DispatchChunk& chunk, ConstTens
   const TensorView dactivations = pass.arena.allocate(saved.activation.shape());
   for_groups(pass.execution, chunk, [&](const Group& group) {
     for_row_pieces(pass, chunk, group, [&](int index, const Segment& rows) {
-      const Expert& expert = experts_[static_cast<std::size_t>(index)];
+      const Expert& expert = experts_[at(index)];
       const TensorView projected = saved.projected.rows(rows.first_row, rows.rows);
       const TensorView dactivation = dactivations.rows(rows.first_row, rows.rows);
       expert.down.backward(pass.execution, pass.experts, dy.rows(rows.first_row, rows.rows), dactivation);
@@ -134,7 +135,7 @@ void ExpertFfn::backward_weights(const Pass& pass, const DispatchChunk& chunk, c
   parallel_for(pass.execution, (group.last - group.first) * pieces, [&](std::int64_t task) {
     const int index = group.first + static_cast<int>(task / pieces);
     const std::int64_t piece = task % pieces;
-    const Expert& expert = experts_[static_cast<std::size_t>(index)];
+    const Expert& expert = experts_[at(index)];
     if (piece < input.count()) {
       backward_outputs(pass, chunk, index, expert.input, input.first(piece), input.length(piece),
                        saved.projected, saved.input);
@@ -152,7 +153,7 @@ void ExpertFfn::backward_outputs(const Pass& pass, const DispatchChunk& chunk, i
   for (int source = 0; source < chunk.sources(); ++source) {
     const auto [row, rows] = chunk.segment(source, expert);
     if (rows == 0) continue;
-    const auto lane = static_cast<std::size_t>(pass.lane_of_source[static_cast<std::size_t>(source)]);
+    const auto lane = at(pass.lane_of_source[at(source)]);
     outputs.weight_gradients(pass.execution, dy.columns(first, count).rows(row, rows), x.rows(row, rows),
                              pass.expert_gradient_lanes[lane], ops::Accumulate::kYes);
   }

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "base/index.h"
 #include "experts/rows.h"
 
 namespace troupe::experts {
@@ -55,8 +56,8 @@ class Admission {
       if (taken_.i32()[candidate.expert] < capacity_) {
         ++taken_.i32()[candidate.expert];
       } else {
-        ++dropped_[static_cast<std::size_t>(candidate.expert)];
-        ids(dispatched_, candidate.token)[static_cast<std::size_t>(slot)] = -1;
+        ++dropped_[at(candidate.expert)];
+        ids(dispatched_, candidate.token)[at(slot)] = -1;
       }
     }
   }
@@ -65,13 +66,13 @@ class Admission {
   static std::span<Candidate> as_candidates(Arena& arena, std::int64_t tokens) {
     constexpr std::int64_t kWords = sizeof(Candidate) / sizeof(std::int32_t);
     const TensorView memory = arena.allocate({tokens, kWords}, DType::kI32);
-    return {reinterpret_cast<Candidate*>(memory.data()), static_cast<std::size_t>(tokens)};
+    return {reinterpret_cast<Candidate*>(memory.data()), at(tokens)};
   }
 
   std::span<Candidate> collect(std::int64_t slot) {
     std::size_t count = 0;
     for (std::int64_t token = 0; token < dispatched_.rows(); ++token) {
-      const std::int32_t expert = ids(dispatched_, token)[static_cast<std::size_t>(slot)];
+      const std::int32_t expert = ids(dispatched_, token)[at(slot)];
       if (expert < 0) continue;
       candidates_[count++] = {expert, by_score_ ? score_of(token, expert) : 0.0F,
                               static_cast<std::int32_t>(token)};
@@ -80,7 +81,7 @@ class Admission {
   }
 
   [[nodiscard]] float score_of(std::int64_t token, std::int32_t expert) const {
-    const float score = row(scores_, token)[static_cast<std::size_t>(expert)];
+    const float score = row(scores_, token)[at(expert)];
     return std::isnan(score) ? -std::numeric_limits<float>::infinity() : score;
   }
 

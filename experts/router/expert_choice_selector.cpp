@@ -2,6 +2,7 @@
 #include <limits>
 #include <numeric>
 
+#include "base/index.h"
 #include "experts/router/capacity.h"
 #include "experts/router/selector.h"
 #include "experts/rows.h"
@@ -36,18 +37,18 @@ class ExpertChoiceSelector final : public Selector {
   void take_best(ConstTensorView all, std::int64_t expert, std::span<float> values,
                  std::span<std::int32_t> order, TensorView taken) const {
     for (std::size_t t = 0; t < values.size(); ++t) {
-      const float value = row(all, static_cast<std::int64_t>(t))[static_cast<std::size_t>(expert)];
+      const float value = row(all, static_cast<std::int64_t>(t))[at(expert)];
       values[t] = std::isnan(value) ? -std::numeric_limits<float>::infinity() : value;
     }
     std::iota(order.begin(), order.end(), 0);
     const auto size = expert_choice_size(options_, std::ssize(values));
     std::nth_element(order.begin(), order.begin() + size, order.end(), [&](std::int32_t a, std::int32_t b) {
-      const float left = values[static_cast<std::size_t>(a)];
-      const float right = values[static_cast<std::size_t>(b)];
+      const float left = values[at(a)];
+      const float right = values[at(b)];
       return left > right || (left == right && a < b);
     });
     for (std::int64_t i = 0; i < std::ssize(order); ++i)
-      ids(taken, order[static_cast<std::size_t>(i)])[static_cast<std::size_t>(expert)] = i < size ? 1 : 0;
+      ids(taken, order[at(i)])[at(expert)] = i < size ? 1 : 0;
   }
 
   /// A row of marks becomes the marked experts, then -1.

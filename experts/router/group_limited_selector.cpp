@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/index.h"
 #include "experts/router/selector.h"
 #include "experts/router/top_k.h"
 
@@ -31,9 +32,9 @@ class GroupLimitedSelector final : public TokenSelector {
  public:
   explicit GroupLimitedSelector(const MoeOptions& options)
       : top_k_(options.top_k),
-        groups_(static_cast<std::size_t>(options.router.groups)),
-        group_size_(static_cast<std::size_t>(options.experts / options.router.groups)),
-        top_groups_(static_cast<std::size_t>(options.router.top_groups)),
+        groups_(at(options.router.groups)),
+        group_size_(at(options.experts / options.router.groups)),
+        top_groups_(at(options.router.top_groups)),
         rank_(options.router.group_score == GroupScore::kMax ? best_of : two_best_of) {}
 
   [[nodiscard]] std::int64_t slots(std::int64_t /*tokens*/) const override { return top_k_; }
@@ -50,7 +51,7 @@ class GroupLimitedSelector final : public TokenSelector {
     const auto kept = take(scratch, values.size());
     std::ranges::fill(kept, kExcluded);
     for (std::size_t rank = 0; rank < top_groups_; ++rank) {
-      const std::size_t best = static_cast<std::size_t>(std::ranges::max_element(scores) - scores.begin());
+      const std::size_t best = at(std::ranges::max_element(scores) - scores.begin());
       std::ranges::copy(group(biased, best), group(kept, best).begin());
       scores[best] = kExcluded;
     }

@@ -1,3 +1,4 @@
+#include "base/index.h"
 #include "base/random.h"
 #include "experts/router/selector.h"
 
@@ -23,8 +24,8 @@ class GshardSelector final : public TokenSelector {
 
   void thin(const Pass& pass, std::int64_t token, std::span<const float> scores,
             std::span<std::int32_t> chosen) const override {
-    const double first = scores[static_cast<std::size_t>(chosen[0])];
-    const double second = scores[static_cast<std::size_t>(chosen[1])];
+    const double first = scores[at(chosen[0])];
+    const double second = scores[at(chosen[1])];
     if (!(2.0 * second > threshold(pass, token) * (first + second))) chosen[1] = -1;
   }
 

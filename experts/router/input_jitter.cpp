@@ -1,5 +1,6 @@
 #include "experts/router/input_jitter.h"
 
+#include "base/index.h"
 #include "base/random.h"
 #include "experts/rows.h"
 
@@ -21,8 +22,8 @@ void InputJitter::for_factors(const Pass& pass, ConstTensorView x, const Store& 
     for (std::int64_t i = 0; i < hidden; i += kWords) {
       const auto words = random.words(static_cast<std::uint64_t>(first + i / kWords));
       for (std::int64_t j = i; j < std::min(hidden, i + kWords); ++j) {
-        const auto uniform = static_cast<float>(words[static_cast<std::size_t>(j - i)] >> 8) * 0x1p-24F;
-        store(token, static_cast<std::size_t>(j), 1.0F + epsilon_ * (2.0F * uniform - 1.0F));
+        const auto uniform = static_cast<float>(words[at(j - i)] >> 8) * 0x1p-24F;
+        store(token, at(j), 1.0F + epsilon_ * (2.0F * uniform - 1.0F));
       }
     }
   });

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/index.h"
 #include "experts/balancer/balancer.h"
 #include "experts/balancer/margins.h"
 #include "experts/router/capacity.h"
@@ -59,7 +60,7 @@ Router::Router(const MoeOptions& options, std::int64_t layer, const ParameterTab
       unbiased_selector_(make_top_k_selector(options)),
       weighting_(make_weighting(options.router)),
       counts_unbiased_(counts_unbiased(options)),
-      no_bias_(static_cast<std::size_t>(options.choices())) {
+      no_bias_(at(options.choices())) {
   for (const AuxLossOptions& loss : options.aux_loss) aux_losses_.push_back(make_aux_loss(options, loss));
 }
 
@@ -153,7 +154,7 @@ void Router::count(const Pass& pass, RoutingResult& routing, const layout::Layer
   std::ranges::fill(routing.unbiased_counts, 0);
   const std::int32_t* chosen = routing.chosen.i32();
   for (std::int64_t i = 0; i < routing.chosen.elements(); ++i) {
-    if (chosen[i] >= 0) ++routing.counts[static_cast<std::size_t>(chosen[i])];
+    if (chosen[i] >= 0) ++routing.counts[at(chosen[i])];
   }
   if (counts_unbiased_) count_unbiased(pass, routing, routing.unbiased_counts);
   std::ranges::copy(routing.counts, load.counts.begin());
@@ -168,7 +169,7 @@ void Router::count_unbiased(const Pass& pass, const RoutingResult& routing,
   const TensorView chosen = pass.arena.allocate({tokens, unbiased_selector_->slots(tokens)}, DType::kI32);
   // What plain top-k of the scores would take: no bias, no noise, no groups.
   unbiased_selector_->select(pass, {selected_on(routing), routing.logits, no_bias_}, chosen);
-  for (std::int64_t i = 0; i < chosen.elements(); ++i) ++counts[static_cast<std::size_t>(chosen.i32()[i])];
+  for (std::int64_t i = 0; i < chosen.elements(); ++i) ++counts[at(chosen.i32()[i])];
 }
 
 void Router::backward(const Pass& pass, ConstTensorView x, const StepContext& step,

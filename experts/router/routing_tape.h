@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <span>
 
+#include "base/index.h"
 #include "tensor/tensor.h"
 
 namespace troupe::experts {
@@ -9,8 +10,8 @@ namespace troupe::experts {
 /// A layer's part of [layers, …]; of nothing, nothing.
 template <class T>
 [[nodiscard]] std::span<T> layer_part(std::span<T> all, std::int64_t index, std::int64_t layers) {
-  const std::size_t size = all.size() / static_cast<std::size_t>(layers);
-  return all.subspan(static_cast<std::size_t>(index) * size, size);
+  const std::size_t size = all.size() / at(layers);
+  return all.subspan(at(index) * size, size);
 }
 
 /// Choices of a microbatch that are kept, or that were kept and are followed. Empty: not asked for. A slot

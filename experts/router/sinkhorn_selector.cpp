@@ -2,6 +2,7 @@
 #include <array>
 #include <cmath>
 
+#include "base/index.h"
 #include "experts/router/selector.h"
 #include "experts/router/top_k.h"
 #include "experts/rows.h"
@@ -70,7 +71,7 @@ class SinkhornSelector final : public Selector {
       const auto values = row(kernel, token);
       float sum = 0.0F;
       for (std::size_t i = 0; i < v.size(); ++i) sum += values[i] * v[i];
-      u[static_cast<std::size_t>(token)] = 1.0F / std::max(sum, kSmallest);
+      u[at(token)] = 1.0F / std::max(sum, kSmallest);
     });
   }
 
@@ -79,7 +80,7 @@ class SinkhornSelector final : public Selector {
                             std::span<float> v) {
     const auto columns = std::ssize(v);
     parallel_for(pass.execution, (columns + kColumnBlock - 1) / kColumnBlock, [&](std::int64_t block) {
-      const auto first = static_cast<std::size_t>(block * kColumnBlock);
+      const auto first = at(block * kColumnBlock);
       const std::size_t count = std::min<std::size_t>(kColumnBlock, v.size() - first);
       std::array<float, kColumnBlock> sums{};
       for (std::size_t t = 0; t < u.size(); ++t) {

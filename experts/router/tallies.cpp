@@ -4,20 +4,22 @@
 #include <cmath>
 #include <cstddef>
 
+#include "base/index.h"
+
 namespace troupe::experts {
 namespace {
 
 std::span<const std::int32_t> slots_of(const ConstTensorView& chosen, std::int64_t token) {
-  const auto slots = static_cast<std::size_t>(chosen.columns());
-  return {chosen.i32() + static_cast<std::size_t>(token) * slots, slots};
+  const auto slots = at(chosen.columns());
+  return {chosen.i32() + at(token) * slots, slots};
 }
 
 void count_domains(const ConstTensorView& chosen, const ConstTensorView& domains, std::size_t choices,
                    std::span<std::int64_t> counts) {
   for (std::int64_t token = 0; token < domains.elements(); ++token) {
-    const auto row = static_cast<std::size_t>(domains.i32()[token]) * choices;
+    const auto row = at(domains.i32()[token]) * choices;
     for (const std::int32_t choice : slots_of(chosen, token)) {
-      if (choice >= 0) ++counts[row + static_cast<std::size_t>(choice)];
+      if (choice >= 0) ++counts[row + at(choice)];
     }
   }
 }
@@ -30,8 +32,7 @@ void count_pairs(const ConstTensorView& chosen, std::span<std::int64_t> counts) 
       for (std::size_t b = a + 1; b < slots.size(); ++b) {
         const auto [low, high] = std::minmax(slots[a], slots[b]);
         if (low < 0 || high >= experts) continue;
-        ++counts[static_cast<std::size_t>(low) * static_cast<std::size_t>(experts) +
-                 static_cast<std::size_t>(high)];
+        ++counts[at(low) * at(experts) + at(high)];
       }
     }
   }

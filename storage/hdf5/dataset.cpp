@@ -4,6 +4,7 @@
 #include <numeric>
 #include <utility>
 
+#include "base/index.h"
 #include "storage/flat_range.h"
 #include "storage/hdf5/checked.h"
 
@@ -53,7 +54,7 @@ void Dataset::write_bytes(std::int64_t begin, std::span<const std::byte> bytes) 
     const Handle memory = memory_space(block.elements(), action);
     check(H5Dwrite(handle_.id(), file_type(type_), memory.id(), space.id(), H5P_DEFAULT, bytes.data()),
           action);
-    bytes = bytes.subspan(static_cast<std::size_t>(block.elements() * size_bytes(type_)));
+    bytes = bytes.subspan(at(block.elements() * size_bytes(type_)));
   }
 }
 
@@ -66,7 +67,7 @@ void Dataset::read_bytes(std::int64_t begin, std::span<std::byte> bytes) const {
     const Handle memory = memory_space(block.elements(), action);
     check(H5Dread(handle_.id(), file_type(type_), memory.id(), space.id(), H5P_DEFAULT, bytes.data()),
           action);
-    bytes = bytes.subspan(static_cast<std::size_t>(block.elements() * size_bytes(type_)));
+    bytes = bytes.subspan(at(block.elements() * size_bytes(type_)));
   }
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "base/index.h"
 #include "storage/hdf5/checked.h"
 #include "storage/hdf5/links.h"
 
@@ -162,8 +163,7 @@ void File::close() {
 std::vector<std::byte> File::image() const {
   const Action action{path_, "", "copy"};
   check(H5Fflush(handle_.id(), H5F_SCOPE_LOCAL), action);
-  std::vector<std::byte> bytes(
-      static_cast<std::size_t>(check(H5Fget_file_image(handle_.id(), nullptr, 0), action)));
+  std::vector<std::byte> bytes(at(check(H5Fget_file_image(handle_.id(), nullptr, 0), action)));
   check(H5Fget_file_image(handle_.id(), bytes.data(), bytes.size()), action);
   return bytes;
 }

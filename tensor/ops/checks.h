@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <span>
 
+#include "base/index.h"
 #include "tensor/tensor.h"
 
 namespace troupe::ops {
@@ -19,14 +20,14 @@ inline std::span<const std::int32_t> integers(const char* operand, const ConstTe
                                               std::int64_t count) {
   TROUPE_CHECK(view.contiguous() && view.elements() == count, "{} is {}, expected [{}]", operand,
                view.shape().to_string(), count);
-  return {view.i32(), static_cast<std::size_t>(count)};
+  return {view.i32(), at(count)};
 }
 
 /// Elements of a contiguous f32 vector of `count` elements.
 inline std::span<const float> reals(const char* operand, const ConstTensorView& view, std::int64_t count) {
   TROUPE_CHECK(view.contiguous() && view.elements() == count, "{} is {}, expected [{}]", operand,
                view.shape().to_string(), count);
-  return {view.f32(), static_cast<std::size_t>(count)};
+  return {view.f32(), at(count)};
 }
 inline std::span<float> reals(const char* operand, const TensorView& view, std::int64_t count) {
   const auto elements = reals(operand, ConstTensorView(view), count);

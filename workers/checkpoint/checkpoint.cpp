@@ -64,9 +64,7 @@ void read_moments(storage::CheckpointReader& reader, const ParameterTable& table
 
 Shape counts_shape(const layout::LoadCounts& counts) { return {counts.layers(), counts.columns()}; }
 
-std::size_t moe_layer_count(const model::Model& model) {
-  return static_cast<std::size_t>(model::moe_layers(model.options()));
-}
+std::size_t moe_layer_count(const model::Model& model) { return at(model::moe_layers(model.options())); }
 
 void read_counts(storage::CheckpointReader& reader, const char* name, layout::LoadCounts& counts) {
   require_shape(reader, name, counts_shape(counts));

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "base/index.h"
 #include "tensor/parallel.h"
 
 namespace troupe::workers {
@@ -16,7 +17,7 @@ void ShardSnapshot::take(const Execution& execution, std::span<const storage::Te
   }
   reserve(bytes);
   parallel_for(execution, std::ssize(shards), [&](std::int64_t i) {
-    const auto index = static_cast<std::size_t>(i);
+    const auto index = at(i);
     const std::span<const std::byte> data = shards[index].data;
     std::byte* place = memory_.get() + places[index];
     std::memcpy(place, data.data(), data.size());

@@ -3,15 +3,16 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/index.h"
+
 namespace troupe::workers {
 
 std::vector<std::int64_t> map_experts(std::span<const std::int64_t> loads, std::int64_t experts) {
   const auto source_experts = std::ssize(loads);
   std::vector<std::int64_t> by_load(loads.size());
   std::iota(by_load.begin(), by_load.end(), 0);
-  std::ranges::stable_sort(by_load, [&](std::int64_t a, std::int64_t b) {
-    return loads[static_cast<std::size_t>(a)] > loads[static_cast<std::size_t>(b)];
-  });
+  std::ranges::stable_sort(by_load,
+                           [&](std::int64_t a, std::int64_t b) { return loads[at(a)] > loads[at(b)]; });
 
   std::vector<std::int64_t> sources;
   if (experts < source_experts) {
@@ -21,8 +22,7 @@ std::vector<std::int64_t> map_experts(std::span<const std::int64_t> loads, std::
   }
   const std::int64_t whole = experts / source_experts * source_experts;
   for (std::int64_t j = 0; j < whole; ++j) sources.push_back(j % source_experts);
-  for (std::int64_t j = whole; j < experts; ++j)
-    sources.push_back(by_load[static_cast<std::size_t>(j - whole)]);
+  for (std::int64_t j = whole; j < experts; ++j) sources.push_back(by_load[at(j - whole)]);
   return sources;
 }
 

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/index.h"
 #include "model/parameters.h"
 #include "workers/init_from/expert_mapping.h"
 
@@ -121,7 +122,7 @@ Origin WeightOrigins::copied_expert(const ParameterSpec& target) const {
 std::vector<std::int64_t> WeightOrigins::choices(std::int64_t layer) const {
   if (!model::is_moe_layer(source_.model, layer)) return {};
   const auto& moe = source_.model.moe;
-  const auto index = static_cast<std::size_t>(model::moe_index(source_.model, layer));
+  const auto index = at(model::moe_index(source_.model, layer));
   auto sources = map_experts(source_.loads.at(index), target_.moe.experts);
   for (std::int64_t zero = 0; zero < target_.moe.router.zero_experts; ++zero) {
     sources.push_back(moe.router.zero_experts > 0 ? moe.experts + zero % moe.router.zero_experts : -1);

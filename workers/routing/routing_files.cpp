@@ -36,8 +36,8 @@ std::vector<std::int64_t> write_layers(storage::hdf5::File& file, const RoutingS
   const std::vector<std::int64_t> sizes{microbatches * shape.micro_batch * shape.sequence_length,
                                         shape.slots};
   for (std::int64_t layer = 0; layer < std::ssize(shape.layers); ++layer) {
-    auto dataset = file.create_dataset(layer_dataset(shape.layers[static_cast<std::size_t>(layer)]),
-                                       storage::ElementType::kI32, sizes);
+    auto dataset =
+        file.create_dataset(layer_dataset(shape.layers[at(layer)]), storage::ElementType::kI32, sizes);
     for (std::int64_t m = 0; m < microbatches; ++m) {
       const std::int64_t begin = m * shape.microbatch_slots() + layer * shape.layer_slots();
       dataset.write(m * shape.layer_slots(), part(routing.slots, begin, shape.layer_slots()));
@@ -88,8 +88,7 @@ class StepFiles {
     for (std::int64_t m = 0; m < std::ssize(routing.sequences); ++m) {
       for (std::int64_t layer = 0; layer < std::ssize(shape_.layers); ++layer) {
         const std::int64_t begin = m * shape_.microbatch_slots() + layer * shape_.layer_slots();
-        read_layer(routing.sequences[static_cast<std::size_t>(m)],
-                   shape_.layers[static_cast<std::size_t>(layer)],
+        read_layer(routing.sequences[at(m)], shape_.layers[at(layer)],
                    part(routing.slots, begin, shape_.layer_slots()));
       }
     }
@@ -111,7 +110,7 @@ class StepFiles {
     require_equal(file, head.batch_sequences, shape_.batch_sequences, "batch.sequences");
     require_equal(file, head.sequence_length, shape_.sequence_length, "data.sequence_length");
     for (std::int64_t row = 0; row < std::ssize(head.sequences); ++row) {
-      const std::int64_t sequence = head.sequences[static_cast<std::size_t>(row)];
+      const std::int64_t sequence = head.sequences[at(row)];
       if (sequence < 0 || sequence >= shape_.batch_sequences)
         throw damaged(file, fmt::format("sequence {} of {}", sequence, shape_.batch_sequences));
       if (!places_.emplace(sequence, Place{files_.size() - 1, row}).second)
@@ -148,7 +147,7 @@ class StepFiles {
 
   static std::vector<std::int64_t> numbers(const storage::hdf5::File& file, const char* name) {
     const auto dataset = file.open_dataset(name);
-    std::vector<std::int64_t> values(static_cast<std::size_t>(dataset.elements()));
+    std::vector<std::int64_t> values(at(dataset.elements()));
     dataset.read(0, std::span(values));
     return values;
   }
@@ -193,7 +192,7 @@ class StepFiles {
 
   // slots: [micro_batch * sequence_length, slots]
   void read_layer(std::int64_t first_sequence, std::int64_t layer, std::span<std::int32_t> slots) const {
-    std::vector<std::int64_t> taken(static_cast<std::size_t>(shape_.choices));
+    std::vector<std::int64_t> taken(at(shape_.choices));
     for (std::int64_t i = 0; i < shape_.micro_batch; ++i) {
       const Place place = places_.at(first_sequence + i);
       const auto& [file, head] = files_[place.file];
@@ -209,7 +208,7 @@ class StepFiles {
 
   [[nodiscard]] std::size_t hash_index(const FileHead& head, std::int64_t layer, std::int64_t row) const {
     const auto index = std::ranges::find(shape_.layers, layer) - shape_.layers.begin();
-    return static_cast<std::size_t>(index * std::ssize(head.sequences) + row);
+    return at(index * std::ssize(head.sequences) + row);
   }
 
   // rows: [sequence_length, slots]; taken: tokens of each choice, added to
@@ -219,7 +218,7 @@ class StepFiles {
     for (const std::int32_t slot : rows) {
       if (slot < lowest || slot >= shape_.choices)
         throw damaged(file, fmt::format("expert {} of {} in layer {}", slot, shape_.choices, layer));
-      if (slot >= 0 && ++taken[static_cast<std::size_t>(slot)] > shape_.most_tokens)
+      if (slot >= 0 && ++taken[at(slot)] > shape_.most_tokens)
         throw damaged(file, fmt::format("expert {} more than {} times in a microbatch of layer {}", slot,
                                         shape_.most_tokens, layer));
     }

@@ -1,6 +1,7 @@
 #include "workers/routing/routing_tapes.h"
 
 #include "base/error.h"
+#include "base/index.h"
 #include "storage/verified_file.h"
 
 namespace troupe::workers {
@@ -30,9 +31,8 @@ RoutingTapes::RoutingTapes(const TrainingOptions& options, const std::string& co
                 folders.replay.string());
   }
   const auto lanes = layout.lanes_of(worker);
-  const auto slots = static_cast<std::size_t>(shape_.microbatch_slots());
-  const std::size_t all_slots =
-      static_cast<std::size_t>(options.batch.accumulation_steps) * lanes.size() * slots;
+  const auto slots = at(shape_.microbatch_slots());
+  const std::size_t all_slots = at(options.batch.accumulation_steps) * lanes.size() * slots;
   recorded_ = buffer(folders.record, all_slots);
   replayed_ = buffer(folders.replay, all_slots);
   for (int accumulation_step = 0; accumulation_step < options.batch.accumulation_steps; ++accumulation_step) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/index.h"
 #include "model/layer_spec.h"
 
 namespace troupe::workers {
@@ -28,27 +29,26 @@ BatchCounts::BatchCounts(const TrainingOptions& options, const layout::LoadStati
       words_(std::ssize(load.counts.all()) + std::ssize(load.unbiased.all())) {
   const bool whole = has_scope(options.model, experts::AuxScope::kGlobal);
   const std::int64_t rows = every_accumulation_step_ ? accumulation_steps_ : whole ? 1 : 0;
-  sums_.resize(static_cast<std::size_t>(rows * words_));
+  sums_.resize(at(rows * words_));
 }
 
 std::span<const std::int64_t> BatchCounts::row(int accumulation_step) const {
   if (sums_.empty()) return {};
   const std::int64_t index = every_accumulation_step_ ? accumulation_step : 0;
-  return std::span(sums_).subspan(static_cast<std::size_t>(index * words_), static_cast<std::size_t>(words_));
+  return std::span(sums_).subspan(at(index * words_), at(words_));
 }
 
 void BatchCounts::end_accumulation_step(int accumulation_step, std::span<const std::int64_t> so_far,
                                         comm::Communicator& world) {
   if (sums_.empty() || (!every_accumulation_step_ && accumulation_step + 1 < accumulation_steps_)) return;
-  const auto sums = std::span(sums_).subspan(
-      static_cast<std::size_t>(every_accumulation_step_ ? accumulation_step * words_ : 0),
-      static_cast<std::size_t>(words_));
+  const auto sums =
+      std::span(sums_).subspan(at(every_accumulation_step_ ? accumulation_step * words_ : 0), at(words_));
   std::ranges::copy(so_far.first(sums.size()), sums.begin());
   world.all_reduce_sum(sums);
 }
 
 void BatchCounts::show(int accumulation_step, experts::StepContext& context) const {
-  const auto half = static_cast<std::size_t>(words_ / 2);
+  const auto half = at(words_ / 2);
   const auto global = row(accumulation_steps_ - 1);
   const auto running = row(accumulation_step);
   if (sums_.empty()) return;

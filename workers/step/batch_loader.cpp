@@ -2,6 +2,8 @@
 
 #include <numeric>
 
+#include "base/index.h"
+
 namespace troupe::workers {
 
 MicrobatchInput as_input(const data::Sequences& sequences) {
@@ -18,7 +20,7 @@ BatchLoader::BatchLoader(const data::TokenDataset& dataset, const data::Sequence
     : reader_(dataset, order, length, document_mask),
       length_(length),
       batch_(batch),
-      numbers_(static_cast<std::size_t>(batch.micro_batch)) {}
+      numbers_(at(batch.micro_batch)) {}
 
 std::int64_t BatchLoader::target_tokens(std::int64_t first_sequence) const {
   std::int64_t total = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "base/index.h"
 #include "base/log.h"
 #include "layout/placement_plan.h"
 #include "model/parameters.h"
@@ -28,7 +29,7 @@ void ExpertPlacer::after(const StepResult& step) {
 }
 
 void ExpertPlacer::place(std::int64_t step) {
-  const auto layers = static_cast<std::size_t>(window_.layers());
+  const auto layers = at(window_.layers());
   const layout::PlacementPlan plan = plan_placement(trainer_.model().layout().placements(layers), window_);
   if (plan.moved_experts() == 0) return;
   const std::int64_t bytes = trainer_.place_experts(plan.placement);

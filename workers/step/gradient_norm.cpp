@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/index.h"
+
 namespace troupe::workers {
 
 GradientNorm::GradientNorm(const model::Model& model, std::int64_t first_value)
@@ -10,7 +12,7 @@ GradientNorm::GradientNorm(const model::Model& model, std::int64_t first_value)
       global_(model.specs()),
       sums_(global_),
       first_value_(first_value),
-      values_(static_cast<std::size_t>(sums_.chunks())) {}
+      values_(at(sums_.chunks())) {}
 
 void GradientNorm::fill(const Partition& partition, std::span<const float> dense,
                         std::span<const float> experts, StepExchange& exchange) {
@@ -21,13 +23,13 @@ void GradientNorm::fill(const Partition& partition, std::span<const float> dense
   add(model_.dense_table(), partition.dense_slice(), dense);
   add(model_.expert_table(), partition.expert_slice(), experts);
   for (std::int64_t i = 0; i < std::ssize(values_); ++i) {
-    exchange.set_value(first_value_ + i, values_[static_cast<std::size_t>(i)]);
+    exchange.set_value(first_value_ + i, values_[at(i)]);
   }
 }
 
 double GradientNorm::norm(const StepExchange& exchange) {
   for (std::int64_t i = 0; i < std::ssize(values_); ++i) {
-    values_[static_cast<std::size_t>(i)] = exchange.value(first_value_ + i);
+    values_[at(i)] = exchange.value(first_value_ + i);
   }
   return optimizer::ChunkSums::norm(values_);
 }
@@ -36,8 +38,7 @@ std::vector<std::string> GradientNorm::not_finite() const {
   std::vector<std::string> names;
   std::size_t chunk = 0;
   for (const ParameterSpec& spec : global_.specs()) {
-    const auto end = chunk + static_cast<std::size_t>((spec.elements() + layout::kChunkElements - 1) /
-                                                      layout::kChunkElements);
+    const auto end = chunk + at((spec.elements() + layout::kChunkElements - 1) / layout::kChunkElements);
     bool finite = true;
     for (; chunk < end; ++chunk) finite = finite && std::isfinite(values_[chunk]);
     if (finite || (!names.empty() && names.back() == spec.name)) continue;

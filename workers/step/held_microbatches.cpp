@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/index.h"
 #include "model/activation_memory.h"
 #include "workers/memory.h"
 #include "workers/step/batch_counts.h"
@@ -13,7 +14,7 @@ namespace {
 /// Of this worker, when all of a machine's workers take the same.
 std::int64_t half_of_available_bytes(comm::Communicator& world) {
   const std::vector<int> hosts = world.hosts();
-  const auto here = std::ranges::count(hosts, hosts[static_cast<std::size_t>(world.rank())]);
+  const auto here = std::ranges::count(hosts, hosts[at(world.rank())]);
   return available_bytes() / 2 / here;
 }
 

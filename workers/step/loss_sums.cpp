@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/index.h"
 #include "model/parameters.h"
 
 namespace troupe::workers {
@@ -22,9 +23,9 @@ LossSums::LossSums(const model::ModelOptions& options, const layout::BatchShape&
 
 StepLosses LossSums::make_losses() const {
   StepLosses losses;
-  losses.aux_loss.resize(static_cast<std::size_t>(losses_));
-  losses.layer_aux_loss.resize(static_cast<std::size_t>(layers_ * losses_));
-  losses.layer_router_z.resize(static_cast<std::size_t>(layers_));
+  losses.aux_loss.resize(at(losses_));
+  losses.layer_aux_loss.resize(at(layers_ * losses_));
+  losses.layer_router_z.resize(at(layers_));
   return losses;
 }
 

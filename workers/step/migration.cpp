@@ -26,7 +26,7 @@ struct Stretch {
 struct Tables {
   Tables(const std::vector<ParameterSpec>& all, const model::ModelOptions& options,
          const layout::Layout& layout)
-      : placement(layout.placements(static_cast<std::size_t>(model::moe_layers(options)))) {
+      : placement(layout.placements(at(model::moe_layers(options)))) {
     for (int position = 0; position < layout.expert_parallel(); ++position) {
       of_position.emplace_back(model::expert_specs(all, placement, position));
       slices.push_back(slices_of(of_position.back(), layout.replicas()));
@@ -64,12 +64,11 @@ class Route {
   };
 
   void add_position(int position) {
-    const ParameterTable& table = to_.of_position[static_cast<std::size_t>(position)];
+    const ParameterTable& table = to_.of_position[at(position)];
     for (std::size_t i = 0; i < table.specs().size(); ++i) {
       const ParameterSpec& spec = table.specs()[i];
-      const int old =
-          from_.placement[static_cast<std::size_t>(spec.moe_layer)].position(static_cast<int>(spec.expert));
-      const ParameterTable& old_table = from_.of_position[static_cast<std::size_t>(old)];
+      const int old = from_.placement[at(spec.moe_layer)].position(static_cast<int>(spec.expert));
+      const ParameterTable& old_table = from_.of_position[at(old)];
       const Passage passage{old, position, old_table.offset(old_table.find(spec.name, spec.expert)),
                             table.offset(i), spec.elements()};
       add_values(passage);
@@ -86,16 +85,16 @@ class Route {
   }
 
   void add_moments(const Passage& passage) {
-    const auto& old_slices = from_.slices[static_cast<std::size_t>(passage.from_position)];
-    const auto& new_slices = to_.slices[static_cast<std::size_t>(passage.to_position)];
+    const auto& old_slices = from_.slices[at(passage.from_position)];
+    const auto& new_slices = to_.slices[at(passage.to_position)];
     std::int64_t done = 0;
     while (done < passage.length) {
       const std::int64_t from = passage.from + done;
       const std::int64_t to = passage.to + done;
       const int old_replica = slice_at(old_slices, from);
       const int new_replica = slice_at(new_slices, to);
-      const auto old_index = static_cast<std::size_t>(old_replica);
-      const auto new_index = static_cast<std::size_t>(new_replica);
+      const auto old_index = at(old_replica);
+      const auto new_index = at(new_replica);
       const std::int64_t length =
           std::min({passage.length - done, old_slices[old_index + 1] - from, new_slices[new_index + 1] - to});
       for (const Buffer moment : {kFirstMoment, kSecondMoment}) {
@@ -122,18 +121,16 @@ struct Parcels {
 
 Parcels make_parcels(const std::vector<Stretch>& all, int workers, int me, int Stretch::*mine,
                      int Stretch::*peer) {
-  Parcels parcels{
-      .stretches = {}, .bytes = std::vector<std::int64_t>(static_cast<std::size_t>(workers)), .floats = {}};
+  Parcels parcels{.stretches = {}, .bytes = std::vector<std::int64_t>(at(workers)), .floats = {}};
   std::int64_t floats = 0;
   for (const Stretch& stretch : all) {
     if (stretch.*mine != me || stretch.*peer == me) continue;
     parcels.stretches.push_back(stretch);
-    parcels.bytes[static_cast<std::size_t>(stretch.*peer)] +=
-        stretch.length * static_cast<std::int64_t>(sizeof(float));
+    parcels.bytes[at(stretch.*peer)] += stretch.length * static_cast<std::int64_t>(sizeof(float));
     floats += stretch.length;
   }
   std::ranges::stable_sort(parcels.stretches, {}, peer);
-  parcels.floats.resize(static_cast<std::size_t>(floats));
+  parcels.floats.resize(at(floats));
   return parcels;
 }
 

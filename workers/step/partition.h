@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/index.h"
 #include "model/model.h"
 #include "tensor/parameter.h"
 
@@ -26,7 +27,7 @@ struct Partition {
 
  private:
   static Slice slice(const std::vector<std::int64_t>& slices, int rank) {
-    const auto index = static_cast<std::size_t>(rank);
+    const auto index = at(rank);
     return {slices[index], slices[index + 1]};
   }
 };

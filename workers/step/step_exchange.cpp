@@ -3,28 +3,30 @@
 #include <algorithm>
 #include <bit>
 
+#include "base/index.h"
+
 namespace troupe::workers {
 
 StepExchange::StepExchange(std::int64_t counts, std::int64_t values, int workers)
-    : counts_(static_cast<std::size_t>(counts)),
-      values_(static_cast<std::size_t>(values)),
-      workers_(static_cast<std::size_t>(workers)),
+    : counts_(at(counts)),
+      values_(at(values)),
+      workers_(at(workers)),
       words_(counts_ + values_ + workers_ * kControlFields) {}
 
 void StepExchange::clear() { std::ranges::fill(words_, 0); }
 
 void StepExchange::set_value(std::int64_t index, double value) {
-  words_[counts_ + static_cast<std::size_t>(index)] = std::bit_cast<std::int64_t>(value);
+  words_[counts_ + at(index)] = std::bit_cast<std::int64_t>(value);
 }
 
 double StepExchange::value(std::int64_t index) const {
-  return std::bit_cast<double>(words_[counts_ + static_cast<std::size_t>(index)]);
+  return std::bit_cast<double>(words_[counts_ + at(index)]);
 }
 
 void StepExchange::set_control(int worker, const ControlWord& control) {
-  const std::size_t at = counts_ + values_ + static_cast<std::size_t>(worker) * kControlFields;
-  words_[at] = control.stop;
-  words_[at + 1] = control.plan_version;
+  const std::size_t first = counts_ + values_ + at(worker) * kControlFields;
+  words_[first] = control.stop;
+  words_[first + 1] = control.plan_version;
 }
 
 ControlWord StepExchange::control() const {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/index.h"
 #include "optimizer/schedule.h"
 #include "workers/step/migration.h"
 #include "workers/step/not_finite.h"
@@ -18,9 +19,8 @@ void gather_slices(comm::Communicator& communicator, const std::vector<std::int6
   for (std::size_t r = 0; r + 1 < slices.size(); ++r) {
     bytes.push_back((slices[r + 1] - slices[r]) * static_cast<std::int64_t>(sizeof(float)));
   }
-  const auto rank = static_cast<std::size_t>(communicator.rank());
-  const auto mine = values.subspan(static_cast<std::size_t>(slices[rank]),
-                                   static_cast<std::size_t>(slices[rank + 1] - slices[rank]));
+  const auto rank = at(communicator.rank());
+  const auto mine = values.subspan(at(slices[rank]), at(slices[rank + 1] - slices[rank]));
   communicator.all_gather_v(std::as_bytes(mine), {std::as_writable_bytes(values), bytes});
 }
 
@@ -104,7 +104,7 @@ void Trainer::run_together(std::int64_t begin, std::int64_t end, model::StepCont
                            std::span<const experts::RoutingTape> tapes) {
   const std::int64_t held = model_.shape().held;
   const auto set_tape = [&](std::int64_t index) {
-    if (!tapes.empty()) context.tape = tapes[static_cast<std::size_t>(index)];
+    if (!tapes.empty()) context.tape = tapes[at(index)];
   };
   model_.transformer().release();
   for (std::int64_t index = begin; index < end; ++index) {
@@ -115,7 +115,7 @@ void Trainer::run_together(std::int64_t begin, std::int64_t end, model::StepCont
     set_tape(index);
     counts_.show(place(index).accumulation_step, context);
     if (index - begin >= held) forward_again(index, context);
-    backward(index, static_cast<std::size_t>(index - begin < held ? index - begin : 0), context);
+    backward(index, at(index - begin < held ? index - begin : 0), context);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "base/index.h"
 
 namespace troupe::cuda::emulation {
 namespace {
@@ -26,8 +27,8 @@ Block::Block(int threads, std::byte* shared, const char* kernel, Generator& gene
     : shared_(shared),
       kernel_(kernel),
       generator_(generator),
-      threads_(static_cast<std::size_t>(threads)),
-      warps_(static_cast<std::size_t>(threads / kLanes)) {
+      threads_(at(threads)),
+      warps_(at(threads / kLanes)) {
   TROUPE_CHECK(threads > 0 && threads % kLanes == 0, "kernel {}: blocks of {} threads", kernel, threads);
 }
 
@@ -49,14 +50,14 @@ void Block::run(const std::function<void()>& body) {
     running_ = runnable_.back();
     runnable_.pop_back();
     threadIdx.x = static_cast<unsigned>(running_);
-    auto& fiber = threads_[static_cast<std::size_t>(running_)].fiber;
+    auto& fiber = threads_[at(running_)].fiber;
     fiber = std::move(fiber).resume();
   }
   TROUPE_CHECK(ended == threads_.size(), "kernel {}: {}", kernel_, stuck());
 }
 
 void Block::arrive(Rendezvous& rendezvous, int members, std::string where) {
-  threads_[static_cast<std::size_t>(running_)].waits_at = std::move(where);
+  threads_[at(running_)].waits_at = std::move(where);
   rendezvous.waiting.push_back(running_);
   if (std::ssize(rendezvous.waiting) == members) {
     runnable_.insert(runnable_.end(), rendezvous.waiting.begin(), rendezvous.waiting.end());
@@ -70,8 +71,8 @@ void Block::barrier(const char* file, int line) {
 }
 
 const std::uint64_t* Block::gather(std::uint64_t value) {
-  auto& thread = threads_[static_cast<std::size_t>(running_)];
-  auto& warp = warps_[static_cast<std::size_t>(running_ / kLanes)];
+  auto& thread = threads_[at(running_)];
+  auto& warp = warps_[at(running_ / kLanes)];
   std::uint64_t* values = warp.values[thread.warp_operations++ % 2];
   values[running_ % kLanes] = value;
   arrive(warp.rendezvous, kLanes, "a warp operation");
@@ -90,7 +91,7 @@ unsigned Block::ballot(bool value) {
 std::string Block::stuck() const {
   std::string message = "threads wait for others that never come:";
   const auto add = [&](int thread) {
-    message += " " + std::to_string(thread) + " at " + threads_[static_cast<std::size_t>(thread)].waits_at;
+    message += " " + std::to_string(thread) + " at " + threads_[at(thread)].waits_at;
   };
   if (!all_.waiting.empty()) add(all_.waiting.front());
   for (const auto& warp : warps_) {
