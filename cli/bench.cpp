@@ -2,7 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include "cli/this_process.h"
+#include "cli/arguments/this_process.h"
 
 namespace troupe::cli {
 

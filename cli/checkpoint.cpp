@@ -8,7 +8,7 @@
 #include <optional>
 #include <string>
 
-#include "cli/path_option.h"
+#include "cli/arguments/path_option.h"
 #include "cli/subcommands.h"
 #include "storage/checkpoint_path.h"
 #include "storage/checkpoint_report.h"

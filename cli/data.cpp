@@ -3,9 +3,9 @@
 #include <cstdio>
 #include <memory>
 
+#include "cli/arguments/path_option.h"
 #include "cli/data_order.h"
 #include "cli/data_prepare.h"
-#include "cli/path_option.h"
 #include "cli/subcommands.h"
 #include "data/corpus_summary.h"
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "base/index.h"
-#include "cli/config_arguments.h"
+#include "cli/arguments/config_arguments.h"
 #include "cli/subcommands.h"
 #include "data/batch_order.h"
 #include "data/token_dataset.h"

@@ -3,11 +3,11 @@
 #include <filesystem>
 #include <memory>
 
-#include "cli/config_arguments.h"
-#include "cli/path_option.h"
-#include "cli/placement_description.h"
-#include "cli/preflight.h"
-#include "cli/run_description.h"
+#include "cli/arguments/config_arguments.h"
+#include "cli/arguments/path_option.h"
+#include "cli/description/placement_description.h"
+#include "cli/description/run_description.h"
+#include "cli/run/preflight.h"
 #include "cli/subcommands.h"
 #include "data/token_dataset.h"
 #include "data/tokenizer/tokenizer_json.h"

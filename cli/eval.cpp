@@ -7,10 +7,10 @@
 #include <string>
 
 #include "base/index.h"
-#include "cli/loaded_model.h"
-#include "cli/path_option.h"
+#include "cli/arguments/path_option.h"
+#include "cli/arguments/this_process.h"
+#include "cli/run/loaded_model.h"
 #include "cli/subcommands.h"
-#include "cli/this_process.h"
 #include "layout/load_counts.h"
 #include "workers/evaluator.h"
 

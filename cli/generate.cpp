@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "base/error.h"
-#include "cli/loaded_model.h"
-#include "cli/path_option.h"
+#include "cli/arguments/path_option.h"
+#include "cli/arguments/this_process.h"
+#include "cli/run/loaded_model.h"
 #include "cli/subcommands.h"
-#include "cli/this_process.h"
 #include "workers/sampler.h"
 
 namespace troupe::cli {

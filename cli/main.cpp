@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/signals.h"
-#include "cli/standard_streams.h"
+#include "cli/arguments/standard_streams.h"
 #include "cli/subcommands.h"
 #include "configs/edit_distance.h"
 

@@ -21,7 +21,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/index.h"
-#include "cli/path_option.h"
+#include "cli/arguments/path_option.h"
 #include "cli/subcommands.h"
 #include "data/tokenizer/bpe_trainer.h"
 #include "data/tokenizer/encoder.h"

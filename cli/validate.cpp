@@ -5,8 +5,8 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "cli/config_arguments.h"
-#include "cli/preflight.h"
+#include "cli/arguments/config_arguments.h"
+#include "cli/run/preflight.h"
 #include "cli/subcommands.h"
 
 namespace troupe::cli {

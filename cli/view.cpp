@@ -9,8 +9,8 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "cli/run/viewed_run.h"
 #include "cli/subcommands.h"
-#include "cli/viewed_run.h"
 #include "dashboard/http_server.h"
 
 namespace troupe::cli {

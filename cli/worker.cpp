@@ -4,9 +4,9 @@
 #include <string>
 
 #include "base/log.h"
+#include "cli/arguments/this_process.h"
+#include "cli/run/worker_process.h"
 #include "cli/subcommands.h"
-#include "cli/this_process.h"
-#include "cli/worker_process.h"
 #include "comm/collectives/inproc/inproc_communicator.h"
 #include "comm/collectives/mpi/mpi_environment.h"
 #include "configs/load.h"

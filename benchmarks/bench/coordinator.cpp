@@ -11,7 +11,7 @@
 #include "benchmarks/bench/bench.h"
 #include "benchmarks/bench/report.h"
 #include "benchmarks/bench/spoken_worker.h"
-#include "cli/metrics_observer.h"
+#include "cli/run/metrics_observer.h"
 #include "cli/subcommands.h"
 #include "cli/terminal/terminal.h"
 #include "comm/control/link/channel.h"

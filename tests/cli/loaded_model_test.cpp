@@ -1,12 +1,12 @@
 // What loading a trained model takes, in bytes that are the same on every machine.
-#include "cli/loaded_model.h"
+#include "cli/run/loaded_model.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <filesystem>
 
-#include "cli/training_setup.h"
+#include "cli/run/training_setup.h"
 #include "comm/collectives/inproc/inproc_communicator.h"
 #include "configs/load.h"
 #include "data/tokenizer/tokenizer_json.h"

@@ -1,4 +1,4 @@
-#include "cli/memory_check.h"
+#include "cli/run/memory_check.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

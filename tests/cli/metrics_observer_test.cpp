@@ -1,4 +1,4 @@
-#include "cli/metrics_observer.h"
+#include "cli/run/metrics_observer.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

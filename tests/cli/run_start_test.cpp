@@ -1,5 +1,5 @@
 // Where a run begins: never at step 0 by itself once something was saved.
-#include "cli/run_start.h"
+#include "cli/run/run_start.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 #include <string>
 
 #include "base/file.h"
-#include "cli/run_corpus.h"
+#include "cli/run/run_corpus.h"
 #include "configs/identity.h"
 #include "configs/load.h"
 #include "tensor/ops/numerics_fingerprint.h"

@@ -1,4 +1,4 @@
-#include "cli/shell_command.h"
+#include "cli/arguments/shell_command.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

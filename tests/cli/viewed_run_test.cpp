@@ -1,4 +1,4 @@
-#include "cli/viewed_run.h"
+#include "cli/run/viewed_run.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

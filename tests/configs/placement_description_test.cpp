@@ -1,4 +1,4 @@
-#include "cli/placement_description.h"
+#include "cli/description/placement_description.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>

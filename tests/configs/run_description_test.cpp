@@ -1,4 +1,4 @@
-#include "cli/run_description.h"
+#include "cli/description/run_description.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

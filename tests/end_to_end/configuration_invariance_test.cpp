@@ -5,7 +5,7 @@
 #include <functional>
 #include <iostream>
 
-#include "cli/training_setup.h"
+#include "cli/run/training_setup.h"
 #include "configs/load.h"
 #include "layout/placement_plan.h"
 #include "tests/end_to_end/configuration_table.h"

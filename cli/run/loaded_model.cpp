@@ -1,7 +1,7 @@
-#include "cli/loaded_model.h"
+#include "cli/run/loaded_model.h"
 
-#include "cli/run_corpus.h"
-#include "cli/training_setup.h"
+#include "cli/run/run_corpus.h"
+#include "cli/run/training_setup.h"
 #include "comm/collectives/inproc/inproc_communicator.h"
 #include "configs/load.h"
 #include "data/tokenizer/tokenizer_json.h"

@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <string>
 
-#include "cli/run_description.h"
+#include "cli/description/run_description.h"
 
 namespace troupe::cli {
 

@@ -1,4 +1,4 @@
-#include "cli/viewed_run.h"
+#include "cli/run/viewed_run.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "cli/training_setup.h"
+#include "cli/run/training_setup.h"
 #include "configs/load.h"
 #include "storage/checkpoint_store.h"
 

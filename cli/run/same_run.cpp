@@ -1,10 +1,10 @@
-#include "cli/same_run.h"
+#include "cli/run/same_run.h"
 
 #include <algorithm>
 
 #include "base/error.h"
 #include "base/log.h"
-#include "cli/run_corpus.h"
+#include "cli/run/run_corpus.h"
 #include "configs/identity.h"
 #include "tensor/ops/numerics_fingerprint.h"
 

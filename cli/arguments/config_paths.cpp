@@ -1,9 +1,9 @@
-#include "cli/config_paths.h"
+#include "cli/arguments/config_paths.h"
 
 #include <filesystem>
 #include <string>
 
-#include "cli/path_option.h"
+#include "cli/arguments/path_option.h"
 
 namespace troupe::cli {
 namespace {

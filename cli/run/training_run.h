@@ -3,7 +3,7 @@
 #include <memory>
 #include <string>
 
-#include "cli/run_start.h"
+#include "cli/run/run_start.h"
 #include "configs/run_config.h"
 
 namespace troupe::cli {

@@ -1,4 +1,4 @@
-#include "cli/memory_check.h"
+#include "cli/run/memory_check.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "cli/this_process.h"
+#include "cli/arguments/this_process.h"
 
 #include <sched.h>
 #include <unistd.h>

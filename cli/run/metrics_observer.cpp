@@ -1,4 +1,4 @@
-#include "cli/metrics_observer.h"
+#include "cli/run/metrics_observer.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-#include "cli/run_record.h"
+#include "cli/run/run_record.h"
 
 #include "base/error.h"
 #include "base/file.h"

@@ -1,7 +1,7 @@
-#include "cli/initial_weights.h"
+#include "cli/run/initial_weights.h"
 
 #include "base/error.h"
-#include "cli/path_option.h"
+#include "cli/arguments/path_option.h"
 #include "configs/load.h"
 #include "storage/checkpoint_path.h"
 

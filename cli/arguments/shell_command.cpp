@@ -1,11 +1,11 @@
-#include "cli/shell_command.h"
+#include "cli/arguments/shell_command.h"
 
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
 #include <filesystem>
 
-#include "cli/this_process.h"
+#include "cli/arguments/this_process.h"
 
 namespace troupe::cli {
 namespace {

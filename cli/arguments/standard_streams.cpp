@@ -1,4 +1,4 @@
-#include "cli/standard_streams.h"
+#include "cli/arguments/standard_streams.h"
 
 #include <fcntl.h>
 #include <stdio_ext.h>

@@ -1,10 +1,10 @@
-#include "cli/config_arguments.h"
+#include "cli/arguments/config_arguments.h"
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
-#include "cli/config_paths.h"
-#include "cli/path_option.h"
+#include "cli/arguments/config_paths.h"
+#include "cli/arguments/path_option.h"
 #include "configs/rules.h"
 #include "configs/silent_options.h"
 

@@ -1,4 +1,4 @@
-#include "cli/launcher_hold.h"
+#include "cli/run/launcher_hold.h"
 
 #include <fcntl.h>
 #include <unistd.h>

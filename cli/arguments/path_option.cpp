@@ -1,4 +1,4 @@
-#include "cli/path_option.h"
+#include "cli/arguments/path_option.h"
 
 #include <fcntl.h>
 

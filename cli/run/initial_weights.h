@@ -3,7 +3,7 @@
 #include <optional>
 #include <string>
 
-#include "cli/training_setup.h"
+#include "cli/run/training_setup.h"
 #include "configs/run_config.h"
 #include "workers/init_from/initialize_from.h"
 

@@ -1,4 +1,4 @@
-#include "cli/run_log.h"
+#include "cli/run/run_log.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "cli/run_description.h"
+#include "cli/description/run_description.h"
 
 #include <fmt/format.h>
 
@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "cli/training_setup.h"
+#include "cli/run/training_setup.h"
 #include "layout/layout.h"
 #include "model/activation_memory.h"
 #include "model/parameters.h"

@@ -1,4 +1,4 @@
-#include "cli/worker_process.h"
+#include "cli/run/worker_process.h"
 
 #include <unistd.h>
 
@@ -10,10 +10,10 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/signals.h"
-#include "cli/initial_weights.h"
+#include "cli/arguments/this_process.h"
+#include "cli/run/initial_weights.h"
+#include "cli/run/training_setup.h"
 #include "cli/subcommands.h"
-#include "cli/this_process.h"
-#include "cli/training_setup.h"
 #include "comm/control/link/contact.h"
 #include "comm/control/link/run_files.h"
 #include "comm/control/tcp/tcp_client.h"

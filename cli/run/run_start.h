@@ -4,7 +4,7 @@
 #include <string>
 #include <variant>
 
-#include "cli/training_setup.h"
+#include "cli/run/training_setup.h"
 #include "configs/change.h"
 #include "configs/run_config.h"
 #include "storage/checkpoint_store.h"

@@ -1,4 +1,4 @@
-#include "cli/run_corpus.h"
+#include "cli/run/run_corpus.h"
 
 #include <nlohmann/json.hpp>
 

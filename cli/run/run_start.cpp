@@ -1,4 +1,4 @@
-#include "cli/run_start.h"
+#include "cli/run/run_start.h"
 
 #include <algorithm>
 #include <charconv>
@@ -7,9 +7,9 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "cli/initial_weights.h"
-#include "cli/run_record.h"
-#include "cli/same_run.h"
+#include "cli/run/initial_weights.h"
+#include "cli/run/run_record.h"
+#include "cli/run/same_run.h"
 #include "configs/load.h"
 #include "storage/verify.h"
 

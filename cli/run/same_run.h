@@ -1,7 +1,7 @@
 #pragma once
 #include <optional>
 
-#include "cli/training_setup.h"
+#include "cli/run/training_setup.h"
 #include "configs/change.h"
 #include "configs/run_config.h"
 #include "storage/checkpoint_reader.h"

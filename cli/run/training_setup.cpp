@@ -1,4 +1,4 @@
-#include "cli/training_setup.h"
+#include "cli/run/training_setup.h"
 
 #include "base/error.h"
 

@@ -1,4 +1,4 @@
-#include "cli/placement_description.h"
+#include "cli/description/placement_description.h"
 
 #include <fmt/format.h>
 
@@ -8,8 +8,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/index.h"
-#include "cli/loaded_model.h"
-#include "cli/training_setup.h"
+#include "cli/run/loaded_model.h"
+#include "cli/run/training_setup.h"
 #include "configs/layout_choice.h"
 #include "layout/layout.h"
 #include "model/parameters.h"

@@ -1,12 +1,12 @@
-#include "cli/preflight.h"
+#include "cli/run/preflight.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "base/error.h"
-#include "cli/this_process.h"
-#include "cli/training_setup.h"
+#include "cli/arguments/this_process.h"
+#include "cli/run/training_setup.h"
 #include "coordinator/job/hostfile.h"
 #include "data/batch_order.h"
 #include "data/evaluation_order.h"
