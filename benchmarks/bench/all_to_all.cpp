@@ -26,7 +26,6 @@ namespace {
 
 constexpr std::int64_t kRowFloats = 256;
 constexpr std::int64_t kRowBytes = kRowFloats * 4;
-constexpr std::int64_t kReduceScratchFloats = 1 << 20;  // as the trainer's
 
 struct AllToAllArguments {
   int ranks = 2;
@@ -100,11 +99,11 @@ class AllToAllBench {
     const std::int64_t slice = bytes / 4;
     const std::vector<float> lane(at(slice * size()), 1.0F);
     std::vector<float> total(at(slice));
-    std::vector<float> scratch(at(kReduceScratchFloats));
     std::vector<std::int64_t> borders;
     for (int rank = 0; rank <= size(); ++rank) borders.push_back(slice * rank);
+    std::vector<float> scratch(at(comm::LaneExchange::scratch_for(size(), size(), borders)));
     const std::vector<std::span<const float>> lanes{lane};
-    comm::LaneReduction reduction(*job_, size(), borders, kReduceScratchFloats);
+    comm::LaneReduction reduction(*job_, size(), borders, std::ssize(scratch));
     run({.names = {fmt::format("{}, lane reduction", text(bytes))},
          .bodies = {[&] { (void)reduction.reduce({1}, lanes, scratch); },
                     [&] { floor_.reduce_scatter(lane, total); }},

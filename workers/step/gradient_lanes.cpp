@@ -1,5 +1,7 @@
 #include "workers/step/gradient_lanes.h"
 
+#include <algorithm>
+
 #include "base/index.h"
 #include "tensor/ops/elementwise/elementwise.h"
 
@@ -11,6 +13,13 @@ std::vector<std::vector<float>> buffers(std::size_t count, const ParameterTable&
 }
 
 }  // namespace
+
+std::int64_t reduction_scratch(const layout::Layout& layout, const std::vector<std::int64_t>& dense_slices,
+                               const std::vector<std::int64_t>& expert_slices) {
+  const layout::BatchShape& batch = layout.batch();
+  return std::max(comm::LaneExchange::scratch_for(layout.workers(), batch.grad_lanes, dense_slices),
+                  comm::LaneExchange::scratch_for(layout.replicas(), batch.expert_lanes, expert_slices));
+}
 
 bool needs_microbatch_gradient(const layout::Layout& layout, int worker) {
   return layout.batch().accumulation_steps > 1 || layout.lane(worker, layout.waves() - 1) < 0;
@@ -28,11 +37,11 @@ GradientLanes::GradientLanes(const model::Model& model, const Partition& partiti
       dense_reduced_(dense_lanes_.begin(), dense_lanes_.end()),
       expert_reduced_(expert_lanes_.begin(), expert_lanes_.end()),
       lane_of_source_(at(model.layout().expert_parallel())),
+      scratch_(at(reduction_scratch(model.layout(), partition.dense_slices, partition.expert_slices))),
       dense_reduction_(model.groups().world, model.layout().batch().grad_lanes, partition.dense_slices,
-                       kReductionScratch),
+                       std::ssize(scratch_)),
       expert_reduction_(*model.groups().replicas, model.layout().batch().expert_lanes,
-                        partition.expert_slices, kReductionScratch),
-      scratch_(model.layout().workers() > 1 ? at(kReductionScratch) : 0) {}
+                        partition.expert_slices, std::ssize(scratch_)) {}
 
 void GradientLanes::clear() {
   for (auto& lane : expert_lanes_) ops::zero(model_.execution(), lane);

@@ -9,8 +9,10 @@
 
 namespace troupe::workers {
 
-/// Elements that a worker which reduces with others sends and receives at a time.
-inline constexpr std::int64_t kReductionScratch = std::int64_t{1} << 20;  // 4 MiB
+/// Elements of memory for what travels while lanes are summed.
+[[nodiscard]] std::int64_t reduction_scratch(const layout::Layout& layout,
+                                             const std::vector<std::int64_t>& dense_slices,
+                                             const std::vector<std::int64_t>& expert_slices);
 
 /// Later accumulation steps need room for a microbatch's gradient beside the lane's, and so do collectives
 /// that a worker joins without a lane.
@@ -52,9 +54,9 @@ class GradientLanes {
   std::vector<std::span<const float>> dense_reduced_;  // the lanes above, as reductions read them
   std::vector<std::span<const float>> expert_reduced_;
   std::vector<int> lane_of_source_;  // [group size], of the current wave
+  std::vector<float> scratch_;       // of both reductions
   comm::LaneReduction dense_reduction_;
   comm::LaneReduction expert_reduction_;
-  std::vector<float> scratch_;
   std::span<const float> dense_total_;
   std::span<const float> expert_total_;
 };

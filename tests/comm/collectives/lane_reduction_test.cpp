@@ -145,6 +145,47 @@ TEST(LaneReduction, StartsFromPositiveZero) {
   EXPECT_TRUE(same_bits(reduce(lanes, {2, 1, 100, Borders::kEven}), {0.0F}));
 }
 
+std::vector<std::int64_t> even_slices(int ranks, std::int64_t elements) {
+  return slice_borders(Borders::kEven, ranks, elements);
+}
+
+LaneExchange well_cut(int ranks, int lanes, std::int64_t elements) {
+  const auto slices = even_slices(ranks, elements);
+  return {ranks, lanes, slices, LaneExchange::scratch_for(ranks, lanes, slices)};
+}
+
+// 21 G dense parameters, as of a model of 676 G: what a rank sends is the same whatever the number of ranks,
+// and so are its messages, until a peer owns less than one of them.
+TEST(LaneExchange, MessagesGrowWithBytesAndNotWithRanks) {
+  constexpr std::int64_t kElements = std::int64_t{21'000'000'000};
+  constexpr std::int64_t kLeast = 256 << 10;
+  for (const int ranks : {4, 16, 64, 256, 1024, 4096}) {
+    for (const int lanes_per_rank : {1, 4}) {
+      const auto exchange = well_cut(ranks, ranks * lanes_per_rank, kElements);
+      const Traffic sent = exchange.traffic(ranks - 1);
+      EXPECT_LE(sent.bytes, 4 * lanes_per_rank * kElements);
+      EXPECT_GT(sent.bytes, 4 * lanes_per_rank * kElements / 2);
+      EXPECT_LE(sent.messages, sent.bytes / kLeast + ranks) << ranks;
+      const auto scratch =
+          LaneExchange::scratch_for(ranks, ranks * lanes_per_rank, even_slices(ranks, kElements));
+      EXPECT_LE(4 * scratch, std::max<std::int64_t>(4 << 20, std::int64_t{2} * ranks * kLeast));
+    }
+  }
+  const auto small = well_cut(4096, 4096, 1'000'000);  // a peer owns 1 KB: one round
+  EXPECT_EQ(small.rounds(), 1);
+  EXPECT_EQ(small.traffic(0).messages, 4095);
+}
+
+TEST(LaneExchange, FewRanksUseFourMebibytes) {
+  for (const int ranks : {2, 4, 8}) {
+    const auto scratch = LaneExchange::scratch_for(ranks, 8, even_slices(ranks, 1 << 26));
+    EXPECT_LE(scratch, 1 << 20);
+    EXPECT_GT(scratch, (1 << 20) - 4 * 16);
+  }
+  EXPECT_EQ(LaneExchange::scratch_for(1, 8, {0, 1 << 26}), 0);
+  EXPECT_EQ(LaneExchange::scratch_for(2, 8, {0, 50, 100}), 8 * 50);  // no more than there is to send
+}
+
 TEST(LaneReduction, RefusesScratchThatHoldsNoElement) {
   const Lanes lanes = random_lanes(4, 8);
   EXPECT_THROW(reduce(lanes, {2, 1, 1, Borders::kEven}), Error);
