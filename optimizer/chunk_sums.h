@@ -8,29 +8,30 @@
 
 namespace troupe::optimizer {
 
-/// Squares of a gradient, summed by chunk of 64 Ki elements of every parameter of the whole model
-/// (each global expert), in name and chunk order, so that the global norm has the same bits in every
-/// layout (docs/architecture.md, "Layout invariance", rule 8). Each worker fills the chunks of its slice;
-/// the others stay zero, and an exact sum over workers completes the list.
+/// Squares of the gradient of the slice of a parameter buffer that this worker owns, summed by chunk of
+/// 64 Ki elements of every parameter: the chunks, and so the sums' bits, are the same in every layout
+/// (docs/architecture.md, "Layout invariance", rule 8). No allocation after construction.
 class ChunkSums {
  public:
-  /// global: every parameter of the model, all experts.
-  explicit ChunkSums(const ParameterTable& global);
+  /// [slice_begin, slice_end): offsets in a buffer laid out by `table`, at chunk borders.
+  ChunkSums(const ParameterTable& table, std::int64_t slice_begin, std::int64_t slice_end);
 
-  [[nodiscard]] std::int64_t chunks() const { return first_chunk_.back(); }
+  /// One sum of every chunk of the slice, until the next call. gradient: the slice's elements
+  [[nodiscard]] std::span<const double> of(const Execution& execution, std::span<const float> gradient);
 
-  /// Writes the sums of the chunks of a slice to `sums` ([chunks()]).
-  ///   local: the table that the slice's buffer is laid out by; [slice_begin, slice_end): offsets
-  ///   in that buffer, at chunk borders; gradient: the slice's elements
-  void fill(const Execution& execution, const ParameterTable& local, std::int64_t slice_begin,
-            std::int64_t slice_end, std::span<const float> gradient, std::span<double> sums) const;
-
-  /// √(Σ sums), added in order.
-  [[nodiscard]] static double norm(std::span<const double> sums);
+  [[nodiscard]] std::size_t chunks() const { return chunks_.size(); }
+  /// Index in the table of the parameter that a chunk is of.
+  [[nodiscard]] std::size_t parameter(std::size_t chunk) const { return chunks_[chunk].parameter; }
 
  private:
-  const ParameterTable& global_;
-  std::vector<std::int64_t> first_chunk_;  // [parameters + 1]
+  struct Chunk {
+    std::int64_t begin;  // in the slice
+    std::int64_t length;
+    std::size_t parameter;
+  };
+
+  std::vector<Chunk> chunks_;
+  std::vector<double> sums_;  // [chunks]
 };
 
 }  // namespace troupe::optimizer

@@ -19,7 +19,7 @@ struct Evaluator::Run {
         microbatches((order.size() + micro_batch - 1) / micro_batch),
         domains(std::ssize(heldout.header().domain_names)),
         numbers(at(micro_batch)),
-        exchange(count_fields + 2 * domains, microbatches * domains, model.world().size()) {}
+        exchange(count_fields + 2 * domains, domains, model.world().size()) {}
 
   data::EvaluationOrder order;
   data::SequenceReader reader;
@@ -27,7 +27,7 @@ struct Evaluator::Run {
   std::int64_t microbatches;
   std::int64_t domains;
   std::vector<std::int64_t> numbers;  // sequences of the current microbatch
-  StepExchange exchange;              // counts: load, tokens [domains], bytes [domains]; values: nats
+  StepExchange exchange;              // counts: load, tokens [domains], bytes [domains]; sums: nats
 };
 
 Evaluator::Evaluator(model::Model& model, const data::TokenDataset& heldout, bool document_mask)
@@ -55,9 +55,9 @@ std::optional<EvaluationResult> Evaluator::evaluate(std::int64_t sequences, cons
   const auto counts = run.exchange.counts();
   evaluation.load.assign(counts.first(at(loads)));
   for (std::int64_t domain = 0; domain < run.domains; ++domain) {
-    DomainResult sum{.tokens = counts[at(loads + domain)], .bytes = counts[at(loads + run.domains + domain)]};
-    for (std::int64_t m = 0; m < run.microbatches; ++m)
-      sum.nats += run.exchange.value(m * run.domains + domain);
+    DomainResult sum{.nats = run.exchange.sum(domain),
+                     .tokens = counts[at(loads + domain)],
+                     .bytes = counts[at(loads + run.domains + domain)]};
     if (sum.tokens > 0) evaluation.domains[heldout_.header().domain_names[at(domain)]] = sum;
   }
   return evaluation;
@@ -88,9 +88,7 @@ void Evaluator::evaluate_microbatch(Run& run, std::int64_t microbatch) {
     ++counts[loads + domain];
     counts[loads + nats.size() + domain] += heldout_.header().token_bytes[at(sequences.targets[t])];
   }
-  for (std::int64_t d = 0; d < run.domains; ++d) {
-    run.exchange.set_value(microbatch * run.domains + d, nats[at(d)]);
-  }
+  for (std::int64_t d = 0; d < run.domains; ++d) run.exchange.add(d, nats[at(d)]);
 }
 
 }  // namespace troupe::workers

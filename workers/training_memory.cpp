@@ -7,7 +7,10 @@
 #include "model/parameters.h"
 #include "workers/step/batch_counts.h"
 #include "workers/step/gradient_lanes.h"
+#include "workers/step/gradient_norm.h"
+#include "workers/step/loss_sums.h"
 #include "workers/step/partition.h"
+#include "workers/step/step_exchange.h"
 
 namespace troupe::workers {
 namespace {
@@ -49,19 +52,11 @@ std::int64_t activation_bytes(const TrainingOptions& options, const layout::Layo
   return model::activation_bytes(options.model, shape, rows);
 }
 
-/// Of a microbatch, of the step, and the words that all workers exchange; norms by chunk.
-std::int64_t statistics_bytes(const TrainingOptions& options, const std::vector<ParameterSpec>& specs,
-                              int domains) {
-  constexpr std::int64_t kCopies = 3;
-  std::int64_t chunks = 0;
-  for (const ParameterSpec& spec : specs)
-    chunks += (spec.elements() + layout::kChunkElements - 1) / layout::kChunkElements;
-  const layout::LoadStatistics load(model::load_shape(options.model, domains));
-  const std::int64_t layers = model::moe_layers(options.model);
-  const std::int64_t of_microbatch = 2 + layers * (std::ssize(options.model.moe.aux_loss) + 1);
-  const std::int64_t microbatches =
-      static_cast<std::int64_t>(options.batch.accumulation_steps) * options.batch.grad_lanes;
-  return kWordBytes * (kCopies * load.size() + microbatches * of_microbatch + 2 * chunks);
+/// Load of a microbatch and of the step, and the words that all workers exchange.
+std::int64_t statistics_bytes(const TrainingOptions& options, int domains, int workers) {
+  const std::int64_t load = layout::LoadStatistics(model::load_shape(options.model, domains)).size();
+  const std::int64_t sums = LossSums(options.model).sums() + GradientNorm::kSums;
+  return kWordBytes * (2 * load + StepExchange::words(load, sums, workers));
 }
 
 }  // namespace
@@ -80,9 +75,10 @@ TrainingMemory training_memory(const TrainingOptions& options, const layout::Lay
       memory);
   if (needs_microbatch_gradient(layout, kWorker))
     memory.gradient_lanes += kFloatBytes * dense.buffer_elements();
-  if (layout.workers() > 1) memory.reduction += kFloatBytes * kReductionScratch;
+  memory.reduction += kFloatBytes * reduction_scratch(layout, slices_of(dense, layout.workers()),
+                                                      slices_of(experts, layout.replicas()));
   memory.activations = activation_bytes(options, layout, shape) + shape.held * kInputBytes * shape.max_tokens;
-  memory.statistics = statistics_bytes(options, specs, shape.domains);
+  memory.statistics = statistics_bytes(options, shape.domains, layout.workers());
   const BatchCounts counts(options, layout::LoadStatistics(model::load_shape(options.model, shape.domains)));
   memory.statistics += kWordBytes * counts.summed_words();
   return memory;

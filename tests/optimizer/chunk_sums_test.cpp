@@ -2,9 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include <cmath>
+#include <algorithm>
 #include <numeric>
 
+#include "base/index.h"
 #include "base/random.h"
 #include "layout/layout.h"
 
@@ -28,23 +29,23 @@ std::vector<float> random_gradient(const ParameterTable& table) {
   return gradient;
 }
 
+/// Of the owners of the slices together, sorted: chunks have no order between owners.
 std::vector<double> sums_with(int ranks, const ParameterTable& table, const std::vector<float>& gradient) {
-  const ChunkSums chunk_sums(table);
   std::vector<std::int64_t> begin;
   for (std::size_t i = 0; i <= table.specs().size(); ++i) begin.push_back(table.offset(i));
   const auto slices = layout::slice_by_chunks(begin, ranks);
-  std::vector<double> total(static_cast<std::size_t>(chunk_sums.chunks()));
-  for (std::size_t rank = 0; rank < static_cast<std::size_t>(ranks); ++rank) {
-    const auto slice = std::span(gradient).subspan(static_cast<std::size_t>(slices[rank]),
-                                                   static_cast<std::size_t>(slices[rank + 1] - slices[rank]));
-    std::vector<double> mine(total.size());
-    chunk_sums.fill(Execution{.threads = 2}, table, slices[rank], slices[rank + 1], slice, mine);
-    for (std::size_t i = 0; i < total.size(); ++i) {
-      EXPECT_TRUE(mine[i] == 0.0 || total[i] == 0.0) << "two owners of one chunk";
-      total[i] += mine[i];
+  std::vector<double> all;
+  for (std::size_t rank = 0; rank < at(ranks); ++rank) {
+    ChunkSums chunk_sums(table, slices[rank], slices[rank + 1]);
+    const auto slice = part(gradient, slices[rank], slices[rank + 1] - slices[rank]);
+    for (int step = 0; step < 2; ++step) {  // the second sees nothing of the first
+      const auto sums = chunk_sums.of(Execution{.threads = 2}, slice);
+      EXPECT_EQ(sums.size(), chunk_sums.chunks());
+      if (step == 1) all.insert(all.end(), sums.begin(), sums.end());
     }
   }
-  return total;
+  std::ranges::sort(all);
+  return all;
 }
 
 TEST(ChunkSums, AreTheSameBitsForEveryNumberOfOwners) {
@@ -55,13 +56,21 @@ TEST(ChunkSums, AreTheSameBitsForEveryNumberOfOwners) {
   for (const int ranks : {2, 3, 5, 8}) EXPECT_EQ(sums_with(ranks, table, gradient), one) << ranks;
 }
 
-TEST(ChunkSums, NormIsTheNorm) {
+TEST(ChunkSums, AddUpToTheSquareOfTheNorm) {
   const ParameterTable table(specs());
   const auto gradient = random_gradient(table);
   double expected = 0.0;
   for (const float value : gradient) expected += static_cast<double>(value) * value;
-  EXPECT_NEAR(ChunkSums::norm(sums_with(3, table, gradient)), std::sqrt(expected),
-              1e-9 * std::sqrt(expected));
+  const auto sums = sums_with(3, table, gradient);
+  EXPECT_NEAR(std::accumulate(sums.begin(), sums.end(), 0.0), expected, 1e-9 * expected);
+}
+
+TEST(ChunkSums, KnowTheParameterOfEachChunk) {
+  const ParameterTable table(specs());  // a, b in four chunks, c
+  const ChunkSums sums(table, table.offset(1) + layout::kChunkElements, table.buffer_elements());
+  ASSERT_EQ(sums.chunks(), 4U);
+  for (const std::size_t chunk : {0U, 1U, 2U}) EXPECT_EQ(sums.parameter(chunk), 1U);
+  EXPECT_EQ(sums.parameter(3), 2U);
 }
 
 }  // namespace

@@ -11,29 +11,40 @@
 
 namespace troupe::workers {
 
-/// The norm of a step's gradient over all workers, from sums that travel with the step's integers.
+/// The norm of a step's gradient over all workers. Each adds the sums of the chunks that it owns to one exact
+/// sum, which travels with the step's integers: what travels does not grow with the model.
 class GradientNorm {
  public:
-  /// The model must outlive it. first_value: the place of the sums in the exchange
-  GradientNorm(const model::Model& model, std::int64_t first_value);
+  /// The model must outlive it. sum: the place of the sum in the exchange
+  GradientNorm(const model::Model& model, const Partition& partition, std::int64_t sum);
 
-  /// fp64 values in the exchange.
-  [[nodiscard]] std::int64_t values() const { return std::ssize(values_); }
+  /// Exact sums in the exchange.
+  static constexpr std::int64_t kSums = 1;
 
-  /// Sums of the slices that this worker owns.
-  void fill(const Partition& partition, std::span<const float> dense, std::span<const float> experts,
-            StepExchange& exchange);
-  /// After the exchange's reduction.
-  [[nodiscard]] double norm(const StepExchange& exchange);
-  /// Parameters whose gradient was not finite in the last norm(), in the order of their names.
-  [[nodiscard]] std::vector<std::string> not_finite() const;
+  /// Adds the slices that this worker owns.
+  void add(std::span<const float> dense, std::span<const float> experts, StepExchange& exchange);
+  /// After the exchange's reduction; NaN when a gradient is not finite.
+  [[nodiscard]] double norm(const StepExchange& exchange) const;
+  /// Parameters whose gradient was not finite in the last add() of any worker, in the order of their names.
+  /// Collective over all workers.
+  [[nodiscard]] std::vector<std::string> not_finite();
 
  private:
+  /// The chunks of one buffer's slice.
+  struct Part {
+    optimizer::ChunkSums sums;
+    std::vector<std::size_t> name_of_chunk;  // in names_
+  };
+
+  [[nodiscard]] Part make_part(const ParameterTable& table, Partition::Slice slice) const;
+  void add(Part& part, std::span<const float> gradient, StepExchange& exchange);
+
   const model::Model& model_;
-  ParameterTable global_;  // in the order of the sums
-  optimizer::ChunkSums sums_;
-  std::int64_t first_value_;
-  std::vector<double> values_;
+  std::int64_t sum_;
+  std::vector<std::string> names_;        // of all parameters, ascending
+  std::vector<std::int64_t> not_finite_;  // [names_], chunks
+  Part dense_;
+  Part experts_;
 };
 
 }  // namespace troupe::workers

@@ -7,19 +7,11 @@
 
 namespace troupe::workers {
 
-struct LossSums::Sums {
-  double nll = 0.0;
-  double log_z_squared = 0.0;
-  double router_z = 0.0;
-};
-
-LossSums::LossSums(const model::ModelOptions& options, const layout::BatchShape& batch)
+LossSums::LossSums(const model::ModelOptions& options)
     : z_loss_(options.loss.z_loss),
       router_z_loss_(options.moe.router.z_loss),
       layers_(model::moe_layers(options)),
-      losses_(std::ssize(options.moe.aux_loss)),
-      microbatches_(static_cast<std::int64_t>(batch.accumulation_steps) * batch.grad_lanes),
-      per_microbatch_(2 + layers_ * (losses_ + 1)) {}
+      losses_(std::ssize(options.moe.aux_loss)) {}
 
 StepLosses LossSums::make_losses() const {
   StepLosses losses;
@@ -29,51 +21,34 @@ StepLosses LossSums::make_losses() const {
   return losses;
 }
 
-void LossSums::record(std::int64_t microbatch, const model::MicrobatchResult& result,
-                      StepExchange& exchange) const {
-  std::int64_t at = microbatch * per_microbatch_;
-  exchange.set_value(at++, result.nll);
-  exchange.set_value(at++, result.log_z_squared);
-  for (const double value : result.aux_loss) exchange.set_value(at++, value);
-  for (const double value : result.router_z_loss) exchange.set_value(at++, value);
-}
-
-/// Those of layers, divided by tokens, go to `losses`; aux_loss is not divided yet.
-LossSums::Sums LossSums::add_up(const StepExchange& exchange, const LossScale& scale,
-                                StepLosses& losses) const {
-  const auto routed = static_cast<double>(scale.routed_tokens);
-  std::ranges::fill(losses.aux_loss, 0.0);
-  std::ranges::fill(losses.layer_aux_loss, 0.0);
-  std::ranges::fill(losses.layer_router_z, 0.0);
-  Sums sums;
-  for (std::int64_t microbatch = 0; microbatch < microbatches_; ++microbatch) {
-    std::int64_t at = microbatch * per_microbatch_;
-    sums.nll += exchange.value(at++);
-    sums.log_z_squared += exchange.value(at++);
-    for (std::size_t i = 0; i < losses.layer_aux_loss.size(); ++i) {
-      losses.aux_loss[i % losses.aux_loss.size()] += exchange.value(at);
-      losses.layer_aux_loss[i] += exchange.value(at++) / routed;
-    }
-    for (double& layer_z : losses.layer_router_z) {
-      sums.router_z += exchange.value(at);
-      layer_z += exchange.value(at++) / routed;
-    }
-  }
-  return sums;
+void LossSums::add(const model::MicrobatchResult& result, StepExchange& exchange) const {
+  std::int64_t index = 0;
+  exchange.add(index++, result.nll);
+  exchange.add(index++, result.log_z_squared);
+  for (const double value : result.aux_loss) exchange.add(index++, value);
+  for (const double value : result.router_z_loss) exchange.add(index++, value);
 }
 
 void LossSums::sum(const StepExchange& exchange, const LossScale& scale, StepLosses& losses) const {
-  const Sums sums = add_up(exchange, scale, losses);
   const auto tokens = static_cast<double>(scale.target_tokens);
   const auto routed = static_cast<double>(scale.routed_tokens);
   const auto layers = static_cast<double>(std::max<std::int64_t>(1, layers_));
-  losses.loss_lm = sums.nll / tokens;
-  losses.loss_z = sums.log_z_squared / tokens;
-  losses.loss = losses.loss_lm + z_loss_ * losses.loss_z + router_z_loss_ * (sums.router_z / routed);
-  losses.router_z_loss = sums.router_z / routed / layers;
+  std::int64_t index = 0;
+  losses.loss_lm = exchange.sum(index++) / tokens;
+  losses.loss_z = exchange.sum(index++) / tokens;
+  for (double& loss : losses.layer_aux_loss) loss = exchange.sum(index++) / routed;
+  for (double& loss : losses.layer_router_z) loss = exchange.sum(index++) / routed;
+
+  double router_z = 0.0;
+  for (const double of_layer : losses.layer_router_z) router_z += of_layer;
+  losses.router_z_loss = router_z / layers;
+  losses.loss = losses.loss_lm + z_loss_ * losses.loss_z + router_z_loss_ * router_z;
   for (std::size_t i = 0; i < losses.aux_loss.size(); ++i) {
-    losses.loss += scale.aux_coefficients[i] * (losses.aux_loss[i] / routed);
-    losses.aux_loss[i] /= routed * layers;
+    double sum = 0.0;
+    for (std::size_t j = i; j < losses.layer_aux_loss.size(); j += losses.aux_loss.size())
+      sum += losses.layer_aux_loss[j];
+    losses.loss += scale.aux_coefficients[i] * sum;
+    losses.aux_loss[i] = sum / layers;
   }
 }
 

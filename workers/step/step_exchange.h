@@ -15,31 +15,35 @@ struct ControlWord {
   bool operator==(const ControlWord&) const = default;
 };
 
-/// The one integer all-reduce of a step (docs/architecture.md, "Layout invariance"): load counts, fp64
-/// values that exactly one worker fills each (their bits are summed with zeros, which is exact), and
-/// control words. clear(), fill, reduce(), read. No allocation after construction.
+/// The one integer all-reduce of a step (docs/architecture.md, "Layout invariance"): load counts, exact
+/// sums of fp64 values that any workers add to (exact_sum.h), and control words. clear(), fill, reduce(),
+/// read. Its size depends neither on the number of values nor, but for two words each, on that of workers.
+/// No allocation after construction.
 class StepExchange {
  public:
-  /// values: number of fp64 values.
-  StepExchange(std::int64_t counts, std::int64_t values, int workers);
+  /// sums: number of exact sums.
+  StepExchange(std::int64_t counts, std::int64_t sums, int workers);
 
   void clear();
   /// Summed over workers.
   [[nodiscard]] std::span<std::int64_t> counts() { return std::span(words_).first(counts_); }
-  /// Value `index`; set by one worker at most between clear() and reduce().
-  void set_value(std::int64_t index, double value);
-  [[nodiscard]] double value(std::int64_t index) const;
+  /// Adds to exact sum `index`.
+  void add(std::int64_t index, double value);
+  /// Of all workers' values, rounded once; NaN when one of them is not finite.
+  [[nodiscard]] double sum(std::int64_t index) const;
   void set_control(int worker, const ControlWord& control);
   /// Maximum over workers, field by field.
   [[nodiscard]] ControlWord control() const;
 
   void reduce(comm::Communicator& world) { world.all_reduce_sum(words_); }
+  /// 8-byte words that travel.
+  [[nodiscard]] static std::int64_t words(std::int64_t counts, std::int64_t sums, std::int64_t workers);
 
  private:
   static constexpr std::size_t kControlFields = 2;
 
   std::size_t counts_;
-  std::size_t values_;
+  std::size_t first_control_;  // word, after the sums
   std::size_t workers_;
   std::vector<std::int64_t> words_;
 };

@@ -34,9 +34,9 @@ Trainer::Trainer(const TrainingOptions& options, model::Model& model, const data
       loader_(dataset, order, options.data.sequence_length, options.data.document_mask, options.batch),
       result_(model.transformer().make_result()),
       gradients_(model, state_.partition),
-      losses_(options.model, options.batch),
-      norm_(model, losses_.values()),
-      exchange_(result_.load.size(), losses_.values() + norm_.values(), model.world().size()),
+      losses_(options.model),
+      norm_(model, state_.partition, losses_.sums()),
+      exchange_(result_.load.size(), losses_.sums() + GradientNorm::kSums, model.world().size()),
       counts_(options, result_.load),
       aux_coefficients_(options.model.moe.aux_loss.size()) {
   static_cast<StepLosses&>(step_) = losses_.make_losses();
@@ -59,7 +59,9 @@ const StepResult& Trainer::step(const ControlSource& control, std::span<const ex
   step_.learning_rate =
       options_.optimizer.lr *
       optimizer::learning_rate_factor(options_.schedule, state_.counters.step + 1, options_.steps);
-  step_.not_finite = not_finite(step_, norm_.not_finite(), options_.model);
+  step_.not_finite =
+      not_finite(step_, std::isfinite(step_.grad_norm) ? std::vector<std::string>() : norm_.not_finite(),
+                 options_.model);
   step_.skipped = !step_.not_finite.empty();
   if (!step_.skipped) update();
   TrainingCounters& counters = state_.counters;
@@ -146,8 +148,7 @@ void Trainer::backward(std::int64_t index, std::size_t held, const model::StepCo
                                 result_);
   if (at.lane < 0) return;
   gradients_.add(at.accumulation_step, at.wave);
-  losses_.record(std::int64_t{at.accumulation_step} * options_.batch.grad_lanes + at.lane, result_,
-                 exchange_);
+  losses_.add(result_, exchange_);
 }
 
 /// Nothing, without a lane.
@@ -160,7 +161,7 @@ MicrobatchInput Trainer::load(const Place& place) {
 
 void Trainer::exchange(const ControlWord& control) {
   const PhaseScope phase(model_.execution(), Phase::kReduce);
-  norm_.fill(state_.partition, gradients_.dense_total(), gradients_.expert_total(), exchange_);
+  norm_.add(gradients_.dense_total(), gradients_.expert_total(), exchange_);
   exchange_.set_control(model_.rank(), control);
   exchange_.reduce(model_.world());
   step_.control = exchange_.control();
