@@ -36,6 +36,12 @@ void set_up(const std::string& name, const std::filesystem::path& file) {
   spdlog::set_default_logger(std::move(logger));
 }
 
+namespace {
+// Before a program sets it up, and in one that never does: spdlog's own default would write among a program's
+// results, to stdout.
+[[maybe_unused]] const bool kIsSetUp = (set_up("troupe"), true);
+}  // namespace
+
 void to_file(Level level, const std::string& text) {
   if (file_logger()) file_logger()->log(level, "{}", text);
 }
