@@ -34,18 +34,22 @@ int whole_cores() {
   return static_cast<int>(cores.size());
 }
 
+CoreBlock block_of(int worker, int workers, int cores) {
+  return {.begin = worker * cores / workers, .end = (worker + 1) * cores / workers};
+}
+
 bool take_own_cores(int worker, int workers, int threads) {
   cpu_set_t mine;
   CPU_ZERO(&mine);
   if (workers <= 1 || ::sched_getaffinity(0, sizeof(mine), &mine) != 0) return false;
   if (CPU_COUNT(&mine) < workers * threads) return false;
-  const int share = CPU_COUNT(&mine) / workers;
+  const CoreBlock block = block_of(worker, workers, CPU_COUNT(&mine));
   cpu_set_t own;
   CPU_ZERO(&own);
   int seen = 0;  // of the cores that it may run on
   for (int core = 0; core < CPU_SETSIZE; ++core) {
     if (!CPU_ISSET(core, &mine)) continue;
-    if (seen / share == worker) CPU_SET(core, &own);
+    if (seen >= block.begin && seen < block.end) CPU_SET(core, &own);
     ++seen;
   }
   return ::sched_setaffinity(0, sizeof(own), &own) == 0;

@@ -10,10 +10,19 @@ namespace troupe::cli {
 /// them, or the system does not say.
 [[nodiscard]] int whole_cores();
 
-/// Puts the calling thread, and those that it will start, on cores of its own: the block of `worker` among
-/// `workers` equal ones of the cores that it may run on. Does nothing for a single worker, or when there are
-/// less than workers * threads cores. Without it the kernel left both threads of two workers on the core that
-/// started them, with the other one idle. False when nothing was done.
+/// [begin, end)
+struct CoreBlock {
+  int begin = 0;
+  int end = 0;
+};
+/// Of one worker: about equal blocks that leave no core out, so that two runs on one machine, which begin at
+/// the same core, use all of it.
+[[nodiscard]] CoreBlock block_of(int worker, int workers, int cores);
+
+/// Puts the calling thread, and those that it will start, on cores of its own: its block of the cores that it
+/// may run on. Does nothing for a single worker, or when there are less than workers * threads cores. Without
+/// it the kernel left both threads of two workers on the core that started them, with the other one idle.
+/// False when nothing was done.
 bool take_own_cores(int worker, int workers, int threads);
 
 /// OpenMP's threads sleep while they wait for work instead of spinning on cores that others need. OpenMP

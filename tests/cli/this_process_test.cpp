@@ -39,6 +39,21 @@ TEST(TakeOwnCores, WorkersShareNoCoreWhenThereAreEnough) {
   for (const int core : first) EXPECT_FALSE(second.contains(core)) << core;
 }
 
+TEST(TakeOwnCores, BlocksLeaveNoCoreOutAndShareNone) {
+  for (int cores = 1; cores <= 12; ++cores) {
+    for (int workers = 1; workers <= cores; ++workers) {
+      int next = 0;
+      for (int worker = 0; worker < workers; ++worker) {
+        const CoreBlock block = block_of(worker, workers, cores);
+        EXPECT_EQ(block.begin, next) << worker << " of " << workers << " on " << cores;
+        EXPECT_GE(block.end - block.begin, cores / workers);
+        next = block.end;
+      }
+      EXPECT_EQ(next, cores) << workers;
+    }
+  }
+}
+
 TEST(TakeOwnCores, StayWhereTheyAreWhenThereAreNot) {
   const auto everywhere = cores_of_this_thread();
   const int all = available_cores();
