@@ -43,10 +43,13 @@ std::int64_t group_limit(const std::filesystem::path& root) {
     const std::filesystem::path folder = is_memory ? groups / "memory" : groups;
     if (!is_memory && !line.starts_with("0::")) continue;
     const char* const file = is_memory ? "memory.limit_in_bytes" : "memory.max";
-    // In a container the path is the host's, and its own group is the root.
-    for (const std::filesystem::path& place :
-         {folder / group.substr(std::min<std::size_t>(1, group.size())), folder})
+    // A group above may have the limit, as a batch job's has over its steps'. In a container the path is the
+    // host's, and its own group is the root.
+    std::filesystem::path place = folder / group.substr(std::min<std::size_t>(1, group.size()));
+    for (;; place = place.parent_path()) {
       limit = std::min(limit, number_in(place / file).value_or(kEndless));
+      if (place == folder) break;
+    }
   }
   return limit;
 }

@@ -72,6 +72,13 @@ TEST_F(MachineMemoryTest, AControlGroupLimitsIt) {
   expect(400, 400);
 }
 
+TEST_F(MachineMemoryTest, SoDoesAnyGroupAboveIt) {
+  write("proc/self/cgroup", "0::/slurm/job_7/step_0/user/task_0\n");
+  write("sys/fs/cgroup/slurm/job_7/step_0/user/task_0/memory.max", "max\n");
+  write("sys/fs/cgroup/slurm/job_7/memory.max", "409600\n");
+  expect(400, 400);
+}
+
 TEST_F(MachineMemoryTest, AGroupWithoutLimitDoesNot) {
   write("proc/self/cgroup", "0::/\n");
   write("sys/fs/cgroup/memory.max", "max\n");
