@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "cli/arguments/path_option.h"
+#include "cli/run/run_corpus.h"
 #include "configs/load.h"
 #include "storage/checkpoint_path.h"
 
@@ -35,8 +36,11 @@ void require_fitting_weights(const configs::RunConfig& config, const CorpusFacts
   if (!weights) return;
   const storage::CheckpointReader reader(*config.init_from.checkpoint);
   if (reader.manifest().metadata.tokenizer_hash != corpus.tokenizer_hash) {
-    throw Error(ErrorCode::kConfig, "{}: it was trained with another tokenizer than the corpus {} has",
-                reader.folder().string(), config.data.corpus);
+    const configs::RunConfig source =
+        configs::parse_record(reader.manifest().metadata.config, reader.folder().string());
+    throw Error(ErrorCode::kConfig, "{}: it was trained with another tokenizer than the corpus {} has\n{}",
+                reader.folder().string(), config.data.corpus,
+                how_to_prepare_for(reader.folder(), source.data.corpus));
   }
   const workers::WeightOrigins origins(weights->source, config.model, corpus.vocab_size, weights->options);
 }

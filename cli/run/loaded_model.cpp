@@ -18,8 +18,8 @@ std::int64_t vocab_size(const storage::CheckpointReader& reader) {
 }
 
 std::unique_ptr<data::Tokenizer> load_tokenizer(const storage::CheckpointReader& reader,
-                                                const configs::RunConfig& config) {
-  const std::filesystem::path corpus = config.data.corpus;
+                                                const std::string& trained_on,
+                                                const std::filesystem::path& corpus) {
   if (!std::filesystem::exists(corpus / data::kTokenizerFile)) {
     throw Error(ErrorCode::kConfig, "{}: its tokenizer is not in {}; say which folder has it with --corpus",
                 reader.folder().string(), corpus.string());
@@ -28,8 +28,8 @@ std::unique_ptr<data::Tokenizer> load_tokenizer(const storage::CheckpointReader&
       std::make_unique<data::Tokenizer>(data::read_tokenizer_json(corpus / data::kTokenizerFile));
   if (reader.manifest().metadata.tokenizer_hash != tokenizer->hash()) {
     throw Error(ErrorCode::kConfig,
-                "{}: the corpus {} has another tokenizer than this model was trained with",
-                reader.folder().string(), corpus.string());
+                "{}: the corpus {} has another tokenizer than this model was trained with\n{}",
+                reader.folder().string(), corpus.string(), how_to_prepare_for(reader.folder(), trained_on));
   }
   return tokenizer;
 }
@@ -53,10 +53,11 @@ LoadedModel::LoadedModel(const LoadOptions& options) {
   storage::CheckpointReader reader = open_checkpoint(options.path);
   const storage::CheckpointMetadata& metadata = reader.manifest().metadata;
   config_ = configs::parse_record(metadata.config, reader.folder().string());
+  const std::string trained_on = config_.data.corpus;
   config_.data.corpus =
       options.corpus.empty() ? corpus_of(reader.folder(), config_.data.corpus).string() : options.corpus;
   step_ = metadata.step;
-  tokenizer_ = load_tokenizer(reader, config_);
+  tokenizer_ = load_tokenizer(reader, trained_on, config_.data.corpus);
   world_ = std::move(comm::make_inproc_group(1).front());
 
   workers::TrainingOptions training = training_options(config_, vocab_size(reader));

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "cli/arguments/shell_command.h"
 #include "data/token_dataset.h"
 
 namespace troupe::cli {
@@ -76,6 +77,12 @@ fs::path corpus_of(const fs::path& checkpoint, const std::string& configured) {
   const fs::path kept = fs::absolute(checkpoint).parent_path().parent_path() / kKeptCorpus;
   std::error_code missing;
   return fs::exists(kept / data::kTokenizerFile, missing) ? kept : fs::path(configured);
+}
+
+std::string how_to_prepare_for(const fs::path& checkpoint, const std::string& configured) {
+  const std::string folder = corpus_of(checkpoint, configured).string();
+  return "text is prepared with the model's tokenizer by: " +
+         troupe_command({"data", "prepare", "TEXT", "--tokenizer", folder, "--output", "FOLDER"});
 }
 
 }  // namespace troupe::cli

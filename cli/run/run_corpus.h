@@ -21,4 +21,8 @@ void keep_corpus(const std::filesystem::path& run_folder, const std::filesystem:
 [[nodiscard]] std::filesystem::path corpus_of(const std::filesystem::path& checkpoint,
                                               const std::string& configured);
 
+/// How other text becomes a corpus that fits such a checkpoint, for the end of a refusal: a command.
+[[nodiscard]] std::string how_to_prepare_for(const std::filesystem::path& checkpoint,
+                                             const std::string& configured);
+
 }  // namespace troupe::cli
