@@ -1,8 +1,11 @@
 #include "cli/run/run_record.h"
 
+#include <string_view>
+
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/sha256.h"
 #include "base/yaml_tree.h"
 #include "configs/load.h"
 #include "storage/checkpoint_store.h"
@@ -21,11 +24,18 @@ std::optional<storage::CheckpointReader> newest_usable(const fs::path& run_folde
   return storage::CheckpointReader(checkpoints.front().folder);
 }
 
-/// A record begins with its first group and ends with a line's end, unless it was cut short.
+constexpr std::string_view kSeal = "# sha256 of the lines above: ";
+
+std::string sealed(const std::string& yaml) { return fmt::format("{}{}{}\n", yaml, kSeal, sha256(yaml)); }
+
+/// A record that was cut at the end of a line is YAML still, of a run with other options.
 std::string read_whole(const fs::path& file) {
   std::string text = read_file(file, kMaximumYamlBytes);
-  if (text.starts_with("run:") && text.ends_with('\n')) return text;
-  throw Error(ErrorCode::kCorrupt, "{} is cut short or overwritten", file.string());
+  const std::size_t seal = text.rfind(kSeal);
+  if (seal != std::string::npos && text == sealed(text.substr(0, seal))) return text;
+  throw Error(ErrorCode::kCorrupt,
+              "{} is not as it was written: cut short, overwritten or edited (options change with --set)",
+              file.string());
 }
 
 [[noreturn]] void refuse_without_record(const fs::path& run_folder, const RunRecord& record) {
@@ -49,6 +59,8 @@ std::vector<std::string> with_overrides(const configs::RunConfig& recorded,
 }
 
 }  // namespace
+
+std::string record_text(const configs::RunConfig& config) { return sealed(configs::dump(config)); }
 
 RunRecord read_run_record(const fs::path& run_folder) {
   RunRecord record;

@@ -15,6 +15,10 @@ struct RunRecord {
   std::string problem;  // why a config.yaml that is there cannot be used; empty: it can, or there is none
 };
 
+/// The text of the record: the configuration as YAML, and a last line with its hash, by which one sees that
+/// it is whole.
+[[nodiscard]] std::string record_text(const configs::RunConfig& config);
+
 /// A problem does not throw.
 [[nodiscard]] RunRecord read_run_record(const std::filesystem::path& run_folder);
 

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "cli/run/run_corpus.h"
 #include "configs/identity.h"
+#include "optimizer/options.h"
 #include "tensor/ops/numerics_fingerprint.h"
 
 namespace troupe::cli {
@@ -44,6 +45,24 @@ void require_same_meaning(const storage::CheckpointReader& reader, const configs
     log::info("from step {} on, {} is {}; it was {}", reader.manifest().metadata.step, one.key, one.second,
               one.first);
   }
+}
+
+/// A length that is a part of the run grows with it. Where some of the warm-up lies in the past, another
+/// length would let the learning rate jump: back into a warm-up that is over, or along another slope.
+void require_same_warm_up(const storage::CheckpointReader& reader, const configs::RunConfig& saved,
+                          const configs::RunConfig& config) {
+  if (saved.schedule.warmup != config.schedule.warmup) return;  // asked for by name
+  const std::int64_t step = reader.manifest().metadata.step;
+  const std::int64_t was = optimizer::length_in_steps(saved.schedule.warmup, saved.run.steps);
+  const std::int64_t now = optimizer::length_in_steps(config.schedule.warmup, config.run.steps);
+  if (was == now || step == 0 || step >= std::max(was, now)) return;
+  throw Error(
+      ErrorCode::kConfig,
+      "schedule.warmup = {} is {} of {} steps in {} and would be {} of {}: at step {} the learning rate "
+      "would jump\nto keep the warm-up as it was: --set schedule.warmup={} --allow-change "
+      "run.steps,schedule.warmup",
+      saved.schedule.warmup, was, saved.run.steps, reader.folder().string(), now, config.run.steps, step,
+      was);
 }
 
 void require_steps(const storage::CheckpointReader& reader, const configs::RunConfig& config) {
@@ -85,6 +104,7 @@ void require_same_run(const storage::CheckpointReader& reader, const configs::Ru
                       const RunChange& change) {
   require_same_meaning(reader, saved, change);
   require_steps(reader, change.config);
+  require_same_warm_up(reader, saved, change.config);
   require_same_corpus(reader, change);
   warn_of_another_build(reader);
 }

@@ -19,8 +19,9 @@ struct RunChange {
 
 /// Throws kConfig, with every difference and what to do, unless the run is then the same one as the
 /// checkpoint's, whose configuration was `saved`: another value of an option that is part of its meaning,
-/// another tokenizer or another content of the corpus than it was trained on, fewer steps than it has.
-/// Allowed changes are logged; another build is warned of.
+/// another tokenizer or another content of the corpus than it was trained on, fewer steps than it has,
+/// another length of a warm-up that has begun, only because it is a part of the run's length. Allowed changes
+/// are logged; another build is warned of.
 void require_same_run(const storage::CheckpointReader& reader, const configs::RunConfig& saved,
                       const RunChange& change);
 

@@ -19,6 +19,7 @@
 #include "cli/run/metrics_observer.h"
 #include "cli/run/run_corpus.h"
 #include "cli/run/run_log.h"
+#include "cli/run/run_record.h"
 #include "cli/run/training_setup.h"
 #include "cli/terminal/terminal.h"
 #include "configs/identity.h"
@@ -147,7 +148,7 @@ class TrainingRun::Implementation {
     commits_.emplace(std::move(store), request_.config.checkpoint,
                      metadata_of(request_.config, start_, corpus_));
     keep_corpus(folder_->path(), request_.config.data.corpus, corpus_.identity);
-    folder_->write_config(configs::dump(request_.config));
+    folder_->write_config(record_text(request_.config));
     evaluated_ = folder_->cut_metrics(start_.checkpoint.empty() ? -1 : start_.step);
     metrics_file_.emplace(folder_->metrics_file());
     metrics_.emplace(hub_, *metrics_file_, folder_->path() / "samples.txt", clock_);

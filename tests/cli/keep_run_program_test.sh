@@ -78,6 +78,9 @@ expect 2 "model.hidden_size: 32 in the checkpoint, 64 now; it cannot change" tra
 printf 'run: {steps: [' >branch/config.yaml
 expect 0 "record is damaged" "$troupe" train --run-dir branch
 grep -q '^  steps: 20$' branch/config.yaml || fail "config.yaml was not made anew"
+sed -i '/^schedule:/,$d' branch/config.yaml # YAML still, of another run
+expect 0 "record is damaged" "$troupe" train --run-dir branch
+grep -q '^schedule:' branch/config.yaml || fail "config.yaml was not made anew"
 
 # Writes and is evaluated anywhere, without the corpus; the tokenizer alone will do.
 mv corpus away
@@ -88,6 +91,17 @@ cp away/tokenizer.json tokenizer
 expect 0 "The" "$troupe" generate whole/ --prompt The --tokens 3 --corpus tokenizer
 expect 2 "correct data.corpus" "$troupe" train --run-dir whole --set run.steps=25 --allow-change run.steps
 mv away corpus
+
+# Text that was prepared with another tokenizer does not fit; the command of the refusal makes it fit.
+mkdir other
+for i in 1 2 3 4; do seq "$i" 400 | tr '\n' ' ' >"other/$i.txt"; done
+"$troupe" data prepare other --vocab 300 --output misfit >/dev/null 2>&1
+expect 2 "another tokenizer" train --init-from whole --run-dir refused --set data.corpus=misfit
+expect 2 "another tokenizer" "$troupe" eval whole --corpus misfit
+command=$(sed -n "s/^text is prepared with the model's tokenizer by: //p" output)
+eval "$(sed 's/ TEXT / other /; s/ FOLDER$/ fitting/' <<<"$command")" >log 2>&1 || { tail log >&2; fail "$command"; }
+expect 0 "bits" "$troupe" eval whole --corpus fitting
+expect 0 "finished at step 2" train --init-from whole --run-dir adapted --set data.corpus=fitting --set run.steps=2
 
 # Refused before any work, once, with a place, and without a folder.
 bad=$(printf 'bad-\377')

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "cli/run/run_corpus.h"
+#include "cli/run/run_record.h"
 #include "configs/identity.h"
 #include "configs/load.h"
 #include "tensor/ops/numerics_fingerprint.h"
@@ -143,14 +144,14 @@ TEST_F(RunStartTest, AnotherValueNeedsLeaveUntilTheRecordTellsOfIt) {
   allowed_ = configs::parse_allowed_changes({"run.steps"});
   EXPECT_EQ(start().step, 10);
   allowed_ = {};
-  write_file_atomically(folder_ / "config.yaml", configs::dump(config_));  // as the start before did
+  write_file_atomically(folder_ / "config.yaml", record_text(config_));  // as the start before did
   EXPECT_EQ(start().step, 10);
   config_.run.steps = 9;
   allowed_ = configs::parse_allowed_changes({"run.steps"});
   expect_error([&] { (void)start(); }, ErrorCode::kConfig, {"run.steps = 9", "has 10 steps already"});
   config_ = before;
   config_.run.seed = 7;
-  write_file_atomically(folder_ / "config.yaml", configs::dump(config_));
+  write_file_atomically(folder_ / "config.yaml", record_text(config_));
   expect_error([&] { (void)start(); }, ErrorCode::kConfig, {"run.seed", "it cannot change"});
 }
 
@@ -201,8 +202,58 @@ TEST_F(RunStartTest, DamagedRecordOfTheConfigurationDoesNotStopARunWithCheckpoin
 
 TEST_F(RunStartTest, DamagedRecordOfTheConfigurationIsNamedWhenNothingWasSaved) {
   write_file_atomically(folder_ / "config.yaml", "run: {steps: [");
-  expect_error([&] { (void)start(); }, ErrorCode::kConfig, {"config.yaml is cut short", "remove the file"});
+  expect_error([&] { (void)start(); }, ErrorCode::kConfig,
+               {"config.yaml is not as it was written: cut short", "remove the file"});
   EXPECT_EQ(start(ResumeNever{}).step, 0);
+}
+
+TEST_F(RunStartTest, ARecordCutAtTheEndOfAnyLineIsNoticedAndSoIsAnEditedOne) {
+  const std::string whole = record_text(config_);
+  const auto problem_of = [&](const std::string& text) {
+    write_file_atomically(folder_ / "config.yaml", text);
+    return read_run_record(folder_.path()).problem;
+  };
+  EXPECT_EQ(problem_of(whole), "");
+  for (std::size_t end = whole.find('\n'); end + 1 < whole.size(); end = whole.find('\n', end + 1))
+    EXPECT_NE(problem_of(whole.substr(0, end + 1)), "") << "cut to " << end + 1 << " bytes";
+  std::string edited = whole;
+  edited.replace(edited.find("steps: 20"), 9, "steps: 90");
+  EXPECT_NE(problem_of(edited), "");
+  EXPECT_NE(problem_of(""), "");
+}
+
+TEST_F(RunStartTest, AWarmUpThatIsOverDoesNotBeginAgainInALongerRun) {
+  config_.schedule.warmup = 0.25;  // 5 of 20 steps, 10 of 40, 20 of 80
+  save(8);
+  config_.run.steps = 40;
+  allowed_ = configs::parse_allowed_changes({"run.steps"});
+  expect_error([&] { (void)start(); }, ErrorCode::kConfig,
+               {"schedule.warmup = 0.25 is 5 of 20 steps", "10 of 40", "at step 8",
+                "--set schedule.warmup=5 --allow-change run.steps,schedule.warmup"});
+  config_.schedule.warmup = 5;  // as it was
+  allowed_ = configs::parse_allowed_changes({"run.steps,schedule.warmup"});
+  EXPECT_EQ(start().step, 8);
+  config_.schedule.warmup = 0.5;  // asked for by name
+  EXPECT_EQ(start().step, 8);
+}
+
+TEST_F(RunStartTest, AWarmUpInProgressKeepsItsLength) {
+  config_.schedule.warmup = 0.5;
+  save(4);
+  config_.run.steps = 16;
+  allowed_ = configs::parse_allowed_changes({"run.steps"});
+  expect_error([&] { (void)start(); }, ErrorCode::kConfig,
+               {"schedule.warmup = 0.5 is 10 of 20 steps", "8 of 16"});
+}
+
+TEST_F(RunStartTest, ALongerRunBeyondBothWarmUpsGoesOn) {
+  config_.schedule.warmup = 0.25;
+  save(10);
+  config_.run.steps = 40;
+  allowed_ = configs::parse_allowed_changes({"run.steps"});
+  EXPECT_EQ(start().step, 10);
+  config_.run.steps = 44;
+  expect_error([&] { (void)start(); }, ErrorCode::kConfig, {"11 of 44"});
 }
 
 }  // namespace
