@@ -93,13 +93,13 @@ expect 2 "correct data.corpus" "$troupe" train --run-dir whole --set run.steps=2
 mv away corpus
 
 # Text that was prepared with another tokenizer does not fit; the command of the refusal makes it fit.
-mkdir other
-for i in 1 2 3 4; do seq "$i" 400 | tr '\n' ' ' >"other/$i.txt"; done
-"$troupe" data prepare other --vocab 300 --output misfit >/dev/null 2>&1
+mkdir foreign
+for i in 1 2 3 4; do seq "$i" 400 | tr '\n' ' ' >"foreign/$i.txt"; done
+"$troupe" data prepare foreign --vocab 300 --output misfit >/dev/null 2>&1
 expect 2 "another tokenizer" train --init-from whole --run-dir refused --set data.corpus=misfit
 expect 2 "another tokenizer" "$troupe" eval whole --corpus misfit
 command=$(sed -n "s/^text is prepared with the model's tokenizer by: //p" output)
-eval "$(sed 's/ TEXT / other /; s/ FOLDER$/ fitting/' <<<"$command")" >log 2>&1 || { tail log >&2; fail "$command"; }
+eval "$(sed 's/ TEXT / foreign /; s/ FOLDER$/ fitting/' <<<"$command")" >log 2>&1 || { tail log >&2; fail "$command"; }
 expect 0 "bits" "$troupe" eval whole --corpus fitting
 expect 0 "finished at step 2" train --init-from whole --run-dir adapted --set data.corpus=fitting --set run.steps=2
 
