@@ -1,7 +1,13 @@
 #include "dashboard/json.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <numeric>
+#include <string>
+#include <utility>
+
+#include "layout/packed_counts.h"
 
 namespace troupe::dashboard {
 
@@ -17,16 +23,42 @@ json numbers(const std::map<std::string, double>& values) {
   return result;
 }
 
-json to_json(const LayerRecord& layer) {
-  json result = numbers(layer.metrics);
-  result["layer"] = layer.layer;
-  result["counts"] = layer.counts;
-  if (!layer.dropped.empty()) result["dropped"] = layer.dropped;
-  if (layer.zero_compute > 0) result["zero_compute"] = layer.zero_compute;
-  if (!layer.aux_losses.empty()) result["aux_losses"] = layer.aux_losses;
-  if (!layer.domains.empty()) result["domain_counts"] = layer.domains;
-  if (!layer.co_activation.empty()) result["co_activation"] = layer.co_activation;
+namespace {
+
+constexpr int kLayerDigits = 6;  // of a layer's numbers; those of the step keep all
+
+/// The same to so many significant digits.
+json short_number(double value) {
+  return std::isfinite(value) ? json(std::stod(fmt::format("{:.{}g}", value, kLayerDigits))) : json();
+}
+
+json short_numbers(const std::vector<double>& values) {
+  json result = json::array();
+  for (const double value : values) result.push_back(short_number(value));
   return result;
+}
+
+}  // namespace
+
+json layer_columns(const std::vector<LayerRecord>& layers) {
+  json columns = json::object();
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const LayerRecord& layer = layers[i];
+    const auto put = [&](const std::string& name, json value) {
+      json& column = columns[name];
+      while (column.size() < i) column.push_back(nullptr);  // of layers that have none
+      column.push_back(std::move(value));
+    };
+    put("layer", layer.layer);
+    put("counts", layout::pack_counts(layer.counts));
+    for (const auto& [name, value] : layer.metrics) put(name, short_number(value));
+    if (layer.zero_compute > 0) put("zero_compute", layer.zero_compute);
+    if (!layer.aux_losses.empty()) put("aux_losses", short_numbers(layer.aux_losses));
+    if (!layer.dropped.empty()) put("dropped", layout::pack_counts(layer.dropped));
+    if (!layer.domains.empty()) put("domain_counts", layout::pack_counts(layer.domains));
+    if (!layer.co_activation.empty()) put("co_activation", layout::pack_counts(layer.co_activation));
+  }
+  return columns;
 }
 
 json to_json(const EvaluationRecord& evaluation) {

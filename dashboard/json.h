@@ -6,6 +6,9 @@
 
 namespace troupe::dashboard {
 
+/// Of the lines of metrics.jsonl (docs/observability.md). 1 had an object per layer; readers know both.
+inline constexpr int kMetricsSchema = 2;
+
 /// Text that may not be valid UTF-8 (a model wrote it) becomes valid.
 [[nodiscard]] std::string dump(const nlohmann::json& json);
 
@@ -13,7 +16,9 @@ namespace troupe::dashboard {
 [[nodiscard]] nlohmann::json number(double value);
 [[nodiscard]] nlohmann::json numbers(const std::map<std::string, double>& values);
 
-[[nodiscard]] nlohmann::json to_json(const LayerRecord& layer);
+/// {name: [layers]} of all that the layers have: counts packed (layout/packed_counts.h), numbers to six
+/// digits, null where a layer lacks what another one has. At a line's end a column may be shorter.
+[[nodiscard]] nlohmann::json layer_columns(const std::vector<LayerRecord>& layers);
 [[nodiscard]] nlohmann::json to_json(const EvaluationRecord& evaluation);
 [[nodiscard]] nlohmann::json to_json(const SampleRecord& sample);
 [[nodiscard]] nlohmann::json to_json(const CheckpointRecord& checkpoint);

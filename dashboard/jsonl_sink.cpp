@@ -15,19 +15,17 @@ JsonlSink::JsonlSink(const std::filesystem::path& path)
 
 void JsonlSink::write(const StepRecord& step) {
   tokens_ = step.tokens;
-  json layers = json::array();
-  for (const LayerRecord& layer : step.layers) layers.push_back(to_json(layer));
-  append(dump({{"schema", 1},
+  append(dump({{"schema", kMetricsSchema},
                {"time", step.time},
                {"step", step.step},
                {"tokens", step.tokens},
                {"metrics", numbers(step.metrics)},
-               {"layers", layers}}));
+               {"layers", layer_columns(step.layers)}}));
 }
 
 void JsonlSink::write(const EvaluationRecord& evaluation) {
   json record = to_json(evaluation);
-  append(dump({{"schema", 1},
+  append(dump({{"schema", kMetricsSchema},
                {"time", evaluation.time},
                {"step", evaluation.step},
                {"tokens", tokens_},

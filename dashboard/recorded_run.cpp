@@ -8,11 +8,14 @@
 #include <charconv>
 #include <cmath>
 #include <optional>
+#include <set>
+#include <string>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/index.h"
 #include "dashboard/json.h"
+#include "layout/packed_counts.h"
 
 namespace troupe::dashboard {
 namespace {
@@ -29,7 +32,13 @@ std::map<std::string, double> numbers_of(const json& object) {
   return result;
 }
 
+double number_of(const json& value) { return value.is_null() ? std::nan("") : value.get<double>(); }
+
 using Counts = std::vector<std::int64_t>;
+
+/// Columns whose null means that a layer has none, not that a number is not finite.
+const std::set<std::string, std::less<>> kTables{"counts", "dropped", "aux_losses", "domain_counts",
+                                                 "co_activation"};
 
 LayerRecord layer_of(const json& line) {
   LayerRecord layer{.layer = line.at("layer").get<std::int64_t>(),
@@ -45,13 +54,52 @@ LayerRecord layer_of(const json& line) {
   return layer;
 }
 
+/// What the columns of one line say of layer number i among those with experts; null: nothing.
+LayerRecord layer_of(const json& columns, std::size_t i) {
+  const auto cell = [&](const char* name) {
+    const auto column = columns.find(name);
+    return column != columns.end() && i < column->size() ? column->at(i) : json();
+  };
+  const auto table = [&](const char* name) {
+    const json packed = cell(name);
+    return packed.is_null() ? Counts() : layout::unpack_counts(packed.get<std::string>());
+  };
+  LayerRecord layer{.layer = columns.at("layer").at(i).get<std::int64_t>(),
+                    .counts = layout::unpack_counts(columns.at("counts").at(i).get<std::string>()),
+                    .bias = {},
+                    .dropped = table("dropped"),
+                    .domains = table("domain_counts"),
+                    .co_activation = table("co_activation"),
+                    .metrics = {}};
+  if (const json zero = cell("zero_compute"); !zero.is_null()) layer.zero_compute = zero.get<std::int64_t>();
+  if (const json losses = cell("aux_losses"); !losses.is_null()) {
+    for (const json& loss : losses) layer.aux_losses.push_back(number_of(loss));
+  }
+  for (const auto& [name, column] : columns.items()) {
+    const bool metric = name != "layer" && name != "zero_compute" && i < column.size() &&
+                        (column[i].is_number() || (column[i].is_null() && !kTables.contains(name)));
+    if (metric) layer.metrics[name] = number_of(column[i]);
+  }
+  return layer;
+}
+
+/// Of a line of either schema: columns, or an object per layer.
+std::vector<LayerRecord> layers_of(const json& layers) {
+  std::vector<LayerRecord> records;
+  if (layers.is_object() && !layers.empty()) {
+    for (std::size_t i = 0; i < layers.at("layer").size(); ++i) records.push_back(layer_of(layers, i));
+  } else {
+    for (const json& layer : layers) records.push_back(layer_of(layer));
+  }
+  return records;
+}
+
 StepRecord step_of(const json& line) {
   StepRecord step{.time = line.at("time").get<double>(),
                   .step = line.at("step").get<std::int64_t>(),
                   .tokens = line.at("tokens").get<std::int64_t>(),
                   .metrics = numbers_of(line.at("metrics")),
-                  .layers = {}};
-  for (const json& layer : line.at("layers")) step.layers.push_back(layer_of(layer));
+                  .layers = layers_of(line.at("layers"))};
   return step;
 }
 
@@ -69,9 +117,16 @@ EvaluationRecord evaluation_of(const json& line) {
   EvaluationRecord evaluation{.time = line.at("time").get<double>(),
                               .step = line.at("step").get<std::int64_t>(),
                               .total = domain_evaluation(line.at("metrics")),
-                              .domains = {}};
+                              .domains = {},
+                              .layers = {}};
   for (const auto& [name, metrics] : line.at("domains").items())
     evaluation.domains[name] = domain_evaluation(metrics);
+  for (const json& layer : line.value("evaluation_layers", json::array())) {
+    LayerEvaluation& record = evaluation.layers.emplace_back();
+    record.layer = layer.at("layer").get<std::int64_t>();
+    record.metrics = numbers_of(layer);
+    record.metrics.erase("layer");
+  }
   return evaluation;
 }
 
@@ -134,6 +189,8 @@ void RecordedRun::record_line(std::string_view line) try {
     hub_.record(evaluation_of(object));
   }
 } catch (const json::exception&) {
+  ++unreadable_lines_;
+} catch (const Error&) {  // of counts that cannot be unpacked
   ++unreadable_lines_;
 }
 

@@ -71,7 +71,7 @@ def read_metrics(run_folder):
     last = [line for line in lines if line.get("layers")][-1]
     last_evaluation = [line for line in lines if "eval_loss" in line.get("metrics", {})][-1]
     evaluation = last_evaluation["metrics"]
-    violations = [layer["max_violation_window"] for layer in last["layers"]]
+    violations = last["layers"]["max_violation_window"]
     return {
         "eval_loss": evaluation["eval_loss"],
         "eval_bits_per_byte": evaluation["eval_bits_per_byte"],

@@ -8,6 +8,7 @@
 Run from the repository, after building ($TROUPE names another program). README.md says what is equal.
 """
 import argparse
+import base64
 import json
 import math
 import os
@@ -77,7 +78,14 @@ class Troupe:
 def record_of(line):
     metrics = line["metrics"]
     return {"step": line["step"], "loss": metrics["loss"], "grad_norm": metrics["grad_norm"],
-            "seconds": metrics["step_seconds"], "counts": [layer["counts"] for layer in line["layers"]]}
+            "seconds": metrics["step_seconds"], "counts": [unpack_counts(text) for text in line["layers"]["counts"]]}
+
+
+def unpack_counts(text):
+    """layout/packed_counts.h"""
+    number, least, bits, payload = text.split(",")
+    packed = int.from_bytes(base64.b64decode(payload), "little")
+    return [int(least) + (packed >> int(bits) * i & (1 << int(bits)) - 1) for i in range(int(number))]
 
 
 class Torch:

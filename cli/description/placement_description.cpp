@@ -3,14 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <deque>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "base/index.h"
 #include "cli/run/loaded_model.h"
 #include "cli/run/training_setup.h"
 #include "configs/layout_choice.h"
+#include "coordinator/run/metrics_history.h"
 #include "layout/layout.h"
 #include "model/parameters.h"
 #include "storage/checkpoint_reader.h"
@@ -37,35 +36,22 @@ void add_row(const std::filesystem::path& path, std::span<const std::int64_t> ro
   for (std::size_t expert = 0; expert < sums.size(); ++expert) sums[expert] += row[expert];
 }
 
-/// The "layers" of the last steps' lines.
-std::deque<nlohmann::json> last_steps(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  std::deque<nlohmann::json> steps;
-  for (std::string line; std::getline(file, line);) {
-    const auto record = nlohmann::json::parse(line, nullptr, false);
-    if (record.is_discarded()) continue;  // a line that was being written when the run ended
-    if (!record.contains("layers") || record["layers"].empty()) continue;
-    steps.push_back(record["layers"]);
-    if (steps.size() > kSteps) steps.pop_front();
-  }
-  return steps;
-}
-
 MeasuredLoad read_metrics(const std::filesystem::path& path, const configs::RunConfig& config) {
   MeasuredLoad load{.source = {}, .counts = empty_counts(config)};
-  const auto steps = last_steps(path);
-  if (steps.empty()) throw Error(ErrorCode::kConfig, "{} has no step with experts yet", path.string());
+  std::vector<std::vector<comm::LayerLoad>> steps;
   try {
-    for (const auto& layers : steps) {
-      if (std::ssize(layers) != load.counts.layers()) refuse_other_model(path, load.counts);
-      for (int layer = 0; layer < load.counts.layers(); ++layer) {
-        const auto row = layers[at(layer)].at("counts").get<std::vector<std::int64_t>>();
-        if (std::ssize(row) != load.counts.columns()) refuse_other_model(path, load.counts);
-        add_row(path, row, layer, load.counts);
-      }
-    }
+    steps = coordinator::read_recent_loads(path, kSteps);
   } catch (const nlohmann::json::exception& error) {
     throw Error(ErrorCode::kCorrupt, "{}: {}", path.string(), error.what());
+  }
+  if (steps.empty()) throw Error(ErrorCode::kConfig, "{} has no step with experts yet", path.string());
+  for (const auto& layers : steps) {
+    if (std::ssize(layers) != load.counts.layers()) refuse_other_model(path, load.counts);
+    for (int layer = 0; layer < load.counts.layers(); ++layer) {
+      const auto& row = layers[at(layer)].counts;
+      if (std::ssize(row) != load.counts.columns()) refuse_other_model(path, load.counts);
+      add_row(path, row, layer, load.counts);
+    }
   }
   load.source = fmt::format("the last {} steps of {}", steps.size(), path.string());
   return load;

@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "layout/packed_counts.h"
+
 namespace troupe::coordinator {
 namespace {
 
@@ -14,7 +16,16 @@ std::vector<comm::LayerLoad> loads_of(const std::string& line) {
   std::vector<comm::LayerLoad> loads;
   const json record = json::parse(line, nullptr, /*allow_exceptions=*/false);
   if (!record.is_object() || !record.contains("layers")) return loads;
-  for (const json& layer : record["layers"]) {
+  const json& layers = record["layers"];
+  if (layers.is_object() && layers.contains("counts")) {  // schema 2: columns
+    for (std::size_t i = 0; i < layers.at("counts").size(); ++i) {
+      comm::LayerLoad& load = loads.emplace_back();
+      load.layer = layers.at("layer").at(i).get<std::int64_t>();
+      load.counts = layout::unpack_counts(layers.at("counts").at(i).get<std::string>());
+    }
+    return loads;
+  }
+  for (const json& layer : layers) {
     if (!layer.contains("layer") || !layer.contains("counts")) continue;
     comm::LayerLoad& load = loads.emplace_back();
     load.layer = layer["layer"].get<std::int64_t>();

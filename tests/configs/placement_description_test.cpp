@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "layout/packed_counts.h"
 #include "tests/configs/config_text.h"
 #include "tests/scratch_folder.h"
 
@@ -39,7 +40,9 @@ TEST_F(PlacementDescription, SumsTheStepsOfARunsMetrics) {
   write_metrics(
       "{\"step\":1,\"layers\":[{\"layer\":1,\"counts\":[5,4,1,0]}]}\n"
       "{\"step\":1,\"metrics\":{}}\n"
-      "{\"step\":2,\"layers\":[{\"layer\":1,\"counts\":[4,4,1,1]}]}\n"
+      "{\"step\":2,\"layers\":{\"layer\":[1],\"counts\":[\"" +
+      layout::pack_counts(std::vector<std::int64_t>{4, 4, 1, 1}) +
+      "\"]}}\n"
       "{\"step\":3,\"lay");
   const auto load = cli::read_measured_load(folder_, config_);
   EXPECT_EQ(std::vector(load.counts.all().begin(), load.counts.all().end()),

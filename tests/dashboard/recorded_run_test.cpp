@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <limits>
@@ -49,8 +50,14 @@ TEST_F(RecordedRunTest, ShowsWhatTheHubOfTheRunShowed) {
   JsonlSink file(path_);
   StepRecord not_finite = step_record(2);
   not_finite.metrics["grad_norm"] = std::numeric_limits<double>::infinity();
-  const EvaluationRecord evaluation{
-      .time = 1, .step = 2, .total = {1.25, 0.5, 8}, .domains = {{"c", {1.25, 0.5, 8}}}};
+  const EvaluationRecord evaluation{.time = 1,
+                                    .step = 2,
+                                    .total = {1.25, 0.5, 8},
+                                    .domains = {{"c", {1.25, 0.5, 8}}},
+                                    .layers = {{.layer = 1, .metrics = {{"domain_distance", 0.25}}}}};
+  not_finite.layers.front().metrics["router_z"] = std::nan("");
+  not_finite.layers.push_back(
+      {.layer = 2, .counts = {1, 2, 3, 4}, .bias = {}, .zero_compute = 7, .metrics = {}});
   for (const StepRecord& step : {step_record(1), not_finite}) {
     live.record(step);
     file.write(step);
@@ -64,6 +71,18 @@ TEST_F(RecordedRunTest, ShowsWhatTheHubOfTheRunShowed) {
   EXPECT_EQ(json::parse(hub_.state_json())["evaluations"], json::parse(live.state_json())["evaluations"]);
   EXPECT_EQ(run_.last_step(), 2);
   EXPECT_EQ(run_.last_time(), 12.0);
+}
+
+TEST_F(RecordedRunTest, ReadsLinesOfEarlierVersions) {
+  append(R"({"schema":1,"time":11,"step":1,"tokens":64,"metrics":{"loss":4.0},"layers":[{"layer":1,)"
+         R"("counts":[6,2,0,0],"dropped":[1,0,0,0],"domain_counts":[3,1,0,0],"load_entropy":0.4}]})"
+         "\n");
+  MetricsHub live({});
+  live.record(step_record(1));
+  run_.poll();
+  EXPECT_EQ(hub_.history_json(), live.history_json());
+  EXPECT_EQ(hub_.loads_json(), live.loads_json());
+  EXPECT_EQ(hub_.shares_json(), live.shares_json());
 }
 
 TEST_F(RecordedRunTest, FollowsLinesOnceTheyAreWhole) {
@@ -97,10 +116,12 @@ TEST_F(RecordedRunTest, GoesOnWithAFileThatAResumeCutBack) {
 
 TEST_F(RecordedRunTest, PassesOverWhatItCannotReadAndCountsIt) {
   append("\xff\xfe\n{\"schema\":1}\n[]\n");
+  append(R"({"time":1,"step":1,"tokens":1,"metrics":{},"layers":{"layer":[1],"counts":["4,0,3,Fg"]}})"
+         "\n");
   JsonlSink(path_).write(step_record(1));
   run_.poll();
   EXPECT_EQ(steps(), json({1}));
-  EXPECT_EQ(run_.unreadable_lines(), 3);
+  EXPECT_EQ(run_.unreadable_lines(), 4);
 }
 
 TEST_F(RecordedRunTest, SaysThatThereIsNoFile) {
