@@ -22,6 +22,10 @@ std::int64_t rows_within(std::int64_t max_bytes, std::int64_t row_bytes) {
 
 }  // namespace
 
+std::int64_t dispatch_message_words(std::int64_t experts) {
+  return static_cast<std::int64_t>(kHeader) + experts;
+}
+
 DispatchChunk::DispatchChunk(int index, RowTable rows, int rank, std::int64_t first_sent_row,
                              std::span<const Segment> segments,
                              std::span<const std::int32_t> chunk_of_local_expert)
@@ -72,6 +76,8 @@ void DispatchPlan::exchange_counts(Arena& arena, ConstTensorView dispatched, std
 void DispatchPlan::count(ConstTensorView dispatched) {
   const std::span<std::int32_t> counts = std::span(message_).subspan(kHeader);
   std::ranges::fill(counts, 0);
+  TROUPE_CHECK(dispatched.elements() <= std::numeric_limits<std::int32_t>::max(),
+               "layer {}: {} pairs of a microbatch are numbered with 32 bits", layer_, dispatched.elements());
   for (std::int64_t i = 0; i < dispatched.elements(); ++i) {
     const std::int32_t expert = dispatched.i32()[i];
     TROUPE_CHECK(expert >= -1 && expert < experts_, "layer {}: expert {} of {}", layer_, expert, experts_);

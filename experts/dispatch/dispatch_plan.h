@@ -45,6 +45,9 @@ class DispatchChunk {
   std::span<const std::int32_t> chunk_of_local_expert_;  // [local experts]
 };
 
+/// 32-bit words of the message in which a rank tells the others its rows for every expert.
+[[nodiscard]] std::int64_t dispatch_message_words(std::int64_t experts);
+
 /// Who sends what to whom in one wave of one layer: made in forward, used again in backward.
 /// Rows are sent sorted by (chunk, rank, expert, token), so each chunk's arrive as (source rank, expert,
 /// token). Without a limit of bytes there is one chunk; with it, a rank's experts are cut, in order, into

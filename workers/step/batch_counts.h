@@ -34,6 +34,8 @@ class BatchCounts {
   [[nodiscard]] std::int64_t words() const { return words_; }
   /// Of all accumulation steps that are summed.
   [[nodiscard]] std::int64_t summed_words() const { return std::ssize(sums_); }
+  /// Collectives of a step.
+  [[nodiscard]] std::int64_t reductions() const { return words_ == 0 ? 0 : summed_words() / words_; }
 
  private:
   [[nodiscard]] std::span<const std::int64_t> row(int accumulation_step) const;

@@ -12,6 +12,8 @@ namespace troupe::experts {
 struct Traffic {
   std::atomic<std::int64_t> messages = 0;
   std::atomic<std::int64_t> bytes = 0;
+  std::atomic<std::int64_t> reductions = 0;  // of integers, by every rank, in groups of two and more
+  std::atomic<std::int64_t> reduced_bytes = 0;
 };
 
 /// Counts what leaves a node and hands everything on; groups that are split off count to the same.
@@ -32,7 +34,13 @@ class CountingCommunicator final : public comm::Communicator {
     for (int peer = 0; peer < size(); ++peer) count(peer, std::ssize(mine));
     inner_.all_gather_v(mine, receive);
   }
-  void all_reduce_sum(std::span<std::int64_t> values) override { inner_.all_reduce_sum(values); }
+  void all_reduce_sum(std::span<std::int64_t> values) override {
+    if (size() > 1) {
+      ++traffic_.reductions;
+      traffic_.reduced_bytes += static_cast<std::int64_t>(values.size_bytes());
+    }
+    inner_.all_reduce_sum(values);
+  }
   void all_reduce_max(std::span<std::int64_t> values) override { inner_.all_reduce_max(values); }
   void broadcast(std::span<std::byte> data, int root) override { inner_.broadcast(data, root); }
   void barrier() override { inner_.barrier(); }
