@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <limits>
 
 #include "base/error.h"
 #include "base/index.h"
@@ -34,6 +35,7 @@ class Rules {
     check_groups();
     check_feed_forward();
     check_batch();
+    check_pairs();
     check_capacity();
     check_layout();
     check_dispatch();
@@ -266,6 +268,17 @@ class Rules {
     const auto& moe = config_.model.moe;
     require(!moe.shared_gate || moe.shared_experts > 0, "model.moe.shared_gate",
             "model.moe.shared_gate is the gate of the shared experts, and model.moe.shared_experts is 0");
+  }
+
+  /// A microbatch numbers its (token, slot) pairs with 32 bits; the options' ranges keep products within 64.
+  void check_pairs() {
+    const std::int64_t tokens = config_.batch.micro_batch * config_.data.sequence_length;
+    const std::int64_t pairs = tokens * config_.model.moe.top_k;
+    constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
+    require(pairs <= kMost, "batch.micro_batch",
+            "batch.micro_batch * data.sequence_length * model.moe.top_k = {} * {} * {} = {} exceeds {}, the "
+            "most choices that one microbatch can make: take a smaller batch.micro_batch",
+            config_.batch.micro_batch, config_.data.sequence_length, config_.model.moe.top_k, pairs, kMost);
   }
 
   void check_batch() {

@@ -12,12 +12,6 @@ std::size_t moe_layer_count(const ModelOptions& options) { return at(moe_layers(
 
 std::vector<float> zeros(std::int64_t elements) { return std::vector<float>(at(elements)); }
 
-void fill_initial(const ParameterTable& table, std::uint64_t seed, std::span<float> values) {
-  for (std::size_t i = 0; i < table.specs().size(); ++i) {
-    troupe::initialize(table.specs()[i], seed, table.view(values, i).floats());
-  }
-}
-
 }  // namespace
 
 ParameterTable local_experts(const std::vector<ParameterSpec>& specs, const ModelOptions& options,
@@ -41,8 +35,11 @@ Model::Model(const ModelSetup& setup, layout::Layout layout, comm::Communicator&
       transformer_(make_transformer()) {}
 
 void Model::initialize() {
-  fill_initial(dense_table_, setup_.seed, dense_values_);
-  fill_initial(expert_table_, setup_.seed, expert_values_);
+  const auto fill = [&](const ParameterTable& table, std::span<float> values) {
+    troupe::initialize(execution_, table, setup_.seed, 0, table.buffer_elements(), values);
+  };
+  fill(dense_table_, dense_values_);
+  fill(expert_table_, expert_values_);
 }
 
 std::span<float> Model::bias(std::size_t moe_layer) {

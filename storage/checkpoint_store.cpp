@@ -184,7 +184,7 @@ void CheckpointStore::retain(const Retention& retention) {
 bool CheckpointStore::is_intact(CheckpointSummary& checkpoint) {
   const auto known = known_intact_.find(checkpoint.folder);
   if (known != known_intact_.end()) return known->second;
-  const VerifyReport report = verify(checkpoint.folder);
+  const VerifyReport report = verify_files(checkpoint.folder);
   if (!report.intact()) {
     checkpoint.problem = report.problems.front();
     checkpoint.unreadable = report.unreadable;
@@ -204,9 +204,9 @@ void CheckpointStore::recover() {
 
 void CheckpointStore::settle_aside(const fs::path& aside, const fs::path& target) const {
   if (path_exists(target)) {
-    const VerifyReport replacement = verify(target);
+    const VerifyReport replacement = verify_files(target);
     if (replacement.intact()) return remove_tree(aside);
-    if (replacement.unreadable || !verify(aside).intact()) {
+    if (replacement.unreadable || !verify_files(aside).intact()) {
       return log::warn("{} is not intact ({}); what it was to replace stays as {}", target.string(),
                        replacement.problems.front(), aside.string());
     }

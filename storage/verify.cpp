@@ -1,7 +1,10 @@
 #include "storage/verify.h"
 
 #include <algorithm>
+#include <atomic>
+#include <map>
 #include <span>
+#include <thread>
 
 #include "base/error.h"
 #include "base/index.h"
@@ -11,6 +14,8 @@
 
 namespace troupe::storage {
 namespace {
+
+constexpr std::size_t kMostFilesAtOnce = 16;
 
 /// Runs a check; its complaint becomes a problem of the report.
 template <class Check>
@@ -81,6 +86,53 @@ VerifyReport verify(const std::filesystem::path& checkpoint) {
     report.size_bytes += file.size_bytes;
     verify_file(report, checkpoint, manifest, file);
   }
+  return report;
+}
+
+namespace {
+
+/// What the manifest says of a file's datasets, without reading them.
+void check_places(VerifyReport& report, const std::filesystem::path& checkpoint, const Manifest& manifest) {
+  using Place = std::pair<const TensorEntry*, const TensorSlice*>;
+  std::map<std::string, std::vector<Place>> places;
+  for (const TensorEntry& tensor : manifest.tensors) {
+    for (const TensorSlice& slice : tensor.slices) places[slice.file].emplace_back(&tensor, &slice);
+  }
+  for (const auto& [name, slices] : places) {
+    holds(report, [&] {
+      const hdf5::File file = hdf5::File::open(checkpoint / name);
+      for (const auto& [tensor, slice] : slices) (void)open_slice(file, *tensor, *slice);
+    });
+  }
+}
+
+}  // namespace
+
+VerifyReport verify_files(const std::filesystem::path& checkpoint) {
+  VerifyReport report;
+  Manifest manifest;
+  if (!holds(report, [&] { manifest = load_manifest(checkpoint); })) return report;
+  report.tensors = std::ssize(manifest.tensors);
+  report.files = std::ssize(manifest.files);
+  for (const FileDescription& file : manifest.files) report.size_bytes += file.size_bytes;
+  std::vector<VerifyReport> of_file(manifest.files.size());
+  std::atomic<std::size_t> next = 0;
+  const auto work = [&] {
+    for (std::size_t i = next++; i < of_file.size(); i = next++)
+      holds(of_file[i], [&] { require_content(checkpoint, manifest.files[i]); });
+  };
+  {
+    std::vector<std::jthread> threads;  // more streams than one are what a parallel file system is for
+    const std::size_t most = std::min<std::size_t>(of_file.size(), kMostFilesAtOnce);
+    for (std::size_t i = 1; i < std::min<std::size_t>(most, std::thread::hardware_concurrency()); ++i)
+      threads.emplace_back(work);
+    work();
+  }
+  for (const VerifyReport& file : of_file) {
+    report.problems.insert(report.problems.end(), file.problems.begin(), file.problems.end());
+    report.unreadable = report.unreadable || file.unreadable;
+  }
+  if (report.intact()) check_places(report, checkpoint, manifest);
   return report;
 }
 

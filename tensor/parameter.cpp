@@ -6,6 +6,7 @@
 
 #include "base/index.h"
 #include "base/random.h"
+#include "tensor/parallel.h"
 
 namespace troupe {
 namespace {
@@ -82,15 +83,29 @@ ConstTensorView ParameterTable::view(std::span<const float> buffer, std::size_t 
   return {buffer.data() + offsets_[index], specs_[index].shape};
 }
 
-void initialize(const ParameterSpec& spec, std::uint64_t seed, std::span<float> values) {
+void initialize(const ParameterSpec& spec, std::uint64_t seed, std::span<float> values, std::int64_t begin) {
   if (spec.init_std == 0.0) {
     std::ranges::fill(values, spec.init_constant);
     return;
   }
   const Random random(seed, RandomPurpose::kInit, stream_of(spec.name));
-  const auto begin = static_cast<std::uint64_t>(spec.global_begin());
+  const auto first = static_cast<std::uint64_t>(spec.global_begin() + begin);
   for (std::size_t i = 0; i < values.size(); ++i) {
-    values[i] = static_cast<float>(spec.init_std * random.truncated_normal(begin + i, 3.0));
+    values[i] = static_cast<float>(spec.init_std * random.truncated_normal(first + i, 3.0));
+  }
+}
+
+void initialize(const Execution& execution, const ParameterTable& table, std::uint64_t seed,
+                std::int64_t begin, std::int64_t end, std::span<float> buffer) {
+  constexpr std::int64_t kElementsOfATask = 1 << 14;
+  for (std::size_t i = 0; i < table.specs().size(); ++i) {
+    const ParameterSpec& spec = table.specs()[i];
+    const std::int64_t from = std::max(begin, table.offset(i));
+    const std::int64_t length = std::min(end, table.offset(i) + spec.elements()) - from;
+    if (length <= 0) continue;
+    parallel_for_blocks(execution, length, kElementsOfATask, [&](std::int64_t first, std::int64_t last) {
+      initialize(spec, seed, part(buffer, from + first, last - first), from + first - table.offset(i));
+    });
   }
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "tensor/execution.h"
 #include "tensor/tensor.h"
 
 namespace troupe {
@@ -89,6 +90,12 @@ class ParameterTable {
 
 /// Initial values: truncated normal from Philox, keyed by (seed, name, global element number), so
 /// the same for every layout.
-void initialize(const ParameterSpec& spec, std::uint64_t seed, std::span<float> values);
+///   values: of the parameter's elements from `begin` on
+void initialize(const ParameterSpec& spec, std::uint64_t seed, std::span<float> values,
+                std::int64_t begin = 0);
+
+/// The same for all that lies in [begin, end) of a buffer laid out by `table`, by the execution's threads.
+void initialize(const Execution& execution, const ParameterTable& table, std::uint64_t seed,
+                std::int64_t begin, std::int64_t end, std::span<float> buffer);
 
 }  // namespace troupe

@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <array>
 
-#include "workers/checkpoint/checkpoint.h"
+#include "workers/checkpoint/shared_loading.h"
+#include "workers/initial_values.h"
 #include "workers/peak_flops.h"
 #include "workers/step/held_microbatches.h"
 
@@ -49,17 +50,13 @@ TrainingLoop::TrainingLoop(const TrainingOptions& options, const EventOptions& e
 }
 
 void TrainingLoop::load() {
-  const bool resumes = !storage_.load.empty();
-  if (!resumes) model_.initialize();
-  if (!resumes && !storage_.weights) return;
-  storage_thread_.run([&] {
-    storage::CheckpointReader reader(resumes ? storage_.load : *storage_.weights->options.checkpoint);
-    if (resumes) {
-      load_state(reader, model_, trainer_.state());
-    } else {
-      initialize_from(reader, *storage_.weights, model_, trainer_.state());
-    }
-  });
+  if (!storage_.load.empty()) {
+    load_together(storage_.load, storage_thread_, model_, trainer_.state());
+  } else if (storage_.weights) {
+    initialize_from(*storage_.weights, storage_thread_, model_, trainer_.state());
+  } else {
+    initialize_together(trainer_.state().partition, model_);
+  }
 }
 
 comm::TrainingEnded TrainingLoop::run() {

@@ -208,7 +208,7 @@ class CheckpointBench {
   void load() {
     storage_thread_.run([&] {
       storage::CheckpointReader reader(checkpoint_);
-      load_state(reader, worker_.model, worker_.state);
+      load_owned(reader, worker_.model, worker_.state);  // of one worker: all
     });
   }
 

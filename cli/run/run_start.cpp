@@ -55,7 +55,7 @@ std::optional<fs::path> newest_intact(storage::CheckpointStore& store) {
 }
 
 void require_intact(const fs::path& checkpoint) {
-  const storage::VerifyReport report = storage::verify(checkpoint);
+  const storage::VerifyReport report = storage::verify_files(checkpoint);
   if (report.intact()) return;
   throw Error(report.unreadable ? ErrorCode::kIo : ErrorCode::kCorrupt, "{} cannot be used: {}",
               checkpoint.string(), report.problems.front());

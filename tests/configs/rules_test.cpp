@@ -30,6 +30,9 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"run.record_routing=true model.moe.first_dense_layers=3 model.layers=3",
                 "run.record_routing"},
         Refused{"run.replay_routing=a model.moe.first_dense_layers=3 model.layers=3", "run.replay_routing"},
+        Refused{"batch.micro_batch=2048 batch.sequences=65536 batch.grad_lanes=1 batch.expert_lanes=1 "
+                "data.sequence_length=1048576",
+                "most choices that one microbatch"},
         Refused{"run.name=a/b", "run.name"}, Refused{"run.name=..", "run.name"},
         Refused{"run.name=''", "run.name"}, Refused{"run.dir=''", "run.dir"},
         Refused{"run.stop_after=241", "after the last step"}, Refused{"data.corpus=''", "data.corpus"},

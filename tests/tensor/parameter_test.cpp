@@ -98,6 +98,26 @@ TEST(Initialize, DrawsATruncatedNormalOfTheAskedDeviation) {
   EXPECT_NEAR(std::sqrt(squares / 20'000), 0.4933, 0.01);
 }
 
+TEST(Initialize, OfABufferByThreadsAndInPartsIsThatOfEachParameter) {
+  ParameterSpec large = dense_spec("b", Shape{50'001});
+  ParameterSpec constant = dense_spec("c", Shape{5});
+  constant.init_std = 0.0;
+  constant.init_constant = 1.0F;
+  const ParameterTable table({expert_spec(3, 8), large, constant});
+  const std::int64_t end = table.buffer_elements();
+  std::vector<float> expected(static_cast<std::size_t>(end));
+  for (std::size_t i = 0; i < table.specs().size(); ++i)
+    initialize(table.specs()[i], 7, table.view(std::span(expected), i).floats());
+  for (const std::int64_t border : {std::int64_t{0}, std::int64_t{4}, std::int64_t{30'000}, end}) {
+    std::vector<float> values(expected.size());
+    initialize(Execution{.threads = 3}, table, 7, 0, border, values);
+    const auto after = static_cast<std::ptrdiff_t>(border);
+    EXPECT_TRUE(std::all_of(values.begin() + after, values.end(), [](float value) { return value == 0.0F; }));
+    initialize(Execution{.threads = 2}, table, 7, border, end, values);
+    EXPECT_TRUE(values == expected) << border;
+  }
+}
+
 TEST(Initialize, WithoutDeviationIsConstant) {
   ParameterSpec spec = dense_spec("norm", Shape{5});
   spec.init_std = 0.0;

@@ -43,10 +43,16 @@ void require_shape(const storage::CheckpointReader& reader, const std::string& n
               reader.folder().string(), name, stored.to_string(), expected.to_string());
 }
 
-void read_values(storage::CheckpointReader& reader, const ParameterTable& table, std::span<float> values) {
-  const Partition::Slice all{0, table.buffer_elements()};
+/// Of all parameters, so that every worker refuses another model, whatever it owns.
+void require_shapes(const storage::CheckpointReader& reader, const std::vector<ParameterSpec>& specs) {
+  for (const ParameterSpec& spec : specs) require_shape(reader, spec.name, spec.global_shape());
+}
+
+void read_values(storage::CheckpointReader& reader, const ParameterTable& table, Partition::Slice slice,
+                 std::span<float> values) {
   for_each_stretch(
-      table, all, [&](const ParameterSpec& spec, std::int64_t element, std::int64_t at, std::int64_t length) {
+      table, slice,
+      [&](const ParameterSpec& spec, std::int64_t element, std::int64_t at, std::int64_t length) {
         require_shape(reader, spec.name, spec.global_shape());
         reader.read(spec.name, element, part(values, at, length));
       });
@@ -116,8 +122,11 @@ storage::ShardDescription save_shards(const std::filesystem::path& folder, const
 }
 
 void load_model(storage::CheckpointReader& reader, model::Model& model) {
-  read_values(reader, model.dense_table(), model.dense_values());
-  read_values(reader, model.expert_table(), model.expert_values());
+  const auto read = [&](const ParameterTable& table, std::span<float> values) {
+    read_values(reader, table, {0, table.buffer_elements()}, values);
+  };
+  read(model.dense_table(), model.dense_values());
+  read(model.expert_table(), model.expert_values());
   for (std::size_t layer = 0; layer < moe_layer_count(model); ++layer) {
     const std::span<float> bias = model.bias(layer);  // the first row of the balancer's state
     const std::string name = balancer_name(model.options(), layer);
@@ -127,9 +136,11 @@ void load_model(storage::CheckpointReader& reader, model::Model& model) {
   }
 }
 
-void load_state(storage::CheckpointReader& reader, model::Model& model, TrainingState& state) {
-  load_model(reader, model);
+void load_owned(storage::CheckpointReader& reader, model::Model& model, TrainingState& state) {
   const Partition& partition = state.partition;
+  require_shapes(reader, model.specs());
+  read_values(reader, model.dense_table(), partition.dense_slice(), model.dense_values());
+  read_values(reader, model.expert_table(), partition.expert_slice(), model.expert_values());
   read_moments(reader, model.dense_table(), partition.dense_slice(), state.dense_adamw);
   read_moments(reader, model.expert_table(), partition.expert_slice(), state.expert_adamw);
 

@@ -36,7 +36,8 @@ void with_shards(const model::Model& model, TrainingState& state,
 /// naming the tensor and both shapes, when the checkpoint is of another model. On the storage thread.
 void load_model(storage::CheckpointReader& reader, model::Model& model);
 
-/// Reads the model and all that training adds to it. As load_model().
-void load_state(storage::CheckpointReader& reader, model::Model& model, TrainingState& state);
+/// Reads what this worker owns of the weights, and of all that training adds to them; the weights that others
+/// own are still to be gathered (load_together() does all of it). As load_model().
+void load_owned(storage::CheckpointReader& reader, model::Model& model, TrainingState& state);
 
 }  // namespace troupe::workers

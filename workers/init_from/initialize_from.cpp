@@ -1,10 +1,12 @@
 #include "workers/init_from/initialize_from.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/index.h"
 #include "model/parameters.h"
 #include "workers/checkpoint/checkpoint.h"
+#include "workers/checkpoint/shared_loading.h"
 
 namespace troupe::workers {
 namespace {
@@ -27,6 +29,41 @@ void copy_block(storage::CheckpointReader& reader, const Block& block, std::span
   }
 }
 
+/// Slices that begin where parameters do: a parameter belongs to the owner of its first element.
+std::vector<std::int64_t> whole_parameters(const ParameterTable& table, std::vector<std::int64_t> slices) {
+  std::vector<std::int64_t> begins;
+  for (std::size_t i = 0; i <= table.specs().size(); ++i) begins.push_back(table.offset(i));
+  for (std::int64_t& begin : slices) begin = *std::ranges::lower_bound(begins, begin);
+  return slices;
+}
+
+/// Parameters of one buffer that this worker fills.
+struct Share {
+  Share(const ParameterTable& all, const std::vector<std::int64_t>& owned, std::size_t rank,
+        std::span<float> buffer)
+      : table(all), slices(whole_parameters(all, owned)), values(buffer) {
+    for (std::size_t i = 0; i < table.specs().size(); ++i) {
+      if (table.offset(i) >= slices[rank] && table.offset(i) < slices[rank + 1]) parameters.push_back(i);
+    }
+  }
+  [[nodiscard]] std::span<float> view(std::size_t i) const { return table.view(values, i).floats(); }
+
+  const ParameterTable& table;
+  std::vector<std::int64_t> slices;
+  std::span<float> values;
+  std::vector<std::size_t> parameters;  // in the table
+};
+
+/// Whether something of a parameter's initial values stays.
+bool keeps_initial_values(const ParameterSpec& spec, const Origin& origin) {
+  std::int64_t copied = 0;
+  for (const Block& block : origin.blocks) {
+    if (block.tensor.empty()) return true;
+    copied += block.rows * block.columns;
+  }
+  return copied < spec.elements();
+}
+
 void add_noise(ParameterSpec spec, double noise, std::uint64_t seed, std::span<float> values) {
   if (noise == 0.0 || spec.init_std == 0.0) return;
   spec.name += "/noise";  // other numbers than the initial values'
@@ -36,11 +73,20 @@ void add_noise(ParameterSpec spec, double noise, std::uint64_t seed, std::span<f
   for (std::size_t i = 0; i < values.size(); ++i) values[i] += added[i];
 }
 
+void fill_initial(const model::Model& model, const WeightOrigins& origins, const Share& share) {
+  for (const std::size_t i : share.parameters) {
+    const ParameterSpec& spec = share.table.specs()[i];
+    if (!keeps_initial_values(spec, origins.of(spec))) continue;
+    const std::int64_t begin = share.table.offset(i);
+    initialize(model.execution(), share.table, model.seed(), begin, begin + spec.elements(), share.values);
+  }
+}
+
 void fill(storage::CheckpointReader& reader, const WeightOrigins& origins, const InitialWeights& weights,
-          std::uint64_t seed, const ParameterTable& table, std::span<float> values) {
-  for (std::size_t i = 0; i < table.specs().size(); ++i) {
-    const ParameterSpec& spec = table.specs()[i];
-    const std::span<float> own = table.view(values, i).floats();
+          std::uint64_t seed, const Share& share) {
+  for (const std::size_t i : share.parameters) {
+    const ParameterSpec& spec = share.table.specs()[i];
+    const std::span<float> own = share.view(i);
     const Origin origin = origins.of(spec);
     std::int64_t begin = 0;
     for (const Block& block : origin.blocks) {
@@ -103,14 +149,27 @@ std::vector<std::vector<std::int64_t>> read_loads(storage::CheckpointReader& rea
   return loads;
 }
 
-void initialize_from(storage::CheckpointReader& reader, const InitialWeights& weights, model::Model& model,
+void initialize_from(const InitialWeights& weights, StorageThread& storage_thread, model::Model& model,
                      TrainingState& state) {
-  SourceModel source = weights.source;
-  source.loads = read_loads(reader, source.model);
-  const WeightOrigins origins(source, model.options(), model.shape().vocab_size, weights.options);
-  fill(reader, origins, weights, model.seed(), model.dense_table(), model.dense_values());
-  fill(reader, origins, weights, model.seed(), model.expert_table(), model.expert_values());
-  map_router_state(reader, origins, source, model.options(), state);
+  storage::CheckpointReader reader =
+      open_together(*weights.options.checkpoint, model.world(), storage_thread);
+  const Partition& partition = state.partition;
+  const Share dense(model.dense_table(), partition.dense_slices, at(partition.worker), model.dense_values());
+  const Share experts(model.expert_table(), partition.expert_slices, at(partition.replica),
+                      model.expert_values());
+  storage_thread.run([&] {
+    storage::CheckpointReader opening = std::move(reader);  // HDF5's files are closed here, whatever happens
+    SourceModel source = weights.source;
+    source.loads = read_loads(opening, source.model);
+    const WeightOrigins origins(source, model.options(), model.shape().vocab_size, weights.options);
+    for (const Share* share : {&dense, &experts}) {
+      fill_initial(model, origins, *share);
+      fill(opening, origins, weights, model.seed(), *share);
+    }
+    map_router_state(opening, origins, source, model.options(), state);
+  });
+  gather_slices(model.world(), dense.slices, model.dense_values());
+  gather_slices(*model.groups().replicas, experts.slices, model.expert_values());
   state.refresh_bias(model);
 }
 

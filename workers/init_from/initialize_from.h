@@ -1,6 +1,7 @@
 #pragma once
 #include "model/model.h"
 #include "storage/checkpoint_reader.h"
+#include "workers/checkpoint/storage_thread.h"
 #include "workers/init_from/weight_origins.h"
 #include "workers/step/training_state.h"
 
@@ -16,10 +17,12 @@ struct InitialWeights {
 [[nodiscard]] std::vector<std::vector<std::int64_t>> read_loads(storage::CheckpointReader& reader,
                                                                 const model::ModelOptions& model);
 
-/// Gives a model at its initial values the weights of another run, and with the same kind of balancer its
-/// state, and its previous counts, all by WeightOrigins. Step, optimizer and data stay at their beginning.
-/// The same for every layout. Throws kConfig as WeightOrigins does. On the storage thread.
-void initialize_from(storage::CheckpointReader& reader, const InitialWeights& weights, model::Model& model,
+/// Gives a model the weights of another run, initial values where it has none, and with the same kind of
+/// balancer its state, and its previous counts, all by WeightOrigins. Step, optimizer and data stay at their
+/// beginning. The same for every layout. Each worker reads and computes some whole parameters of those that
+/// it holds, and gets the others'. Collective; throws kConfig as WeightOrigins does, kCorrupt and kIo as
+/// open_together().
+void initialize_from(const InitialWeights& weights, StorageThread& storage_thread, model::Model& model,
                      TrainingState& state);
 
 }  // namespace troupe::workers

@@ -1,5 +1,7 @@
 #include "workers/step/partition.h"
 
+#include "base/index.h"
+
 namespace troupe::workers {
 
 std::vector<std::int64_t> slices_of(const ParameterTable& table, int ranks) {
@@ -13,5 +15,22 @@ Partition::Partition(const model::Model& model)
       expert_slices(slices_of(model.expert_table(), model.layout().replicas())),
       worker(model.rank()),
       replica(model.layout().group(model.rank())) {}
+
+void gather_slices(comm::Communicator& communicator, const std::vector<std::int64_t>& slices,
+                   std::span<float> values) {
+  if (communicator.size() == 1) return;
+  std::vector<std::int64_t> bytes;
+  for (std::size_t r = 0; r + 1 < slices.size(); ++r) {
+    bytes.push_back((slices[r + 1] - slices[r]) * static_cast<std::int64_t>(sizeof(float)));
+  }
+  const auto rank = at(communicator.rank());
+  const auto mine = part(values, slices[rank], slices[rank + 1] - slices[rank]);
+  communicator.all_gather_v(std::as_bytes(mine), {std::as_writable_bytes(values), bytes});
+}
+
+void gather_owned(const Partition& partition, model::Model& model) {
+  gather_slices(model.world(), partition.dense_slices, model.dense_values());
+  gather_slices(*model.groups().replicas, partition.expert_slices, model.expert_values());
+}
 
 }  // namespace troupe::workers

@@ -1,6 +1,7 @@
 #pragma once
 #include <algorithm>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "base/index.h"
@@ -34,6 +35,13 @@ struct Partition {
 
 /// Offsets that cut a buffer laid out by `table` into slices for `ranks` owners: [ranks + 1].
 [[nodiscard]] std::vector<std::int64_t> slices_of(const ParameterTable& table, int ranks);
+
+/// Every rank's slice of `values` to every rank. Collective.
+void gather_slices(comm::Communicator& communicator, const std::vector<std::int64_t>& slices,
+                   std::span<float> values);
+
+/// What each worker has in the slices that it owns, to all that hold the same parameters. Collective.
+void gather_owned(const Partition& partition, model::Model& model);
 
 /// Calls body(spec, element_begin, buffer_begin, length) for every stretch of a parameter inside
 /// [slice.begin, slice.end) of a buffer laid out by `table`: `length` elements from element_begin of the

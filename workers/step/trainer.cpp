@@ -9,23 +9,6 @@
 #include "workers/step/not_finite.h"
 
 namespace troupe::workers {
-namespace {
-
-/// Every rank's slice of `values` to every rank.
-void gather_slices(comm::Communicator& communicator, const std::vector<std::int64_t>& slices,
-                   std::span<float> values) {
-  if (communicator.size() == 1) return;
-  std::vector<std::int64_t> bytes;
-  for (std::size_t r = 0; r + 1 < slices.size(); ++r) {
-    bytes.push_back((slices[r + 1] - slices[r]) * static_cast<std::int64_t>(sizeof(float)));
-  }
-  const auto rank = at(communicator.rank());
-  const auto mine = values.subspan(at(slices[rank]), at(slices[rank + 1] - slices[rank]));
-  communicator.all_gather_v(std::as_bytes(mine), {std::as_writable_bytes(values), bytes});
-}
-
-}  // namespace
-
 Trainer::Trainer(const TrainingOptions& options, model::Model& model, const data::TokenDataset& dataset,
                  const data::SequenceOrder& order)
     : options_(options),
@@ -188,8 +171,7 @@ void Trainer::update() {
 
 void Trainer::gather_weights() {
   const PhaseScope phase(model_.execution(), Phase::kReduce);
-  gather_slices(model_.world(), state_.partition.dense_slices, model_.dense_values());
-  gather_slices(*model_.groups().replicas, state_.partition.expert_slices, model_.expert_values());
+  gather_owned(state_.partition, model_);
 }
 
 }  // namespace troupe::workers

@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -15,6 +17,8 @@
 #include "storage/checkpoint_store.h"
 #include "tests/end_to_end/inproc_training.h"
 #include "tests/workers/marked_values.h"
+#include "workers/checkpoint/shared_loading.h"
+#include "workers/initial_values.h"
 
 namespace troupe::workers {
 namespace {
@@ -102,6 +106,24 @@ class WorkerCheckpoint : public ::testing::Test {
     }
   }
 
+  /// The same with all workers at once, as a run has them.
+  static void for_workers_together(const TrainingOptions& options, int workers, int expert_parallel,
+                                   const std::function<void(Worker&, StorageThread&)>& body) {
+    const layout::Layout layout(options.batch, workers, expert_parallel,
+                                static_cast<int>(options.model.moe.experts));
+    StorageThread storage;
+    std::vector<std::jthread> threads;
+    for (auto& communicator : comm::make_inproc_group(workers)) {
+      threads.emplace_back([&, world = std::move(communicator)] {
+        Worker worker(options, layout, *world);
+        body(worker, storage);
+      });
+    }
+    threads.clear();
+  }
+
+  std::filesystem::path newest() { return storage::CheckpointStore(folder_).open_latest().folder(); }
+
   void save(const TrainingOptions& options, int workers, int expert_parallel) {
     storage::CheckpointStore store(folder_);
     std::map<int, storage::ShardDescription> shards;
@@ -124,14 +146,76 @@ TEST_F(WorkerCheckpoint, AnyLayoutLoadsWhatAnotherSaved) {
   const auto dataset = test::tiny_dataset();
   const auto options = test::tiny_options(dataset);
   save(options, 3, 3);
-  for (const auto& [workers, expert_parallel] : {std::pair{1, 1}, {4, 2}, {5, 5}}) {
-    for_workers(options, workers, expert_parallel, [&](Worker& loaded) {
-      auto reader = storage::CheckpointStore(folder_).open_latest();
-      load_state(reader, loaded.model, loaded.state);
+  for (const auto& [workers, expert_parallel] : {std::pair{1, 1}, {4, 2}, {5, 5}, {6, 1}}) {
+    for_workers_together(options, workers, expert_parallel, [&](Worker& loaded, StorageThread& storage) {
+      load_together(newest(), storage, loaded.model, loaded.state);
       EXPECT_EQ(loaded.state.counters.skipped(), 1);
       const Content content(loaded);
       fill(loaded.model, loaded.state);
-      EXPECT_TRUE(content == Content(loaded)) << workers << " workers";
+      EXPECT_TRUE(content == Content(loaded)) << loaded.model.world().size() << " workers";
+    });
+  }
+}
+
+TEST_F(WorkerCheckpoint, IsComparedOnceAndReadOnceHoweverManyWorkersLoadIt) {
+  const auto options = test::tiny_options(test::tiny_dataset());
+  save(options, 4, 4);
+  const storage::Manifest manifest = storage::load_manifest(newest());
+  LoadCost all;
+  for (const auto& file : manifest.files) all.verified += file.size_bytes;
+  for (const auto& tensor : manifest.tensors) all.read += tensor.size_bytes();
+  for (const int workers : {1, 2, 4, 8}) {
+    std::mutex mutex;
+    LoadCost sum;
+    LoadCost most;
+    for_workers_together(options, workers, workers, [&](Worker& loaded, StorageThread& storage) {
+      const LoadCost cost = load_together(newest(), storage, loaded.model, loaded.state);
+      const std::scoped_lock lock(mutex);
+      sum = {sum.verified + cost.verified, sum.read + cost.read};
+      most = {std::max(most.verified, cost.verified), std::max(most.read, cost.read)};
+    });
+    EXPECT_EQ(sum.verified, all.verified);
+    constexpr std::int64_t kOfAll = 4096;  // bias, counts and counters, which every worker has
+    EXPECT_GE(sum.read, all.read);
+    EXPECT_LE(sum.read, all.read + workers * kOfAll);
+    EXPECT_LE(most.read, all.read / workers * 2 + kOfAll) << workers;  // slices end where small parameters do
+  }
+}
+
+TEST_F(WorkerCheckpoint, WhatOneWorkerFindsDamagedAllRefuse) {
+  const auto options = test::tiny_options(test::tiny_dataset());
+  save(options, 3, 3);
+  const auto file = newest() / storage::shard_file_name(1);
+  {
+    std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
+    stream.seekp(-100, std::ios::end);
+    stream.put('?');
+  }
+  std::mutex mutex;
+  std::vector<std::string> refusals;
+  for_workers_together(options, 4, 2, [&](Worker& loaded, StorageThread& storage) {
+    try {
+      load_together(newest(), storage, loaded.model, loaded.state);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kCorrupt);
+      const std::scoped_lock lock(mutex);
+      refusals.emplace_back(error.what());
+    }
+  });
+  ASSERT_EQ(refusals.size(), 4U);
+  for (const std::string& each : refusals) EXPECT_EQ(each, refusals.front());
+  EXPECT_NE(refusals.front().find(file.filename().string() + " was changed"), std::string::npos)
+      << refusals.front();
+}
+
+TEST_F(WorkerCheckpoint, InitialValuesAreTheSameWhoeverComputesThem) {
+  const auto options = test::tiny_options(test::tiny_dataset());
+  for (const auto& [workers, expert_parallel] : {std::pair{1, 1}, {4, 2}, {5, 5}, {6, 1}}) {
+    for_workers_together(options, workers, expert_parallel, [&](Worker& worker, StorageThread&) {
+      initialize_together(worker.state.partition, worker.model);
+      const Content content(worker);
+      worker.model.initialize();
+      EXPECT_TRUE(content == Content(worker)) << worker.model.world().size() << " workers";
     });
   }
 }
@@ -159,7 +243,7 @@ TEST_F(WorkerCheckpoint, KeepsAllThatABalancerRemembers) {
   save(options, 1, 1);
   for_workers(options, 1, 1, [&](Worker& loaded) {
     auto reader = storage::CheckpointStore(folder_).open_latest();
-    load_state(reader, loaded.model, loaded.state);
+    load_owned(reader, loaded.model, loaded.state);  // of one worker: all
     const experts::Balancer& balancer = *loaded.state.balancers.front();
     EXPECT_GT(balancer.state().size(), balancer.bias().size());
     const Content content(loaded);
@@ -176,7 +260,7 @@ TEST_F(WorkerCheckpoint, AnotherModelIsRefusedByName) {
   for_workers(options, 1, 1, [&](Worker& worker) {
     auto reader = storage::CheckpointStore(folder_).open_latest();
     try {
-      load_state(reader, worker.model, worker.state);
+      load_owned(reader, worker.model, worker.state);
       ADD_FAILURE();
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ErrorCode::kConfig);

@@ -1,0 +1,59 @@
+#include "workers/checkpoint/shared_loading.h"
+
+#include <array>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "base/error.h"
+#include "comm/collectives/broadcast_text.h"
+#include "workers/checkpoint/checkpoint.h"
+
+namespace troupe::workers {
+namespace {
+
+/// Throws on all workers what the first one of them found.
+void throw_together(const std::optional<Error>& found, comm::Communicator& world) {
+  std::array<std::int64_t, 1> first{found ? world.size() - world.rank() : 0};
+  world.all_reduce_max(first);
+  if (first[0] == 0) return;
+  const auto root = static_cast<int>(world.size() - first[0]);
+  std::array<ErrorCode, 1> code{found ? found->code() : ErrorCode::kInternal};
+  world.broadcast(std::as_writable_bytes(std::span(code)), root);
+  const std::string text = comm::broadcast_text(world, found ? found->what() : "", root);
+  throw Error(code[0], text);
+}
+
+}  // namespace
+
+storage::CheckpointReader open_together(const std::filesystem::path& checkpoint, comm::Communicator& world,
+                                        StorageThread& storage_thread) {
+  std::optional<storage::CheckpointReader> reader;
+  std::optional<Error> found;
+  try {
+    storage_thread.run([&] {
+      reader.emplace(checkpoint);
+      reader->verify_share(world.rank(), world.size());
+    });
+  } catch (const Error& error) {
+    found = error;
+  }
+  throw_together(found, world);
+  reader->trust_files();
+  return std::move(*reader);
+}
+
+LoadCost load_together(const std::filesystem::path& checkpoint, StorageThread& storage_thread,
+                       model::Model& model, TrainingState& state) {
+  storage::CheckpointReader reader = open_together(checkpoint, model.world(), storage_thread);
+  LoadCost cost;
+  storage_thread.run([&] {
+    storage::CheckpointReader opening = std::move(reader);  // HDF5's files are closed here, whatever happens
+    load_owned(opening, model, state);
+    cost = {.verified = opening.bytes_verified(), .read = opening.bytes_read()};
+  });
+  gather_owned(state.partition, model);
+  return cost;
+}
+
+}  // namespace troupe::workers
