@@ -62,7 +62,7 @@ TEST(DescribeRun, MemoryIsThatOfTheWorkerWhichHoldsTheMost) {
   EXPECT_GE(two.bytes_per_worker.optimizer_state, 8 * (kDenseBuffer / 2 + 3 * kExpertBuffer));
   EXPECT_LT(two.bytes_per_worker.optimizer_state, 8 * (kDenseBuffer + 3 * kExpertBuffer));
   EXPECT_EQ(two.bytes_per_worker.saved_copy, two.bytes_per_worker.optimizer_state / 2 * 3);
-  EXPECT_EQ(two.bytes_per_worker.reduction, two.bytes_per_worker.optimizer_state / 2 + (4 << 20));
+  EXPECT_GT(two.bytes_per_worker.reduction, two.bytes_per_worker.optimizer_state / 2);
   const RunDescription replicas =
       describe_run(parse(kSmall, {"parallel.workers=2", "parallel.expert_parallel=1"}), 128, 1);
   EXPECT_EQ(replicas.bytes_per_worker.parameters, 4 * (kDenseBuffer + 5 * kExpertBuffer));

@@ -47,7 +47,7 @@ TEST(PackedCounts, OfAnEvenLoadTakeAThirdOfTheirDigits) {
 
 TEST(PackedCounts, RefuseWhatIsNone) {
   for (const char* text :
-       {"", "4", "4,0,3", "4,0,3,FgA", "4,0,3,Fg==", "5,0,3,FgA=", "4,0,3,F=A=", "4,0,3,====", "4,-1,3,FgA=",
+       {"", "4", "4,0,3", "4,0,3,FgA", "4,0,3,Fg==", "6,0,3,FgA=", "4,0,3,F=A=", "4,0,3,====", "4,-1,3,FgA=",
         "x,0,3,FgA=", "4,0,3,Fg\n=", "4,0,64,AAAAAAAAAAA=", "9999999999999,0,0,"}) {
     EXPECT_THROW((void)unpack_counts(text), Error) << text;
   }

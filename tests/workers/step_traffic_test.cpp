@@ -179,7 +179,9 @@ TEST(LargeJobs, GrowAsTheyShouldFrom4To4096Workers) {
     EXPECT_LE(job.step.gradients.messages, job.step.gradients.bytes / kMessage + 2 * workers);
     EXPECT_LE(job.step.weights.messages, 2 * workers);
     // Tokens: by the group of experts, not by the job.
-    if (workers >= 64) EXPECT_EQ(job.step.dispatch, few.step.dispatch);
+    if (workers >= 64) {
+      EXPECT_EQ(job.step.dispatch, few.step.dispatch);
+    }
     // Integers: of the model's layers and experts, and two words for a worker.
     EXPECT_LE(job.step.reduced_bytes, 1'500'000 + 16 * workers);
     EXPECT_LE(job.step.reductions, 2);
@@ -192,7 +194,9 @@ TEST(LargeJobs, GrowAsTheyShouldFrom4To4096Workers) {
               job.memory.optimizer_state / 2 +
                   std::max<std::int64_t>(4 << 20, std::int64_t{2} * workers * kMessage));
     EXPECT_LE(job.memory.reduction, job.memory.gradient_lanes);
-    if (workers > 64) EXPECT_LE(job.memory.total(), few.memory.total());
+    if (workers > 64) {
+      EXPECT_LE(job.memory.total(), few.memory.total());
+    }
   }
 }
 
