@@ -39,12 +39,15 @@ int inspect(const CheckpointArguments& arguments) {
   return kSuccess;
 }
 
-/// Names the damaged checkpoints of a run besides the one that is verified; whether there are any.
+/// Reads the other checkpoints of a run, too, and names those that are damaged; whether there are any.
 bool warn_of_others(const CheckpointArguments& arguments, const std::filesystem::path& verified) {
   bool damaged = false;
   for (const storage::CheckpointSummary& other : storage::find_checkpoints(arguments.path)) {
-    if (other.usable() || other.folder == verified) continue;
-    std::fprintf(stderr, "damaged, not used: %s\n", other.problem.c_str());
+    if (other.folder == verified) continue;
+    const storage::VerifyReport report = storage::verify(other.folder);
+    const std::string& problem = other.usable() && !report.intact() ? report.problems.front() : other.problem;
+    if (problem.empty()) continue;
+    std::fprintf(stderr, "damaged, not used: %s\n", problem.c_str());
     damaged = true;
   }
   return damaged;

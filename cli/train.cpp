@@ -84,7 +84,8 @@ int train_supervised(const TrainArguments& arguments) {
 
 // ---- classic mode: one MPI job, rank 0 is the coordinator, the others are the workers ------------
 
-constexpr char kRunFolderFollows = '+';  // then the path; else rank 0's exit code, which could not start
+constexpr char kRunFolderFollows = '+';  // then the job and the path; else rank 0's exit code
+constexpr char kJobEnds = ' ';
 
 /// The end of a rank whose job ends well. After the barrier nobody needs a held mpirun to wait any longer: it
 /// kills whoever is left, if it was told to, and helps to end MPI in order, if it was not.
@@ -102,12 +103,14 @@ int leave(comm::Communicator& job, LauncherHold& launcher, int code) {
 int classic_worker(comm::Communicator& job, std::unique_ptr<comm::Communicator> workers) {
   const std::string text = comm::broadcast_text(job, "", 0);
   if (text.empty() || text[0] != kRunFolderFollows) return std::stoi(text);  // rank 0 said why
-  const std::filesystem::path run_folder = text.substr(1);
+  const std::size_t job_end = text.find(kJobEnds);
+  const std::string token = text.substr(1, job_end - 1);
+  const std::filesystem::path run_folder = text.substr(job_end + 1);
   const configs::RunConfig config = configs::load_config(run_folder / "config.yaml", {});
   std::vector<std::unique_ptr<comm::Communicator>> ranks;
   ranks.push_back(std::move(workers));
   LauncherHold launcher;
-  const int code = run_worker_process(run_folder, config, std::move(ranks));
+  const int code = run_worker_process(run_folder, config, std::move(ranks), token);
   if (code != kSuccess) abort(launcher, kFailure);  // as rank 0, whichever is first
   return leave(job, launcher, code);
 }
@@ -132,7 +135,8 @@ int classic_coordinator(comm::Communicator& job, const TrainArguments& arguments
     static_cast<void>(comm::broadcast_text(job, std::to_string(exit_code_of(error)), 0));
     throw;
   }
-  static_cast<void>(comm::broadcast_text(job, kRunFolderFollows + run->folder().string(), 0));
+  static_cast<void>(
+      comm::broadcast_text(job, kRunFolderFollows + run->job() + kJobEnds + run->folder().string(), 0));
   LauncherHold launcher;
   const ClassicEnd end = run->run_classic();
   if (!end.workers_leave) abort(launcher, end.exit_code);

@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -9,16 +10,22 @@
 #include "cli/subcommands.h"
 #include "comm/collectives/inproc/inproc_communicator.h"
 #include "comm/collectives/mpi/mpi_environment.h"
+#include "comm/control/link/run_files.h"
 #include "configs/load.h"
 
 namespace troupe::cli {
 namespace {
 
+std::string job_of_environment() {
+  const char* job = std::getenv(comm::kJobVariable);
+  return job == nullptr ? "" : job;
+}
+
 int run_mpi_worker(const std::filesystem::path& run_folder, const configs::RunConfig& config) {
   const comm::MpiEnvironment environment;
   std::vector<std::unique_ptr<comm::Communicator>> ranks;
   ranks.push_back(comm::make_mpi_communicator(environment));
-  const int code = run_worker_process(run_folder, config, std::move(ranks));
+  const int code = run_worker_process(run_folder, config, std::move(ranks), job_of_environment());
   if (code != kSuccess) comm::MpiEnvironment::abort(code);  // its peers may wait for it for ever
   return code;
 }
@@ -29,7 +36,8 @@ int run_worker(const std::filesystem::path& run_folder) {
   log::set_up("worker");
   if (config.parallel.backend == layout::Backend::kMpi) return run_mpi_worker(run_folder, config);
   return run_worker_process(run_folder, config,
-                            comm::make_inproc_group(static_cast<int>(config.parallel.workers.value_or(1))));
+                            comm::make_inproc_group(static_cast<int>(config.parallel.workers.value_or(1))),
+                            job_of_environment());
 }
 
 }  // namespace

@@ -22,8 +22,9 @@ std::vector<OptionInfo> meaning(RunConfig config) {
 }  // namespace
 
 bool is_meaning(std::string_view key) {
-  constexpr std::array<std::string_view, 8> kGroups{"parallel", "control",    "launch",   "dashboard",
-                                                    "metrics",  "checkpoint", "sampling", "evaluation"};
+  constexpr std::array<std::string_view, 9> kGroups{"parallel",  "control",    "launch",
+                                                    "dashboard", "metrics",    "checkpoint",
+                                                    "sampling",  "evaluation", "elastic"};
   constexpr std::array<std::string_view, 5> kOptions{"run.stop_after", "run.dir", "run.name",
                                                      "run.record_routing", "data.corpus"};
   if (key == "parallel.dispatch.dtype") return true;  // bf16 rounds

@@ -59,4 +59,14 @@ LayoutChoice choose_layout(const RunConfig& config, std::int64_t cores) {
       config.parallel.expert_parallel.value_or(0), config.batch.grad_lanes, config.batch.expert_lanes);
 }
 
+std::optional<LayoutChoice> smaller_layout(const RunConfig& config, std::int64_t workers) {
+  for (std::int64_t fewer = workers - 1; fewer >= 1; --fewer) {
+    const LayoutChoice same{fewer, config.parallel.expert_parallel.value_or(fewer)};
+    if (!refuse_layout(config, same)) return same;
+    for (std::int64_t expert_parallel = fewer; expert_parallel >= 1; --expert_parallel)
+      if (!refuse_layout(config, {fewer, expert_parallel})) return LayoutChoice{fewer, expert_parallel};
+  }
+  return std::nullopt;
+}
+
 }  // namespace troupe::configs

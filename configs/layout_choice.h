@@ -25,4 +25,8 @@ struct LayoutRefusal {
 /// rules allow; expert_parallel = workers. Throws kConfig when the rules allow none. Pure.
 [[nodiscard]] LayoutChoice choose_layout(const RunConfig& config, std::int64_t cores);
 
+/// The next smaller layout that computes the same run: the most workers below `workers`, with the present
+/// expert_parallel if it goes with them, else the largest that does. Pure.
+[[nodiscard]] std::optional<LayoutChoice> smaller_layout(const RunConfig& config, std::int64_t workers);
+
 }  // namespace troupe::configs

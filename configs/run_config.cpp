@@ -16,6 +16,7 @@ void describe(Fields& fields, RunConfig& config) {
   fields.group("evaluation", config.evaluation, "Loss on held-out text");
   fields.group("sampling", config.sampling, "Texts that the model writes on the way");
   fields.group("checkpoint", config.checkpoint, "Saved states");
+  fields.group("elastic", config.elastic, "What is done when workers are lost");
   fields.group("dashboard", config.dashboard, "The live page");
   fields.group("metrics", config.metrics, "What is measured");
 }

@@ -25,6 +25,7 @@ struct RunConfig {
   coordinator::EvaluationOptions evaluation;
   coordinator::SamplingOptions sampling;
   coordinator::CheckpointOptions checkpoint;
+  coordinator::ElasticOptions elastic;
   dashboard::DashboardOptions dashboard;
   dashboard::MetricsOptions metrics;
 };

@@ -45,6 +45,7 @@ class Coordinator::Impl {
       : options_(options),
         folder_(folder),
         epoch_(folder.raise_epoch()),
+        job_(comm::make_token()),
         newest_step_(options.first_step),
         observers_({&newest_step_, &observer}) {
     listen();
@@ -52,11 +53,13 @@ class Coordinator::Impl {
   }
 
   [[nodiscard]] comm::Epoch epoch() const { return epoch_; }
+  [[nodiscard]] const std::string& job() const { return job_; }
   [[nodiscard]] std::filesystem::path contact_file() const { return folder_.path() / comm::kContactFile; }
 
   void request_stop(const std::string& reason) { (void)actors_.controller.send(StopRequested{reason, 0}); }
 
-  RunOutcome run_supervised(const JobOptions& options) {
+  RunOutcome run_supervised(JobOptions options) {
+    options.job = job_;
     stop_requests_.emplace(true);
     const Command command = build_job_command(options);
     log::debug("starting {}", fmt::join(command.arguments, " "));
@@ -92,6 +95,7 @@ class Coordinator::Impl {
     RunControllerOptions options;
     options.epoch = epoch_;
     options.world_size = options_.workers;
+    options.job = job_;
     options.checkpoint = options_.checkpoint;
     options.first_step = options_.first_step;
     options.evaluated = options_.evaluated;
@@ -149,7 +153,7 @@ class Coordinator::Impl {
   void watch(JobLauncher& job) {
     const auto& status = job.poll();
     if (!status || std::exchange(job_end_reported_, true)) return;
-    (void)actors_.controller.send(JobEnded{status->text()});
+    (void)actors_.controller.send(JobEnded{status->text(), status->was_killed()});
   }
 
   void let_exit(JobLauncher& job) {
@@ -177,6 +181,7 @@ class Coordinator::Impl {
   CoordinatorOptions options_;
   RunFolder& folder_;
   comm::Epoch epoch_;
+  std::string job_;
   NewestStep newest_step_;
   ObserverList observers_;
   SystemClock clock_;
@@ -198,6 +203,8 @@ Coordinator::Coordinator(const CoordinatorOptions& options, RunFolder& folder, C
 Coordinator::~Coordinator() = default;
 
 comm::Epoch Coordinator::epoch() const { return impl_->epoch(); }
+
+const std::string& Coordinator::job() const { return impl_->job(); }
 
 std::filesystem::path Coordinator::contact_file() const { return impl_->contact_file(); }
 

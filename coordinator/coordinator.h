@@ -44,6 +44,9 @@ class Coordinator {
   [[nodiscard]] comm::Epoch epoch() const;
   /// What a worker of classic mode needs to know.
   [[nodiscard]] std::filesystem::path contact_file() const;
+  /// What workers of this epoch, and nobody else, get from whoever starts them (comm::kJobVariable): a
+  /// process that joins without it is turned away.
+  [[nodiscard]] const std::string& job() const;
 
   /// As a first signal would: saves and stops. From any thread, an observer's too.
   void request_stop(const std::string& reason);

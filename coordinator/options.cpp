@@ -52,4 +52,19 @@ void describe(Fields& fields, CheckpointOptions& options) {
                  "Also keeps the checkpoints whose step is a multiple of this; 0: none");
 }
 
+void describe(Fields& fields, ElasticOptions& options) {
+  fields.integer(
+      "max_restarts", options.max_restarts, kNonNegative,
+      "Times that lost workers are replaced, within elastic.window_seconds, before the run fails; 0: "
+      "never");
+  fields.real("window_seconds", options.window_seconds, {1.0, 1e9}, "What elastic.max_restarts counts over");
+  fields.integer("max_failures_per_step", options.max_failures_per_step, kPositive,
+                 "So many failures without a new step in between end the run");
+  fields.integer("min_workers", options.min_workers, kPositive,
+                 "Where all workers cannot be started again, the run goes on with fewer, but not fewer than "
+                 "these");
+  fields.real("backoff_seconds", options.backoff_seconds, {0.0, 3600.0},
+              "Wait before the same step is tried again, doubled each time");
+}
+
 }  // namespace troupe::coordinator

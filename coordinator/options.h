@@ -37,6 +37,15 @@ struct SamplingOptions {
   std::int64_t tokens = 64;
 };
 
+/// What is done about failures, where the coordinator starts the workers itself.
+struct ElasticOptions {
+  std::int64_t max_restarts = 10;  // within window_seconds; 0: a failure ends the run
+  double window_seconds = 3600.0;
+  std::int64_t max_failures_per_step = 3;  // without a new step in between
+  std::int64_t min_workers = 1;
+  double backoff_seconds = 1.0;  // doubled with every failure without a new step
+};
+
 struct CheckpointOptions {
   std::int64_t every = 100;     // steps; 0 = only when stopping
   std::int64_t keep = 3;        // newest ones kept
@@ -48,5 +57,6 @@ void describe(Fields& fields, LaunchOptions& options);
 void describe(Fields& fields, EvaluationOptions& options);
 void describe(Fields& fields, SamplingOptions& options);
 void describe(Fields& fields, CheckpointOptions& options);
+void describe(Fields& fields, ElasticOptions& options);
 
 }  // namespace troupe::coordinator

@@ -16,7 +16,7 @@ namespace troupe::dashboard {
 namespace {
 
 using boost::asio::ip::tcp;
-constexpr int kConnections = 64;
+constexpr int kConnections = HttpSession::kMostStreams + 64;
 constexpr unsigned kNextPorts = 99;  // tried after the one that was asked for
 
 tcp::endpoint endpoint_of(const DashboardOptions& options) {
@@ -112,6 +112,7 @@ class HttpServer::Implementation {
     const auto session = make_http_session(std::move(socket), {.runs = runs_,
                                                                .port = endpoint_.port(),
                                                                .per_expert_metrics = per_expert_metrics_,
+                                                               .streams = streams_,
                                                                .on_close = [this] { --connections_; }});
     sessions_.push_back(session);
     session->start();
@@ -127,6 +128,7 @@ class HttpServer::Implementation {
   HubList runs_;
   bool per_expert_metrics_;
   int connections_ = 0;
+  int streams_ = 0;
   std::list<std::weak_ptr<HttpSession>> sessions_;
   boost::asio::io_context context_{1};
   tcp::acceptor acceptor_;

@@ -42,7 +42,10 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
     parser_.header_limit(kRequestBytes);
     parser_.body_limit(0);
   }
-  ~Session() override { context_.on_close(); }
+  ~Session() override {
+    if (streams_) --context_.streams;
+    context_.on_close();
+  }
 
   void start() override {
     stream_.expires_after(kRequestDeadline);
@@ -69,7 +72,10 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
     const Answer refusal = admit(query, context_.port);
     if (refusal.status != 200) return respond(refusal, head);
     const std::string_view path = path_of(query.target);
-    if (path == kEventsPath && !head) return start_events();
+    if (path == kEventsPath && !head) {
+      if (context_.streams < kMostStreams) return start_events();
+      return respond({503, "text/plain; charset=utf-8", "too many streams of events are open\n"}, false);
+    }
     respond(route(path, context_.runs, context_.per_expert_metrics), head);
   }
 
@@ -97,6 +103,8 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
   }
 
   void start_events() {
+    streams_ = true;
+    ++context_.streams;
     for (const MetricsHub* hub : context_.runs) next_events_.push_back(hub->next_event());
     outgoing_ = kEventStreamHead;
     write_outgoing();
@@ -142,6 +150,7 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
   http::response<http::string_body> response_;
   std::vector<std::uint64_t> next_events_;  // of each run, on an event stream
   std::string outgoing_;
+  bool streams_ = false;
   bool writing_ = false;
   bool watching_ = false;
   std::array<char, 1> ignored_byte_{};

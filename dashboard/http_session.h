@@ -11,10 +11,15 @@ namespace troupe::dashboard {
 /// server's thread; shared, because its pending operations keep it alive.
 class HttpSession {
  public:
+  /// Streams of events at once. They stay open, so there are fewer of them than connections: the page itself
+  /// is served, and the next stream told why it is not, however many people watch.
+  static constexpr int kMostStreams = 64;
+
   struct Context {
     const HubList& runs;
     std::uint16_t port;
     bool per_expert_metrics;
+    int& streams;  // of events, open now
     std::function<void()> on_close;
   };
 

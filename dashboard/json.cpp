@@ -98,6 +98,13 @@ json to_json(const WorkerRecord& worker) {
           {"suspected", worker.suspected}};
 }
 
+json to_json(const RestartRecord& restart) {
+  return {{"epoch", restart.epoch},
+          {"workers", restart.workers},
+          {"failed_step", restart.failed_step},
+          {"reason", restart.reason}};
+}
+
 std::vector<float> relative_load(const std::vector<std::int64_t>& counts) {
   const double total = static_cast<double>(std::accumulate(counts.begin(), counts.end(), std::int64_t{0}));
   std::vector<float> load;

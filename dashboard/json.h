@@ -23,6 +23,7 @@ inline constexpr int kMetricsSchema = 2;
 [[nodiscard]] nlohmann::json to_json(const SampleRecord& sample);
 [[nodiscard]] nlohmann::json to_json(const CheckpointRecord& checkpoint);
 [[nodiscard]] nlohmann::json to_json(const WorkerRecord& worker);
+[[nodiscard]] nlohmann::json to_json(const RestartRecord& restart);
 
 /// counts / mean(counts), rounded to three digits after the point.
 [[nodiscard]] std::vector<float> relative_load(const std::vector<std::int64_t>& counts);

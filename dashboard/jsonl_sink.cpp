@@ -34,6 +34,11 @@ void JsonlSink::write(const EvaluationRecord& evaluation) {
                {"evaluation_layers", record["layers"]}}));
 }
 
+void JsonlSink::write(const RestartRecord& restart) {
+  append(
+      dump({{"schema", 1}, {"time", restart.time}, {"step", restart.step}, {"restart", to_json(restart)}}));
+}
+
 void JsonlSink::append(const std::string& line) {
   const std::string text = line + "\n";
   append_all(file_, std::as_bytes(std::span(text)), path_);

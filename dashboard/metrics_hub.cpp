@@ -125,6 +125,12 @@ void MetricsHub::record(const CheckpointRecord& checkpoint) {
   publish("checkpoint", to_json(checkpoint));
 }
 
+void MetricsHub::record(const RestartRecord& restart) {
+  const std::scoped_lock lock(mutex_);
+  ++restarts_;
+  info_.workers = restart.workers;
+}
+
 void MetricsHub::record_phases(std::int64_t rank, const std::map<std::string, double>& phase_seconds) {
   const std::scoped_lock lock(mutex_);
   phases_[rank] = phase_seconds;
@@ -234,6 +240,7 @@ std::string MetricsHub::state_json() const {
                  {"steps", info_.steps},
                  {"world_size", info_.workers},
                  {"epoch", info_.epoch},
+                 {"restarts", restarts_},
                  {"domains", info_.domains}}},
                {"state", state_},
                {"step", step_json(latest_)},
@@ -285,6 +292,7 @@ std::string MetricsHub::prometheus(bool per_expert) const {
                           .evaluation = evaluations_.empty() ? nullptr : &evaluations_.back(),
                           .checkpoint = checkpoints_.empty() ? nullptr : &checkpoints_.back(),
                           .checkpoint_failures = checkpoint_failures_,
+                          .restarts = restarts_,
                           .workers = workers_,
                           .phases = phases_},
                          per_expert);

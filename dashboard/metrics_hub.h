@@ -31,6 +31,8 @@ class MetricsHub {
   void record(const EvaluationRecord& evaluation);
   void record(const SampleRecord& sample);
   void record(const CheckpointRecord& checkpoint);
+  /// Counted only: a note says it to people.
+  void record(const RestartRecord& restart);
   /// Of a rank's last step; shown with the workers.
   void record_phases(std::int64_t rank, const std::map<std::string, double>& phase_seconds);
   void set_workers(std::vector<WorkerRecord> workers, std::int64_t epoch);
@@ -107,6 +109,7 @@ class MetricsHub {
   std::map<std::int64_t, std::map<std::string, double>> phases_;
   std::deque<std::pair<std::string, std::string>> notes_;  // severity, text
   std::int64_t checkpoint_failures_ = 0;
+  std::int64_t restarts_ = 0;
   std::deque<std::string> events_;
   std::uint64_t first_event_ = 0;
   std::uint64_t workers_until_ = 0;  // who reads from an earlier event has not seen the newest workers

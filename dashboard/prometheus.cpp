@@ -175,6 +175,8 @@ void write_control_plane(Writer& out, const PrometheusView& view) {
     for (const auto& [phase, seconds] : phases)
       out.sample({{"worker", std::to_string(rank)}, {"phase", phase}}, seconds);
   }
+  out.family("restarts_total", "Times that lost workers were replaced.");
+  out.sample({}, static_cast<double>(view.restarts));
   out.family("checkpoint_failures_total", "Checkpoints that could not be written.");
   out.sample({}, static_cast<double>(view.checkpoint_failures));
   if (view.checkpoint == nullptr) return;

@@ -16,6 +16,7 @@ struct PrometheusView {
   const EvaluationRecord* evaluation;
   const CheckpointRecord* checkpoint;
   std::int64_t checkpoint_failures;
+  std::int64_t restarts;
   const std::vector<WorkerRecord>& workers;
   const std::map<std::int64_t, std::map<std::string, double>>& phases;
 };

@@ -180,7 +180,11 @@ void RecordedRun::poll() {
 
 void RecordedRun::record_line(std::string_view line) try {
   const json object = json::parse(line);
-  if (object.contains("layers")) {
+  if (object.contains("restart")) {
+    const json& restart = object["restart"];
+    hub_.note("warning", "step " + object.at("step").dump() + ": went on from here after " +
+                             restart.at("reason").get<std::string>());
+  } else if (object.contains("layers")) {
     const StepRecord step = step_of(object);
     hub_.record(step);
     last_step_ = step.step;

@@ -70,6 +70,16 @@ struct CheckpointRecord {
   std::string error;  // empty on success
 };
 
+/// Lost workers were replaced: the run goes on from `step`.
+struct RestartRecord {
+  double time = 0.0;
+  std::int64_t step = 0;
+  std::int64_t failed_step = 0;  // the last that was finished before
+  std::int64_t epoch = 0;
+  std::int64_t workers = 0;
+  std::string reason;
+};
+
 struct RunInfo {
   std::string name;
   std::string folder;

@@ -147,6 +147,11 @@ void MetricsObserver::membership_changed(const coordinator::MembershipView& memb
   hub_.set_workers(std::move(workers), membership.epoch);
 }
 
+void MetricsObserver::restarted(const dashboard::RestartRecord& restart) {
+  keep(file_.path(), [&] { file_.write(restart); });
+  hub_.record(restart);
+}
+
 void MetricsObserver::note(coordinator::Severity severity, const std::string& text) {
   hub_.note(severity_name(severity), text);
 }

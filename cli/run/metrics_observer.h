@@ -28,6 +28,7 @@ class MetricsObserver final : public coordinator::RunObserver {
   void checkpoint_settled(const coordinator::CheckpointView& checkpoint) override;
   void membership_changed(const coordinator::MembershipView& membership) override;
   void note(coordinator::Severity severity, const std::string& text) override;
+  void restarted(const dashboard::RestartRecord& restart);
 
  private:
   /// Runs `write`; a device that is full now costs these lines, not the run.

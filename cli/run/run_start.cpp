@@ -43,15 +43,19 @@ void refuse_unreadable(const storage::IntactSearch& found) {
               states_of(unreadable), older);
 }
 
-std::optional<fs::path> newest_intact(storage::CheckpointStore& store) {
-  const storage::IntactSearch found = store.search_intact();
-  refuse_unreadable(found);
-  if (found.newest || found.passed_over.empty()) return found.newest;
+[[noreturn]] void refuse_damaged(const storage::IntactSearch& found) {
   throw Error(
       ErrorCode::kCorrupt,
       "the run does not go on, because none of its checkpoints is intact:{}\nput one of them back from "
       "a copy, or begin at step 0 with --resume never; nothing was changed",
       states_of(found.passed_over));
+}
+
+std::optional<fs::path> newest_intact(storage::CheckpointStore& store) {
+  const storage::IntactSearch found = store.search_intact();
+  refuse_unreadable(found);
+  if (!found.newest && !found.passed_over.empty()) refuse_damaged(found);
+  return found.newest;
 }
 
 void require_intact(const fs::path& checkpoint) {
@@ -111,6 +115,25 @@ StartPoint first_start(std::int64_t timeline, const RunChange& change) {
 }
 
 }  // namespace
+
+StartPoint choose_restart(storage::CheckpointStore& store, const StartPoint& before) {
+  const storage::IntactSearch found = store.search_intact();
+  refuse_unreadable(found);
+  const std::vector<CheckpointSummary> all = store.list();
+  if (found.newest) {
+    const storage::CheckpointMetadata metadata = storage::CheckpointReader(*found.newest).manifest().metadata;
+    if (metadata.timeline == before.timeline) {
+      return {.checkpoint = fs::absolute(*found.newest).string(),
+              .step = metadata.step,
+              .timeline = goes_back(all, metadata) ? next_timeline(all) : metadata.timeline};
+    }
+  }
+  // What is there is of timelines that it had left behind (--resume), or damaged.
+  const auto is_own = [&](const CheckpointSummary& one) { return one.timeline >= before.timeline; };
+  if (before.checkpoint.empty() && std::ranges::any_of(found.passed_over, is_own)) refuse_damaged(found);
+  if (!before.checkpoint.empty()) require_intact(before.checkpoint);
+  return {.checkpoint = before.checkpoint, .step = before.step, .timeline = next_timeline(all)};
+}
 
 Resume parse_resume(const std::string& text) {
   if (text == "auto") return ResumeAuto{};

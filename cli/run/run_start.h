@@ -40,4 +40,8 @@ struct StartPoint {
                                       const configs::AllowedChanges& allowed, configs::RunConfig& config,
                                       const CorpusFacts& corpus);
 
+/// Where a run whose workers were lost goes on: the newest intact checkpoint that it saved since `before`,
+/// where they began, or there again. Under the same lock, after store.recover(); throws as choose_start does.
+[[nodiscard]] StartPoint choose_restart(storage::CheckpointStore& store, const StartPoint& before);
+
 }  // namespace troupe::cli

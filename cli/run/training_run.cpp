@@ -23,9 +23,12 @@
 #include "cli/run/training_setup.h"
 #include "cli/terminal/terminal.h"
 #include "configs/identity.h"
+#include "configs/layout_choice.h"
 #include "configs/load.h"
 #include "coordinator/checkpoints/store_commits.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/recovery/restart_policy.h"
+#include "coordinator/recovery/stop_memory.h"
 #include "coordinator/run/load_monitor.h"
 #include "coordinator/run/metrics_history.h"
 #include "coordinator/run/observer_list.h"
@@ -100,9 +103,26 @@ class TrainingRun::Implementation {
 
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_->path(); }
 
+  [[nodiscard]] const std::string& job() const { return coordinator_->job(); }
+
   int run_supervised() {
     signals::outlast_stop_signals();
-    return conclude(coordinator_->run_supervised(job_options()));
+    coordinator::StopMemory stop;
+    coordinator::RestartPolicy policy = restart_policy();
+    for (;;) {
+      if (const auto reason = stop.reason(); reason || output_is_closed_)
+        coordinator_->request_stop(reason.value_or(kOutputClosed));
+      coordinator::RunOutcome outcome = coordinator_->run_supervised(job_options());
+      outcome.seconds = trained_seconds_ += outcome.seconds;
+      if (outcome.result != coordinator::RunResult::kFailed) return conclude(outcome);
+      const auto verdict = policy.decide(outcome, clock_.now());
+      if (const auto* end = std::get_if<coordinator::NoRestart>(&verdict)) {
+        if (!end->reason.empty()) outcome.message += "; " + end->reason;
+        return conclude(outcome);
+      }
+      if (const auto end = restart(outcome, std::get<coordinator::Restart>(verdict), stop))
+        return conclude(*end);
+    }
   }
 
   ClassicEnd run_classic() {
@@ -112,6 +132,87 @@ class TrainingRun::Implementation {
   }
 
  private:
+  static constexpr const char* kOutputClosed = "the output was closed";
+
+  [[nodiscard]] coordinator::RestartPolicy restart_policy() const {
+    const auto fewer = [this](std::int64_t workers) -> std::optional<std::int64_t> {
+      const auto layout = configs::smaller_layout(request_.config, workers);
+      return layout ? std::optional(layout->workers) : std::nullopt;
+    };
+    return {request_.config.elastic, *request_.config.parallel.workers, fewer};
+  }
+
+  /// Makes everything ready for the next start of workers; or how the run ends instead.
+  std::optional<coordinator::RunOutcome> restart(const coordinator::RunOutcome& failed,
+                                                 const coordinator::Restart& restart,
+                                                 coordinator::StopMemory& stop) {
+    const std::int64_t epoch_before = coordinator_->epoch();
+    coordinator_.reset();  // with it its port, and its ear for signals
+    if (restart.delay.count() > 0) {
+      observers_->note(coordinator::Severity::kInfo,
+                       fmt::format("the workers are started again in {:.1f} s", seconds(restart.delay)));
+    }
+    stop.wait(restart.delay);
+    try {
+      storage::CheckpointStore store(folder_->checkpoints());
+      store.recover();
+      start_ = choose_restart(store, start_);
+      take_layout(restart.workers);
+      if (const auto reason = stop.reason(); reason || output_is_closed_ || is_done())
+        return stopped(failed, reason.value_or(output_is_closed_ ? kOutputClosed : ""));
+      begin_epoch(std::move(store));
+    } catch (const Error& error) {
+      coordinator::RunOutcome outcome = failed;
+      outcome.message += fmt::format("; the run cannot go on: {}", error.what());
+      return outcome;
+    }
+    tell_restart(failed, restart, epoch_before);
+    return std::nullopt;
+  }
+
+  void take_layout(std::int64_t workers) {
+    auto& parallel = request_.config.parallel;
+    if (workers == *parallel.workers) return;
+    const auto layout = configs::smaller_layout(request_.config, *parallel.workers);
+    TROUPE_CHECK(layout && layout->workers == workers, "{} workers were not asked for", workers);
+    parallel.workers = layout->workers;
+    parallel.expert_parallel = layout->expert_parallel;
+  }
+
+  /// What run.stop_after asked for is there, though the workers were lost before they could leave.
+  [[nodiscard]] bool is_done() const {
+    const auto& stop_after = request_.config.run.stop_after;
+    return stop_after && start_.step >= *stop_after;
+  }
+
+  [[nodiscard]] coordinator::RunOutcome stopped(coordinator::RunOutcome failed,
+                                                const std::string& reason) const {
+    failed.result = coordinator::RunResult::kStopped;
+    failed.failure = std::nullopt;
+    failed.message = reason.empty() ? "" : fmt::format("{} before the workers were started again", reason);
+    failed.step = start_.step;
+    failed.checkpoint = start_.checkpoint;
+    failed.log_tail = {};
+    return failed;
+  }
+
+  void tell_restart(const coordinator::RunOutcome& failed, const coordinator::Restart& restart,
+                    std::int64_t epoch_before) {
+    const std::string from = start_.checkpoint.empty() ? "from its beginning" : "from " + start_.checkpoint;
+    observers_->note(
+        coordinator::Severity::kWarning,
+        fmt::format("restart {}: the run goes on at step {}, {}, with {}; step {} was the last one finished, "
+                    "and what the lost ones printed is in {}",
+                    restart.number, start_.step, from, counted(restart.workers, "worker"), failed.step,
+                    (folder_->logs() / fmt::format("workers-{}.log", epoch_before)).string()));
+    metrics_->restarted({.time = clock_.wall_seconds(),
+                         .step = start_.step,
+                         .failed_step = failed.step,
+                         .epoch = coordinator_->epoch(),
+                         .workers = restart.workers,
+                         .reason = failed.message});
+  }
+
   [[nodiscard]] coordinator::JobOptions job_options() const {
     const configs::RunConfig& config = request_.config;
     return {.command = {program_path(), "worker", "--run-dir", folder_->path().string()},
@@ -145,17 +246,23 @@ class TrainingRun::Implementation {
     start_ = choose_start(store, folder_->path(), request_.resume, request_.allowed_changes, request_.config,
                           corpus_);
     if (start_.checkpoint.empty()) require_fitting_weights(request_.config, corpus_);
+    keep_corpus(folder_->path(), request_.config.data.corpus, corpus_.identity);
+    hub_.set_folder(folder_->path().string());
+    begin_epoch(std::move(store));
+    print_start();
+  }
+
+  /// Everything that belongs to one start of workers, which begins at start_.
+  void begin_epoch(storage::CheckpointStore store) {
+    observers_.reset();
     commits_.emplace(std::move(store), request_.config.checkpoint,
                      metadata_of(request_.config, start_, corpus_));
-    keep_corpus(folder_->path(), request_.config.data.corpus, corpus_.identity);
     folder_->write_config(record_text(request_.config));
     evaluated_ = folder_->cut_metrics(start_.checkpoint.empty() ? -1 : start_.step);
     metrics_file_.emplace(folder_->metrics_file());
     metrics_.emplace(hub_, *metrics_file_, folder_->path() / "samples.txt", clock_);
     observers_.emplace(std::vector<coordinator::RunObserver*>{&terminal_, &log_, &*metrics_});
-    hub_.set_folder(folder_->path().string());
     coordinator_.emplace(coordinator_options(), *folder_, *commits_, *observers_);
-    print_start();
   }
 
   [[nodiscard]] coordinator::CoordinatorOptions coordinator_options() const {
@@ -180,7 +287,8 @@ class TrainingRun::Implementation {
     const bool is_closed = error == EPIPE || error == EIO;
     log::warn("the output cannot be written any more: {}; {}", std::strerror(error),
               is_closed ? "the run is saved and stops" : "training goes on");
-    if (is_closed && coordinator_) coordinator_->request_stop("the output was closed");
+    output_is_closed_ = is_closed;
+    if (is_closed && coordinator_) coordinator_->request_stop(kOutputClosed);
   }
 
   void print_start() {
@@ -235,11 +343,13 @@ class TrainingRun::Implementation {
   dashboard::MetricsHub hub_;
   Terminal terminal_;
   bool output_is_lost_ = false;
+  bool output_is_closed_ = false;
   RunLog log_;
   std::optional<dashboard::HttpServer> server_;
   std::optional<coordinator::RunFolder> folder_;
   StartPoint start_;
   bool evaluated_ = false;
+  double trained_seconds_ = 0.0;
   std::optional<coordinator::StoreCommits> commits_;
   std::optional<dashboard::JsonlSink> metrics_file_;
   std::optional<MetricsObserver> metrics_;
@@ -252,6 +362,7 @@ TrainingRun::TrainingRun(RunRequest request)
 TrainingRun::~TrainingRun() = default;
 const std::filesystem::path& TrainingRun::folder() const { return implementation_->folder(); }
 int TrainingRun::run_supervised() { return implementation_->run_supervised(); }
+const std::string& TrainingRun::job() const { return implementation_->job(); }
 ClassicEnd TrainingRun::run_classic() { return implementation_->run_classic(); }
 
 }  // namespace troupe::cli

@@ -32,7 +32,10 @@ class TrainingRun {
 
   /// Absolute.
   [[nodiscard]] const std::filesystem::path& folder() const;
-  /// Starts the worker job and returns the exit code of the run.
+  /// See Coordinator::job().
+  [[nodiscard]] const std::string& job() const;
+  /// Starts the worker job, again after a failure that a new start may get over, and returns the exit code of
+  /// the run.
   [[nodiscard]] int run_supervised();
   /// The workers were started by someone else.
   [[nodiscard]] ClassicEnd run_classic();

@@ -101,13 +101,21 @@ int finish(workers::WorkerAgent& agent, const std::vector<RankOutcome>& outcomes
   ::_exit(kFailure);  // the compute thread may be stuck in a collective
 }
 
+/// The start of workers that this process belongs to.
+struct JobIdentity {
+  comm::Epoch epoch;
+  std::string token;
+};
+
 int train(const std::filesystem::path& run_folder, const configs::RunConfig& config,
-          workers::WorkerAgent& agent, comm::Epoch epoch,
+          workers::WorkerAgent& agent, const JobIdentity& job,
           std::vector<std::unique_ptr<comm::Communicator>> ranks) {
   const std::int64_t world_size = ranks.front()->size();
   const std::int64_t first_rank = ranks.front()->rank();
-  const comm::StartTraining start = agent.join(
-      workers::identify(run_folder, first_rank, std::ssize(ranks), world_size, ops::numerics_fingerprint()));
+  comm::JoinRequested identity =
+      workers::identify(run_folder, first_rank, std::ssize(ranks), world_size, ops::numerics_fingerprint());
+  identity.job = job.token;
+  const comm::StartTraining start = agent.join(identity);
   const SystemClock clock;
   workers::StorageThread storage_thread;
   const CorpusFacts corpus = [&] {
@@ -126,7 +134,7 @@ int train(const std::filesystem::path& run_folder, const configs::RunConfig& con
       .events = event_options(config),
       .storage = {.checkpoints = run_folder / "checkpoints",
                   .load = start.checkpoint,
-                  .epoch = epoch,
+                  .epoch = job.epoch,
                   .weights = std::move(weights),
                   .routing = routing_folders(config, run_folder)},
       .layout = {options.batch, workers, static_cast<int>(config.parallel.expert_parallel.value_or(workers)),
@@ -141,7 +149,7 @@ int train(const std::filesystem::path& run_folder, const configs::RunConfig& con
 }  // namespace
 
 int run_worker_process(const std::filesystem::path& run_folder, const configs::RunConfig& config,
-                       std::vector<std::unique_ptr<comm::Communicator>> ranks) {
+                       std::vector<std::unique_ptr<comm::Communicator>> ranks, const std::string& job) {
   const SystemClock clock;
   const comm::Contact contact = comm::read_contact(run_folder / comm::kContactFile);
   comm::TcpControlClient client(contact, config.control, clock);
@@ -156,7 +164,7 @@ int run_worker_process(const std::filesystem::path& run_folder, const configs::R
   const int first_rank = ranks.front()->rank();
   int code = kFailure;
   try {
-    code = train(run_folder, config, agent, contact.epoch, std::move(ranks));
+    code = train(run_folder, config, agent, {contact.epoch, job}, std::move(ranks));
   } catch (const Error& error) {
     static_cast<void>(tell(agent, first_rank, error));
   }

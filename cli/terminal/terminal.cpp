@@ -143,6 +143,8 @@ void Terminal::step_finished(const coordinator::StepView& step) {
 }
 
 void Terminal::remember(const coordinator::StepView& step) {
+  // After a failure steps come again.
+  if (!recent_steps_.empty() && step.report.step <= recent_steps_.back().second) recent_steps_.clear();
   recent_steps_.emplace_back(clock_.now(), step.report.step);
   if (recent_steps_.size() > kRecentSteps) recent_steps_.pop_front();
   const auto& metrics = step.report.metrics;

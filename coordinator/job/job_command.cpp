@@ -7,6 +7,7 @@
 #include <initializer_list>
 
 #include "base/counted.h"
+#include "comm/control/link/run_files.h"
 
 namespace troupe::coordinator {
 namespace {
@@ -93,6 +94,7 @@ Arguments mpirun(const JobOptions& options, const Command& command) {
   for (const auto& [name, value] : command.environment) {
     if (name.starts_with("OMP_")) append(arguments, {"-x", name});  // to other hosts too
   }
+  if (!options.job.empty()) append(arguments, {"-x", comm::kJobVariable});  // not its value: all can read it
   arguments.insert(arguments.end(), options.launch.mpirun_args.begin(), options.launch.mpirun_args.end());
   return arguments;
 }
@@ -103,6 +105,7 @@ Command build_job_command(const JobOptions& options) {
   Command command;
   command.environment = {{"OMP_NUM_THREADS", std::to_string(options.threads)},
                          {"OMP_WAIT_POLICY", "passive"}};
+  if (!options.job.empty()) command.environment[comm::kJobVariable] = options.job;
   command.end_signal = SIGKILL;
   if (options.backend == layout::Backend::kMpi) {
     // At SIGHUP mpirun ends its ranks and removes its files; SIGKILL would leave those. At SIGTERM it would

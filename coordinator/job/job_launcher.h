@@ -16,6 +16,8 @@ struct JobStatus {
   int exit_code = 0;  // when signal == 0
   int signal = 0;     // otherwise
   [[nodiscard]] bool succeeded() const { return exit_code == 0 && signal == 0; }
+  /// By a signal, or, as mpirun says it of a rank, with 128 + n.
+  [[nodiscard]] bool was_killed() const { return signal != 0 || exit_code > 128; }
   /// "exited with code 3", "was ended by signal 9 (Killed)".
   [[nodiscard]] std::string text() const;
   bool operator==(const JobStatus&) const = default;

@@ -68,6 +68,10 @@ void Membership::on(const comm::WorkerMessageArrived& arrived) {
 }
 
 void Membership::join(ConnectionId connection, const comm::JoinRequested& identity) {
+  if (!options_.job.empty() && identity.job != options_.job) {
+    refuse_stranger(connection, identity);
+    return;
+  }
   if (roster_.find(connection) != nullptr) {
     refuse(connection, name_of(identity), "it joined twice on one connection");
     return;
@@ -80,6 +84,15 @@ void Membership::join(ConnectionId connection, const comm::JoinRequested& identi
   if (!roster_.complete()) return;
   show();
   tell(AllJoined{identity.numerics_fingerprint});
+}
+
+void Membership::refuse_stranger(ConnectionId connection, const comm::JoinRequested& identity) {
+  send(connection, comm::Refuse{"it does not belong to the run's job, which `troupe train` starts"});
+  server_.close(connection);
+  tell(
+      Remark{Severity::kWarning,
+             fmt::format("process {} on host {} tried to join, but does not belong to the run's job: refused",
+                         identity.process_id, identity.host)});
 }
 
 void Membership::refuse(ConnectionId connection, const std::string& worker, const std::string& reason) {

@@ -21,6 +21,7 @@ struct MembershipOptions {
   comm::Epoch epoch = 0;
   std::int64_t world_size = 1;
   std::string nonce;
+  std::string job;  // of this epoch; empty: of whoever knows the secret
   Duration check_interval = std::chrono::milliseconds(250);
   Duration view_interval = std::chrono::seconds(1);
   Duration silence_limit = std::chrono::seconds(2);  // then a worker is suspected and named
@@ -44,6 +45,8 @@ class Membership final : public actors::Actor<MembershipApi> {
  private:
   void started() override;
   void join(ConnectionId connection, const comm::JoinRequested& identity);
+  /// A process that nobody of this epoch started: it may know the run's folder, but is no worker of it.
+  void refuse_stranger(ConnectionId connection, const comm::JoinRequested& identity);
   void refuse(ConnectionId connection, const std::string& worker, const std::string& reason);
   void forward(const comm::WorkerMessageArrived& arrived);
   void listen();

@@ -3,6 +3,8 @@
 #include <optional>
 #include <string>
 
+#include "coordinator/job/failure_report.h"
+
 namespace troupe::coordinator {
 
 /// How a run ended.
@@ -13,19 +15,28 @@ enum class RunResult {
   kFailed,
 };
 
+/// What ended the workers of an epoch, for whoever decides whether they are started again.
+struct RunFailure {
+  FailureKind kind = FailureKind::kWorkerError;
+  bool trained = false;         // training had begun in this epoch
+  bool stop_requested = false;  // someone had asked for the end of the run before
+  bool operator==(const RunFailure&) const = default;
+};
+
 /// The end of a run, for the program's exit code and the summary.
 struct RunOutcome {
   RunResult result = RunResult::kFailed;
-  std::string message;         // kFailed: what happened, where, and what to do
-  int signal = 0;              // kAborted: the signal
-  std::int64_t step = 0;       // last finished step
-  std::optional<double> loss;  // of that step
-  std::int64_t tokens = 0;     // consumed since the run's start
-  double seconds = 0.0;        // since this process began to train
-  bool workers_leave = false;  // they were dismissed, and end by themselves
-  std::string checkpoint;      // newest committed by this process, or the one it began from; may be empty
-  std::string log_file;        // kFailed, supervised: what the worker job printed,
-  std::string log_tail;        // and the end of it
+  std::string message;                // kFailed: what happened, where, and what to do
+  std::optional<RunFailure> failure;  // kFailed, where it was the workers' end
+  int signal = 0;                     // kAborted: the signal
+  std::int64_t step = 0;              // last finished step
+  std::optional<double> loss;         // of that step
+  std::int64_t tokens = 0;            // consumed since the run's start
+  double seconds = 0.0;               // since this process began to train
+  bool workers_leave = false;         // they were dismissed, and end by themselves
+  std::string checkpoint;  // newest committed by this process, or the one it began from; may be empty
+  std::string log_file;    // kFailed, supervised: what the worker job printed,
+  std::string log_tail;    // and the end of it
   bool operator==(const RunOutcome&) const = default;
 };
 

@@ -41,6 +41,7 @@ RunActors spawn_run_actors(actors::Runtime& runtime, const RunControllerOptions&
         rules.epoch = options.epoch;
         rules.world_size = options.world_size;
         rules.nonce = nonce;
+        rules.job = options.job;
         return std::make_unique<Membership>(rules, surroundings.server, listener);
       },
       kMailbox);

@@ -21,6 +21,16 @@ std::string_view to_string(RunState state) {
   return "unknown";
 }
 
+namespace {
+
+FailureKind kind_of(const comm::WorkerFailed& failure) {
+  if (failure.error_code == to_string(ErrorCode::kPeerLost)) return FailureKind::kPeerLost;
+  if (failure.error_code == to_string(ErrorCode::kConfig)) return FailureKind::kImpossible;
+  return FailureKind::kWorkerError;
+}
+
+}  // namespace
+
 RunController::RunController(RunControllerOptions options, RunObserver& observer, OnEnded on_ended)
     : options_(std::move(options)),
       observer_(observer),
@@ -141,6 +151,7 @@ void RunController::on(const StopRequested& stop) {
     end(RunResult::kStopped, fmt::format("{} before training began", stop.reason));
     return;
   }
+  stop_requested_ = true;
   observer_.note(Severity::kInfo,
                  fmt::format("{}: the workers finish their step, save and end", stop.reason));
   broadcast(comm::StopTraining{stop.reason});
@@ -183,8 +194,7 @@ void RunController::on(const WorkerGone& gone) {
 }
 
 void RunController::on(const WorkerBroke& broke) {
-  const bool lost_a_peer = broke.failure.error_code == to_string(ErrorCode::kPeerLost);
-  fail(lost_a_peer ? FailureKind::kPeerLost : FailureKind::kWorkerError,
+  fail(kind_of(broke.failure),
        fmt::format("{} failed {}: {}", broke.worker, text_of(broke.activity), broke.failure.message));
 }
 
@@ -196,11 +206,14 @@ void RunController::on(const JobEnded& job) {
   if (has_ended()) return;
   if (dismissed_) {
     end_dismissed();
-  } else if (state_ == RunState::kWaitingForWorkers) {
-    fail(FailureKind::kJobEnded, fmt::format("the worker job {} before these workers had joined: {} of {}",
-                                             job.status, missing_ranks(view_), view_.world_size));
+    return;
+  }
+  const FailureKind kind = job.was_killed ? FailureKind::kJobKilled : FailureKind::kJobEnded;
+  if (state_ == RunState::kWaitingForWorkers) {
+    fail(kind, fmt::format("the worker job {} before these workers had joined: {} of {}", job.status,
+                           missing_ranks(view_), view_.world_size));
   } else {
-    fail(FailureKind::kJobEnded, fmt::format("the worker job {} during training", job.status));
+    fail(kind, fmt::format("the worker job {} during training", job.status));
   }
 }
 
@@ -230,6 +243,7 @@ void RunController::end(RunResult result, const std::string& message, int signal
   outcome.result = result;
   outcome.signal = signal;
   outcome.message = message;
+  if (failure_.kind()) outcome.failure = {*failure_.kind(), training_since_.has_value(), stop_requested_};
   outcome.workers_leave = dismissed_;
   outcome.step = progress_.step();
   outcome.loss = progress_.loss();

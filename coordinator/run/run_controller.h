@@ -35,6 +35,7 @@ using RunControllerApi =
 struct RunControllerOptions {
   comm::Epoch epoch = 0;
   std::int64_t world_size = 1;
+  std::string job = {};         // what workers of this epoch say; empty: of whoever knows the secret
   std::string checkpoint;       // folder that workers load, absolute; empty: initial values
   std::int64_t first_step = 0;  // of that checkpoint
   bool evaluated = true;        // the evaluation of that step, if one is due there, is in the metrics
@@ -106,6 +107,7 @@ class RunController final : public actors::Actor<RunControllerApi> {
   std::int64_t ended_step_ = 0;
   bool finished_ = true;  // as far as the ended ranks say
   bool dismissed_ = false;
+  bool stop_requested_ = false;
   std::string newest_checkpoint_;
   std::optional<CheckpointView> failed_checkpoint_;  // the last attempt, if it failed
 };

@@ -69,7 +69,8 @@ struct StopRequested {
   int abort_signal = 0;
 };
 struct JobEnded {
-  std::string status;  // "exited with code 1"
+  std::string status;       // "exited with code 1"
+  bool was_killed = false;  // by a signal, or because a worker was
 };
 
 }  // namespace troupe::coordinator

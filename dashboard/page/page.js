@@ -144,7 +144,13 @@ function listen() {
     source.addEventListener(name, (event) => { loaded = loaded.then(() => handle(name, JSON.parse(event.data))).catch(showFailure); });
   }
   source.onopen = () => { loaded = loadAll().catch(showFailure); };
-  source.onerror = () => showState('not connected');
+  source.onerror = () => {
+    showState('not connected');
+    // A browser gives a stream up that was refused: too many people watch. What is there is shown meanwhile.
+    if (source.readyState !== EventSource.CLOSED) return;
+    loadAll().catch(showFailure);
+    setTimeout(listen, 5000);
+  };
 }
 
 // The panels of one run, from the start.

@@ -173,6 +173,40 @@ TEST_F(RunStartTest, CheckpointsOfEarlierVersionsTellNoCorpus) {
   EXPECT_EQ(start().step, 10);
 }
 
+TEST_F(RunStartTest, WorkersThatWereLostGoOnFromTheNewestThatTheySaved) {
+  const StartPoint before = start();
+  save(10);
+  save(20);
+  const StartPoint again = choose_restart(store_, before);
+  EXPECT_EQ(again.step, 20);
+  EXPECT_EQ(again.timeline, 0);
+  EXPECT_TRUE(again.checkpoint.ends_with("step-00000020"));
+}
+
+TEST_F(RunStartTest, WorkersThatWereLostBeforeTheySavedBeginWhereTheyDid) {
+  EXPECT_EQ(choose_restart(store_, start()).checkpoint, "");
+  save(10);
+  save(20);
+  const StartPoint again = choose_restart(store_, start(ResumeStep{10}));  // not at 20, which was left behind
+  EXPECT_EQ(again.step, 10);
+  EXPECT_EQ(again.timeline, 1);
+  const StartPoint anew = choose_restart(store_, start(ResumeNever{}));
+  EXPECT_EQ(anew.checkpoint, "");
+  EXPECT_EQ(anew.timeline, 1);
+}
+
+TEST_F(RunStartTest, WorkersThatWereLostPassOverDamage) {
+  const StartPoint before = start();
+  save(10);
+  flip_byte(save(20));
+  EXPECT_EQ(choose_restart(store_, before).step, 10);
+  EXPECT_EQ(choose_restart(store_, before).timeline, 1);
+  storage::CheckpointStore fresh(store_.folder());
+  flip_byte(folder_ / "checkpoints" / "step-00000010");
+  expect_error([&] { (void)choose_restart(fresh, before); }, ErrorCode::kCorrupt,
+               {"none of its checkpoints"});
+}
+
 TEST_F(RunStartTest, ABranchBeginsAtItsOriginAndGoesOnFromItsOwn) {
   const std::string origin = save(10).string();
   flip_byte(save(20));

@@ -225,5 +225,20 @@ TEST(ChooseLayout, GivenWorkersAreKept) {
   EXPECT_EQ(choose_layout(config, 1), (LayoutChoice{4, 2}));
 }
 
+TEST(SmallerLayout, KeepsExpertParallelWhereItGoes) {
+  RunConfig config = layout_config(12, 12);
+  config.parallel.expert_parallel = 2;
+  EXPECT_EQ(smaller_layout(config, 12), (LayoutChoice{11, 11}));
+  EXPECT_EQ(smaller_layout(config, 11), (LayoutChoice{10, 10}));  // 5 replicas do not divide 12 lanes
+  EXPECT_EQ(smaller_layout(config, 9), (LayoutChoice{8, 2}));
+  EXPECT_EQ(smaller_layout(config, 1), std::nullopt);
+}
+
+TEST(SmallerLayout, TakesFewerWorkersUntilOneFits) {
+  RunConfig config = layout_config(8, 1);
+  config.model.moe.experts = 5;
+  EXPECT_EQ(smaller_layout(config, 8), (LayoutChoice{5, 5}));
+}
+
 }  // namespace
 }  // namespace troupe::configs::testing

@@ -77,12 +77,15 @@ class CoordinatorTest : public ::testing::Test {
   }
 
   /// One worker of several, in a thread of this process.
-  [[nodiscard]] std::thread worker_thread(std::int64_t rank, std::int64_t leaves_after = 20) const {
-    return std::thread([this, rank, leaves_after] {
+  [[nodiscard]] std::thread worker_thread(const Coordinator& coordinator, std::int64_t rank,
+                                          std::int64_t leaves_after = 20) const {
+    return std::thread([this, job = coordinator.job(), rank, leaves_after] {
       const SystemClock clock;
       comm::TcpControlClient client(comm::read_contact(folder_.path() / "contact.json"), {}, clock);
       workers::WorkerAgent agent(client);
-      (void)agent.join(workers::identify(folder_.path(), rank, 1, 3, 42));
+      comm::JoinRequested identity = workers::identify(folder_.path(), rank, 1, 3, 42);
+      identity.job = job;
+      (void)agent.join(identity);
       EXPECT_EQ(agent.plan(1).last_step, 20);
       for (std::int64_t step = 1; step <= std::min<std::int64_t>(20, leaves_after); ++step) {
         comm::StepFinished report;
@@ -124,7 +127,7 @@ TEST_F(CoordinatorTest, ClassicModeTrainsWorkersThatSomeoneElseStarted) {
   Coordinator coordinator(options_, folder_, commits_, observer_);
   EXPECT_EQ(coordinator.contact_file(), folder_.path() / "contact.json");
   std::vector<std::thread> workers;
-  for (const std::int64_t rank : {2, 0, 1}) workers.push_back(worker_thread(rank));
+  for (const std::int64_t rank : {2, 0, 1}) workers.push_back(worker_thread(coordinator, rank));
   const RunOutcome outcome = coordinator.run_classic();
   for (std::thread& worker : workers) worker.join();
   EXPECT_EQ(outcome.result, RunResult::kFinished) << outcome.message;
@@ -136,12 +139,38 @@ TEST_F(CoordinatorTest, ClassicModeTrainsWorkersThatSomeoneElseStarted) {
 TEST_F(CoordinatorTest, AWorkerThatLeavesWithoutAWordFailsTheRunAndIsNamed) {
   Coordinator coordinator(options_, folder_, commits_, observer_);
   std::vector<std::thread> workers;
-  for (const std::int64_t rank : {0, 1, 2}) workers.push_back(worker_thread(rank, rank == 1 ? 7 : 20));
+  for (const std::int64_t rank : {0, 1, 2})
+    workers.push_back(worker_thread(coordinator, rank, rank == 1 ? 7 : 20));
   const RunOutcome outcome = coordinator.run_classic();
   for (std::thread& worker : workers) worker.join();
   EXPECT_EQ(outcome.result, RunResult::kFailed);
   EXPECT_THAT(outcome.message, HasSubstr("worker 1 (host "));
   EXPECT_EQ(exit_code(outcome), 1);
+}
+
+TEST_F(CoordinatorTest, AProcessOfNoJobIsTurnedAwayAndTheRunGoesOn) {
+  Coordinator coordinator(options_, folder_, commits_, observer_);
+  std::thread intruder([&] {  // knows everything that is in the run's folder
+    const SystemClock clock;
+    comm::TcpControlClient client(comm::read_contact(coordinator.contact_file()), {}, clock);
+    workers::WorkerAgent agent(client);
+    try {
+      (void)agent.join(workers::identify(folder_.path(), 0, 1, 3, 42));
+      ADD_FAILURE() << "it was let in";
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), HasSubstr("it does not belong to the run's job"));
+    }
+  });
+  std::vector<std::thread> workers;
+  std::thread rest([&] {
+    intruder.join();  // it was first
+    for (const std::int64_t rank : {0, 1, 2}) workers.push_back(worker_thread(coordinator, rank));
+  });
+  const RunOutcome outcome = coordinator.run_classic();
+  rest.join();
+  for (std::thread& worker : workers) worker.join();
+  EXPECT_EQ(outcome.result, RunResult::kFinished) << outcome.message;
+  EXPECT_TRUE(observer_.noted("tried to join, but does not belong to the run's job: refused"));
 }
 
 TEST_F(CoordinatorTest, SupervisedModeStartsAJobAndLeavesNothingBehind) {
@@ -160,6 +189,7 @@ TEST_F(CoordinatorTest, AKilledWorkerIsNamedAndTheEndOfItsOutputShown) {
   EXPECT_EQ(outcome.result, RunResult::kFailed);
   EXPECT_THAT(outcome.message, HasSubstr("workers 0-2 (host "));
   EXPECT_THAT(outcome.message, HasSubstr("is gone in step 5 (training)"));
+  EXPECT_EQ(outcome.failure, (RunFailure{FailureKind::kWorkerGone, true, false}));
   EXPECT_EQ(outcome.log_tail, "the stand-in is about to crash\n");
 }
 
@@ -175,6 +205,7 @@ TEST_F(CoordinatorTest, AJobThatDoesNotEvenJoinIsReportedWithItsOutput) {
   EXPECT_THAT(outcome.message,
               HasSubstr("the worker job exited with code 2 before these workers had joined: 0-2"));
   EXPECT_THAT(outcome.log_tail, HasSubstr("no such corpus"));
+  EXPECT_EQ(outcome.failure, (RunFailure{FailureKind::kJobEnded, false, false}));
 }
 
 TEST_F(CoordinatorTest, ASignalSavesAndStops) {

@@ -69,7 +69,9 @@ int run(const std::filesystem::path& run_folder, const std::string& behaviour, s
   workers::AgentOptions options;
   options.on_coordinator_lost = [](const std::string&) { ::_exit(1); };
   workers::WorkerAgent agent(client, options);
-  (void)agent.join(workers::identify(run_folder, 0, ranks, ranks, 42));
+  comm::JoinRequested identity = workers::identify(run_folder, 0, ranks, ranks, 42);
+  if (const char* job = std::getenv(comm::kJobVariable)) identity.job = job;
+  (void)agent.join(identity);
   (void)agent.plan(1);
   try {
     const std::int64_t step = train(agent, client, ranks, behaviour);

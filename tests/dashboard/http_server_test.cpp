@@ -113,6 +113,32 @@ TEST_F(HttpServerTest, EventsArriveAsTheyAreRecorded) {
   EXPECT_NE(text.find("event: step\ndata: {"), std::string::npos);
 }
 
+TEST_F(HttpServerTest, TheStreamAfterTheLastIsRefusedAndEverythingElseGoesOn) {
+  const std::string request = "GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  std::vector<tcp::socket> readers;
+  for (int i = 0; i < 64; ++i) {
+    readers.push_back(connect());
+    boost::asio::write(readers.back(), boost::asio::buffer(request));
+    std::string text;
+    boost::asio::read_until(readers.back(), boost::asio::dynamic_buffer(text), "retry: 2000\n\n");
+  }
+  EXPECT_TRUE(ask("GET", "/api/events").starts_with("HTTP/1.1 503"));
+  EXPECT_TRUE(ask("GET", "/").starts_with("HTTP/1.1 200"));
+  EXPECT_TRUE(ask("GET", "/api/state").starts_with("HTTP/1.1 200"));
+  hub_.note("info", "still told");
+  std::string text;
+  boost::asio::read_until(readers[63], boost::asio::dynamic_buffer(text), "still told");
+  readers.clear();
+  for (int tries = 0; tries < 1000; ++tries) {  // until the server has seen that they left
+    tcp::socket next = connect();
+    boost::asio::write(next, boost::asio::buffer(request));
+    std::string head;
+    boost::asio::read_until(next, boost::asio::dynamic_buffer(head), "\r\n");
+    if (head.starts_with("HTTP/1.1 200")) return;
+  }
+  FAIL() << "who leaves makes no room";
+}
+
 TEST_F(HttpServerTest, ASecondServerTakesTheNextFreePort) {
   DashboardOptions same = options_;
   same.port = server_.port();

@@ -114,7 +114,7 @@ def a_second_ctrl_c_ends_without_waiting(at):
 
 def a_broken_worker_has_the_last_word(at):
     for mode in ("mpi", "inproc"):
-        run = at.start(f"broken-{mode}", "--set", f"parallel.backend={mode}")
+        run = at.start(f"broken-{mode}", "--set", f"parallel.backend={mode}", "--set", "elastic.max_restarts=0")
         run.wait_for_steps(2)
         worker = run.programs(at.troupe)[-1]
         send([worker], signal.SIGSEGV)

@@ -82,6 +82,18 @@ TEST_F(CheckpointProgram, DamageEndsWithOneAndNamesTheFile) {
   EXPECT_THAT(whole.errors, HasSubstr("worker-00001.h5"));
 }
 
+TEST_F(CheckpointProgram, AFlippedBitOfAnOlderCheckpointEndsWithOne) {
+  const fs::path older = run_folder_ / "checkpoints" / "step-00000010";
+  std::string bytes = read_file(older / "worker-00001.h5", 1 << 20);
+  bytes[2000] = static_cast<char>(bytes[2000] ^ 1);
+  write_file_atomically(older / "worker-00001.h5", bytes);
+  const Outcome outcome = run("verify " + run_path());
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.output, HasSubstr("step-00000020 is intact"));
+  EXPECT_THAT(outcome.errors, HasSubstr("step-00000010/worker-00001.h5"));
+  EXPECT_EQ(run("verify " + newest_.string()).exit_code, 0);
+}
+
 TEST_F(CheckpointProgram, WrongPathsAndCommandsEndWithTwo) {
   const Outcome missing = run("verify " + run_path() + "/nothing");
   EXPECT_EQ(missing.exit_code, 2);

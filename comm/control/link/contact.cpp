@@ -76,6 +76,8 @@ Secret make_secret() {
   return secret;
 }
 
+std::string make_token() { return to_hex(make_secret()); }
+
 void write_contact(const std::filesystem::path& path, const Contact& contact) {
   const json content = {{"address", contact.address},
                         {"port", contact.port},

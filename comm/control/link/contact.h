@@ -14,6 +14,8 @@ using Secret = std::array<std::byte, 32>;
 
 /// From the operating system's generator; throws kIo when that fails.
 [[nodiscard]] Secret make_secret();
+/// The same in hexadecimal digits.
+[[nodiscard]] std::string make_token();
 
 /// How a worker finds and convinces its coordinator: `contact.json` in the run folder. Never goes on a
 /// command line.

@@ -21,6 +21,7 @@ struct Description<JoinRequested> {
     archive("process_id", message.process_id);
     archive("numerics_fingerprint", message.numerics_fingerprint);
     archive("run_folder_nonce", message.run_folder_nonce);
+    archive("job", message.job);
   }
 };
 

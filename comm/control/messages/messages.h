@@ -23,6 +23,7 @@ struct JoinRequested {
   std::int64_t process_id = 0;
   std::uint64_t numerics_fingerprint = 0;  // hash of every kernel's output on fixed inputs
   std::string run_folder_nonce;            // read from the run folder: proves that it is shared
+  std::string job = {};                    // what the starter of this epoch's job gave it: see kJobVariable
   bool operator==(const JoinRequested&) const = default;
 };
 

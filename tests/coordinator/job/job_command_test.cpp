@@ -61,6 +61,17 @@ TEST(JobCommand, AJobOnOneMachineStaysOnItsLoopback) {
   }
 }
 
+TEST(JobCommand, TheJobsTokenIsInNobodysArguments) {
+  for (const layout::Backend backend : {layout::Backend::kMpi, layout::Backend::kInproc}) {
+    JobOptions given = options();
+    given.backend = backend;
+    given.job = "token";
+    const Command command = build_job_command(given);
+    EXPECT_EQ(command.environment.at("TROUPE_JOB"), "token");
+    EXPECT_THAT(command.arguments, Not(Contains(HasSubstr("token"))));
+  }
+}
+
 TEST(JobCommand, InprocIsOneProcessWithoutMpi) {
   JobOptions inproc = options();
   inproc.backend = layout::Backend::kInproc;

@@ -18,7 +18,7 @@ inline std::vector<WorkerMessage> example_worker_messages() {
                        {1, 2, 3, 4, 5, 6},
                        {0, 1, 2, 0, 0, 3, 0, 0, 0}};
   return {
-      JoinRequested{2, 3, 8, "host-7", 4711, std::numeric_limits<std::uint64_t>::max(), "nonce"},
+      JoinRequested{2, 3, 8, "host-7", 4711, std::numeric_limits<std::uint64_t>::max(), "nonce", "job"},
       StepFinished{1, 100, 1'000'000, {{"loss", 2.1}, {"grad_norm", 1e300}}, {load, {}}, {{"forward", 0.25}}},
       EvaluationFinished{50, {{"code", {12.5, 10, 40}}, {"", {-0.0, -1, 0}}}, {load}},
       SampleFinished{7, "Once upon", "a time\n\"\\\x01 \xC3\xBC \xF0\x9F\x8C\x8D"},
