@@ -17,6 +17,7 @@
 #include "comm/control/link/run_files.h"
 #include "comm/control/tcp/tcp_server.h"
 #include "coordinator/job/job_launcher.h"
+#include "coordinator/job/job_traces.h"
 #include "coordinator/job/open_file_limit.h"
 #include "coordinator/job/out_of_memory.h"
 #include "coordinator/job/stop_requests.h"
@@ -35,6 +36,10 @@ constexpr Milliseconds kExitLimit{30000};  // for a job whose workers were dismi
 constexpr Milliseconds kEndGrace{5000};
 constexpr std::array kSignals{SIGHUP, SIGINT, SIGUSR1, SIGUSR2, SIGTERM, SIGXCPU, SIGCHLD};
 constexpr std::size_t kTailLines = 20;
+
+Duration duration_of(double seconds) {
+  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+}
 
 }  // namespace
 
@@ -59,7 +64,10 @@ class Coordinator::Impl {
   void request_stop(const std::string& reason) { (void)actors_.controller.send(StopRequested{reason, 0}); }
 
   RunOutcome run_supervised(JobOptions options) {
+    const JobTraces traces(folder_.path(), job_);
     options.job = job_;
+    options.files = traces.files();
+    options.shared_memory = traces.shared_memory();
     stop_requests_.emplace(true);
     const Command command = build_job_command(options);
     log::debug("starting {}", fmt::join(command.arguments, " "));
@@ -96,6 +104,8 @@ class Coordinator::Impl {
     options.epoch = epoch_;
     options.world_size = options_.workers;
     options.job = job_;
+    options.loss_limit = duration_of(options_.elastic.silence_seconds);
+    options.stall_limit = duration_of(options_.elastic.stall_seconds);
     options.checkpoint = options_.checkpoint;
     options.first_step = options_.first_step;
     options.evaluated = options_.evaluated;

@@ -20,6 +20,7 @@ struct CoordinatorOptions {
   std::int64_t workers = 1;  // ranks
   ScheduleOptions schedule;
   comm::ControlOptions control;
+  ElasticOptions elastic = {};
   std::string checkpoint;       // folder to load, absolute; empty: initial values
   std::int64_t first_step = 0;  // of that checkpoint
   bool evaluated = true;        // the evaluation of that step, if one is due there, is in the metrics

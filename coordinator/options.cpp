@@ -63,6 +63,13 @@ void describe(Fields& fields, ElasticOptions& options) {
   fields.integer("min_workers", options.min_workers, kPositive,
                  "Where all workers cannot be started again, the run goes on with fewer, but not fewer than "
                  "these");
+  fields.real("silence_seconds", options.silence_seconds, {0.5, 1e6},
+              "A worker from which nothing was heard for so long is given up");
+  fields.real(
+      "stall_seconds", options.stall_seconds, {0.0, 1e6},
+      "Workers are given up when none of them gets any further for so long, or for 8 times the median "
+      "step if that is longer, though they can be heard; 10 times so long while they load and save; "
+      "0: never");
   fields.real("backoff_seconds", options.backoff_seconds, {0.0, 3600.0},
               "Wait before the same step is tried again, doubled each time");
 }

@@ -43,7 +43,9 @@ struct ElasticOptions {
   double window_seconds = 3600.0;
   std::int64_t max_failures_per_step = 3;  // without a new step in between
   std::int64_t min_workers = 1;
-  double backoff_seconds = 1.0;  // doubled with every failure without a new step
+  double silence_seconds = 60.0;  // of a worker, then it is given up
+  double stall_seconds = 30.0;    // without a move of any worker; 0: never given up
+  double backoff_seconds = 1.0;   // doubled with every failure without a new step
 };
 
 struct CheckpointOptions {

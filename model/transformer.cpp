@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/index.h"
+#include "base/progress.h"
 #include "model/activation_memory.h"
 #include "model/load_shape.h"
 #include "model/parameters.h"
@@ -85,6 +86,7 @@ void Transformer::forward(const MicrobatchInput& input, const StepContext& step,
   const Pass pass = make_training_pass(held.input, step, weights);
   TensorView x = embed(pass);
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    progress::set_layer(static_cast<std::int64_t>(i));
     const TensorView y = arena_.allocate(x.shape());
     const Arena::Mark inside = arena_.mark();
     blocks_[i].forward(pass, x, step, held.blocks[i], result, y);
@@ -119,6 +121,7 @@ void Transformer::backward(std::size_t number, const StepContext& step, const We
 void Transformer::backward_blocks(const Pass& pass, const StepContext& step, Held& held, TensorView gradient,
                                   MicrobatchResult& result) {
   for (std::size_t i = blocks_.size(); i-- > 0;) {
+    progress::set_layer(static_cast<std::int64_t>(i));
     const ArenaScope scope(arena_);
     Block::Saved& saved = held.blocks[i];
     if (shape_.recompute)  // counts come out as they are

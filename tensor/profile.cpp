@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/index.h"
+#include "base/progress.h"
 
 namespace troupe {
 
@@ -35,6 +36,7 @@ OpWork Profile::work(Phase phase, OpKind op) const {
 }
 
 Phase Profile::enter(Phase phase) {
+  if (!held_) progress::set_phase(kPhaseNames[at(phase)]);
   const TimePoint now = clock_.now();
   seconds_[at(phase_)] += troupe::seconds(now - since_);
   since_ = now;

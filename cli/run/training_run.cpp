@@ -27,6 +27,7 @@
 #include "configs/load.h"
 #include "coordinator/checkpoints/store_commits.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/job/job_traces.h"
 #include "coordinator/recovery/restart_policy.h"
 #include "coordinator/recovery/stop_memory.h"
 #include "coordinator/run/load_monitor.h"
@@ -241,6 +242,10 @@ class TrainingRun::Implementation {
 
   void prepare_folder() {
     log::set_up("coordinator", folder_->logs() / "coordinator.log");
+    if (const std::size_t ended = coordinator::end_leftover_job(folder_->path()); ended > 0) {
+      log::warn("of the run's last start, {} still there: ended",
+                ended == 1 ? "a process was" : fmt::format("{} processes were", ended));
+    }
     storage::CheckpointStore store(folder_->checkpoints());
     store.recover();
     start_ = choose_start(store, folder_->path(), request_.resume, request_.allowed_changes, request_.config,
@@ -273,6 +278,7 @@ class TrainingRun::Implementation {
                          .sampling = config.sampling,
                          .checkpoint = config.checkpoint},
             .control = config.control,
+            .elastic = config.elastic,
             .checkpoint = start_.checkpoint,
             .first_step = start_.step,
             .evaluated = evaluated_,

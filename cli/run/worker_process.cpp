@@ -8,7 +8,9 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/fault_points.h"
 #include "base/log.h"
+#include "base/progress.h"
 #include "base/signals.h"
 #include "cli/arguments/this_process.h"
 #include "cli/run/initial_weights.h"
@@ -53,8 +55,7 @@ Error tell(workers::WorkerAgent& agent, std::int64_t rank, const Error& error) {
   return error;
 }
 
-RankOutcome train_rank(const Process& process, std::unique_ptr<comm::Communicator> world) {
-  use_one_library_thread();
+RankOutcome train_watched(const Process& process, std::unique_ptr<comm::Communicator> world) {
   const int rank = world->rank();
   try {
     workers::TrainingLoop loop(process.options, process.events, process.storage, process.data, process.layout,
@@ -66,6 +67,17 @@ RankOutcome train_rank(const Process& process, std::unique_ptr<comm::Communicato
     return {.ended = {.rank = rank},
             .error = tell(process.agent, rank, Error(ErrorCode::kInternal, std::string(error.what())))};
   }
+}
+
+RankOutcome train_rank(const Process& process, std::unique_ptr<comm::Communicator> world) {
+  use_one_library_thread();
+  progress::Word word;
+  word.rank = world->rank();
+  progress::of_this_thread = &word;
+  const std::shared_ptr<void> watched = process.agent.watch(word);
+  RankOutcome outcome = train_watched(process, std::move(world));
+  progress::of_this_thread = nullptr;
+  return outcome;
 }
 
 std::vector<RankOutcome> train_ranks(const Process& process,
@@ -115,6 +127,7 @@ int train(const std::filesystem::path& run_folder, const configs::RunConfig& con
   comm::JoinRequested identity =
       workers::identify(run_folder, first_rank, std::ssize(ranks), world_size, ops::numerics_fingerprint());
   identity.job = job.token;
+  fault_points::reach("begin", first_rank, job.epoch);
   const comm::StartTraining start = agent.join(identity);
   const SystemClock clock;
   workers::StorageThread storage_thread;

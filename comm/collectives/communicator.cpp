@@ -1,6 +1,7 @@
 #include "comm/collectives/communicator.h"
 
 #include "base/log.h"
+#include "base/progress.h"
 
 namespace troupe::comm {
 
@@ -27,7 +28,10 @@ bool Pending::progress() {
 }
 
 void Pending::wait() {
-  if (auto* operation = std::exchange(operation_, nullptr)) operation->wait();
+  auto* operation = std::exchange(operation_, nullptr);
+  if (operation == nullptr) return;
+  const progress::CollectiveScope scope("all_to_all_v");
+  operation->wait();
 }
 
 }  // namespace troupe::comm

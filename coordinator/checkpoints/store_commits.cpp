@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/fault_points.h"
 #include "base/log.h"
 
 namespace troupe::coordinator {
@@ -37,7 +38,9 @@ CommittedCheckpoint StoreCommits::commit(const CheckpointAttempt& attempt) {
   for (const comm::ShardWritten& shard : attempt.shards) {
     shards.push_back(storage::parse_shard_description(shard.description));
   }
+  fault_points::reach("commit", fault_points::kCoordinator, attempt.step);
   const std::filesystem::path path = store_.commit(metadata, shards);
+  fault_points::reach("committed", fault_points::kCoordinator, attempt.step);
   try {
     store_.retain(retention_);
   } catch (const Error& error) {  // the new checkpoint is safe all the same

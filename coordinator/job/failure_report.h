@@ -12,6 +12,7 @@ enum class FailureKind {
   kRefusal,      // a worker was not let in
   kWorkerGone,   // a worker vanished without a word
   kPeerLost,     // a worker says that it lost another
+  kStalled,      // no worker gets any further
   kJobKilled,    // the job's first process was ended by a signal, or says that a worker was
   kJobEnded,     // the job's first process ended otherwise
   kDeadline,     // something did not happen in time

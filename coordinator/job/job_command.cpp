@@ -80,6 +80,10 @@ void append_network(Arguments& arguments, const JobOptions& options) {
   const LaunchOptions& launch = options.launch;
   if (stay_here(options))
     append(arguments, {"--mca", "btl", "self,vader", "--mca", "oob_tcp_if_include", "lo"});
+  if (stay_here(options) && !options.files.empty())
+    append(arguments, {"--mca", "orte_tmpdir_base", options.files});
+  if (stay_here(options) && !options.shared_memory.empty())
+    append(arguments, {"--mca", "btl_vader_backing_directory", options.shared_memory});
   if (launch.hostfile) append(arguments, {"--hostfile", *launch.hostfile});
   if (!launch.interface) return;
   append(arguments, {"--mca", "btl_tcp_if_include", *launch.interface});

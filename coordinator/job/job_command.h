@@ -20,6 +20,8 @@ struct JobOptions {
   std::int64_t cores = 1;        // of this process's affinity mask
   std::int64_t whole_cores = 0;  // physical ones, when this process may run on all of its machine; else 0
   std::string job = {};          // given to every worker: see comm::JoinRequested
+  std::string files = {};        // folders for what MPI keeps, of this job alone; empty: MPI chooses
+  std::string shared_memory = {};
   bool is_root = false;
   bool is_allocated = false;          // a batch system names the hosts, and mpirun asks it
   std::string loopback_library = {};  // see loopback/; empty: there is none

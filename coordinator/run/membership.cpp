@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "base/error.h"
+#include "coordinator/recovery/stall_report.h"
 
 namespace troupe::coordinator {
 namespace {
@@ -36,7 +37,8 @@ Membership::Membership(MembershipOptions options, comm::ControlServer& server,
     : options_(std::move(options)),
       server_(server),
       listener_(std::move(listener)),
-      roster_(options_.world_size, options_.nonce, options_.silence_limit) {}
+      roster_(options_.world_size, options_.nonce, options_.silence_limit),
+      stall_(options_.stall_limit) {}
 
 void Membership::started() {
   last_check_ = last_view_ = now();
@@ -62,6 +64,7 @@ void Membership::on(const comm::WorkerMessageArrived& arrived) {
     join(arrived.connection, *identity);
   } else if (const auto* activity = std::get_if<comm::WorkerActive>(&arrived.message)) {
     roster_.remember_activity(arrived.connection, *activity);
+    if (roster_.find(arrived.connection) != nullptr) stall_.heard(*activity, now());
   } else {
     forward(arrived);
   }
@@ -82,6 +85,7 @@ void Membership::join(ConnectionId connection, const comm::JoinRequested& identi
   }
   view_is_stale_ = true;
   if (!roster_.complete()) return;
+  stall_.begin(now());
   show();
   tell(AllJoined{identity.numerics_fingerprint});
 }
@@ -111,8 +115,11 @@ void Membership::forward(const comm::WorkerMessageArrived& arrived) {
   } else if (const auto* failure = std::get_if<comm::WorkerFailed>(&arrived.message)) {
     tell(WorkerBroke{name_of(member->identity), member->activity, *failure});
   } else {
+    stall_.moved(now());
     if (const auto* step = std::get_if<comm::StepFinished>(&arrived.message)) {
-      roster_.remember_activity(arrived.connection, {step->rank, step->step + 1, "training"});
+      if (step->rank == 0) stall_.step_finished(now());
+      roster_.remember_activity(arrived.connection,
+                                {step->rank, step->step + 1, "training", member->activity.places});
     }
     tell(WorkerReported{arrived.message});
   }
@@ -152,6 +159,7 @@ void Membership::on(const CheckHeartbeats&) {
   const TimePoint before = std::exchange(last_check_, now());
   if (last_check_ - before > options_.standstill) {
     roster_.forgive(last_check_);
+    stall_.forgive(last_check_);
     tell(Remark{
         Severity::kWarning,
         fmt::format("the coordinator stood still for {:.1f} s: no worker is blamed for silence in that time",
@@ -160,6 +168,7 @@ void Membership::on(const CheckHeartbeats&) {
   listen();
   suspect_silent_workers();
   give_up_lost_workers();
+  look_for_stall();
   if (view_is_stale_ || last_check_ - last_view_ >= options_.view_interval) show();
   send_later(options_.check_interval, CheckHeartbeats{});
 }
@@ -184,6 +193,16 @@ void Membership::give_up_lost_workers() {
     server_.close(connection);
     remove(connection, fmt::format("it was silent for {:.0f} s", seconds(options_.loss_limit)));
   }
+}
+
+void Membership::look_for_stall() {
+  const auto stood_still = stall_.stalled(now());
+  if (!stood_still || std::exchange(stall_is_told_, true)) return;
+  std::vector<StalledProcess> processes;
+  for (const auto& [connection, member] : roster_.members())
+    processes.push_back(
+        {member.identity.host, member.identity.process_id, member.suspected, member.activity});
+  tell(WorkersStalled{describe_stall(processes, *stood_still, stall_.median_step())});
 }
 
 void Membership::show() {

@@ -4,6 +4,7 @@
 
 #include "actors/actor.h"
 #include "comm/control/link/server.h"
+#include "coordinator/recovery/stall_watch.h"
 #include "coordinator/run/run_messages.h"
 #include "coordinator/run/worker_roster.h"
 
@@ -15,7 +16,7 @@ using MembershipApi = actors::Accepts<comm::WorkerConnected, comm::WorkerMessage
                                       comm::WorkerDisconnected, Broadcast, CheckHeartbeats>;
 /// Whom Membership tells.
 using MembershipListenerApi = actors::Accepts<AllJoined, WorkerRefused, WorkerGone, WorkerBroke,
-                                              WorkerReported, MembershipChanged, Remark>;
+                                              WorkersStalled, WorkerReported, MembershipChanged, Remark>;
 
 struct MembershipOptions {
   comm::Epoch epoch = 0;
@@ -26,6 +27,7 @@ struct MembershipOptions {
   Duration view_interval = std::chrono::seconds(1);
   Duration silence_limit = std::chrono::seconds(2);  // then a worker is suspected and named
   Duration loss_limit = std::chrono::seconds(60);    // then it is given up
+  Duration stall_limit = Duration::zero();           // see StallWatch
   Duration standstill = std::chrono::seconds(1);     // between two checks: this process itself was frozen
 };
 
@@ -52,6 +54,7 @@ class Membership final : public actors::Actor<MembershipApi> {
   void listen();
   void suspect_silent_workers();
   void give_up_lost_workers();
+  void look_for_stall();
   void remove(ConnectionId connection, const std::string& reason);
   /// A view names every worker: at once only when all are here or gone, else once per check at most.
   void show();
@@ -63,6 +66,8 @@ class Membership final : public actors::Actor<MembershipApi> {
   comm::ControlServer& server_;
   actors::Address<MembershipListenerApi> listener_;
   WorkerRoster roster_;
+  StallWatch stall_;
+  bool stall_is_told_ = false;
   TimePoint last_check_;
   TimePoint last_view_;
   bool view_is_stale_ = false;

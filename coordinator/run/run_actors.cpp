@@ -42,6 +42,8 @@ RunActors spawn_run_actors(actors::Runtime& runtime, const RunControllerOptions&
         rules.world_size = options.world_size;
         rules.nonce = nonce;
         rules.job = options.job;
+        rules.loss_limit = options.loss_limit;
+        rules.stall_limit = options.stall_limit;
         return std::make_unique<Membership>(rules, surroundings.server, listener);
       },
       kMailbox);

@@ -198,6 +198,10 @@ void RunController::on(const WorkerBroke& broke) {
        fmt::format("{} failed {}: {}", broke.worker, text_of(broke.activity), broke.failure.message));
 }
 
+void RunController::on(const WorkersStalled& stalled) {
+  if (!dismissed_) fail(FailureKind::kStalled, stalled.text);
+}
+
 void RunController::on(const WorkerRefused& refused) {
   fail(FailureKind::kRefusal, fmt::format("{} was refused: {}", refused.worker, refused.reason));
 }

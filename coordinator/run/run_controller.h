@@ -28,9 +28,9 @@ struct VerdictDue {};
 struct LeaveLimitReached {};
 
 using RunControllerApi =
-    actors::Accepts<BeginRun, AllJoined, WorkerRefused, WorkerGone, WorkerBroke, WorkerReported,
-                    MembershipChanged, Remark, CheckpointSettled, CommitsFinished, StopRequested, JobEnded,
-                    JoinLimitReached, VerdictDue, LeaveLimitReached>;
+    actors::Accepts<BeginRun, AllJoined, WorkerRefused, WorkerGone, WorkerBroke, WorkersStalled,
+                    WorkerReported, MembershipChanged, Remark, CheckpointSettled, CommitsFinished,
+                    StopRequested, JobEnded, JoinLimitReached, VerdictDue, LeaveLimitReached>;
 
 struct RunControllerOptions {
   comm::Epoch epoch = 0;
@@ -41,6 +41,8 @@ struct RunControllerOptions {
   bool evaluated = true;        // the evaluation of that step, if one is due there, is in the metrics
   std::vector<std::vector<comm::LayerLoad>> history = {};  // of steps before it, oldest first
   ScheduleOptions schedule;
+  Duration loss_limit = std::chrono::seconds(60);   // silence after which a worker is given up
+  Duration stall_limit = Duration::zero();          // see StallWatch
   Duration join_limit = std::chrono::seconds(120);  // for all workers to come
   Duration verdict_delay =
       std::chrono::milliseconds(100);               // from the first sign of a failure: see FailureKind
@@ -62,6 +64,7 @@ class RunController final : public actors::Actor<RunControllerApi> {
   void on(const WorkerRefused& refused) override;
   void on(const WorkerGone& gone) override;
   void on(const WorkerBroke& broke) override;
+  void on(const WorkersStalled& stalled) override;
   void on(const WorkerReported& reported) override;
   void on(const MembershipChanged& changed) override;
   void on(const Remark& remark) override;

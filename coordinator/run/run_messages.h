@@ -37,6 +37,10 @@ struct WorkerBroke {
   comm::WorkerActive activity;
   comm::WorkerFailed failure;
 };
+/// None of them gets any further; once.
+struct WorkersStalled {
+  std::string text;
+};
 struct WorkerReported {
   comm::WorkerMessage message;
 };

@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "actors/actor.h"
 #include "base/error.h"
@@ -24,6 +25,16 @@ constexpr std::size_t kActivityBacklog = 64;
 constexpr Duration kQueueWait = std::chrono::milliseconds(50);
 constexpr Duration kFailureWait = std::chrono::seconds(1);
 constexpr Duration kForever = std::chrono::hours(24 * 365);
+
+comm::RankPlace place_of(const progress::Word& word) {
+  const char* collective = word.collective.load(std::memory_order_relaxed);
+  return {.rank = word.rank,
+          .phase = word.phase.load(std::memory_order_relaxed),
+          .layer = word.layer.load(std::memory_order_relaxed),
+          .collective = collective == nullptr ? "" : collective,
+          .collectives = static_cast<std::int64_t>(word.collectives_begun.load(std::memory_order_relaxed)),
+          .moves = static_cast<std::int64_t>(word.moves.load(std::memory_order_relaxed))};
+}
 
 std::string host_name() {
   std::array<char, 256> name{};
@@ -59,7 +70,15 @@ struct WorkerAgent::State {
   bool dismissed = false;
   bool link_finished = false;
   comm::WorkerActive activity;
+  std::vector<const progress::Word*> words;
   std::atomic<bool> stop = false;
+
+  /// Under the mutex.
+  [[nodiscard]] comm::WorkerActive present() const {
+    comm::WorkerActive result = activity;
+    for (const progress::Word* word : words) result.places.push_back(place_of(*word));
+    return result;
+  }
 
   /// True when that matters: the run was not over.
   bool lose(const std::string& reason) {
@@ -108,7 +127,7 @@ class WorkerAgent::Listener final : public actors::Actor<ListenerApi> {
     comm::WorkerActive activity;
     {
       const std::lock_guard lock(state_.mutex);
-      activity = state_.activity;
+      activity = state_.present();
     }
     if (activity == last_activity_ || client_.unacknowledged() > kActivityBacklog) return;
     if (client_.send(activity) == actors::Delivery::kDelivered) last_activity_ = activity;
@@ -184,7 +203,17 @@ bool WorkerAgent::stop_requested() { return state_->stop.load(); }
 
 void WorkerAgent::request_stop() noexcept { state_->stop.store(true); }
 
+std::shared_ptr<void> WorkerAgent::watch(const progress::Word& word) {
+  const std::lock_guard lock(state_->mutex);
+  state_->words.push_back(&word);
+  return {nullptr, [this, &word](void*) {
+            const std::lock_guard ending(state_->mutex);
+            std::erase(state_->words, &word);
+          }};
+}
+
 void WorkerAgent::set_activity(std::int64_t step, const std::string& activity) {
+  progress::set_step(step);
   const std::lock_guard lock(state_->mutex);
   state_->activity.step = step;
   state_->activity.activity = activity;

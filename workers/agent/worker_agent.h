@@ -9,6 +9,7 @@
 
 #include "actors/asio_runtime.h"
 #include "base/clock.h"
+#include "base/progress.h"
 #include "comm/control/link/client.h"
 #include "comm/control/messages/messages.h"
 #include "workers/agent/run_control.h"
@@ -53,6 +54,9 @@ class WorkerAgent final : public RunControl {
   void request_stop() noexcept;
 
   void set_activity(std::int64_t step, const std::string& activity) override;
+  /// Tells the coordinator where a compute thread of this process is, as long as what is returned lives,
+  /// which the word must outlive.
+  [[nodiscard]] std::shared_ptr<void> watch(const progress::Word& word);
   /// Queues a report. Waits only when the coordinator has acknowledged nothing for thousands of them.
   void report(comm::WorkerMessage message) override;
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/fault_points.h"
 #include "base/log.h"
 #include "storage/checkpoint_store.h"
 #include "workers/checkpoint/checkpoint.h"
@@ -29,9 +30,13 @@ void CheckpointSaver::save(const model::Model& model, TrainingState& state) {
   wait();
   copy(model, state);
   start(state.partition.worker, state.counters,
-        [this, worker = state.partition.worker](const std::filesystem::path& folder) {
-          return storage::write_shard_file(folder, worker, snapshot_.shards());
+        [this, worker = state.partition.worker,
+         step = state.counters.step](const std::filesystem::path& folder) {
+          return storage::write_shard_file(folder, worker, snapshot_.shards(), [worker, step] {
+            fault_points::reach("shard_synced", worker, step);
+          });
         });
+  fault_points::reach("copied", state.partition.worker, state.counters.step);
 }
 
 void CheckpointSaver::save_and_wait(const model::Model& model, TrainingState& state) {
@@ -62,7 +67,9 @@ void CheckpointSaver::start(int rank, const TrainingCounters& counters, Write wr
                              .data_cursor = counters.next_sequence};
   reported_ = storage_thread_.start([this, message = std::move(message), write = std::move(write)]() mutable {
     try {
+      fault_points::reach("shard", message.rank, message.step);
       message.description = storage::to_json(write(checkpoints_ / message.folder));
+      fault_points::reach("shard_written", message.rank, message.step);
     } catch (const Error& error) {  // the run goes on without it; the coordinator tells the user
       log::error("saving step {} failed: {}", message.step, error.what());
       message.error = error.what();

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/index.h"
+#include "base/progress.h"
 #include "comm/collectives/byte_blocks.h"
 #include "comm/collectives/inproc/inproc_group.h"
 #include "comm/collectives/operation_pool.h"
@@ -130,6 +131,7 @@ class InprocCommunicator final : public Communicator {
   void all_gather_v(std::span<const std::byte> mine, ReceiveBlocks receive) override {
     Contribution contribution{
         .data = mine, .offsets = {0, static_cast<std::int64_t>(mine.size())}, .values = {}};
+    const progress::CollectiveScope scope("all_gather_v");
     start("all_gather_v", receive, std::move(contribution), /*gather=*/true).wait();
   }
 
@@ -162,6 +164,7 @@ class InprocCommunicator final : public Communicator {
   /// A blocking collective: posts, and reads when all are there.
   void exchange(std::string_view operation, Contribution mine,
                 const std::function<Mismatch(const InprocGroup::Reading&)>& body) {
+    const progress::CollectiveScope scope(operation.data());  // a constant
     const std::int64_t number = next_number_++;
     group_->post(number, rank_, operation, std::move(mine));
     group_->wait_posted(number);

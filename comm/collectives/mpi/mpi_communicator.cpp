@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/index.h"
 #include "base/log.h"
+#include "base/progress.h"
 #include "comm/collectives/byte_blocks.h"
 #include "comm/collectives/mpi/mpi_check.h"
 #include "comm/collectives/mpi/mpi_environment.h"
@@ -49,6 +50,7 @@ class MpiCommunicator final : public Communicator {
   }
 
   void all_gather_v(std::span<const std::byte> mine, ReceiveBlocks receive) override {
+    const progress::CollectiveScope scope("all_gather_v");
     start("all_gather_v", receive, [&](int) { return mine; }).wait();
   }
 
@@ -60,12 +62,16 @@ class MpiCommunicator final : public Communicator {
   }
 
   void broadcast(std::span<std::byte> data, int root) override {
+    const progress::CollectiveScope scope("broadcast");
     for_each_message(data, [&](std::byte* bytes, int count) {
       check_mpi(MPI_Bcast(bytes, count, MPI_BYTE, root, communicator_), "broadcast");
     });
   }
 
-  void barrier() override { check_mpi(MPI_Barrier(communicator_), "barrier"); }
+  void barrier() override {
+    const progress::CollectiveScope scope("barrier");
+    check_mpi(MPI_Barrier(communicator_), "barrier");
+  }
 
   /// Ranks that can share memory are on one host; its smallest rank names it.
   std::vector<int> hosts() override {
@@ -128,6 +134,7 @@ class MpiCommunicator final : public Communicator {
     const auto count = static_cast<int>(std::min(values.size(), detail::kMessageBytes));
     TROUPE_CHECK(at(count) == values.size(), "{}: {} values are too many", operation, values.size());
     if (count == 0) return;
+    const progress::CollectiveScope scope(operation);
     check_mpi(MPI_Allreduce(MPI_IN_PLACE, values.data(), count, MPI_INT64_T, op, communicator_), operation);
   }
 

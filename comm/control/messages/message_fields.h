@@ -99,12 +99,25 @@ struct Description<ShardWritten> {
 };
 
 template <>
+struct Description<RankPlace> {
+  static void fields(auto& archive, auto& place) {
+    archive("rank", place.rank);
+    archive("phase", place.phase);
+    archive("layer", place.layer);
+    archive("collective", place.collective);
+    archive("collectives", place.collectives);
+    archive("moves", place.moves);
+  }
+};
+
+template <>
 struct Description<WorkerActive> {
   static constexpr std::string_view kName = "WorkerActive";
   static void fields(auto& archive, auto& message) {
     archive("rank", message.rank);
     archive("step", message.step);
     archive("activity", message.activity);
+    archive("places", message.places);
   }
 };
 

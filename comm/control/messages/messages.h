@@ -90,11 +90,23 @@ struct ShardWritten {
   bool operator==(const ShardWritten&) const = default;
 };
 
+/// Where a rank's compute thread is: see base/progress.h.
+struct RankPlace {
+  std::int64_t rank = 0;
+  std::string phase;             // of the step
+  std::int64_t layer = -1;       // -1: none
+  std::string collective;        // that it waits in; empty: none
+  std::int64_t collectives = 0;  // that it has begun
+  std::int64_t moves = 0;        // what does not change stands still
+  bool operator==(const RankPlace&) const = default;
+};
+
 /// What a worker is doing, several times a second: says where it was when it falls silent or dies.
 struct WorkerActive {
   std::int64_t rank = 0;
-  std::int64_t step = 0;  // that it works on
-  std::string activity;   // "forward", "saving", …
+  std::int64_t step = 0;               // that it works on
+  std::string activity;                // "training", "saving", …
+  std::vector<RankPlace> places = {};  // of the process's ranks
   bool operator==(const WorkerActive&) const = default;
 };
 

@@ -23,7 +23,7 @@ inline std::vector<WorkerMessage> example_worker_messages() {
       EvaluationFinished{50, {{"code", {12.5, 10, 40}}, {"", {-0.0, -1, 0}}}, {load}},
       SampleFinished{7, "Once upon", "a time\n\"\\\x01 \xC3\xBC \xF0\x9F\x8C\x8D"},
       ShardWritten{4, 9, ".tmp-9-x", R"({"file": "a.h5"})", "disk full", 8, 1 << 20, 12345},
-      WorkerActive{3, 12, "forward"},
+      WorkerActive{3, 12, "forward", {{3, "dispatch", 7, "all_to_all_v", 1 << 20, 99}}},
       WorkerFailed{1, "peer lost", "rank 3 is gone"},
       TrainingEnded{2, 2000, true},
   };

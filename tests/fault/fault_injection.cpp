@@ -1,0 +1,95 @@
+/// Linked into the program for tests alone: makes it fail at a fault point (base/fault_points.h), as
+/// TROUPE_FAULT says before main() begins:
+///   TROUPE_FAULT=worker1:dispatch:step7:kill,coordinator:commit:step8:kill
+/// Who, where, in which step, and what: kill (SIGKILL), crash (SIGSEGV), stop (SIGSTOP), hang (for ever),
+/// exit (code 1), kill_launcher (SIGKILL to the parent). Each happens once: the folder TROUPE_FAULT_MARKS
+/// remembers, over all processes of a test; without it, it happens every time.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "base/fault_points.h"
+
+namespace troupe {
+namespace {
+
+struct Fault {
+  std::string text;
+  std::int64_t rank = 0;
+  std::string point;
+  std::int64_t step = 0;
+  std::string action;
+};
+
+std::vector<std::string> split(const std::string& text, char separator) {
+  std::vector<std::string> parts;
+  std::istringstream stream(text);
+  for (std::string part; std::getline(stream, part, separator);) parts.push_back(part);
+  return parts;
+}
+
+[[noreturn]] void refuse(const std::string& text) {
+  std::fprintf(stderr, "TROUPE_FAULT: '%s' is not WHO:POINT:stepN:ACTION\n", text.c_str());
+  ::_exit(2);
+}
+
+Fault parse(const std::string& text) {
+  const std::vector<std::string> parts = split(text, ':');
+  if (parts.size() != 4 || !parts[2].starts_with("step")) refuse(text);
+  Fault fault{.text = text, .point = parts[1], .step = std::atoll(parts[2].c_str() + 4), .action = parts[3]};
+  if (parts[0] == "coordinator") {
+    fault.rank = fault_points::kCoordinator;
+  } else if (parts[0].starts_with("worker")) {
+    fault.rank = std::atoll(parts[0].c_str() + 6);
+  } else {
+    refuse(text);
+  }
+  return fault;
+}
+
+std::vector<Fault>& faults() {
+  static std::vector<Fault> all;
+  return all;
+}
+
+/// Whether it is this fault's first time.
+bool claim(const Fault& fault) {
+  const char* marks = std::getenv("TROUPE_FAULT_MARKS");
+  if (marks == nullptr) return true;
+  const std::string mark = std::string(marks) + "/" + fault.text;
+  const int file = ::open(mark.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+  if (file >= 0) ::close(file);
+  return file >= 0;
+}
+
+void happen(const Fault& fault) {
+  if (fault.action == "kill") ::raise(SIGKILL);
+  if (fault.action == "crash") ::raise(SIGSEGV);
+  if (fault.action == "stop") ::raise(SIGSTOP);
+  if (fault.action == "exit") ::_exit(1);
+  if (fault.action == "kill_launcher") ::kill(::getppid(), SIGKILL);
+  while (fault.action == "hang") ::pause();
+}
+
+void act(std::string_view point, std::int64_t rank, std::int64_t step) {
+  for (const Fault& fault : faults()) {
+    if (fault.rank == rank && fault.step == step && fault.point == point && claim(fault)) happen(fault);
+  }
+}
+
+const bool prepared = [] {
+  const char* text = std::getenv("TROUPE_FAULT");
+  if (text == nullptr) return false;
+  for (const std::string& one : split(text, ',')) faults().push_back(parse(one));
+  fault_points::act = act;
+  return true;
+}();
+
+}  // namespace
+}  // namespace troupe

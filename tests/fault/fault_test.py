@@ -1,0 +1,264 @@
+#!/usr/bin/env python3
+"""Runs that lose workers, mpirun or their coordinator at chosen places, and go on as the same run, bit for bit;
+and those that must not go on. Usage: fault_test.py TROUPE_WITH_FAULTS SOURCE_DIR [TEST...]"""
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "signals"))
+from processes import Run, descendants, environment, is_program, send, wait_until  # noqa: E402
+
+STEPS = 16
+PHASES = ["load", "forward", "router", "dispatch", "all_to_all_v", "expert", "combine", "backward", "reduce",
+          "all_reduce_sum", "update", "all_gather_v"]
+
+
+class Situation:
+    def __init__(self, troupe, work):
+        self.troupe, self.work = troupe, work
+        self.config = ["configs/tiny.yaml", "--set", f"run.steps={STEPS}", "--set", "checkpoint.every=4",
+                       "--set", "evaluation.final_sequences=8", "--set", "evaluation.every=8",
+                       "--set", "sampling.every=0", "--set", "elastic.backoff_seconds=0"]
+        self.wanted = None
+
+    def start(self, name, *arguments, faults=(), once=True, workers=2):
+        os.environ["TROUPE_FAULT"] = ",".join(faults)
+        marks = self.work / f"{name}-marks"
+        marks.mkdir(exist_ok=True)
+        os.environ.pop("TROUPE_FAULT_MARKS", None)
+        if once:
+            os.environ["TROUPE_FAULT_MARKS"] = str(marks)
+        if not faults:
+            del os.environ["TROUPE_FAULT"]
+        return Run(self.troupe, self.work / name, [*self.config, "--workers", str(workers), *arguments])
+
+    def digest(self, run):
+        out = subprocess.run([self.troupe, "checkpoint", "verify", str(run.folder), "--digest"], check=True,
+                             capture_output=True, text=True)
+        return out.stdout
+
+    def undisturbed(self):
+        if self.wanted is None:
+            run = self.start("undisturbed", "--set", "parallel.backend=inproc", workers=1)
+            expect(run, 0)
+            self.wanted = self.digest(run), metrics(run)
+        return self.wanted
+
+    def expect_same(self, run):
+        digest, lines = self.undisturbed()
+        assert self.digest(run) == digest, f"{run.folder}: other bits than undisturbed: {run.text()}"
+        assert metrics(run) == lines, f"{run.folder}: other losses than undisturbed: {run.text()}"
+
+
+def metrics(run):
+    """Every step's and evaluation's loss, in order."""
+    lines = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text().splitlines()]
+    return [(line["step"], line["metrics"].get("loss", line["metrics"].get("eval_loss")))
+            for line in lines if "restart" not in line]
+
+
+def restarts(run):
+    lines = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text().splitlines()]
+    return [line["restart"] for line in lines if "restart" in line]
+
+
+def told(run):
+    """What the terminal said."""
+    return run.log.read_text(errors="replace")
+
+
+def expect(run, code, limit=90):
+    ended = run.end(limit)
+    assert ended == code, f"exit {ended}, not {code}: {run.text()}"
+
+
+def expect_told(run, *texts):
+    log = (run.folder / "logs/coordinator.log").read_text()
+    for text in texts:
+        assert text in told(run), f"'{text}' was not said: {told(run)}"
+        assert text in log, f"'{text}' is not in coordinator.log: {log}"
+
+
+def survives(at, name, faults, *arguments, count=None, **how):
+    run = at.start(name, *arguments, "--set", "elastic.max_restarts=100", faults=faults, **how)
+    expect(run, 0)
+    seen = told(run).count("warning: restart ")
+    assert seen == (count or len(faults)), f"{seen} restarts: {told(run)}"
+    at.expect_same(run)
+    return run
+
+
+def a_kill_in_every_phase_of_a_step_changes_no_bit(at):
+    survives(at, "phases", [f"worker{at_ % 2}:{phase}:step{3 + at_}:kill" for at_, phase in enumerate(PHASES)])
+
+
+def a_kill_in_every_part_of_a_save_changes_no_bit(at):
+    survives(at, "saves", ["worker0:copied:step4:kill", "worker1:shard:step4:kill", "worker0:shard_synced:step8:kill",
+                           "worker1:shard_written:step8:kill", "worker0:shard_written:step12:kill",
+                           "worker1:shard:step16:kill"])
+
+
+def a_kill_before_anything_was_saved_begins_anew(at):
+    run = survives(at, "early", ["worker1:begin:step1:kill", "worker0:backward:step1:kill"])
+    expect_told(run, "the run goes on at step 0, from its beginning")
+
+
+def workers_as_threads_are_replaced(at):
+    run = survives(at, "threads", ["worker1:dispatch:step6:crash", "worker0:update:step11:kill"],
+                   "--set", "parallel.backend=inproc")
+    expect_told(run, "workers 0-1 (host ", "is gone in step 6 (training)", "the run goes on at step 4")
+    assert [one["failed_step"] for one in restarts(run)] == [5, 10], restarts(run)
+    assert [one["epoch"] for one in restarts(run)] == [2, 3], restarts(run)
+
+
+def a_killed_mpirun_is_replaced(at):
+    run = survives(at, "launcher", ["worker1:forward:step6:kill_launcher"])
+    expect_told(run, "the run goes on at step 4")
+
+
+def a_worker_that_hangs_is_named_and_replaced(at):
+    """Its heartbeats go on."""
+    run = survives(at, "hang", ["worker1:dispatch:step7:hang"], "--set", "elastic.stall_seconds=3")
+    expect_told(run, "no worker got any further for ", "worker 1 (host ", "stands in step 7, dispatch, layer ",
+                "waits for it")
+
+
+def a_worker_that_is_stopped_for_ever_is_replaced(at):
+    run = survives(at, "stopped", ["worker0:combine:step6:stop"], "--set", "elastic.silence_seconds=3",
+                   "--set", "elastic.stall_seconds=0")
+    expect_told(run, "worker 0 (host ", "is gone in step 6 (training): it was silent for 3 s")
+
+
+def fewer_workers_go_on_where_all_cannot_be_started(at):
+    run = survives(at, "fewer", ["worker0:forward:step6:kill", "worker1:begin:step2:exit", "worker1:begin:step3:exit"])
+    expect_told(run, "with 2 workers", "with 1 worker;")
+    assert [one["workers"] for one in restarts(run)][-1] == 1, restarts(run)
+
+
+def what_fails_at_the_same_step_again_and_again_ends(at):
+    run = at.start("hopeless", faults=["worker1:backward:step6:kill"], once=False)
+    expect(run, 1)
+    assert told(run).count("warning: restart ") == 2, told(run)
+    expect_told(run, "this was failure 3 without a step after step 5: the run is given up")
+
+
+def values_that_are_not_finite_are_not_tried_again(at):
+    run = at.start("not-finite", "--set", "optimizer.lr=1e30", "--set", "optimizer.grad_clip=0",
+                   "--set", "run.max_skipped_steps=2")
+    expect(run, 1)
+    assert "restart" not in told(run) and "steps in a row were skipped" in told(run), told(run)
+
+
+def no_restart_where_none_is_wanted(at):
+    run = at.start("none", "--set", "elastic.max_restarts=0", faults=["worker1:backward:step6:kill"])
+    expect(run, 1)
+    assert "restart" not in told(run), told(run)
+
+
+def a_request_to_stop_between_two_starts_is_heard(at):
+    run = at.start("asked", "--set", "elastic.backoff_seconds=1000", faults=["worker1:backward:step6:kill"], once=False)
+    run.wait_for_text("the workers are started again in 1000.0 s")
+    send([run.process.pid], signal.SIGTERM)
+    expect(run, 75)
+    assert "SIGTERM before the workers were started again" in told(run), told(run)
+
+
+def a_coordinator_that_is_killed_goes_on_by_the_same_command(at):
+    faults = ["coordinator:commit:step4:kill", "coordinator:committed:step8:kill", "coordinator:commit:step16:kill"]
+    for _ in faults:
+        run = at.start("coordinator", faults=faults)
+        expect(run, -signal.SIGKILL)
+    run = at.start("coordinator", faults=faults)
+    expect(run, 0)
+    at.expect_same(run)
+
+
+def what_a_killed_job_left_is_ended_by_the_next_start(at):
+    """Coordinator and mpirun are killed, and a worker is frozen: it cannot notice."""
+    run = at.start("leftover", "--set", "elastic.stall_seconds=0", faults=["worker1:forward:step6:stop"])
+    run.wait_for_text("has been silent for")
+    workers = [process for process in run.programs(at.troupe) if process != run.process.pid]
+    frozen = [process for process in workers if "State:\tT" in pathlib.Path(f"/proc/{process}/status").read_text()]
+    assert len(frozen) == 1, workers
+    send([process for process in run.members() if process not in workers], signal.SIGKILL)
+    expect(run, -signal.SIGKILL)
+    assert is_program(frozen[0], pathlib.Path(at.troupe).name)
+    run = at.start("leftover")
+    expect(run, 0)
+    assert "of the run's last start, a process was still there: ended" in told(run), told(run)
+    assert not is_program(frozen[0], pathlib.Path(at.troupe).name)
+    at.expect_same(run)
+
+
+def an_intruder_is_turned_away_and_the_run_goes_on(at):
+    run = at.start("intruder", "--set", "run.steps=100000", "--set", "checkpoint.every=0")
+    run.wait_for_steps(2)
+    stray = subprocess.run([at.troupe, "worker", "--run-dir", str(run.folder)], env=environment(), text=True,
+                           capture_output=True, timeout=60, check=False)
+    assert stray.returncode != 0 and "does not belong to the run's job" in stray.stderr, stray
+    seen = run.steps()
+    run.wait_for_steps(seen + 5)
+    send([run.process.pid], signal.SIGTERM)
+    expect(run, 75)
+    assert "restart" not in told(run), told(run)
+    expect_told(run, "tried to join, but does not belong to the run's job: refused")
+
+
+def nothing_is_left(at, before):
+    def left():
+        return [process for process in map(int, filter(str.isdigit, os.listdir("/proc")))
+                if process not in before and is_program(process, pathlib.Path(at.troupe).name)
+                and str(at.work) in pathlib.Path(f"/proc/{process}/cmdline").read_text(errors="replace")]
+    wait_until(lambda: not left(), "the last process to end", 20)
+    files = list((at.work / "tmp").iterdir())
+    assert not files, files
+    for log in at.work.glob("*/logs/coordinator.log"):
+        for folder in re.findall(r"btl_vader_backing_directory (\S+)", log.read_text()):
+            assert not os.path.exists(folder), folder
+
+
+TESTS = [a_kill_in_every_phase_of_a_step_changes_no_bit, a_kill_in_every_part_of_a_save_changes_no_bit,
+         a_kill_before_anything_was_saved_begins_anew, workers_as_threads_are_replaced, a_killed_mpirun_is_replaced,
+         a_worker_that_hangs_is_named_and_replaced, a_worker_that_is_stopped_for_ever_is_replaced,
+         fewer_workers_go_on_where_all_cannot_be_started, what_fails_at_the_same_step_again_and_again_ends,
+         values_that_are_not_finite_are_not_tried_again, no_restart_where_none_is_wanted,
+         a_request_to_stop_between_two_starts_is_heard, a_coordinator_that_is_killed_goes_on_by_the_same_command,
+         what_a_killed_job_left_is_ended_by_the_next_start, an_intruder_is_turned_away_and_the_run_goes_on]
+
+
+def main():
+    troupe, source, *names = sys.argv[1:]
+    work = pathlib.Path(tempfile.mkdtemp(prefix="troupe-fault-"))
+    (work / "tmp").mkdir()
+    os.environ["TMPDIR"] = str(work / "tmp")
+    troupe = os.path.abspath(troupe)
+    os.chdir(source)
+    at = Situation(troupe, work)
+    before = set(map(int, filter(str.isdigit, os.listdir("/proc"))))
+    failures = 0
+    try:
+        for test in TESTS:
+            if names and test.__name__ not in names:
+                continue
+            try:
+                test(at)
+                nothing_is_left(at, before)
+                print("ok:", test.__name__, flush=True)
+            except AssertionError as failure:
+                failures += 1
+                print("FAILED:", test.__name__, failure, flush=True)
+    finally:
+        for process in descendants(os.getpid())[1:]:
+            send([process], signal.SIGKILL)
+        shutil.rmtree(work)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
