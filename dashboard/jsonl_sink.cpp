@@ -36,7 +36,7 @@ void JsonlSink::write(const EvaluationRecord& evaluation) {
 
 void JsonlSink::write(const RestartRecord& restart) {
   append(
-      dump({{"schema", 1}, {"time", restart.time}, {"step", restart.step}, {"restart", to_json(restart)}}));
+      dump({{"schema", kMetricsSchema}, {"time", restart.time}, {"step", restart.step}, {"restart", to_json(restart)}}));
 }
 
 void JsonlSink::append(const std::string& line) {

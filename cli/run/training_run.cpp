@@ -28,6 +28,7 @@
 #include "coordinator/checkpoints/store_commits.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/job/job_traces.h"
+#include "coordinator/recovery/recovery_timer.h"
 #include "coordinator/recovery/restart_policy.h"
 #include "coordinator/recovery/stop_memory.h"
 #include "coordinator/run/load_monitor.h"
@@ -206,6 +207,7 @@ class TrainingRun::Implementation {
                     "and what the lost ones printed is in {}",
                     restart.number, start_.step, from, counted(restart.workers, "worker"), failed.step,
                     (folder_->logs() / fmt::format("workers-{}.log", epoch_before)).string()));
+    recovery_.restarted();
     metrics_->restarted({.time = clock_.wall_seconds(),
                          .step = start_.step,
                          .failed_step = failed.step,
@@ -266,7 +268,7 @@ class TrainingRun::Implementation {
     evaluated_ = folder_->cut_metrics(start_.checkpoint.empty() ? -1 : start_.step);
     metrics_file_.emplace(folder_->metrics_file());
     metrics_.emplace(hub_, *metrics_file_, folder_->path() / "samples.txt", clock_);
-    observers_.emplace(std::vector<coordinator::RunObserver*>{&terminal_, &log_, &*metrics_});
+    observers_.emplace(std::vector<coordinator::RunObserver*>{&terminal_, &log_, &recovery_, &*metrics_});
     coordinator_.emplace(coordinator_options(), *folder_, *commits_, *observers_);
   }
 
@@ -351,6 +353,7 @@ class TrainingRun::Implementation {
   bool output_is_lost_ = false;
   bool output_is_closed_ = false;
   RunLog log_;
+  coordinator::RecoveryTimer recovery_{clock_};
   std::optional<dashboard::HttpServer> server_;
   std::optional<coordinator::RunFolder> folder_;
   StartPoint start_;
