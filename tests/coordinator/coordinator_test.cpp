@@ -173,6 +173,35 @@ TEST_F(CoordinatorTest, AProcessOfNoJobIsTurnedAwayAndTheRunGoesOn) {
   EXPECT_TRUE(observer_.noted("tried to join, but does not belong to the run's job: refused"));
 }
 
+TEST_F(CoordinatorTest, AWorkerOfAnEarlierStartCannotJoin) {
+  std::optional<Coordinator> first(std::in_place, options_, folder_, commits_, observer_);
+  const comm::Contact old_contact = comm::read_contact(first->contact_file());
+  const std::string old_job = first->job();
+  first.reset();
+  options_.control.port = old_contact.port;
+  Coordinator second(options_, folder_, commits_, observer_);
+  std::thread stale([&] {
+    const SystemClock clock;
+    const auto expect_refusal = [&](const comm::Contact& contact, const std::string& reason) {
+      comm::TcpControlClient client(contact, {}, clock, {.connect = std::chrono::milliseconds(300)});
+      workers::WorkerAgent agent(client);
+      comm::JoinRequested identity = workers::identify(folder_.path(), 0, 1, 3, 42);
+      identity.job = old_job;
+      try {
+        (void)agent.join(identity);
+        ADD_FAILURE() << "it was let in";
+      } catch (const Error& error) {
+        EXPECT_THAT(error.what(), HasSubstr(reason));
+      }
+    };
+    expect_refusal(old_contact, "another run's secret");  // it was slow to start
+    expect_refusal(comm::read_contact(second.contact_file()), "it does not belong to the run's job");
+    second.request_stop("the test");
+  });
+  EXPECT_EQ(second.run_classic().result, RunResult::kStopped);
+  stale.join();
+}
+
 TEST_F(CoordinatorTest, SupervisedModeStartsAJobAndLeavesNothingBehind) {
   const RunOutcome outcome = run_supervised("finish", observer_);
   EXPECT_EQ(outcome.result, RunResult::kFinished) << outcome.message << outcome.log_tail;

@@ -20,7 +20,9 @@
 namespace troupe::workers {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 /// A link whose other end is the test.
 class ScriptedClient final : public comm::ControlClient {
@@ -190,6 +192,31 @@ TEST_F(WorkerAgentTest, TheCoordinatorLearnsWhatTheWorkerDoes) {
   join(agent);
   agent.set_activity(5, "saving");
   EXPECT_EQ(client_.sent<comm::WorkerActive>(), (comm::WorkerActive{0, 5, "saving"}));
+}
+
+TEST_F(WorkerAgentTest, TheCoordinatorLearnsWhereAComputeThreadIs) {
+  progress::Word word;
+  word.rank = 1;
+  progress::of_this_thread = &word;
+  progress::set_step(5);
+  progress::set_layer(3);
+  progress::set_phase("dispatch");
+  const progress::CollectiveScope waiting("barrier");
+  progress::of_this_thread = nullptr;
+  WorkerAgent agent(client_, quick());
+  const auto watched = agent.watch(word);
+  join(agent);
+  EXPECT_THAT(client_.sent<comm::WorkerActive>().places,
+              ElementsAre(comm::RankPlace{1, "dispatch", 3, "barrier", 1, 4}));
+}
+
+TEST_F(WorkerAgentTest, AThreadThatIsWatchedNoMoreIsNotToldOf) {
+  progress::Word word;
+  WorkerAgent agent(client_, quick());
+  (void)agent.watch(word);
+  join(agent);
+  agent.set_activity(5, "saving");
+  EXPECT_THAT(client_.sent<comm::WorkerActive>().places, IsEmpty());
 }
 
 TEST_F(WorkerAgentTest, ALostCoordinatorEndsEveryWaitAndIsToldOnce) {
