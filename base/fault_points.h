@@ -13,7 +13,7 @@ inline constinit std::atomic<Act> act = nullptr;
 
 inline constexpr std::int64_t kCoordinator = -1;
 
-inline void reach(std::string_view point, std::int64_t rank, std::int64_t step) {
+inline void reach(const char* point, std::int64_t rank, std::int64_t step) {
   if (const Act what = act.load(std::memory_order_relaxed); what != nullptr) [[unlikely]]
     what(point, rank, step);
 }

@@ -9,10 +9,13 @@
 
 #include "actors/asio_runtime.h"
 #include "base/clock.h"
-#include "base/progress.h"
 #include "comm/control/link/client.h"
 #include "comm/control/messages/messages.h"
 #include "workers/agent/run_control.h"
+
+namespace troupe::progress {
+struct Word;
+}
 
 namespace troupe::workers {
 

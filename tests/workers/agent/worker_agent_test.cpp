@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/progress.h"
 #include "comm/control/link/run_files.h"
 #include "tests/scratch_folder.h"
 
