@@ -2,7 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
@@ -63,13 +63,23 @@ bool belongs_to_job(pid_t process, const std::string& token) {
   return false;
 }
 
+/// By system calls: glibc 2.36 declares its functions for C only.
+FileDescriptor open_process(pid_t process) {
+  return FileDescriptor(static_cast<int>(::syscall(SYS_pidfd_open, process, 0)));
+}
+
+/// One that is gone already is no failure.
+void kill_process(const FileDescriptor& process) {
+  static_cast<void>(::syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0));
+}
+
 /// Processes of the job, by descriptors: those mean no later process of the same number.
 std::vector<FileDescriptor> processes_of(const std::string& token) {
   std::vector<FileDescriptor> found;
   for (const auto& entry : fs::directory_iterator("/proc")) {
     const pid_t process = std::atoi(entry.path().filename().c_str());
     if (process <= 0 || process == ::getpid()) continue;
-    FileDescriptor handle(::pidfd_open(process, 0));
+    FileDescriptor handle = open_process(process);
     if (handle.valid() && belongs_to_job(process, token)) found.push_back(std::move(handle));
   }
   return found;
@@ -79,7 +89,7 @@ std::size_t end_processes(const std::string& token) {
   std::vector<FileDescriptor> processes = processes_of(token);
   const std::size_t count = processes.size();
   for (int poll = 0; poll < kPolls && !processes.empty(); ++poll) {
-    for (const FileDescriptor& process : processes) ::pidfd_send_signal(process.get(), SIGKILL, nullptr, 0);
+    for (const FileDescriptor& process : processes) kill_process(process);
     std::this_thread::sleep_for(kPollInterval);
     processes = processes_of(token);
   }

@@ -6,8 +6,8 @@
 
 namespace troupe::coordinator {
 
-/// Measures how long a run stands still for lost workers: from the first that is told of a failure to the first
-/// step after the new start, written to coordinator.log. Lives as long as the run.
+/// Measures how long a run stands still for lost workers: from the first that is told of a failure to the
+/// first step after the new start, written to coordinator.log. Lives as long as the run.
 class RecoveryTimer final : public RunObserver {
  public:
   /// `clock` must outlive it.

@@ -1,6 +1,7 @@
 #include "coordinator/recovery/stall_watch.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 namespace troupe::coordinator {
@@ -10,6 +11,7 @@ constexpr int kMedianSteps = 8;    // a step may take so many times the median
 constexpr int kOutsideSteps = 10;  // times the shortest limit, for what is one long wait: loading, saving
 constexpr std::size_t kRemembered = 64;
 
+/// Many small parts, each of which is a move.
 bool is_made_of_parts(const std::string& activity) {
   return activity == "training" || activity == "evaluating" || activity == "sampling";
 }
@@ -28,11 +30,11 @@ void StallWatch::forgive(TimePoint now) {
 }
 
 void StallWatch::heard(const comm::WorkerActive& activity, TimePoint now) {
-  const bool in_step = is_made_of_parts(activity.activity);
   for (const comm::RankPlace& place : activity.places) {
+    Seen present{place.moves, activity.activity};
     Seen& seen = ranks_[place.rank];
-    if (seen.moves != place.moves || seen.in_step != in_step) moved(now);
-    seen = {place.moves, in_step};
+    if (seen != present) moved(now);
+    seen = std::move(present);
   }
 }
 
@@ -52,8 +54,9 @@ Duration StallWatch::median_step() const {
 }
 
 Duration StallWatch::limit() const {
-  const bool in_step =
-      !steps_.empty() && std::ranges::all_of(ranks_, [](const auto& rank) { return rank.second.in_step; });
+  const bool in_step = !steps_.empty() && std::ranges::all_of(ranks_, [](const auto& rank) {
+    return is_made_of_parts(rank.second.activity);
+  });
   return std::max(kMedianSteps * median_step(), in_step ? shortest_ : kOutsideSteps * shortest_);
 }
 

@@ -3,6 +3,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <string>
 
 #include "base/clock.h"
 #include "comm/control/messages/messages.h"
@@ -35,7 +36,8 @@ class StallWatch {
  private:
   struct Seen {
     std::int64_t moves = 0;
-    bool in_step = false;  // or in an evaluation: what is made of many small parts
+    std::string activity;
+    bool operator==(const Seen&) const = default;
   };
   [[nodiscard]] Duration limit() const;
 

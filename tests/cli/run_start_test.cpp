@@ -199,8 +199,9 @@ TEST_F(RunStartTest, WorkersThatWereLostPassOverDamage) {
   const StartPoint before = start();
   save(10);
   flip_byte(save(20));
-  EXPECT_EQ(choose_restart(store_, before).step, 10);
-  EXPECT_EQ(choose_restart(store_, before).timeline, 1);
+  storage::CheckpointStore again(store_.folder());
+  EXPECT_EQ(choose_restart(again, before).step, 10);
+  EXPECT_EQ(choose_restart(again, before).timeline, 1);
   storage::CheckpointStore fresh(store_.folder());
   flip_byte(folder_ / "checkpoints" / "step-00000010");
   expect_error([&] { (void)choose_restart(fresh, before); }, ErrorCode::kCorrupt,

@@ -1,9 +1,11 @@
 /// Linked into the program for tests alone: makes it fail at a fault point (base/fault_points.h), as
 /// TROUPE_FAULT says before main() begins:
 ///   TROUPE_FAULT=worker1:dispatch:step7:kill,coordinator:commit:step8:kill
-/// Who, where, in which step, and what: kill (SIGKILL), crash (SIGSEGV), stop (SIGSTOP), hang (for ever),
-/// exit (code 1), kill_launcher (SIGKILL to the parent). Each happens once: the folder TROUPE_FAULT_MARKS
-/// remembers, over all processes of a test; without it, it happens every time.
+/// Who, where, in which step, and what:
+///   kill (SIGKILL), crash (SIGSEGV), stop (SIGSTOP), hang (for ever), exit (code 1), kill_launcher (the
+///   parent), refuse (an error of the configuration), fork (leaves a process behind that only SIGKILL ends).
+/// Each happens once: the folder TROUPE_FAULT_MARKS remembers, over all processes of a test; without it,
+/// every time.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -14,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "base/fault_points.h"
 
 namespace troupe {
@@ -74,6 +77,11 @@ void happen(const Fault& fault) {
   if (fault.action == "stop") ::raise(SIGSTOP);
   if (fault.action == "exit") ::_exit(1);
   if (fault.action == "kill_launcher") ::kill(::getppid(), SIGKILL);
+  if (fault.action == "refuse") throw Error(ErrorCode::kConfig, "a fault: this run is impossible");
+  if (fault.action == "fork" && ::fork() == 0) {
+    ::setsid();
+    for (;;) ::pause();
+  }
   while (fault.action == "hang") ::pause();
 }
 

@@ -11,7 +11,7 @@ using std::chrono::seconds;
 
 comm::WorkerActive activity(std::int64_t rank, std::int64_t moves, const std::string& what = "training") {
   comm::WorkerActive active{.rank = rank, .step = 1, .activity = what};
-  active.places.push_back({.rank = rank, .moves = moves});
+  active.places.push_back({rank, "forward", 3, "", 0, moves});
   return active;
 }
 
