@@ -35,8 +35,10 @@ void JsonlSink::write(const EvaluationRecord& evaluation) {
 }
 
 void JsonlSink::write(const RestartRecord& restart) {
-  append(
-      dump({{"schema", kMetricsSchema}, {"time", restart.time}, {"step", restart.step}, {"restart", to_json(restart)}}));
+  append(dump({{"schema", kMetricsSchema},
+               {"time", restart.time},
+               {"step", restart.step},
+               {"restart", to_json(restart)}}));
 }
 
 void JsonlSink::append(const std::string& line) {
