@@ -37,9 +37,11 @@ void require_same_meaning(const storage::CheckpointReader& reader, const configs
   const auto changes = changes_of(saved, change);
   const std::string refused = configs::refused_changes(changes, change.allowed);
   if (!refused.empty()) {
-    throw Error(ErrorCode::kConfig,
-                "{} is a checkpoint of another configuration:{}\nuse the same values, or another --run-dir",
-                reader.folder().string(), refused);
+    throw Error(
+        ErrorCode::kConfig,
+        "{} is a checkpoint of another configuration:{}\nuse the same values (`troupe train --run-dir "
+        "FOLDER` takes them from the run), or another --run-dir",
+        reader.folder().string(), refused);
   }
   for (const Difference& one : changes) {
     log::info("from step {} on, {} is {}; it was {}", reader.manifest().metadata.step, one.key, one.second,

@@ -257,6 +257,19 @@ TEST_F(RunStartTest, ARecordCutAtTheEndOfAnyLineIsNoticedAndSoIsAnEditedOne) {
   EXPECT_NE(problem_of(""), "");
 }
 
+TEST_F(RunStartTest, WhatTheProcessBeforeWasToldIsNotTakenOver) {
+  config_.run.stop_after = 12;
+  config_.parallel.workers = 2;
+  config_.parallel.expert_parallel = 2;
+  config_.optimizer.lr = 0.5;
+  write_file_atomically(folder_ / "config.yaml", record_text(config_));
+  configs::RunConfig next = load_recorded_config(folder_.path(), {"parallel.workers=1"});
+  EXPECT_EQ(next.run.stop_after, std::nullopt);
+  EXPECT_EQ(next.parallel.workers, 1);
+  EXPECT_EQ(next.parallel.expert_parallel, std::nullopt) << "it follows the workers, as it did";
+  EXPECT_EQ(next.optimizer.lr, 0.5);
+}
+
 TEST_F(RunStartTest, AWarmUpThatIsOverDoesNotBeginAgainInALongerRun) {
   config_.schedule.warmup = 0.25;  // 5 of 20 steps, 10 of 40, 20 of 80
   save(8);

@@ -72,9 +72,12 @@ def a_full_device_costs_only_the_text(at):
 
 
 def a_closed_stdout_takes_no_files_place(at):
-    run = at.start("closed", "--set", "run.steps=12", "--set", "parallel.backend=inproc",
-                   launcher=["sh", "-c", 'exec "$@" >&-', "sh"])
-    expect(run, 0)
+    run = at.start("closed", "--set", "parallel.backend=inproc", launcher=["sh", "-c", 'exec "$@" >&-', "sh"])
+    run.wait_for_steps(2)
+    stdout = pathlib.Path(f"/proc/{run.process.pid}/fd/1").readlink()
+    send([run.process.pid], signal.SIGTERM)
+    expect(run, 75)
+    assert str(stdout) == "/dev/null", f"{stdout} has the number of stdout, and gets its text"
     for line in (run.folder / "metrics.jsonl").read_text().splitlines():
         assert line.startswith("{"), line
 
