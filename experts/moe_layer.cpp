@@ -87,7 +87,8 @@ void MoeLayer::forward(const Pass& pass, ConstTensorView x, const StepContext& s
   saved.routing = router_.forward(pass, x, step, load);
   {
     const PhaseScope phase(pass.execution, Phase::kDispatch);
-    saved.plan.exchange_counts(pass.arena, saved.routing.dispatched, x.columns() * size_bytes(DType::kF32));
+    saved.plan.exchange_counts(pass.arena, saved.routing.dispatched, x.columns() * size_bytes(DType::kF32),
+                               saved.routing.counts);
   }
   saved.returned = pass.arena.allocate({saved.plan.rows_sent(), x.columns()});
   if (shared_) saved.shared = shared_->allocate(pass.arena, x.rows(), x.columns());
@@ -157,7 +158,7 @@ void MoeLayer::backward(const Pass& pass, ConstTensorView dy, ConstTensorView x,
 /// dinputs from doutputs, [rows_sent, hidden]; dx = shared experts' part.
 void MoeLayer::backward_experts(const Pass& pass, ConstTensorView dy, ConstTensorView x, const Saved& saved,
                                 TensorView doutputs, TensorView dinputs, TensorView dx) const {
-  if (!shared_) ops::zero(pass.execution, dx.floats());
+  if (!shared_) ops::zero(pass.execution, dx);
   for (int index = 0; index < saved.plan.chunks(); ++index) {
     const ArenaScope scope(pass.arena);
     backward_chunk(pass, dy, x, saved, saved.plan.chunk(index), doutputs, dinputs, dx);

@@ -32,7 +32,7 @@ class Embedding {
   void backward(const Pass& pass, ConstTensorView tokens, ConstTensorView dy,
                 ops::Accumulate accumulate) const {
     const TensorView gradient = weight_.gradient(pass.dense_gradient);
-    if (accumulate == ops::Accumulate::kNo) ops::zero(pass.execution, gradient.floats());
+    if (accumulate == ops::Accumulate::kNo) ops::zero(pass.execution, gradient);
     ops::embedding_backward(pass.execution, tokens, dy, gradient);
   }
 

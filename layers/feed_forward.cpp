@@ -7,13 +7,13 @@
 namespace troupe::layers {
 namespace {
 
-constexpr std::int64_t kPieceRows = 256;
-
 /// Calls body(first, count) for pieces of rows, and `meanwhile` after each.
 template <class Body>
-void for_pieces(std::int64_t rows, const FeedForward::Meanwhile& meanwhile, const Body& body) {
-  for (std::int64_t first = 0; first < rows; first += kPieceRows) {
-    body(first, std::min(kPieceRows, rows - first));
+void for_pieces(const Pass& pass, std::int64_t rows, const FeedForward::Meanwhile& meanwhile,
+                const Body& body) {
+  const std::int64_t most = piece_rows(pass.execution);
+  for (std::int64_t first = 0; first < rows; first += most) {
+    body(first, std::min(most, rows - first));
     if (meanwhile) meanwhile();
   }
 }
@@ -29,7 +29,7 @@ void FeedForward::declare(Declaration& declaration, const FfnForm& form, std::in
   declare_parameters(declaration, form, hidden, size);
   declaration.keep(declaration.tokens() * ops::input_columns(form.activation) * size);
   declaration.keep(declaration.tokens() * size);
-  declaration.use_in_backward(std::min(kPieceRows, declaration.tokens()) * size);
+  declaration.use_in_backward(std::min(kHostPieceRows, declaration.tokens()) * size);
 }
 
 void FeedForward::declare_parameters(Declaration& declaration, const FfnForm& form, std::int64_t hidden,
@@ -46,7 +46,7 @@ FeedForward::Saved FeedForward::allocate(Arena& arena, std::int64_t tokens) cons
 
 void FeedForward::expand(const Pass& pass, ConstTensorView x, const Saved& saved,
                          const Meanwhile& meanwhile) const {
-  for_pieces(x.rows(), meanwhile, [&](std::int64_t first, std::int64_t count) {
+  for_pieces(pass, x.rows(), meanwhile, [&](std::int64_t first, std::int64_t count) {
     const TensorView projected = saved.projected.rows(first, count);
     input_.forward(pass.execution, pass.dense, x.rows(first, count), projected);
     ops::activation_forward(pass.execution, kind_, projected, saved.activation.rows(first, count));
@@ -55,7 +55,7 @@ void FeedForward::expand(const Pass& pass, ConstTensorView x, const Saved& saved
 
 void FeedForward::contract(const Pass& pass, const Saved& saved, TensorView y,
                            const Meanwhile& meanwhile) const {
-  for_pieces(y.rows(), meanwhile, [&](std::int64_t first, std::int64_t count) {
+  for_pieces(pass, y.rows(), meanwhile, [&](std::int64_t first, std::int64_t count) {
     down_.forward(pass.execution, pass.dense, saved.activation.rows(first, count), y.rows(first, count));
   });
 }
@@ -63,8 +63,9 @@ void FeedForward::contract(const Pass& pass, const Saved& saved, TensorView y,
 void FeedForward::backward_contract(const Pass& pass, ConstTensorView dy, const Saved& saved,
                                     const Meanwhile& meanwhile) const {
   const ArenaScope scope(pass.arena);
-  const TensorView dactivation = pass.arena.allocate({std::min(kPieceRows, dy.rows()), size_});
-  for_pieces(dy.rows(), meanwhile, [&](std::int64_t first, std::int64_t count) {
+  const TensorView dactivation =
+      pass.arena.allocate({std::min(piece_rows(pass.execution), dy.rows()), size_});
+  for_pieces(pass, dy.rows(), meanwhile, [&](std::int64_t first, std::int64_t count) {
     const TensorView piece = dactivation.rows(0, count);
     const TensorView projected = saved.projected.rows(first, count);
     down_.backward(pass.execution, pass.dense, dy.rows(first, count), piece);
@@ -74,7 +75,7 @@ void FeedForward::backward_contract(const Pass& pass, ConstTensorView dy, const 
 
 void FeedForward::backward_expand(const Pass& pass, ConstTensorView dy, ConstTensorView x, const Saved& saved,
                                   TensorView dx, const Meanwhile& meanwhile) const {
-  for_pieces(dx.rows(), meanwhile, [&](std::int64_t first, std::int64_t count) {
+  for_pieces(pass, dx.rows(), meanwhile, [&](std::int64_t first, std::int64_t count) {
     input_.backward(pass.execution, pass.dense, saved.projected.rows(first, count), dx.rows(first, count));
   });
   input_.weight_gradients(pass.execution, saved.projected, x, pass.dense_gradient);

@@ -6,7 +6,8 @@
 namespace troupe {
 
 /// Sequences that are computed together. tokens = sequences * sequence_length, or 0: a worker without
-/// a lane in the last wave joins the collectives with nothing. All views: [tokens] i32.
+/// a lane in the last wave joins the collectives with nothing. All views: [tokens] i32, on the host for a
+/// model, where the layers compute for these.
 struct MicrobatchInput {
   ConstTensorView tokens = {};         // ids
   ConstTensorView targets = {};        // next token's id; -1: masked, no loss
@@ -15,6 +16,7 @@ struct MicrobatchInput {
   ConstTensorView domains = {};        // of each target's document; may be empty
   std::int64_t first_token = 0;        // number in the run of the first token; the others follow
   std::int64_t sequence_length = 1;
+  std::int64_t target_tokens = 0;  // unmasked; counted by the model
 };
 
 }  // namespace troupe

@@ -26,11 +26,16 @@ class ParameterHandle {
   }
   [[nodiscard]] std::int64_t row_count() const { return count_; }
 
-  [[nodiscard]] ConstTensorView value(std::span<const float> buffer) const {
+  [[nodiscard]] ConstTensorView value(ConstTensorView buffer) const {
     return table_->view(buffer, index_).rows(first_, count_);
   }
-  [[nodiscard]] TensorView gradient(std::span<float> buffer) const {
+  [[nodiscard]] TensorView gradient(TensorView buffer) const {
     return table_->view(buffer, index_).rows(first_, count_);
+  }
+  /// Where it starts in a buffer, in elements.
+  [[nodiscard]] std::int64_t offset() const {
+    const Shape& shape = table_->specs()[index_].shape;
+    return table_->offset(index_) + first_ * (shape.elements() / shape[0]);
   }
 
  private:

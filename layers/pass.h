@@ -15,16 +15,24 @@ namespace troupe {
 struct Pass {
   Execution execution;
   Arena& arena;
-  std::span<const float> dense = {};
-  std::span<const float> experts = {};
+  ConstTensorView dense = {};  // flat, as all of these
+  ConstTensorView experts = {};
   // Backward only:
-  std::span<float> dense_gradient = {};                          // overwritten
-  std::span<const std::span<float>> expert_gradient_lanes = {};  // added to
-  std::span<const int> lane_of_source = {};                      // [group size], index of a lane above
+  TensorView dense_gradient = {};                          // overwritten
+  std::span<const TensorView> expert_gradient_lanes = {};  // added to
+  std::span<const int> lane_of_source = {};                // [group size], index of a lane above
 
   MicrobatchInput microbatch = {};
   std::uint64_t seed = 0;  // of the run: with the tokens' numbers, the key of random numbers
   bool training = false;   // a backward follows: jitter and noise are on
 };
+
+/// Rows that feed-forwards and the head compute at a time: part of the arithmetic. A device is filled by more
+/// of them than a host's caches hold.
+inline constexpr std::int64_t kHostPieceRows = 256;
+inline constexpr std::int64_t kDevicePieceRows = 2048;
+[[nodiscard]] inline std::int64_t piece_rows(const Execution& execution) {
+  return execution.accelerator == nullptr ? kHostPieceRows : kDevicePieceRows;
+}
 
 }  // namespace troupe

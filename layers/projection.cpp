@@ -26,19 +26,19 @@ Projection Projection::outputs(std::int64_t first, std::int64_t count) const {
   return part;
 }
 
-void Projection::forward(const Execution& execution, std::span<const float> weights, ConstTensorView x,
+void Projection::forward(const Execution& execution, ConstTensorView weights, ConstTensorView x,
                          TensorView y) const {
   ops::gemm(execution, Transpose::kNo, Transpose::kYes, x, weight_.value(weights), y);
   if (bias_) ops::add_bias(execution, bias_->value(weights), y);
 }
 
-void Projection::backward(const Execution& execution, std::span<const float> weights, ConstTensorView dy,
+void Projection::backward(const Execution& execution, ConstTensorView weights, ConstTensorView dy,
                           TensorView dx, ops::Accumulate accumulate) const {
   ops::gemm(execution, Transpose::kNo, Transpose::kNo, dy, weight_.value(weights), dx, accumulate);
 }
 
 void Projection::weight_gradients(const Execution& execution, ConstTensorView dy, ConstTensorView x,
-                                  std::span<float> gradient, ops::Accumulate accumulate) const {
+                                  TensorView gradient, ops::Accumulate accumulate) const {
   ops::gemm(execution, Transpose::kYes, Transpose::kNo, dy, x, weight_.gradient(gradient), accumulate);
   if (bias_) ops::bias_gradient(execution, dy, bias_->gradient(gradient), accumulate);
 }

@@ -29,16 +29,17 @@ class Projection {
   /// The same for outputs [first, first + count) only.
   [[nodiscard]] Projection outputs(std::int64_t first, std::int64_t count) const;
   [[nodiscard]] std::int64_t width() const { return weight_.row_count(); }  // out
+  /// Where the weight starts in a buffer, in elements.
+  [[nodiscard]] std::int64_t weight_offset() const { return weight_.offset(); }
 
   /// x: [rows, in], y: [rows, out], overwritten
-  void forward(const Execution& execution, std::span<const float> weights, ConstTensorView x,
-               TensorView y) const;
+  void forward(const Execution& execution, ConstTensorView weights, ConstTensorView x, TensorView y) const;
   /// dy: [rows, out], dx: [rows, in], overwritten or added to
-  void backward(const Execution& execution, std::span<const float> weights, ConstTensorView dy, TensorView dx,
+  void backward(const Execution& execution, ConstTensorView weights, ConstTensorView dy, TensorView dx,
                 ops::Accumulate accumulate = ops::Accumulate::kNo) const;
   /// The gradients of W and b, which overwrite or are added, each a complete sum over the rows.
   void weight_gradients(const Execution& execution, ConstTensorView dy, ConstTensorView x,
-                        std::span<float> gradient, ops::Accumulate accumulate = ops::Accumulate::kNo) const;
+                        TensorView gradient, ops::Accumulate accumulate = ops::Accumulate::kNo) const;
 
  private:
   ParameterHandle weight_;

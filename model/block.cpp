@@ -66,7 +66,7 @@ void Block::forward(const Pass& pass, ConstTensorView x, const StepContext& step
   saved.attention_norm = attention_norm_.forward(pass, x);
   saved.middle = pass.arena.allocate(x.shape());
   attention_.forward(pass, saved.attention_norm.y, saved.attention, saved.middle);
-  ops::sum(pass.execution, saved.middle.floats(), x.floats(), saved.middle.floats());
+  ops::sum(pass.execution, saved.middle, x, saved.middle);
   saved.ffn_norm = ffn_norm_.forward(pass, saved.middle);
   if (const auto* moe = std::get_if<MoeLayer>(&ffn_)) {
     moe->forward(pass, saved.ffn_norm.y, step.layer(moe_index_, result.layers()),
@@ -77,7 +77,7 @@ void Block::forward(const Pass& pass, ConstTensorView x, const StepContext& step
     ffn.expand(pass, saved.ffn_norm.y, saved.ffn);
     ffn.contract(pass, saved.ffn, y);
   }
-  ops::sum(pass.execution, y.floats(), saved.middle.floats(), y.floats());
+  ops::sum(pass.execution, y, saved.middle, y);
 }
 
 void Block::backward(const Pass& pass, const StepContext& step, Saved& saved, MicrobatchResult& result,

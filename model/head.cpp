@@ -4,20 +4,18 @@
 
 #include "base/index.h"
 #include "tensor/ops/cross_entropy/cross_entropy.h"
+#include "tensor/transfer.h"
 
 namespace troupe::model {
 namespace {
 
 using ops::Accumulate;
 
-constexpr std::int64_t kChunkRows =
-    256;  // part of the arithmetic: the weight's gradient adds chunks in order
-
-/// Calls body(first, count) for chunks of rows.
+/// Calls body(first, count) for chunks of rows, which the weight's gradient adds in order.
 template <class Body>
-void for_chunks(std::int64_t rows, const Body& body) {
-  for (std::int64_t first = 0; first < rows; first += kChunkRows)
-    body(first, std::min(kChunkRows, rows - first));
+void for_chunks(const Pass& pass, std::int64_t rows, const Body& body) {
+  const std::int64_t most = piece_rows(pass.execution);
+  for (std::int64_t first = 0; first < rows; first += most) body(first, std::min(most, rows - first));
 }
 
 }  // namespace
@@ -29,61 +27,87 @@ void Head::declare(layers::Declaration& declaration, std::int64_t vocab_size, st
   } else {
     declaration.matrix("weight", ParameterRole::kHead, vocab_size, hidden_size);
   }
-  declaration.use_in_backward(std::min(kChunkRows, declaration.tokens()) * vocab_size);
+  declaration.use_in_backward(std::min(kHostPieceRows, declaration.tokens()) * vocab_size);
 }
 
-Head::Head(const ParameterHandle& weight, double z_loss, std::int64_t max_tokens)
-    : projection_(weight), z_loss_(z_loss), nll_(at(max_tokens)), log_z_(at(max_tokens)) {}
+Head::Head(const ParameterHandle& weight, double z_loss, std::int64_t max_tokens, Accelerator* accelerator)
+    : projection_(weight),
+      z_loss_(z_loss),
+      losses_{Tensor({max_tokens}, DType::kF64), Tensor({max_tokens}, DType::kF64)} {
+  if (accelerator == nullptr) return;
+  device_losses_ = {Tensor({max_tokens}, DType::kF64, accelerator),
+                    Tensor({max_tokens}, DType::kF64, accelerator)};
+}
 
 void Head::forward(const Pass& pass, ConstTensorView x, ConstTensorView targets, std::span<double> token_nll,
                    MicrobatchResult& result) {
   const ArenaScope scope(pass.arena);
-  const TensorView logits = pass.arena.allocate({std::min(kChunkRows, x.rows()), projection_.width()});
-  for_chunks(x.rows(), [&](std::int64_t first, std::int64_t count) {
+  TokenLosses& losses = computed(pass);
+  const TensorView logits =
+      pass.arena.allocate({std::min(piece_rows(pass.execution), x.rows()), projection_.width()});
+  for_chunks(pass, x.rows(), [&](std::int64_t first, std::int64_t count) {
     const TensorView chunk = logits.rows(0, count);
     projection_.forward(pass.execution, pass.dense, x.rows(first, count), chunk);
-    ops::cross_entropy_forward(pass.execution, chunk, targets.rows(first, count), part(nll_, first, count),
-                               part(log_z_, first, count));
+    ops::cross_entropy_forward(pass.execution, chunk, targets.rows(first, count),
+                               losses.nll.view().rows(first, count), losses.log_z.view().rows(first, count));
   });
-  add_sums(targets, result);
-  std::ranges::copy(part(nll_, 0, static_cast<std::int64_t>(token_nll.size())), token_nll.begin());
+  start_downloads(pass, x.rows());
+  if (Accelerator* accelerator = pass.execution.accelerator) accelerator->finish_downloads();
+  add_sums(pass.microbatch, result);
+  std::ranges::copy(losses_.nll.view().doubles().first(token_nll.size()), token_nll.begin());
 }
 
 void Head::forward_backward(const Pass& pass, ConstTensorView x, ConstTensorView targets, float scale,
-                            TensorView dx, MicrobatchResult& result) {
+                            TensorView dx) {
   const ArenaScope scope(pass.arena);
-  const TensorView logits = pass.arena.allocate({std::min(kChunkRows, x.rows()), projection_.width()});
+  TokenLosses& losses = computed(pass);
+  const TensorView logits =
+      pass.arena.allocate({std::min(piece_rows(pass.execution), x.rows()), projection_.width()});
   if (x.rows() == 0) projection_.weight_gradients(pass.execution, logits, x, pass.dense_gradient);
-  for_chunks(x.rows(), [&](std::int64_t first, std::int64_t count) {
+  for_chunks(pass, x.rows(), [&](std::int64_t first, std::int64_t count) {
     const TensorView chunk = logits.rows(0, count);
     projection_.forward(pass.execution, pass.dense, x.rows(first, count), chunk);
     ops::cross_entropy_forward_backward(pass.execution, chunk, targets.rows(first, count), scale,
-                                        static_cast<float>(z_loss_), part(nll_, first, count),
-                                        part(log_z_, first, count));
+                                        static_cast<float>(z_loss_), losses.nll.view().rows(first, count),
+                                        losses.log_z.view().rows(first, count));
     projection_.backward(pass.execution, pass.dense, chunk, dx.rows(first, count));
     projection_.weight_gradients(pass.execution, chunk, x.rows(first, count), pass.dense_gradient,
                                  first == 0 ? Accumulate::kNo : Accumulate::kYes);
   });
-  add_sums(targets, result);
+  start_downloads(pass, x.rows());
 }
 
-void Head::add_sums(ConstTensorView targets, MicrobatchResult& result) const {
+void Head::start_downloads(const Pass& pass, std::int64_t rows) {
+  Accelerator* accelerator = pass.execution.accelerator;
+  if (accelerator == nullptr) return;
+  const auto start = [&](const Tensor& from, Tensor& to) {
+    accelerator->start_download(from.view().data(),
+                                std::as_writable_bytes(to.view().doubles().first(at(rows))));
+  };
+  start(device_losses_.nll, losses_.nll);
+  start(device_losses_.log_z, losses_.log_z);
+}
+
+void Head::add_sums(const MicrobatchInput& input, MicrobatchResult& result) const {
   result.nll = 0.0;
   result.log_z_squared = 0.0;
-  result.target_tokens = 0;
-  for (std::int64_t token = 0; token < targets.rows(); ++token) {
-    const auto index = at(token);
-    if (targets.i32()[token] < 0) continue;
-    result.nll += nll_[index];
-    result.log_z_squared += log_z_[index] * log_z_[index];
-    ++result.target_tokens;
+  result.target_tokens = input.target_tokens;
+  const auto nll = losses_.nll.view().doubles();
+  const auto log_z = losses_.log_z.view().doubles();
+  for (std::size_t token = 0; token < at(input.tokens.elements()); ++token) {  // of a masked one 0
+    result.nll += nll[token];
+    result.log_z_squared += log_z[token] * log_z[token];
   }
 }
 
 void Head::logits_of_row(const Pass& pass, ConstTensorView x, std::int64_t row,
                          std::span<float> logits) const {
-  const TensorView out(logits.data(), Shape{1, projection_.width()});
+  const TensorView host(logits.data(), Shape{1, projection_.width()});
+  if (pass.execution.accelerator == nullptr)
+    return projection_.forward(pass.execution, pass.dense, x.rows(row, 1), host);
+  const TensorView out = pass.arena.allocate(host.shape());
   projection_.forward(pass.execution, pass.dense, x.rows(row, 1), out);
+  transfer(pass.execution.accelerator, out, host);
 }
 
 }  // namespace troupe::model

@@ -17,28 +17,39 @@ class Head {
                       bool tied);
 
   /// The weight is [vocab, hidden]. z_loss: coefficient of log²Z.
-  Head(const ParameterHandle& weight, double z_loss, std::int64_t max_tokens);
+  Head(const ParameterHandle& weight, double z_loss, std::int64_t max_tokens, Accelerator* accelerator);
 
   /// Fills nll, log_z_squared and target_tokens of result.  x: [tokens, hidden]; targets: [tokens] i32
   /// token_nll: [tokens], or empty
   void forward(const Pass& pass, ConstTensorView x, ConstTensorView targets, std::span<double> token_nll,
                MicrobatchResult& result);
 
-  /// The same; overwrites dx: [tokens, hidden] and the weight's gradient with the gradient of
-  /// scale * Σ (nll + z_loss log²Z).
+  /// Overwrites dx: [tokens, hidden] and the weight's gradient with the gradient of
+  /// scale * Σ (nll + z_loss log²Z). The result is filled by add_sums().
   void forward_backward(const Pass& pass, ConstTensorView x, ConstTensorView targets, float scale,
-                        TensorView dx, MicrobatchResult& result);
+                        TensorView dx);
+  /// nll, log_z_squared and target_tokens of the last microbatch; on a device after its downloads are
+  /// finished.
+  void add_sums(const MicrobatchInput& input, MicrobatchResult& result) const;
 
   /// logits: [vocab], of one row of x.
   void logits_of_row(const Pass& pass, ConstTensorView x, std::int64_t row, std::span<float> logits) const;
 
  private:
-  void add_sums(ConstTensorView targets, MicrobatchResult& result) const;
+  /// Losses of every token: on the host, and on the device that computes them, if any.
+  struct TokenLosses {
+    Tensor nll;  // [max tokens] f64, as the next
+    Tensor log_z;
+  };
+  [[nodiscard]] TokenLosses& computed(const Pass& pass) {
+    return pass.execution.accelerator == nullptr ? losses_ : device_losses_;
+  }
+  void start_downloads(const Pass& pass, std::int64_t rows);
 
   layers::Projection projection_;
   double z_loss_;
-  std::vector<double> nll_;    // [max tokens]
-  std::vector<double> log_z_;  // [max tokens]
+  TokenLosses losses_;
+  TokenLosses device_losses_;
 };
 
 }  // namespace troupe::model

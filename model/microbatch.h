@@ -15,15 +15,15 @@ using experts::StepContext;
 
 /// Flat buffers with the offsets of the two ParameterTables.
 struct Weights {
-  std::span<const float> dense;
-  std::span<const float> experts;  // this worker's
+  ConstTensorView dense;
+  ConstTensorView experts;  // this worker's
 };
 struct Gradients {
   /// Overwritten with this microbatch's complete gradient; padding between parameters is not touched.
-  std::span<float> dense;
+  TensorView dense;
   /// One buffer per expert lane of this worker's group; segments are added (the caller zeroes them
   /// before a step's first wave).
-  std::span<const std::span<float>> expert_lanes;
+  std::span<const TensorView> expert_lanes;
   /// [group size]: source rank p's segments are added to expert_lanes[lane_of_source[p]]; ignored where the
   /// rank has no tokens.
   std::span<const int> lane_of_source;

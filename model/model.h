@@ -20,9 +20,10 @@ struct ModelSetup {
   ModelOptions options;
   TransformerShape shape;
   layout::DispatchOptions dispatch = {};
-  std::uint64_t seed = 1;    // of the run: initial values, and the draws of its routers
-  int threads = 1;           // of this worker
-  bool profile_ops = false;  // profile() counts ops too
+  std::uint64_t seed = 1;              // of the run: initial values, and the draws of its routers
+  int threads = 1;                     // of this worker
+  bool profile_ops = false;            // profile() counts ops too
+  Accelerator* accelerator = nullptr;  // where it computes, of this worker; null: on the host
 };
 
 /// A model as one worker holds it: its parameters' values, the balance bias, and the transformer that
@@ -52,10 +53,15 @@ class Model {
   /// What the buffers below are laid out by: the whole dense part, and this worker's experts.
   [[nodiscard]] const ParameterTable& dense_table() const { return dense_table_; }
   [[nodiscard]] const ParameterTable& expert_table() const { return expert_table_; }
-  [[nodiscard]] std::span<float> dense_values() { return dense_values_; }
-  [[nodiscard]] std::span<const float> dense_values() const { return dense_values_; }
-  [[nodiscard]] std::span<float> expert_values() { return expert_values_; }
-  [[nodiscard]] std::span<const float> expert_values() const { return expert_values_; }
+  [[nodiscard]] TensorView dense_buffer() { return dense_values_; }
+  [[nodiscard]] ConstTensorView dense_buffer() const { return dense_values_; }
+  [[nodiscard]] TensorView expert_buffer() { return expert_values_; }
+  [[nodiscard]] ConstTensorView expert_buffer() const { return expert_values_; }
+  /// The same on the host; not of a model on a device.
+  [[nodiscard]] std::span<float> dense_values() { return dense_values_.floats(); }
+  [[nodiscard]] std::span<const float> dense_values() const { return dense_values_.floats(); }
+  [[nodiscard]] std::span<float> expert_values() { return expert_values_.floats(); }
+  [[nodiscard]] std::span<const float> expert_values() const { return expert_values_.floats(); }
   [[nodiscard]] Weights weights() const { return {.dense = dense_values_, .experts = expert_values_}; }
 
   /// [moe layers, choices], balance bias; zero-compute experts have none.
@@ -68,12 +74,14 @@ class Model {
   [[nodiscard]] StepContext frozen_context() const;
   [[nodiscard]] Transformer& transformer() { return *transformer_; }
   [[nodiscard]] const Execution& execution() const { return execution_; }
+  /// Where the buffers are; null: on the host.
+  [[nodiscard]] Accelerator* accelerator() const { return setup_.accelerator; }
   [[nodiscard]] Profile& profile() { return profile_; }
   [[nodiscard]] const Profile& profile() const { return profile_; }
 
   /// Experts of another placement, laid out by `experts`; the layouts differ in nothing else. The transformer
   /// is another one afterwards.
-  void place(layout::Layout layout, ParameterTable experts, std::vector<float> expert_values);
+  void place(layout::Layout layout, ParameterTable experts, Tensor expert_values);
 
  private:
   [[nodiscard]] std::unique_ptr<Transformer> make_transformer() const;
@@ -86,8 +94,8 @@ class Model {
   std::vector<ParameterSpec> specs_;
   ParameterTable dense_table_;
   ParameterTable expert_table_;
-  std::vector<float> dense_values_;
-  std::vector<float> expert_values_;
+  Tensor dense_values_;  // flat, as the next
+  Tensor expert_values_;
   std::vector<float> bias_;
   std::unique_ptr<Transformer> transformer_;
 };

@@ -10,6 +10,7 @@
 #include "model/load_shape.h"
 #include "model/parameters.h"
 #include "tensor/ops/elementwise/elementwise.h"
+#include "tensor/transfer.h"
 
 namespace troupe::model {
 namespace {
@@ -26,12 +27,27 @@ ConstTensorView as_integers(const ConstTensorView& view, std::int64_t count, con
   return view;
 }
 
+std::int64_t flat_size(const ConstTensorView& buffer) {
+  return buffer.data() == nullptr ? 0 : buffer.elements();
+}
+
 std::int64_t most_local_experts(const experts::ModelExpertGroup& group) {
   std::int64_t most = 0;
   for (std::size_t layer = 0; layer < group.placement.size(); ++layer) {
     most = std::max<std::int64_t>(most, group.layer(layer).local_experts());
   }
   return most;
+}
+
+/// With the larger pieces of a device, which declarations do not know.
+std::int64_t arena_bytes(const ModelOptions& options, const TransformerShape& shape,
+                         const experts::DispatchGroup& group, const Execution& execution) {
+  const std::int64_t bound = activation_bytes_bound(options, shape, group);
+  if (execution.accelerator == nullptr) return bound;
+  const std::int64_t width =
+      std::max(options.ffn.intermediate_size, options.moe.shared_experts * options.moe.expert_size);
+  constexpr std::int64_t kFloatBytes = 4;
+  return bound + kFloatBytes * std::min(kDevicePieceRows, shape.max_tokens) * (width + shape.vocab_size);
 }
 
 }  // namespace
@@ -46,13 +62,15 @@ Transformer::Transformer(const ModelOptions& options, const TransformerShape& sh
       group_size_(group.communicator.size()),
       exchange_(experts::make_exchange(group.communicator, group.dispatch)),
       execution_(execution),
-      arena_(at(activation_bytes_bound(
-          options, shape, {group.communicator.size(), most_local_experts(group), group.dispatch}))),
-      rope_(shape.sequence_length),
+      arena_(
+          at(arena_bytes(options, shape,
+                         {group.communicator.size(), most_local_experts(group), group.dispatch}, execution)),
+          execution.accelerator),
+      rope_(shape.sequence_length, execution.accelerator),
       embedding_(dense, "embedding/weight"),
       final_norm_(dense, "final_norm/weight", options.norm.eps),
       head_(options.tie_embeddings ? embedding_.weight() : ParameterHandle(dense, "head/weight"),
-            options.loss.z_loss, shape.max_tokens) {
+            options.loss.z_loss, shape.max_tokens, execution.accelerator) {
   const BlockContext context{options.moe, shape.sequence_length, rope_, dense, expert_table, group,
                              *exchange_};
   blocks_.reserve(at(options.layers));
@@ -82,7 +100,8 @@ void Transformer::forward(const MicrobatchInput& input, const StepContext& step,
   if (holds_ == 0) arena_.reset();
   const PhaseScope phase(execution_, Phase::kForward);
   Held& held = held_[holds_++];
-  held.input = kept(checked(input, true), held);
+  held.input = execution_.accelerator == nullptr ? kept(checked(input, true), held)
+                                                 : placed(checked(input, true), held.device_integers);
   const Pass pass = make_training_pass(held.input, step, weights);
   TensorView x = embed(pass);
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
@@ -108,13 +127,15 @@ void Transformer::backward(std::size_t number, const StepContext& step, const We
   const auto scale =
       step.target_tokens > 0 ? static_cast<float>(1.0 / static_cast<double>(step.target_tokens)) : 0.0F;
   const TensorView dnormed = arena_.allocate(held.x.shape());
-  head_.forward_backward(pass, held.normed.y, held.input.targets, scale, dnormed, result);
+  head_.forward_backward(pass, held.normed.y, held.input.targets, scale, dnormed);
   const TensorView gradient = arena_.allocate(held.x.shape());
-  ops::zero(execution_, gradient.floats());
+  ops::zero(execution_, gradient);
   final_norm_.backward(pass, dnormed, held.x, held.normed, gradient);
   backward_blocks(pass, step, held, gradient, result);
   embedding_.backward(pass, held.input.tokens, gradient,
                       options_.tie_embeddings ? ops::Accumulate::kYes : ops::Accumulate::kNo);
+  if (execution_.accelerator != nullptr) execution_.accelerator->finish_downloads();
+  head_.add_sums(held.input, result);
 }
 
 /// gradient: of the last block's output; becomes that of the first one's input.
@@ -146,12 +167,13 @@ void Transformer::count(const MicrobatchInput& input, const StepContext& step, c
   if (holds_ == 0) arena_.reset();
   const PhaseScope phase(execution_, Phase::kForward);
   const ArenaScope scope(arena_);
-  static_cast<void>(forward_only(make_training_pass(checked(input, true), step, weights), step, result));
+  const MicrobatchInput there = placed(checked(input, true), passing_integers_);
+  static_cast<void>(forward_only(make_training_pass(there, step, weights), step, result));
 }
 
 void Transformer::evaluate(const MicrobatchInput& given, const StepContext& step, const Weights& weights,
                            std::span<double> token_nll, MicrobatchResult& result) {
-  const MicrobatchInput input = checked(given, true);
+  const MicrobatchInput input = placed(checked(given, true), passing_integers_);
   TROUPE_CHECK(static_cast<std::int64_t>(token_nll.size()) == token_count(input), "{} losses for {} tokens",
                token_nll.size(), token_count(input));
   release();
@@ -164,7 +186,7 @@ void Transformer::evaluate(const MicrobatchInput& given, const StepContext& step
 
 void Transformer::logits_of_row(const MicrobatchInput& given, const StepContext& step, const Weights& weights,
                                 std::int64_t row, std::span<float> logits) {
-  const MicrobatchInput input = checked(given, false);
+  const MicrobatchInput input = placed(checked(given, false), passing_integers_);
   const std::int64_t expected = token_count(input) == 0 ? 0 : shape_.vocab_size;
   TROUPE_CHECK(static_cast<std::int64_t>(logits.size()) == expected, "{} logits, expected {}", logits.size(),
                expected);
@@ -182,13 +204,65 @@ MicrobatchInput Transformer::checked(const MicrobatchInput& input, bool with_tar
                "a microbatch of {} tokens: at most {}, in sequences of {}", tokens, shape_.max_tokens,
                shape_.sequence_length);
   const bool has_domains = input.domains.data() != nullptr;
-  return {.tokens = as_integers(input.tokens, tokens, "tokens"),
-          .targets = with_targets ? as_integers(input.targets, tokens, "targets") : ConstTensorView(),
-          .positions = as_integers(input.positions, tokens, "positions"),
-          .first_visible = as_integers(input.first_visible, tokens, "first_visible"),
-          .domains = has_domains ? as_integers(input.domains, tokens, "domains") : ConstTensorView(),
+  MicrobatchInput all{
+      .tokens = as_integers(input.tokens, tokens, "tokens"),
+      .targets = with_targets ? as_integers(input.targets, tokens, "targets") : ConstTensorView(),
+      .positions = as_integers(input.positions, tokens, "positions"),
+      .first_visible = as_integers(input.first_visible, tokens, "first_visible"),
+      .domains = has_domains ? as_integers(input.domains, tokens, "domains") : ConstTensorView(),
+      .first_token = input.first_token,
+      .sequence_length = shape_.sequence_length};
+  if (with_targets) {
+    const std::span<const std::int32_t> targets(all.targets.i32(), at(tokens));
+    all.target_tokens = std::ranges::count_if(targets, [](std::int32_t target) { return target >= 0; });
+  }
+  if (execution_.accelerator != nullptr) check_contents(all);
+  return all;
+}
+
+/// What ops on a host check by themselves.
+void Transformer::check_contents(const MicrobatchInput& input) const {
+  const std::int64_t tokens = token_count(input);
+  std::int32_t visible = 0;
+  for (std::int64_t t = 0; t < tokens; ++t) {
+    const std::int64_t place = t % shape_.sequence_length;
+    const std::int32_t before = place == 0 ? 0 : visible;
+    const std::int32_t target = input.targets.data() == nullptr ? -1 : input.targets.i32()[t];
+    visible = input.first_visible.i32()[t];
+    const auto inside = [](std::int64_t value, std::int64_t least, std::int64_t end) {
+      return value >= least && value < end;
+    };
+    TROUPE_CHECK(
+        inside(input.tokens.i32()[t], 0, shape_.vocab_size) && inside(target, -1, shape_.vocab_size) &&
+            inside(input.positions.i32()[t], 0, shape_.sequence_length) && inside(visible, before, place + 1),
+        "microbatch: at {}: token {} and target {} of {}, position {}, first_visible {} after {}", t,
+        input.tokens.i32()[t], target, shape_.vocab_size, input.positions.i32()[t], visible, before);
+  }
+}
+
+/// The input where layers compute: as it is on the host; on a device a copy in `place`, without what only the
+/// host reads.
+MicrobatchInput Transformer::placed(const MicrobatchInput& input, Tensor& place) {
+  Accelerator* accelerator = execution_.accelerator;
+  if (accelerator == nullptr) return input;
+  constexpr std::int64_t kViews = 4;
+  if (place.view().data() == nullptr)
+    place = Tensor({kViews * std::max<std::int64_t>(shape_.max_tokens, 1)}, DType::kI32, accelerator);
+  std::int64_t begin = 0;
+  const auto copy = [&](const ConstTensorView& view) -> ConstTensorView {
+    if (view.shape().rank() == 0) return view;
+    const TensorView there = place.view().rows(begin, view.elements());
+    begin += view.elements();
+    transfer(accelerator, view, there);
+    return there;
+  };
+  return {.tokens = copy(input.tokens),
+          .targets = copy(input.targets),
+          .positions = copy(input.positions),
+          .first_visible = copy(input.first_visible),
           .first_token = input.first_token,
-          .sequence_length = shape_.sequence_length};
+          .sequence_length = input.sequence_length,
+          .target_tokens = input.target_tokens};
 }
 
 /// The caller's integers may be gone when backward comes: these are copies.
@@ -207,27 +281,28 @@ MicrobatchInput Transformer::kept(const MicrobatchInput& input, Held& held) {
           .first_visible = copy(input.first_visible),
           .domains = copy(input.domains),
           .first_token = input.first_token,
-          .sequence_length = input.sequence_length};
+          .sequence_length = input.sequence_length,
+          .target_tokens = input.target_tokens};
 }
 
 void Transformer::check_gradients(const Gradients& gradients) const {
-  TROUPE_CHECK(static_cast<std::int64_t>(gradients.dense.size()) == dense_.buffer_elements(),
-               "dense gradient of {} elements, expected {}", gradients.dense.size(),
+  TROUPE_CHECK(flat_size(gradients.dense) == dense_.buffer_elements(),
+               "dense gradient of {} elements, expected {}", flat_size(gradients.dense),
                dense_.buffer_elements());
   if (moe_layers(options_) == 0) return;
   TROUPE_CHECK(gradients.lane_of_source.size() == at(group_size_), "lanes of {} ranks, expected {}",
                gradients.lane_of_source.size(), group_size_);
-  for (const auto lane : gradients.expert_lanes) {
-    TROUPE_CHECK(static_cast<std::int64_t>(lane.size()) == experts_.buffer_elements(),
-                 "an expert lane of {} elements, expected {}", lane.size(), experts_.buffer_elements());
+  for (const TensorView& lane : gradients.expert_lanes) {
+    TROUPE_CHECK(flat_size(lane) == experts_.buffer_elements(), "an expert lane of {} elements, expected {}",
+                 flat_size(lane), experts_.buffer_elements());
   }
 }
 
 Pass Transformer::make_pass(const MicrobatchInput& input, const StepContext& step, const Weights& weights) {
-  TROUPE_CHECK(static_cast<std::int64_t>(weights.dense.size()) == dense_.buffer_elements() &&
-                   static_cast<std::int64_t>(weights.experts.size()) == experts_.buffer_elements(),
-               "weights of {} and {} elements, expected {} and {}", weights.dense.size(),
-               weights.experts.size(), dense_.buffer_elements(), experts_.buffer_elements());
+  TROUPE_CHECK(flat_size(weights.dense) == dense_.buffer_elements() &&
+                   flat_size(weights.experts) == experts_.buffer_elements(),
+               "weights of {} and {} elements, expected {} and {}", flat_size(weights.dense),
+               flat_size(weights.experts), dense_.buffer_elements(), experts_.buffer_elements());
   TROUPE_CHECK(static_cast<std::int64_t>(step.bias.size()) == moe_layers(options_) * options_.moe.choices(),
                "balance bias of {} elements for {} layers of {} choices", step.bias.size(),
                moe_layers(options_), options_.moe.choices());

@@ -72,6 +72,7 @@ class Transformer {
   struct Held {
     MicrobatchInput input;
     std::vector<std::int32_t> integers;  // of the input
+    Tensor device_integers;              // in their place, on a device
     std::vector<Block::Saved> blocks;
     ConstTensorView x;  // [tokens, hidden], of the last block
     layers::NormLayer::Saved normed;
@@ -79,7 +80,9 @@ class Transformer {
 
   [[nodiscard]] Held make_held() const;
   [[nodiscard]] MicrobatchInput checked(const MicrobatchInput& input, bool with_targets) const;
+  void check_contents(const MicrobatchInput& input) const;
   [[nodiscard]] MicrobatchInput kept(const MicrobatchInput& input, Held& held);
+  [[nodiscard]] MicrobatchInput placed(const MicrobatchInput& input, Tensor& place);
   void check_gradients(const Gradients& gradients) const;
   [[nodiscard]] Pass make_pass(const MicrobatchInput& input, const StepContext& step, const Weights& weights);
   [[nodiscard]] Pass make_training_pass(const MicrobatchInput& input, const StepContext& step,
@@ -106,6 +109,7 @@ class Transformer {
   std::vector<Held> held_;             // [shape.held]
   std::size_t holds_ = 0;              // of them
   std::vector<Block::Saved> scratch_;  // of passes that keep nothing
+  Tensor passing_integers_;            // of their input, on a device
 };
 
 }  // namespace troupe::model

@@ -5,6 +5,7 @@
 
 #include "tensor/execution.h"
 #include "tensor/parameter.h"
+#include "tensor/tensor.h"
 
 namespace troupe::optimizer {
 
@@ -14,10 +15,12 @@ namespace troupe::optimizer {
 class ChunkSums {
  public:
   /// [slice_begin, slice_end): offsets in a buffer laid out by `table`, at chunk borders.
-  ChunkSums(const ParameterTable& table, std::int64_t slice_begin, std::int64_t slice_end);
+  /// accelerator: where gradients are; null: on the host
+  ChunkSums(const ParameterTable& table, std::int64_t slice_begin, std::int64_t slice_end,
+            Accelerator* accelerator = nullptr);
 
   /// One sum of every chunk of the slice, until the next call. gradient: the slice's elements
-  [[nodiscard]] std::span<const double> of(const Execution& execution, std::span<const float> gradient);
+  [[nodiscard]] std::span<const double> of(const Execution& execution, ConstTensorView gradient);
 
   [[nodiscard]] std::size_t chunks() const { return chunks_.size(); }
   /// Index in the table of the parameter that a chunk is of.
@@ -30,8 +33,11 @@ class ChunkSums {
     std::size_t parameter;
   };
 
+  void sum_on_device(Accelerator& accelerator, ConstTensorView gradient);
+
   std::vector<Chunk> chunks_;
   std::vector<double> sums_;  // [chunks]
+  Tensor device_sums_;        // [chunks] f64, where gradients are on a device
 };
 
 }  // namespace troupe::optimizer

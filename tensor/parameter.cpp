@@ -75,6 +75,14 @@ std::size_t ParameterTable::find(const std::string& name, std::int64_t expert) c
   return at(found - specs_.begin());
 }
 
+TensorView ParameterTable::view(TensorView buffer, std::size_t index) const {
+  return buffer.rows(offsets_[index], specs_[index].elements()).reshaped(specs_[index].shape);
+}
+
+ConstTensorView ParameterTable::view(ConstTensorView buffer, std::size_t index) const {
+  return buffer.rows(offsets_[index], specs_[index].elements()).reshaped(specs_[index].shape);
+}
+
 TensorView ParameterTable::view(std::span<float> buffer, std::size_t index) const {
   return {buffer.data() + offsets_[index], specs_[index].shape};
 }

@@ -80,6 +80,9 @@ class ParameterTable {
   /// Index of (name, expert); throws kInternal when absent.
   [[nodiscard]] std::size_t find(const std::string& name, std::int64_t expert = -1) const;
 
+  /// A parameter inside a flat buffer, on the host or on a device.
+  [[nodiscard]] TensorView view(TensorView buffer, std::size_t index) const;
+  [[nodiscard]] ConstTensorView view(ConstTensorView buffer, std::size_t index) const;
   [[nodiscard]] TensorView view(std::span<float> buffer, std::size_t index) const;
   [[nodiscard]] ConstTensorView view(std::span<const float> buffer, std::size_t index) const;
 

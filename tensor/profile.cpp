@@ -6,6 +6,7 @@
 
 #include "base/index.h"
 #include "base/progress.h"
+#include "tensor/accelerator.h"
 
 namespace troupe {
 
@@ -51,6 +52,11 @@ void Profile::add(OpKind op, TimePoint start, double flop) {
       troupe::seconds(clock_.now() - start) * (alone ? 1.0 : static_cast<double>(threads()));
   ++work.calls;
   work.flop += flop;
+}
+
+void OpScope::finish() {
+  if (accelerator_ != nullptr) accelerator_->synchronize();
+  profile_->add(op_, start_, flop_);
 }
 
 }  // namespace troupe

@@ -129,18 +129,23 @@ class OpScope {
   OpScope(const Execution& execution, OpKind op, double flop = 0.0)
       : profile_(execution.profile != nullptr && execution.profile->counts_ops() ? execution.profile
                                                                                  : nullptr),
+        accelerator_(execution.accelerator),
         op_(op),
         flop_(flop) {
     if (profile_ != nullptr) start_ = profile_->now();
   }
   ~OpScope() {
-    if (profile_ != nullptr) profile_->add(op_, start_, flop_);
+    if (profile_ != nullptr) finish();
   }
   OpScope(const OpScope&) = delete;
   OpScope& operator=(const OpScope&) = delete;
 
  private:
+  /// On a device the op has run only then; waiting is part of counting.
+  void finish();
+
   Profile* profile_;
+  Accelerator* accelerator_;
   OpKind op_;
   double flop_;
   TimePoint start_;

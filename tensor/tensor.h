@@ -11,8 +11,10 @@
 
 namespace troupe {
 
-enum class DType : std::uint8_t { kF32, kBF16, kI32 };
+enum class DType : std::uint8_t { kF32, kBF16, kI32, kF64 };
 enum class Device : std::uint8_t { kCpu, kCuda };
+
+class Accelerator;
 
 [[nodiscard]] std::int64_t size_bytes(DType dtype);
 
@@ -39,6 +41,14 @@ class BasicTensorView {
   BasicTensorView(Element<std::int32_t>* data, const Shape& shape)
       : BasicTensorView(reinterpret_cast<Byte*>(data), shape, DType::kI32, Device::kCpu,
                         contiguous_stride(shape)) {}
+  /// Someone's host floats or doubles as a vector.
+  template <class Range>
+  requires std::is_convertible_v<Range, std::span<Element<float>>> BasicTensorView(
+      Range&& values)  // NOLINT: a flat buffer is its view
+      : BasicTensorView(std::span<Element<float>>(values), DType::kF32) {}
+  template <class Range>
+  requires std::is_convertible_v<Range, std::span<Element<double>>> BasicTensorView(Range&& values)  // NOLINT
+      : BasicTensorView(std::span<Element<double>>(values), DType::kF64) {}
 
   operator BasicTensorView<true>() const  // NOLINT: a mutable view is a const view
       requires(!kConst) {
@@ -55,16 +65,29 @@ class BasicTensorView {
   [[nodiscard]] Device device() const { return device_; }
   [[nodiscard]] bool contiguous() const { return row_stride_ == columns() || rows() <= 1; }
 
-  /// First element; throws kInternal when the dtype is another.
-  [[nodiscard]] Element<float>* f32() const { return typed<float>(DType::kF32); }
-  [[nodiscard]] Element<std::int32_t>* i32() const { return typed<std::int32_t>(DType::kI32); }
+  /// First element, on the host; throws kInternal when the dtype is another, or the memory a device's.
+  [[nodiscard]] Element<float>* f32() const { return on_host<float>(DType::kF32); }
+  [[nodiscard]] Element<std::int32_t>* i32() const { return on_host<std::int32_t>(DType::kI32); }
+  [[nodiscard]] Element<double>* f64() const { return on_host<double>(DType::kF64); }
+  /// Where it is, in whatever memory: not to be read without knowing.
   [[nodiscard]] Byte* data() const { return data_; }
-
-  /// All elements of a contiguous f32 view.
-  [[nodiscard]] std::span<Element<float>> floats() const {
-    TROUPE_CHECK(contiguous(), "floats() of a strided view {}", shape_.to_string());
-    return {f32(), at(elements())};
+  /// First element in a device's memory; throws kInternal on the host's, and for another dtype.
+  template <class T>
+  [[nodiscard]] Element<T>* device_data() const {
+    constexpr DType kExpected = std::is_same_v<T, float>    ? DType::kF32
+                                : std::is_same_v<T, double> ? DType::kF64
+                                                            : DType::kI32;
+    static_assert(kExpected != DType::kI32 || std::is_same_v<T, std::int32_t>);
+    TROUPE_CHECK(dtype_ == kExpected && (device_ == Device::kCuda || elements() == 0),
+                 "a view of another dtype, or in host memory, for an op on a device: shape {}",
+                 shape_.to_string());
+    return reinterpret_cast<Element<T>*>(data_);
   }
+
+  /// All elements of a contiguous f32 view on the host.
+  [[nodiscard]] std::span<Element<float>> floats() const { return {checked_first(f32()), count()}; }
+  /// The same of an f64 view.
+  [[nodiscard]] std::span<Element<double>> doubles() const { return {checked_first(f64()), count()}; }
 
   /// Rows [first, first + count).
   [[nodiscard]] BasicTensorView rows(std::int64_t first, std::int64_t count) const {
@@ -87,6 +110,12 @@ class BasicTensorView {
   }
 
  private:
+  template <class T>
+  BasicTensorView(std::span<T> values, DType dtype)
+      : data_(reinterpret_cast<Byte*>(values.data())),
+        shape_({static_cast<std::int64_t>(values.size())}),
+        dtype_(dtype),
+        row_stride_(1) {}
   static std::int64_t contiguous_stride(const Shape& shape) {
     std::int64_t stride = 1;
     for (int i = 1; i < shape.rank(); ++i) stride *= shape[i];
@@ -105,10 +134,17 @@ class BasicTensorView {
     }
   }
   template <class T>
-  [[nodiscard]] Element<T>* typed(DType expected) const {
-    TROUPE_CHECK(dtype_ == expected, "a view of another dtype, shape {}", shape_.to_string());
+  [[nodiscard]] Element<T>* on_host(DType expected) const {
+    TROUPE_CHECK(dtype_ == expected && device_ == Device::kCpu,
+                 "a view of another dtype, or in device memory, for the host: shape {}", shape_.to_string());
     return reinterpret_cast<Element<T>*>(data_);
   }
+  template <class T>
+  [[nodiscard]] T* checked_first(T* first) const {
+    TROUPE_CHECK(contiguous(), "all elements of a strided view {}", shape_.to_string());
+    return first;
+  }
+  [[nodiscard]] std::size_t count() const { return at(elements()); }
 
   Byte* data_ = nullptr;
   Shape shape_;
@@ -124,10 +160,14 @@ using ConstTensorView = BasicTensorView<true>;
 class Tensor {
  public:
   Tensor() = default;
-  explicit Tensor(const Shape& shape, DType dtype = DType::kF32);
+  /// On the host, or on a device, which must outlive it.
+  explicit Tensor(const Shape& shape, DType dtype = DType::kF32, Accelerator* accelerator = nullptr);
 
-  [[nodiscard]] TensorView view() { return {data_.get(), shape_, dtype_, Device::kCpu, stride_}; }
-  [[nodiscard]] ConstTensorView view() const { return {data_.get(), shape_, dtype_, Device::kCpu, stride_}; }
+  [[nodiscard]] TensorView view() { return {data_.get(), shape_, dtype_, device(), stride_}; }
+  [[nodiscard]] ConstTensorView view() const { return {data_.get(), shape_, dtype_, device(), stride_}; }
+  [[nodiscard]] Device device() const {
+    return data_.get_deleter().accelerator == nullptr ? Device::kCpu : Device::kCuda;
+  }
   operator TensorView() { return view(); }             // NOLINT: a tensor is its view
   operator ConstTensorView() const { return view(); }  // NOLINT
   [[nodiscard]] const Shape& shape() const { return shape_; }
@@ -141,7 +181,10 @@ class Tensor {
 
  private:
   struct Free {
+    Free() : accelerator(nullptr) {}
+    explicit Free(Accelerator* device) : accelerator(device) {}
     void operator()(std::byte* data) const;
+    Accelerator* accelerator;  // of device memory
   };
   std::unique_ptr<std::byte, Free> data_;
   Shape shape_;

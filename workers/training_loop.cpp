@@ -11,17 +11,19 @@
 namespace troupe::workers {
 namespace {
 
-TrainingOptions with_held(TrainingOptions options, const layout::Layout& layout, comm::Communicator& world) {
-  options.hold_microbatches = held_microbatches(options, layout, world);
-  return options;
+model::ModelSetup setup_of(TrainingOptions options, const layout::Layout& layout, const TrainingData& data,
+                           comm::Communicator& world, Accelerator* accelerator) {
+  options.hold_microbatches = held_microbatches(options, layout, world, accelerator);
+  return model_setup(options, layout, std::ssize(data.train.header().domain_names), accelerator);
 }
 
 bool contains(const std::vector<std::int64_t>& steps, std::int64_t step) {
   return std::ranges::binary_search(steps, step);
 }
 
-double peak_flops(const EventOptions& events, int threads, comm::Communicator& world, const Clock& clock) {
-  return events.peak_flops > 0.0 ? events.peak_flops : measure_peak_flops(world, threads, clock);
+double peak_flops(const EventOptions& events, const model::Model& model, const Clock& clock) {
+  return events.peak_flops > 0.0 ? events.peak_flops
+                                 : measure_peak_flops(model.world(), model.execution(), clock);
 }
 
 }  // namespace
@@ -29,22 +31,20 @@ double peak_flops(const EventOptions& events, int threads, comm::Communicator& w
 TrainingLoop::TrainingLoop(const TrainingOptions& options, const EventOptions& events,
                            const LoopStorage& storage, const TrainingData& data, const layout::Layout& layout,
                            comm::Communicator& world, StorageThread& storage_thread, RunControl& control,
-                           const Clock& clock)
+                           const Clock& clock, Accelerator* accelerator)
     : events_(events),
       storage_(storage),
       storage_thread_(storage_thread),
       control_(control),
       world_(world),
       rank_(world.rank()),
-      model_(model_setup(with_held(options, layout, world), layout,
-                         std::ssize(data.train.header().domain_names)),
-             layout, world, clock),
+      model_(setup_of(options, layout, data, world, accelerator), layout, world, clock),
       trainer_(options, model_, data.train, data.order),
       evaluator_(model_, data.heldout, options.data.document_mask),
       sampler_(model_, data.tokenizer),
       placer_(trainer_, events.placement_every),
       routing_(options, data.train.content_hash(), layout, world.rank(), storage.routing),
-      reports_(trainer_, peak_flops(events, options.threads, world, clock)),
+      reports_(trainer_, peak_flops(events, model_, clock)),
       saver_(storage.checkpoints, storage.epoch, storage_thread, control) {
   load();
 }

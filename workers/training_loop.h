@@ -47,10 +47,12 @@ struct LoopStorage {
 /// between them; every rank acts at the same borders. Used from the compute thread.
 class TrainingLoop {
  public:
-  /// The references must outlive the loop. Collective over `world`.
+  /// The references must outlive the loop, as must the accelerator, which is null where the host computes.
+  /// Collective over `world`.
   TrainingLoop(const TrainingOptions& options, const EventOptions& events, const LoopStorage& storage,
                const TrainingData& data, const layout::Layout& layout, comm::Communicator& world,
-               StorageThread& storage_thread, RunControl& control, const Clock& clock);
+               StorageThread& storage_thread, RunControl& control, const Clock& clock,
+               Accelerator* accelerator = nullptr);
 
   /// Until the run's last step, or until someone asks to stop. A stop saves first.
   comm::TrainingEnded run();

@@ -19,20 +19,21 @@ int counted_domains(const model::ModelOptions& model, std::int64_t domains) {
 }  // namespace
 
 model::ModelSetup model_setup(const TrainingOptions& options, const layout::Layout& layout,
-                              std::int64_t corpus_domains) {
+                              std::int64_t corpus_domains, Accelerator* accelerator) {
   const std::int64_t together = microbatches_together(options.model, layout);
   return {.options = options.model,
           .shape = {.vocab_size = options.vocab_size,
                     .sequence_length = options.data.sequence_length,
                     .max_tokens = options.batch.micro_batch * options.data.sequence_length,
-                    .domains = counted_domains(options.model, corpus_domains),
+                    .domains = accelerator == nullptr ? counted_domains(options.model, corpus_domains) : 0,
                     .recompute = options.recompute,
                     .held = options.hold_microbatches > 0 ? std::min(together, options.hold_microbatches)
                                                           : together},
           .dispatch = options.dispatch,
           .seed = options.seed,
           .threads = options.threads,
-          .profile_ops = options.profile_ops};
+          .profile_ops = options.profile_ops,
+          .accelerator = accelerator};
 }
 
 }  // namespace troupe::workers

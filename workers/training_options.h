@@ -28,8 +28,8 @@ struct TrainingOptions {
 };
 
 /// The model that is trained so. corpus_domains: of the corpus, by which load is counted where that costs
-/// next to nothing.
+/// next to nothing, and not on a device.
 [[nodiscard]] model::ModelSetup model_setup(const TrainingOptions& options, const layout::Layout& layout,
-                                            std::int64_t corpus_domains);
+                                            std::int64_t corpus_domains, Accelerator* accelerator = nullptr);
 
 }  // namespace troupe::workers

@@ -135,7 +135,7 @@ class LayerBench {
   Tensor x_, dy_, y_, dx_;
   std::vector<float> dense_gradient_;
   std::vector<float> expert_gradient_;
-  std::array<std::span<float>, 1> expert_lanes_{expert_gradient_};
+  std::array<TensorView, 1> expert_lanes_{expert_gradient_};
   std::array<int, 1> lane_of_source_{0};
   Arena arena_{std::size_t{1} << 34};  // address space
   double z_loss_ = 0.0;

@@ -8,6 +8,11 @@
 
 namespace troupe::experts {
 
+void AuxLoss::backward_on_device(const Pass& /*pass*/, ops::DeviceOps& /*device*/, const AuxInput& /*input*/,
+                                 double /*factor*/, const AuxGradients& /*gradients*/, double& /*sum*/) {
+  throw Error(ErrorCode::kInternal, "an auxiliary loss that is not computed on a device");
+}
+
 std::unique_ptr<AuxLoss> make_aux_loss(const MoeOptions& options, const AuxLossOptions& loss) {
   switch (loss.kind) {
     case AuxLossKind::kLoadBalance:

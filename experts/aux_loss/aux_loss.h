@@ -6,6 +6,7 @@
 #include "experts/router/routing.h"
 #include "experts/router/step_context.h"
 #include "layers/pass.h"
+#include "tensor/ops/device_ops.h"
 
 namespace troupe::experts {
 
@@ -45,15 +46,21 @@ class AuxLoss {
   /// Elements of 4 bytes of the arena that backward() takes.
   [[nodiscard]] virtual std::int64_t memory(const RouterShape& /*shape*/) const { return 0; }
 
-  /// Adds the gradient. Returns Σ over tokens, without coefficient.
+  /// Adds the gradient. sum: Σ over tokens, without coefficient; on a device there after its downloads are
+  /// finished
   ///   factor: coefficient / routed tokens of the global batch
-  double backward(const Pass& pass, const AuxInput& input, double factor, const AuxGradients& gradients) {
-    const double sum = value(pass, input);
+  void backward(const Pass& pass, const AuxInput& input, double factor, const AuxGradients& gradients,
+                double& sum) {
+    if (ops::DeviceOps* device = ops::device_ops(pass.execution))
+      return backward_on_device(pass, *device, input, factor, gradients, sum);
+    sum = value(pass, input);
     add_gradient(pass, input, factor, gradients);
-    return sum;
   }
 
  private:
+  /// Both of the following on a device; validation refuses the losses that have none.
+  virtual void backward_on_device(const Pass& pass, ops::DeviceOps& device, const AuxInput& input,
+                                  double factor, const AuxGradients& gradients, double& sum);
   /// May keep what add_gradient() of the same microbatch needs.
   [[nodiscard]] virtual double value(const Pass& pass, const AuxInput& input) = 0;
   virtual void add_gradient(const Pass& pass, const AuxInput& input, double factor,

@@ -5,6 +5,7 @@
 
 #include "base/index.h"
 #include "experts/rows.h"
+#include "tensor/transfer.h"
 
 namespace troupe::experts {
 namespace {
@@ -26,13 +27,18 @@ std::span<const double> LoadBalanceLoss::frequencies_of(std::int64_t token) cons
   return std::span(frequencies_).subspan(at(token / stretch_) * choices_, choices_);
 }
 
-double LoadBalanceLoss::value(const Pass& pass, const AuxInput& input) {
+bool LoadBalanceLoss::read_frequencies(const Pass& pass, const AuxInput& input) {
   const std::int64_t tokens = input.routing.scores.rows();
   stretch_ = source_->stretch(pass, tokens);
   frequencies_.resize(at(tokens / stretch_) * choices_);
-  if (tokens == 0) return 0.0;
+  if (tokens == 0) return false;
   source_->fill(pass, input, frequencies_);
+  return true;
+}
 
+double LoadBalanceLoss::value(const Pass& pass, const AuxInput& input) {
+  if (!read_frequencies(pass, input)) return 0.0;
+  const std::int64_t tokens = input.routing.scores.rows();
   double loss = 0.0;
   for (std::int64_t first = 0; first < tokens; first += stretch_) {
     std::ranges::fill(probability_sums_, 0.0);
@@ -45,6 +51,22 @@ double LoadBalanceLoss::value(const Pass& pass, const AuxInput& input) {
     loss += std::inner_product(f.begin(), f.end(), probability_sums_.begin(), 0.0);
   }
   return static_cast<double>(choices_) * loss;
+}
+
+void LoadBalanceLoss::backward_on_device(const Pass& pass, ops::DeviceOps& device, const AuxInput& input,
+                                         double factor, const AuxGradients& gradients, double& sum) {
+  sum = 0.0;
+  if (!read_frequencies(pass, input)) return;
+  const auto choices = static_cast<double>(choices_);
+  const TensorView frequencies = pass.arena.allocate({std::ssize(frequencies_)}, DType::kF64);
+  transfer(pass.execution.accelerator, frequencies_, frequencies);
+  device.load_balance({.scores = input.routing.scores,
+                       .frequencies = frequencies,
+                       .stretch = stretch_,
+                       .value_factor = choices,
+                       .gradient_factor = factor * choices,
+                       .dscores = gradients.dscores},
+                      sum);
 }
 
 /// ds += factor · N · d(Σ_i f_i p_i)/ds with p = s / Σs

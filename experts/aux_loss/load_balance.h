@@ -41,6 +41,10 @@ class LoadBalanceLoss final : public AuxLoss {
   [[nodiscard]] double value(const Pass& pass, const AuxInput& input) override;
   void add_gradient(const Pass& pass, const AuxInput& input, double factor,
                     const AuxGradients& gradients) const override;
+  void backward_on_device(const Pass& pass, ops::DeviceOps& device, const AuxInput& input, double factor,
+                          const AuxGradients& gradients, double& sum) override;
+  /// Fills stretch_ and frequencies_; false without tokens.
+  bool read_frequencies(const Pass& pass, const AuxInput& input);
   /// f of a token's stretch.
   [[nodiscard]] std::span<const double> frequencies_of(std::int64_t token) const;
 

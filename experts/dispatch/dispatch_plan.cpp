@@ -8,6 +8,8 @@
 
 #include "base/error.h"
 #include "base/index.h"
+#include "tensor/ops/device_ops.h"
+#include "tensor/transfer.h"
 
 namespace troupe::experts {
 namespace {
@@ -60,9 +62,14 @@ DispatchPlan::DispatchPlan(const ExpertGroup& group, Exchange& exchange, std::in
                group_.placement.positions(), group_.size());
 }
 
-void DispatchPlan::exchange_counts(Arena& arena, ConstTensorView dispatched, std::int64_t row_bytes) {
+void DispatchPlan::exchange_counts(Arena& arena, ConstTensorView dispatched, std::int64_t row_bytes,
+                                   std::span<const std::int64_t> known) {
   const std::int64_t most_rows = rows_within(group_.dispatch.max_bytes, row_bytes);
-  count(dispatched);
+  if (arena.accelerator() == nullptr) {
+    count(dispatched);
+  } else {
+    take_counts(known);
+  }
   write_message(most_rows);
   exchange_.gather(message_, messages_);
   // Ranks that are not in the same step would take each other's rows for what they wait for.
@@ -83,6 +90,15 @@ void DispatchPlan::count(ConstTensorView dispatched) {
     TROUPE_CHECK(expert >= -1 && expert < experts_, "layer {}: expert {} of {}", layer_, expert, experts_);
     if (expert >= 0) ++counts[at(expert)];
   }
+  rows_sent_ = std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
+}
+
+void DispatchPlan::take_counts(std::span<const std::int64_t> known) {
+  const std::span<std::int32_t> counts = std::span(message_).subspan(kHeader);
+  TROUPE_CHECK(known.size() >= counts.size(), "layer {}: counts of {} experts, expected {}", layer_,
+               known.size(), counts.size());
+  std::ranges::transform(known.first(counts.size()), counts.begin(),
+                         [](std::int64_t count) { return static_cast<std::int32_t>(count); });
   rows_sent_ = std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
 }
 
@@ -170,6 +186,7 @@ void DispatchPlan::sort_rows(Arena& arena, ConstTensorView dispatched) {
   tokens_ = arena.allocate({rows_sent_}, DType::kI32);
   pairs_ = arena.allocate({rows_sent_}, DType::kI32);
   slots_ = arena.allocate(dispatched.shape(), DType::kI32);
+  if (arena.accelerator() != nullptr) return sort_on_device(arena, dispatched);
   // In the order of tokens: a segment has its rows in it on every layout.
   const std::int64_t slots = dispatched.columns();
   for (std::int64_t i = 0; i < dispatched.elements(); ++i) {
@@ -181,6 +198,20 @@ void DispatchPlan::sort_rows(Arena& arena, ConstTensorView dispatched) {
     pairs_.i32()[row] = static_cast<std::int32_t>(i);
     slots_.i32()[i] = static_cast<std::int32_t>(row);
   }
+}
+
+void DispatchPlan::sort_on_device(Arena& arena, ConstTensorView dispatched) {
+  order_.clear();
+  for_experts_in_order([&](int expert) { order_.push_back(expert); });
+  const ArenaScope scope(arena);
+  const TensorView order = arena.allocate({experts_}, DType::kI32);
+  transfer(arena.accelerator(), {order_.data(), Shape{experts_}}, order);
+  arena.accelerator()->ops().plan({.dispatched = dispatched,
+                                   .order = order,
+                                   .experts = experts_,
+                                   .tokens = tokens_,
+                                   .pairs = pairs_,
+                                   .slots = slots_});
 }
 
 void DispatchPlan::place_segments() {

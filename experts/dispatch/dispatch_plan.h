@@ -61,9 +61,11 @@ class DispatchPlan {
   /// Counts and sorts a microbatch's (token, slot) pairs, and exchanges the counts. Collective.
   ///   dispatched: [tokens, slots] i32, expert ids; -1: nothing is sent for this slot
   ///   row_bytes: that a received row takes, compared with the limit
+  ///   known: [experts or more], pairs of each expert, where the caller knows them; has to on a device
   /// Throws kInternal naming rank, layer and counts when a peer's message does not fit, before any
   /// row moves.
-  void exchange_counts(Arena& arena, ConstTensorView dispatched, std::int64_t row_bytes);
+  void exchange_counts(Arena& arena, ConstTensorView dispatched, std::int64_t row_bytes,
+                       std::span<const std::int64_t> known = {});
 
   [[nodiscard]] std::int64_t rows_sent() const { return rows_sent_; }
   /// [rows_sent] i32: token of each sent row, and its index in [tokens, slots].
@@ -77,11 +79,13 @@ class DispatchPlan {
 
  private:
   void count(ConstTensorView dispatched);
+  void take_counts(std::span<const std::int64_t> known);
   void write_message(std::int64_t most_rows);
   void check_message(int source) const;
   void cut_chunks(std::int64_t most_rows);
   void fill_tables();
   void sort_rows(Arena& arena, ConstTensorView dispatched);
+  void sort_on_device(Arena& arena, ConstTensorView dispatched);
   void place_segments();
   /// Rows that `source` sends to `expert`.
   [[nodiscard]] std::int32_t rows_of(int source, int expert) const;
@@ -101,6 +105,7 @@ class DispatchPlan {
   std::vector<std::int64_t> tables_;          // [chunks, size, size], rows from rank to rank
   std::vector<std::int64_t> first_sent_;      // [chunks]
   std::vector<std::int64_t> next_row_;        // [experts], scratch of the sort
+  std::vector<std::int32_t> order_;           // [experts], by (chunk, rank, expert); on a device
   std::vector<Segment> segments_;             // [size, local experts], rows within a chunk
   TensorView tokens_, pairs_, slots_;
 };

@@ -6,6 +6,7 @@
 #include "base/index.h"
 #include "experts/dispatch/bf16_exchange.h"
 #include "experts/dispatch/hierarchical_exchange.h"
+#include "experts/dispatch/staged_exchange.h"
 
 namespace troupe::experts {
 namespace {
@@ -76,7 +77,8 @@ std::unique_ptr<Exchange> make_f32_exchange(comm::Communicator& communicator,
 
 std::unique_ptr<Exchange> make_exchange(comm::Communicator& communicator,
                                         const layout::DispatchOptions& options) {
-  auto exchange = make_f32_exchange(communicator, options);
+  std::unique_ptr<Exchange> exchange =
+      std::make_unique<StagedExchange>(make_f32_exchange(communicator, options));
   if (options.dtype == layout::DispatchType::kF32) return exchange;
   return std::make_unique<Bf16Exchange>(std::move(exchange));
 }

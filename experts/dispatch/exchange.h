@@ -51,9 +51,10 @@ class Exchange {
                                             TensorView to) = 0;
 };
 
-/// All bytes of a contiguous view.
+/// All bytes of a contiguous view on the host.
 [[nodiscard]] inline std::span<const std::byte> bytes_of(const ConstTensorView& view) {
-  TROUPE_CHECK(view.contiguous(), "bytes of a strided view {}", view.shape().to_string());
+  TROUPE_CHECK(view.contiguous() && view.device() == Device::kCpu,
+               "bytes of a strided view, or in device memory: {}", view.shape().to_string());
   return {view.data(), at(view.elements() * size_bytes(view.dtype()))};
 }
 [[nodiscard]] inline std::span<std::byte> bytes_of(const TensorView& view) {

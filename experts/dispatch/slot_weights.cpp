@@ -58,7 +58,7 @@ class InputWeights final : public SlotWeights {
                         const DispatchPlan& plan, ConstTensorView /*weights*/, TensorView doutputs,
                         TensorView dweights) const override {
     ops::gather_rows(pass.execution, dy, plan.tokens(), doutputs);
-    ops::zero(pass.execution, dweights.floats());
+    ops::zero(pass.execution, dweights);
   }
 
   void gather_backward(const Pass& pass, ConstTensorView dinputs, ConstTensorView x, const DispatchPlan& plan,

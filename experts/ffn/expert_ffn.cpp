@@ -4,6 +4,7 @@
 #include "tensor/ops/activation/activation.h"
 #include "tensor/parallel.h"
 #include "tensor/pieces.h"
+#include "tensor/transfer.h"
 
 namespace troupe::experts {
 namespace {
@@ -20,6 +21,12 @@ struct Piece {
   Segment rows;
 };
 constexpr std::int64_t kPieceElements = sizeof(Piece) / sizeof(float);
+
+/// Of a product of `rows` rows of x with a matrix each, to rows of y.
+double flop(std::int64_t rows, const ConstTensorView& x, const ConstTensorView& y) {
+  return 2.0 * static_cast<double>(rows) * static_cast<double>(x.columns()) *
+         static_cast<double>(y.columns());
+}
 
 std::int64_t rows_of(const DispatchChunk& chunk, int expert) {
   std::int64_t rows = 0;
@@ -95,8 +102,69 @@ void ExpertFfn::for_row_pieces(const Pass& pass, const DispatchChunk& chunk, con
   });
 }
 
+/// All segments at once, by ops that take one matrix for each.
+void ExpertFfn::forward_on_device(const Pass& pass, ops::DeviceOps& device, const DispatchChunk& chunk,
+                                  const Saved& saved, TensorView y) const {
+  const ArenaScope scope(pass.arena);
+  const ops::SegmentTable input = segments(pass, chunk, 0, chunk.sources(), &Expert::input);
+  const ops::SegmentTable down = segments(pass, chunk, 0, chunk.sources(), &Expert::down);
+  {
+    const OpScope measured(pass.execution, OpKind::kGemm, flop(input.rows, saved.input, saved.projected));
+    device.grouped_gemm(input, ops::Transpose::kYes, saved.input, pass.experts, saved.projected);
+  }
+  ops::activation_forward(pass.execution, kind_, saved.projected, saved.activation);
+  const OpScope measured(pass.execution, OpKind::kGemm, flop(down.rows, saved.activation, y));
+  device.grouped_gemm(down, ops::Transpose::kYes, saved.activation, pass.experts, y);
+}
+
+void ExpertFfn::backward_on_device(const Pass& pass, ops::DeviceOps& device, const DispatchChunk& chunk,
+                                   ConstTensorView dy, const Saved& saved, TensorView dx) const {
+  const ArenaScope scope(pass.arena);
+  const TensorView dactivation = pass.arena.allocate(saved.activation.shape());
+  const ops::SegmentTable input = segments(pass, chunk, 0, chunk.sources(), &Expert::input);
+  const ops::SegmentTable down = segments(pass, chunk, 0, chunk.sources(), &Expert::down);
+  {
+    const OpScope measured(pass.execution, OpKind::kGemm, flop(down.rows, dy, dactivation));
+    device.grouped_gemm(down, ops::Transpose::kNo, dy, pass.experts, dactivation);
+  }
+  ops::activation_backward(pass.execution, kind_, dactivation, saved.projected, saved.projected);
+  const OpScope measured(pass.execution, OpKind::kGemm,
+                         2.0 * flop(input.rows, saved.projected, dx) + flop(down.rows, dy, saved.activation));
+  device.grouped_gemm(input, ops::Transpose::kNo, saved.projected, pass.experts, dx);
+  for (int source = 0; source < chunk.sources(); ++source) {  // one after the other: they may share a lane
+    const TensorView lane = pass.expert_gradient_lanes[at(pass.lane_of_source[at(source)])];
+    device.grouped_gemm_weight_gradient(segments(pass, chunk, source, source + 1, &Expert::input),
+                                        saved.projected, saved.input, lane);
+    device.grouped_gemm_weight_gradient(segments(pass, chunk, source, source + 1, &Expert::down), dy,
+                                        saved.activation, lane);
+  }
+}
+
+ops::SegmentTable ExpertFfn::segments(const Pass& pass, const DispatchChunk& chunk, int first, int last,
+                                      layers::Projection Expert::*projection) const {
+  const auto experts = static_cast<int>(experts_.size());
+  const auto table = pass.arena.allocate_array<ops::Segment>(std::int64_t{last - first} * experts);
+  ops::SegmentTable result;
+  for (int source = first; source < last; ++source) {
+    for (int expert = 0; expert < experts; ++expert) {
+      const Segment segment = chunk.segment(source, expert);
+      if (segment.rows == 0) continue;
+      const std::int64_t matrix = (experts_[at(expert)].*projection).weight_offset();
+      table[at(result.count++)] = {segment.first_row, segment.rows, matrix};
+      result.rows += segment.rows;
+    }
+  }
+  constexpr std::int64_t kWords = sizeof(ops::Segment) / sizeof(std::int32_t);
+  const TensorView there = pass.arena.allocate({result.count * kWords}, DType::kI32);
+  upload<ops::Segment>(*pass.execution.accelerator, table.first(at(result.count)), there);
+  result.data = there.data();
+  return result;
+}
+
 void ExpertFfn::forward(const Pass& pass, const DispatchChunk& chunk, const Saved& saved,
                         TensorView y) const {
+  if (ops::DeviceOps* device = ops::device_ops(pass.execution))
+    return forward_on_device(pass, *device, chunk, saved, y);
   for_groups(pass.execution, chunk, [&](const Group& group) {
     for_row_pieces(pass, chunk, group, [&](int index, const Segment& rows) {
       const Expert& expert = experts_[at(index)];
@@ -112,6 +180,8 @@ void ExpertFfn::forward(const Pass& pass, const DispatchChunk& chunk, const Save
 
 void ExpertFfn::backward(const Pass& pass, const DispatchChunk& chunk, ConstTensorView dy, const Saved& saved,
                          TensorView dx) const {
+  if (ops::DeviceOps* device = ops::device_ops(pass.execution))
+    return backward_on_device(pass, *device, chunk, dy, saved, dx);
   const ArenaScope scope(pass.arena);
   const TensorView dactivations = pass.arena.allocate(saved.activation.shape());
   for_groups(pass.execution, chunk, [&](const Group& group) {

@@ -7,6 +7,7 @@
 #include "experts/dispatch/routed_rows.h"
 #include "layers/feed_forward.h"
 #include "layers/pass.h"
+#include "tensor/ops/device_ops.h"
 #include "tensor/tensor.h"
 
 namespace troupe::experts {
@@ -62,6 +63,13 @@ class ExpertFfn {
                       const Body& body) const;
   void backward_weights(const Pass& pass, const DispatchChunk& chunk, const Group& group, ConstTensorView dy,
                         const Saved& saved) const;
+  void forward_on_device(const Pass& pass, ops::DeviceOps& device, const DispatchChunk& chunk,
+                         const Saved& saved, TensorView y) const;
+  void backward_on_device(const Pass& pass, ops::DeviceOps& device, const DispatchChunk& chunk,
+                          ConstTensorView dy, const Saved& saved, TensorView dx) const;
+  /// Segments of sources [first, last) with the matrices of one projection, on the device.
+  [[nodiscard]] ops::SegmentTable segments(const Pass& pass, const DispatchChunk& chunk, int first, int last,
+                                           layers::Projection Expert::*projection) const;
   /// One piece of the outputs of `projection`, from all segments of an expert.
   void backward_outputs(const Pass& pass, const DispatchChunk& chunk, int expert,
                         const layers::Projection& projection, std::int64_t first, std::int64_t count,

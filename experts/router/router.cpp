@@ -9,6 +9,8 @@
 #include "experts/router/capacity.h"
 #include "experts/router/tallies.h"
 #include "experts/rows.h"
+#include "tensor/ops/device_ops.h"
+#include "tensor/transfer.h"
 
 namespace troupe::experts {
 
@@ -17,6 +19,21 @@ namespace {
 bool counts_unbiased(const MoeOptions& options) {
   return std::ranges::any_of(options.aux_loss,
                              [](const auto& loss) { return loss.f_source == FrequencySource::kUnbiased; });
+}
+
+/// The rule of a device's route op for these options; validation refuses what it has none for.
+cuda::RouterRule device_rule(const RouterOptions& options) {
+  constexpr float kSmallestSum = 1e-20F;  // as weights.cpp's
+  cuda::RouterRule rule{cuda::RouterScore::kSqrtSoftplus, cuda::RouterWeights::kNormalizedScores,
+                        static_cast<float>(options.scale), kSmallestSum};
+  if (options.score == Score::kSigmoid) rule.score = cuda::RouterScore::kSigmoid;
+  if (options.score == Score::kSoftmax) {
+    rule.score = cuda::RouterScore::kSoftmax;
+    rule.weights = cuda::RouterWeights::kNormalizedSoftmax;
+  }
+  if (!options.normalize_weights) rule.weights = cuda::RouterWeights::kPlainScores;
+  if (options.softmax_after_topk) rule.weights = cuda::RouterWeights::kSoftmaxOfChosen;
+  return rule;
 }
 
 /// Of what forward allocates for a while.
@@ -67,6 +84,8 @@ Router::Router(const MoeOptions& options, std::int64_t layer, const ParameterTab
 RoutingResult Router::forward(const Pass& pass, ConstTensorView x, const StepContext& step,
                               const layout::LayerStatistics& load) const {
   const PhaseScope phase(pass.execution, Phase::kRouter);
+  if (ops::DeviceOps* device = ops::device_ops(pass.execution))
+    return forward_on_device(pass, *device, x, step, load);
   const std::int64_t tokens = x.rows();
   RoutingResult routing;
   logits_.forward(pass, x, routing);
@@ -79,6 +98,46 @@ RoutingResult Router::forward(const Pass& pass, ConstTensorView x, const StepCon
   routing.dispatched = admit(pass, options_, routing.chosen, routing.scores, load.dropped);
   count(pass, routing, load);
   return routing;
+}
+
+/// The same on a device: routed by one op, whose counts alone come to the host.
+RoutingResult Router::forward_on_device(const Pass& pass, ops::DeviceOps& device, ConstTensorView x,
+                                        const StepContext& step, const layout::LayerStatistics& load) const {
+  const std::int64_t tokens = x.rows();
+  const std::int64_t slots = selector_->slots(tokens);
+  RoutingResult routing;
+  logits_.forward(pass, x, routing);
+  routing.scores = pass.arena.allocate({tokens, options_.choices()});
+  routing.log_sum_exp = pass.arena.allocate({tokens});
+  routing.candidates = routing.chosen = routing.dispatched =
+      pass.arena.allocate({tokens, slots}, DType::kI32);
+  routing.weights = pass.arena.allocate({tokens, slots});
+  routing.counts = pass.arena.allocate_array<std::int64_t>(options_.choices());
+  routing.unbiased_counts = pass.arena.allocate_array<std::int64_t>(options_.choices());
+  const ArenaScope scope(pass.arena);
+  const TensorView bias = pass.arena.allocate({options_.choices()});
+  const TensorView counts = pass.arena.allocate({options_.choices()}, DType::kI32);
+  transfer(pass.execution.accelerator, step.bias, bias);
+  device.route_forward({.rule = device_rule(options_.router),
+                        .logits = routing.logits,
+                        .bias = bias,
+                        .scores = routing.scores,
+                        .log_sum_exp = routing.log_sum_exp,
+                        .chosen = routing.chosen,
+                        .weights = routing.weights,
+                        .counts = counts});
+  count_on_device(pass, counts, routing, load);
+  return routing;
+}
+
+void Router::count_on_device(const Pass& pass, ConstTensorView counts, RoutingResult& routing,
+                             const layout::LayerStatistics& load) const {
+  const auto here = pass.arena.allocate_array<std::int32_t>(options_.choices());
+  transfer(pass.execution.accelerator, counts, {here.data(), Shape{options_.choices()}});
+  std::ranges::copy(here, routing.counts.begin());
+  std::ranges::fill(routing.unbiased_counts, 0);
+  std::ranges::copy(routing.counts, load.counts.begin());
+  std::ranges::copy(routing.unbiased_counts, load.unbiased.begin());
 }
 
 /// In one sweep over the tokens, where a token's choice is its own affair.
@@ -181,19 +240,32 @@ void Router::backward(const Pass& pass, ConstTensorView x, const StepContext& st
   const AuxInput input{routing, step, logits_.weight(pass)};
   for (std::size_t a = 0; a < aux_losses_.size(); ++a) {
     const double factor = step.aux_coefficients[a] / static_cast<double>(step.routed_tokens);
-    sums.aux_loss[a] = aux_losses_[a]->backward(pass, input, factor, gradients);
+    aux_losses_[a]->backward(pass, input, factor, gradients, sums.aux_loss[a]);
   }
-  *sums.z_loss = 0.0;
-  for (const float value : routing.log_sum_exp.floats()) *sums.z_loss += static_cast<double>(value) * value;
-  add_token_gradients(pass, step, routing, gradients);
+  if (ops::DeviceOps* device = ops::device_ops(pass.execution)) {
+    device->start_sum_of_squares(routing.log_sum_exp, *sums.z_loss);
+    device->route_backward({.rule = device_rule(options_.router),
+                            .logits = routing.logits,
+                            .scores = routing.scores,
+                            .log_sum_exp = routing.log_sum_exp,
+                            .chosen = routing.chosen,
+                            .weights = routing.weights,
+                            .dweights = gradients.dweights,
+                            .dscores = gradients.dscores,
+                            .z_factor = z_factor(step),
+                            .dlogits = gradients.dlogits});
+  } else {
+    *sums.z_loss = 0.0;
+    for (const float value : routing.log_sum_exp.floats()) *sums.z_loss += static_cast<double>(value) * value;
+    add_token_gradients(pass, step, routing, gradients);
+  }
   logits_.backward(pass, x, routing, gradients, dx);
 }
 
 /// Weights → scores → logits, and the z-loss.
 void Router::add_token_gradients(const Pass& pass, const StepContext& step, const RoutingResult& routing,
                                  const AuxGradients& gradients) const {
-  const auto z_factor =
-      static_cast<float>(2.0 * options_.router.z_loss / static_cast<double>(step.routed_tokens));
+  const float factor = z_factor(step);
   for_tokens(pass.execution, routing.logits.rows(), [&](std::int64_t token, std::int64_t) {
     const auto z = row(routing.logits, token);
     const auto s = row(routing.scores, token);
@@ -204,7 +276,7 @@ void Router::add_token_gradients(const Pass& pass, const StepContext& step, cons
     score_.add_gradient(s, ds, dz);
     if (options_.router.z_loss == 0.0) return;
     const float lse = routing.log_sum_exp.f32()[token];
-    for (std::size_t i = 0; i < z.size(); ++i) dz[i] += z_factor * lse * std::exp(z[i] - lse);
+    for (std::size_t i = 0; i < z.size(); ++i) dz[i] += factor * lse * std::exp(z[i] - lse);
   });
 }
 

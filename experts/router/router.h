@@ -47,6 +47,11 @@ class Router {
                 const RouterSums& sums, TensorView dweights, TensorView dx) const;
 
  private:
+  [[nodiscard]] RoutingResult forward_on_device(const Pass& pass, ops::DeviceOps& device, ConstTensorView x,
+                                                const StepContext& step,
+                                                const layout::LayerStatistics& load) const;
+  void count_on_device(const Pass& pass, ConstTensorView counts, RoutingResult& routing,
+                       const layout::LayerStatistics& load) const;
   void follow(const Pass& pass, const RoutingTape& tape, const RoutingResult& routing) const;
   void score_token(const RoutingResult& routing, std::int64_t token) const;
   void weigh_token(const RoutingResult& routing, std::int64_t token) const;
@@ -57,6 +62,10 @@ class Router {
   void count_unbiased(const Pass& pass, const RoutingResult& routing, std::span<std::int64_t> counts) const;
   void add_token_gradients(const Pass& pass, const StepContext& step, const RoutingResult& routing,
                            const AuxGradients& gradients) const;
+  /// On lse · d(lse)/dz.
+  [[nodiscard]] float z_factor(const StepContext& step) const {
+    return static_cast<float>(2.0 * options_.router.z_loss / static_cast<double>(step.routed_tokens));
+  }
   /// What selection goes by.
   [[nodiscard]] ConstTensorView selected_on(const RoutingResult& routing) const {
     return options_.router.softmax_after_topk ? routing.logits : routing.scores;

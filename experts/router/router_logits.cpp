@@ -1,6 +1,6 @@
 #include "experts/router/router_logits.h"
 
-#include "experts/rows.h"
+#include "tensor/ops/bias/bias.h"
 #include "tensor/ops/elementwise/elementwise.h"
 #include "tensor/ops/gemm/gemm.h"
 
@@ -44,28 +44,20 @@ void RouterLogits::forward(const Pass& pass, ConstTensorView x, RoutingResult& r
   }
   const TensorView z = noise_ ? routing.clean_logits : routing.logits;
   ops::gemm(pass.execution, ops::Transpose::kNo, ops::Transpose::kYes, input, weight(pass), z);
-  if (bias_) add_bias(pass, z);
+  if (bias_) ops::add_bias(pass.execution, bias_->value(pass.dense), z);
   if (noise_) noise_->forward(pass, input, routing);
-}
-
-void RouterLogits::add_bias(const Pass& pass, TensorView z) const {
-  const auto bias = bias_->value(pass.dense).floats();
-  for_tokens(pass.execution, z.rows(), [&](std::int64_t token, std::int64_t) {
-    const auto values = row(z, token);
-    for (std::size_t i = 0; i < bias.size(); ++i) values[i] += bias[i];
-  });
 }
 
 AuxGradients RouterLogits::make_gradients(const Pass& pass, const RoutingResult& routing,
                                           TensorView dweights) const {
   const auto zeros = [&](const Shape& shape) {
     const TensorView view = pass.arena.allocate(shape);
-    ops::zero(pass.execution, view.floats());
+    ops::zero(pass.execution, view);
     return view;
   };
   const Shape& shape = routing.logits.shape();
   AuxGradients gradients{dweights, zeros(shape), zeros(shape), weight_.gradient(pass.dense_gradient)};
-  ops::zero(pass.execution, gradients.dweight.floats());
+  ops::zero(pass.execution, gradients.dweight);
   if (noise_) {
     gradients.dclean_logits = zeros(shape);
     gradients.dnoise_std = zeros(shape);
@@ -79,7 +71,7 @@ void RouterLogits::backward(const Pass& pass, ConstTensorView x, const RoutingRe
   const TensorView jittered = pass.arena.allocate(x.shape());
   const TensorView djittered = pass.arena.allocate(x.shape());
   jitter_.scale(pass, x, jittered);
-  ops::zero(pass.execution, djittered.floats());
+  ops::zero(pass.execution, djittered);
   backward_products(pass, jittered, routing, gradients, djittered);
   jitter_.add_scaled(pass, djittered, dx);
 }
@@ -88,18 +80,11 @@ void RouterLogits::backward(const Pass& pass, ConstTensorView x, const RoutingRe
 void RouterLogits::backward_products(const Pass& pass, ConstTensorView x, const RoutingResult& routing,
                                      const AuxGradients& gradients, TensorView dx) const {
   if (noise_) noise_->backward(pass, x, routing, gradients, dx);
-  if (bias_) backward_bias(pass, gradients.dlogits);
+  if (bias_) ops::bias_gradient(pass.execution, gradients.dlogits, bias_->gradient(pass.dense_gradient));
   ops::gemm(pass.execution, ops::Transpose::kYes, ops::Transpose::kNo, gradients.dlogits, x,
             gradients.dweight, ops::Accumulate::kYes);
   ops::gemm(pass.execution, ops::Transpose::kNo, ops::Transpose::kNo, gradients.dlogits, weight(pass), dx,
             ops::Accumulate::kYes);
-}
-
-/// Sums of columns, tokens in order.
-void RouterLogits::backward_bias(const Pass& pass, ConstTensorView dz) const {
-  const auto gradient = bias_->gradient(pass.dense_gradient).floats();
-  ops::zero(pass.execution, gradient);
-  for (std::int64_t token = 0; token < dz.rows(); ++token) ops::add(pass.execution, row(dz, token), gradient);
 }
 
 }  // namespace troupe::experts

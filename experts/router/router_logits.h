@@ -39,8 +39,6 @@ class RouterLogits {
                 const AuxGradients& gradients, TensorView dx) const;
 
  private:
-  void add_bias(const Pass& pass, TensorView z) const;
-  void backward_bias(const Pass& pass, ConstTensorView dz) const;
   void backward_products(const Pass& pass, ConstTensorView x, const RoutingResult& routing,
                          const AuxGradients& gradients, TensorView dx) const;
 

@@ -15,6 +15,11 @@ struct Choices {
   float values[kPerLane];
 };
 
+/// Whether weights, and so their gradient, come from logits.
+__device__ __forceinline__ bool are_of_logits(RouterWeights weights) {
+  return weights == RouterWeights::kSoftmaxOfChosen || weights == RouterWeights::kNormalizedSoftmax;
+}
+
 __device__ __forceinline__ int choice_of(int index) { return lane_of_warp() + kWarp * index; }
 
 template <int kPerLane>
@@ -80,7 +85,7 @@ __device__ __forceinline__ int best_choice(const Choices<kPerLane>& values, unsi
 __device__ __forceinline__ float weight_of(const RouterRule& rule, int choice, const float* logits,
                                            const float* scores) {
   const bool filled = choice >= 0;
-  if (rule.weights == RouterWeights::kSoftmaxOfChosen) {
+  if (are_of_logits(rule.weights)) {
     const float z = filled ? logits[choice] : kLowest;
     const float largest = warp_max(z);
     const float e = filled ? exp_of_non_positive(z - largest) : 0.0F;
@@ -148,11 +153,12 @@ __global__ void __launch_bounds__(kRowThreads)
   }
 }
 
-/// What a lane's slot adds to the gradient of its choice's score, or logit with kSoftmaxOfChosen.
+/// What a lane's slot adds to the gradient of its choice's score, or of its logit where weights come from
+/// those.
 __device__ __forceinline__ float slot_gradient(const RouterRule& rule, int choice, const float* scores,
                                                float weight, float dweight) {
   const bool filled = choice >= 0;
-  if (rule.weights == RouterWeights::kSoftmaxOfChosen) {
+  if (are_of_logits(rule.weights)) {
     const float dot = warp_sum(filled ? dweight * (weight / rule.scale) : 0.0F);
     return weight * (dweight - dot);
   }
@@ -199,7 +205,7 @@ __global__ void __launch_bounds__(kRowThreads) backward_kernel(RouteBackward a) 
       if (target == choice_of(i)) direct.values[i] += gradient;
     }
   }
-  const bool to_logits = a.rule.weights == RouterWeights::kSoftmaxOfChosen;
+  const bool to_logits = are_of_logits(a.rule.weights);
   const auto ds_of = [&](int i) {
     const float other = a.dscores.data == nullptr ? 0.0F : a.dscores.row(token)[choice_of(i)];
     return to_logits ? other : other + direct.values[i];

@@ -8,9 +8,10 @@ namespace troupe::cuda {
 
 enum class RouterScore : std::int32_t { kSoftmax, kSigmoid, kSqrtSoftplus };
 enum class RouterWeights : std::int32_t {
-  kSoftmaxOfChosen,   // scale · softmax over the chosen logits; selection goes by logits
-  kNormalizedScores,  // scale · s / (Σ s + epsilon)
-  kPlainScores,       // scale · s
+  kSoftmaxOfChosen,    // scale · softmax over the chosen logits; selection goes by logits
+  kNormalizedScores,   // scale · s / (Σ s + epsilon)
+  kPlainScores,        // scale · s
+  kNormalizedSoftmax,  // scale · s / Σ s of softmax scores, which is the softmax over the chosen logits
 };
 
 /// What a router does for a token. Larger ones are refused by route().

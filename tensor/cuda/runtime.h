@@ -16,7 +16,9 @@ namespace troupe::cuda::runtime {
 /// Makes it this thread's device.
 void use_device(int device);
 
-/// Device memory, aligned to 256 bytes, not initialised.
+/// Of this thread's device.
+[[nodiscard]] std::int64_t free_bytes();
+/// Device memory, aligned to 256 bytes, not initialised. Throws kConfig when there is not enough.
 [[nodiscard]] void* allocate(std::size_t bytes);
 void release(void* memory) noexcept;
 /// Host memory that copies run beside.

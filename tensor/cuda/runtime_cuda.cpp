@@ -45,15 +45,32 @@ std::string device_name(int device) {
 
 void use_device(int device) {
   if (device_count() == 0) {
-    throw Error(ErrorCode::kConfig,
-                "no CUDA device: nvidia-smi must list a card and its driver must be at least of this CUDA");
+    throw Error(
+        ErrorCode::kConfig,
+        "parallel.device: cuda needs a GPU, and CUDA finds none: nvidia-smi must list a card here, and its "
+        "driver must be for this CUDA or a later one");
   }
   check(cudaSetDevice(device), "cudaSetDevice");
 }
 
+std::int64_t free_bytes() {
+  std::size_t free = 0;
+  std::size_t total = 0;
+  check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+  return static_cast<std::int64_t>(free);
+}
+
 void* allocate(std::size_t bytes) {
   void* memory = nullptr;
-  check(cudaMalloc(&memory, bytes), "cudaMalloc");
+  const cudaError_t status = cudaMalloc(&memory, bytes);
+  if (status == cudaErrorMemoryAllocation) {
+    (void)cudaGetLastError();
+    throw Error(ErrorCode::kConfig,
+                "the GPU's memory does not suffice: {} bytes are needed at once, {} are free; try a smaller "
+                "batch.micro_batch, parallel.recompute: block, or more workers on more GPUs",
+                bytes, free_bytes());
+  }
+  check(status, "cudaMalloc");
   return memory;
 }
 void release(void* memory) noexcept { (void)cudaFree(memory); }

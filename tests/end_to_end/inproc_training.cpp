@@ -10,13 +10,17 @@
 #include "comm/collectives/inproc/inproc_communicator.h"
 #include "data/batch_order.h"
 #include "tensor/parallel.h"
+#include "tensor/transfer.h"
 #include "workers/checkpoint/storage_thread.h"
 #include "workers/step/trainer.h"
 
 namespace troupe::test {
 namespace {
 
-void keep_weights(const ParameterTable& table, std::span<const float> values, TrainingRecord& record) {
+void keep_weights(const ParameterTable& table, Accelerator* accelerator, TensorView buffer,
+                  TrainingRecord& record) {
+  HostMirror mirror(accelerator, buffer, HostMirror::Content::kBuffer);
+  const std::span<const float> values = mirror.values();
   for (std::size_t i = 0; i < table.specs().size(); ++i) {
     const auto& spec = table.specs()[i];
     const auto view = table.view(values, i).floats();
@@ -37,9 +41,12 @@ TrainingRecord::Step record_step(const workers::StepResult& step, std::span<cons
 
 }  // namespace
 
-data::TokenDataset tiny_dataset() {
-  return data::TokenDataset(TROUPE_SOURCE_DIR "/tests/data/tiny/train.h5");
+std::filesystem::path source_path(const std::string& file) {
+  const std::filesystem::path built = std::filesystem::path(TROUPE_SOURCE_DIR) / file;
+  return std::filesystem::exists(built) ? built : std::filesystem::path(file);
 }
+
+data::TokenDataset tiny_dataset() { return data::TokenDataset(source_path("tests/data/tiny/train.h5")); }
 
 workers::TrainingOptions tiny_options(const data::TokenDataset& dataset) {
   workers::TrainingOptions options;
@@ -67,7 +74,7 @@ workers::TrainingOptions tiny_options(const data::TokenDataset& dataset) {
 TrainingRecord train_inproc(workers::TrainingOptions options, const data::TokenDataset& dataset,
                             const WorkerLayout& shape, int steps,
                             const std::function<void(workers::Trainer&, const workers::StepResult&)>& between,
-                            const workers::RoutingFolders& routing) {
+                            const workers::RoutingFolders& routing, const MakeAccelerator& device) {
   options.threads = shape.threads;
   options.recompute = shape.recompute;
   const layout::Layout layout(options.batch, shape.workers, shape.expert_parallel,
@@ -84,7 +91,9 @@ TrainingRecord train_inproc(workers::TrainingOptions options, const data::TokenD
       threads.emplace_back([&, world = std::move(communicator)]() mutable {
         use_one_library_thread();
         try {
-          model::Model model(workers::model_setup(options, layout, std::ssize(dataset.header().domain_names)),
+          const auto accelerator = device ? device() : nullptr;
+          model::Model model(workers::model_setup(options, layout, std::ssize(dataset.header().domain_names),
+                                                  accelerator.get()),
                              layout, *world, clock);
           model.initialize();
           workers::Trainer trainer(options, model, dataset, order);
@@ -97,8 +106,8 @@ TrainingRecord train_inproc(workers::TrainingOptions options, const data::TokenD
             if (between) between(trainer, result);
           }
           const std::scoped_lock lock(mutex);
-          keep_weights(model.dense_table(), model.dense_values(), record);
-          keep_weights(model.expert_table(), model.expert_values(), record);
+          keep_weights(model.dense_table(), model.accelerator(), model.dense_buffer(), record);
+          keep_weights(model.expert_table(), model.accelerator(), model.expert_buffer(), record);
         } catch (const std::exception& error) {
           ADD_FAILURE() << "worker: " << error.what();
         }

@@ -1,12 +1,15 @@
 #pragma once
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "data/token_dataset.h"
+#include "tensor/accelerator.h"
 #include "workers/routing/routing_tapes.h"
 #include "workers/step/trainer.h"
 
@@ -16,6 +19,9 @@ namespace troupe::test {
 workers::TrainingOptions tiny_options(const data::TokenDataset& dataset);
 
 data::TokenDataset tiny_dataset();
+
+/// A file of the source tree: where the program was built, or below the current folder.
+std::filesystem::path source_path(const std::string& file);
 
 struct WorkerLayout {
   int workers = 1;
@@ -38,11 +44,14 @@ struct TrainingRecord {
   bool operator==(const TrainingRecord&) const = default;
 };
 
+/// The device that a worker computes on; none: the host.
+using MakeAccelerator = std::function<std::unique_ptr<Accelerator>()>;
+
 /// Trains `steps` steps with worker threads in this process.
-/// between: called by every worker after each of its steps.
+/// between: called by every worker after each of its steps; device: called by every worker's thread
 TrainingRecord train_inproc(
     workers::TrainingOptions options, const data::TokenDataset& dataset, const WorkerLayout& layout,
     int steps, const std::function<void(workers::Trainer&, const workers::StepResult&)>& between = {},
-    const workers::RoutingFolders& routing = {});
+    const workers::RoutingFolders& routing = {}, const MakeAccelerator& device = {});
 
 }  // namespace troupe::test

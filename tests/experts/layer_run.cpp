@@ -20,7 +20,7 @@ LayerRun run_layer(const model::ModelOptions& options, const reference::Weights&
   const auto failures = on_ranks(1, [&](comm::Communicator& communicator) {
     Arena arena(1 << 24);
     const std::array<int, 1> lane_of_source{0};
-    const std::array<std::span<float>, 1> lanes{run.expert_gradient};
+    const std::array<TensorView, 1> lanes{run.expert_gradient};
     const Pass pass{
         .execution = {1},
         .arena = arena,

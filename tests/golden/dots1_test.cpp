@@ -142,7 +142,7 @@ class Dots1 : public testing::TestWithParam<const char*> {
   [[nodiscard]] Gradient gradient() {
     Gradient gradient{zeros(dense_), zeros(experts_), model_.make_result()};
     const std::array<int, 1> lane_of_source{0};
-    const std::array<std::span<float>, 1> lanes{gradient.experts};
+    const std::array<TensorView, 1> lanes{gradient.experts};
     model_.forward_backward(
         input(), step(), {weights_[0], weights_[1]},
         {.dense = gradient.dense, .expert_lanes = lanes, .lane_of_source = lane_of_source}, gradient.result);

@@ -51,7 +51,7 @@ std::int64_t peak_of_worker(const Setting& setting, comm::Communicator& communic
                     {communicator, layout::Placement(layers, placement), setting.dispatch}, {1});
   std::vector<float> dense(weights.dense_values.size());
   std::vector<float> experts(weights.expert_values.size());
-  const std::vector<std::span<float>> lanes{experts};
+  const std::vector<TensorView> lanes{experts};
   const std::vector<int> lane_of_source(static_cast<std::size_t>(setting.workers), 0);
   MicrobatchResult result = model.make_result();
   model.forward_backward(reference::as_input(batch), step.context(),

@@ -60,7 +60,7 @@ class Worker {
     const MicrobatchInput input = idle ? MicrobatchInput{} : reference::as_input(lanes_[lane]);
     std::vector<float> dense(weights_.dense_values.size(), 0.0F);
     std::fill(dense.begin(), dense.end(), 0.0F);
-    const std::vector<std::span<float>> expert_spans(expert_gradients_.begin(), expert_gradients_.end());
+    const std::vector<TensorView> expert_spans(expert_gradients_.begin(), expert_gradients_.end());
     MicrobatchResult result = model_.make_result();
     const Weights weights{weights_.dense_values, weights_.expert_values};
     model_.forward_backward(input, step_.context(), weights,

@@ -28,7 +28,7 @@ class TransformerTest : public testing::Test {
 
   void forward_backward(const MicrobatchInput& input) {
     const std::array<int, 1> lane_of_source{0};
-    const std::array<std::span<float>, 1> lanes{experts_};
+    const std::array<TensorView, 1> lanes{experts_};
     model_.forward_backward(input, step_.context(), {weights_.dense_values, weights_.expert_values},
                             {.dense = dense_, .expert_lanes = lanes, .lane_of_source = lane_of_source},
                             result_);

@@ -20,8 +20,15 @@ Shape balancer_shape(const experts::Balancer& balancer) {
   return {std::ssize(balancer.state()) / experts, experts};
 }
 
-void add_owned(const ParameterTable& table, Partition::Slice slice, std::span<const float> values,
-               optimizer::ShardedAdamW& adamw, std::vector<storage::TensorShard>& shards) {
+/// Of one kind of parameters: values, and moments of the owned slice.
+struct Buffers {
+  HostMirror& values;
+  HostMirror& first_moment;
+  HostMirror& second_moment;
+};
+
+void add_owned(const ParameterTable& table, Partition::Slice slice, const Buffers& buffers,
+               std::vector<storage::TensorShard>& shards) {
   for_each_stretch(
       table, slice,
       [&](const ParameterSpec& spec, std::int64_t element, std::int64_t at, std::int64_t length) {
@@ -29,9 +36,9 @@ void add_owned(const ParameterTable& table, Partition::Slice slice, std::span<co
         const auto add = [&](const std::string& name, std::span<const float> data, std::int64_t begin) {
           shards.emplace_back(name, shape, element, part(data, begin, length));
         };
-        add(spec.name, values, at);
-        add(first_moment(spec.name), adamw.first_moment(), at - slice.begin);
-        add(second_moment(spec.name), adamw.second_moment(), at - slice.begin);
+        add(spec.name, buffers.values.values(), at);
+        add(first_moment(spec.name), buffers.first_moment.values(), at - slice.begin);
+        add(second_moment(spec.name), buffers.second_moment.values(), at - slice.begin);
       });
 }
 
@@ -59,12 +66,12 @@ void read_values(storage::CheckpointReader& reader, const ParameterTable& table,
 }
 
 void read_moments(storage::CheckpointReader& reader, const ParameterTable& table, Partition::Slice slice,
-                  optimizer::ShardedAdamW& adamw) {
+                  HostMirror& first, HostMirror& second) {
   for_each_stretch(
       table, slice,
       [&](const ParameterSpec& spec, std::int64_t element, std::int64_t at, std::int64_t length) {
-        reader.read(first_moment(spec.name), element, part(adamw.first_moment(), at - slice.begin, length));
-        reader.read(second_moment(spec.name), element, part(adamw.second_moment(), at - slice.begin, length));
+        reader.read(first_moment(spec.name), element, part(first.values(), at - slice.begin, length));
+        reader.read(second_moment(spec.name), element, part(second.values(), at - slice.begin, length));
       });
 }
 
@@ -84,13 +91,15 @@ std::string balancer_name(const model::ModelOptions& options, std::size_t moe_la
   return model::layer_prefix(layer, options.layers) + "router/balancer";
 }
 
-void with_shards(const model::Model& model, TrainingState& state,
+void with_shards(model::Model& model, TrainingState& state,
                  const std::function<void(std::span<const storage::TensorShard>)>& body) {
   std::vector<storage::TensorShard> shards;
   const Partition& partition = state.partition;
-  add_owned(model.dense_table(), partition.dense_slice(), model.dense_values(), state.dense_adamw, shards);
-  add_owned(model.expert_table(), partition.expert_slice(), model.expert_values(), state.expert_adamw,
-            shards);
+  StateMirror mirror(model, state, HostMirror::Content::kBuffer);
+  add_owned(model.dense_table(), partition.dense_slice(),
+            {mirror.dense, mirror.dense_first, mirror.dense_second}, shards);
+  add_owned(model.expert_table(), partition.expert_slice(),
+            {mirror.experts, mirror.expert_first, mirror.expert_second}, shards);
 
   const TrainingCounters& c = state.counters;
   const std::array<std::int64_t, kCounterFields> counters{c.step, c.updates, c.next_sequence, c.tokens};
@@ -112,7 +121,7 @@ void with_shards(const model::Model& model, TrainingState& state,
   body(shards);
 }
 
-storage::ShardDescription save_shards(const std::filesystem::path& folder, const model::Model& model,
+storage::ShardDescription save_shards(const std::filesystem::path& folder, model::Model& model,
                                       TrainingState& state) {
   storage::ShardDescription description;
   with_shards(model, state, [&](std::span<const storage::TensorShard> shards) {
@@ -137,12 +146,21 @@ void load_model(storage::CheckpointReader& reader, model::Model& model) {
 }
 
 void load_owned(storage::CheckpointReader& reader, model::Model& model, TrainingState& state) {
+  StateMirror mirror(model, state, HostMirror::Content::kZero);
+  load_owned(reader, model, state, mirror);
+  mirror.put_back();
+  state.refresh_bias(model);
+}
+
+void load_owned(storage::CheckpointReader& reader, const model::Model& model, TrainingState& state,
+                StateMirror& mirror) {
   const Partition& partition = state.partition;
   require_shapes(reader, model.specs());
-  read_values(reader, model.dense_table(), partition.dense_slice(), model.dense_values());
-  read_values(reader, model.expert_table(), partition.expert_slice(), model.expert_values());
-  read_moments(reader, model.dense_table(), partition.dense_slice(), state.dense_adamw);
-  read_moments(reader, model.expert_table(), partition.expert_slice(), state.expert_adamw);
+  read_values(reader, model.dense_table(), partition.dense_slice(), mirror.dense.values());
+  read_values(reader, model.expert_table(), partition.expert_slice(), mirror.experts.values());
+  read_moments(reader, model.dense_table(), partition.dense_slice(), mirror.dense_first, mirror.dense_second);
+  read_moments(reader, model.expert_table(), partition.expert_slice(), mirror.expert_first,
+               mirror.expert_second);
 
   std::array<std::int64_t, kCounterFields> counters{};
   require_shape(reader, kCounters, Shape{kCounterFields});
@@ -162,7 +180,6 @@ void load_owned(storage::CheckpointReader& reader, model::Model& model, Training
     read_counts(reader, kPreviousCounts, state.previous_counts);
     read_counts(reader, kPreviousUnbiasedCounts, state.previous_unbiased_counts);
   }
-  state.refresh_bias(model);
 }
 
 }  // namespace troupe::workers

@@ -6,6 +6,7 @@
 #include "model/model.h"
 #include "storage/checkpoint_reader.h"
 #include "storage/shard.h"
+#include "workers/checkpoint/state_mirror.h"
 #include "workers/step/training_state.h"
 
 namespace troupe::workers {
@@ -24,13 +25,14 @@ inline constexpr const char* kPreviousUnbiasedCounts = "balancer/previous_unbias
 [[nodiscard]] std::string balancer_name(const model::ModelOptions& options, std::size_t moe_layer);
 
 /// Calls `body` with what this worker saves: the slices it owns, and on worker 0 what all hold alike.
-/// The shards' data are the model and the state themselves, and gone after the call.
-void with_shards(const model::Model& model, TrainingState& state,
+/// The shards' data are the model and the state themselves, or copies of what is on a device, and gone after
+/// the call, which then is the compute thread's.
+void with_shards(model::Model& model, TrainingState& state,
                  const std::function<void(std::span<const storage::TensorShard>)>& body);
 
 /// Writes them into this worker's file. On the storage thread.
-[[nodiscard]] storage::ShardDescription save_shards(const std::filesystem::path& folder,
-                                                    const model::Model& model, TrainingState& state);
+[[nodiscard]] storage::ShardDescription save_shards(const std::filesystem::path& folder, model::Model& model,
+                                                    TrainingState& state);
 
 /// Reads a model's values and bias that any layout wrote, and nothing of what trained them. Throws kConfig,
 /// naming the tensor and both shapes, when the checkpoint is of another model. On the storage thread.
@@ -38,6 +40,10 @@ void load_model(storage::CheckpointReader& reader, model::Model& model);
 
 /// Reads what this worker owns of the weights, and of all that training adds to them; the weights that others
 /// own are still to be gathered (load_together() does all of it). As load_model().
+/// Buffers are read into `mirror`.
+void load_owned(storage::CheckpointReader& reader, const model::Model& model, TrainingState& state,
+                StateMirror& mirror);
+/// The same, and puts the mirror back: for a thread that does both.
 void load_owned(storage::CheckpointReader& reader, model::Model& model, TrainingState& state);
 
 }  // namespace troupe::workers

@@ -22,11 +22,11 @@ CheckpointSaver::~CheckpointSaver() {
   if (reported_.valid()) reported_.wait();  // it reads our copy
 }
 
-void CheckpointSaver::prepare(const model::Model& model, TrainingState& state) {
+void CheckpointSaver::prepare(model::Model& model, TrainingState& state) {
   copy(model, state);  // touches every page
 }
 
-void CheckpointSaver::save(const model::Model& model, TrainingState& state) {
+void CheckpointSaver::save(model::Model& model, TrainingState& state) {
   wait();
   copy(model, state);
   start(state.partition.worker, state.counters,
@@ -39,14 +39,18 @@ void CheckpointSaver::save(const model::Model& model, TrainingState& state) {
   fault_points::reach("copied", state.partition.worker, state.counters.step);
 }
 
-void CheckpointSaver::save_and_wait(const model::Model& model, TrainingState& state) {
+void CheckpointSaver::save_and_wait(model::Model& model, TrainingState& state) {
+  if (model.accelerator() != nullptr) {  // which is the compute thread's alone
+    save(model, state);
+    return wait();
+  }
   wait();
   start(state.partition.worker, state.counters,
         [&](const std::filesystem::path& folder) { return save_shards(folder, model, state); });
   wait();
 }
 
-void CheckpointSaver::copy(const model::Model& model, TrainingState& state) {
+void CheckpointSaver::copy(model::Model& model, TrainingState& state) {
   with_shards(model, state, [&](std::span<const storage::TensorShard> shards) {
     snapshot_.take({model.execution().threads}, shards);
   });

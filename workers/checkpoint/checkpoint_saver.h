@@ -24,16 +24,16 @@ class CheckpointSaver {
   CheckpointSaver& operator=(const CheckpointSaver&) = delete;
 
   /// Takes the memory that save() copies to, so that its first call finds it. At a run's start.
-  void prepare(const model::Model& model, TrainingState& state);
+  void prepare(model::Model& model, TrainingState& state);
   /// Returns when the state is copied; the copy is written while training goes on. Waits first for the part
   /// before.
-  void save(const model::Model& model, TrainingState& state);
+  void save(model::Model& model, TrainingState& state);
   /// Writes the state itself, which needs no memory for a copy. Returns when that is reported.
-  void save_and_wait(const model::Model& model, TrainingState& state);
+  void save_and_wait(model::Model& model, TrainingState& state);
 
  private:
   using Write = std::function<storage::ShardDescription(const std::filesystem::path& folder)>;
-  void copy(const model::Model& model, TrainingState& state);
+  void copy(model::Model& model, TrainingState& state);
   /// The write is reported, on the storage thread, when it is done.
   void start(int rank, const TrainingCounters& counters, Write write);
   /// Until the part on its way is reported. Rethrows what made reporting impossible.

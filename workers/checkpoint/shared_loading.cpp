@@ -47,12 +47,15 @@ LoadCost load_together(const std::filesystem::path& checkpoint, StorageThread& s
                        model::Model& model, TrainingState& state) {
   storage::CheckpointReader reader = open_together(checkpoint, model.world(), storage_thread);
   LoadCost cost;
+  StateMirror mirror(model, state, HostMirror::Content::kZero);
   storage_thread.run([&] {
     storage::CheckpointReader opening = std::move(reader);  // HDF5's files are closed here, whatever happens
-    load_owned(opening, model, state);
+    load_owned(opening, model, state, mirror);
     cost = {.verified = opening.bytes_verified(), .read = opening.bytes_read()};
   });
-  gather_owned(state.partition, model);
+  gather_owned(state.partition, model, mirror.dense.values(), mirror.experts.values());
+  mirror.put_back();
+  state.refresh_bias(model);
   return cost;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/index.h"
 #include "model/parameters.h"
+#include "tensor/transfer.h"
 #include "workers/checkpoint/checkpoint.h"
 #include "workers/checkpoint/shared_loading.h"
 
@@ -154,9 +155,11 @@ void initialize_from(const InitialWeights& weights, StorageThread& storage_threa
   storage::CheckpointReader reader =
       open_together(*weights.options.checkpoint, model.world(), storage_thread);
   const Partition& partition = state.partition;
-  const Share dense(model.dense_table(), partition.dense_slices, at(partition.worker), model.dense_values());
+  HostMirror dense_values(model.accelerator(), model.dense_buffer(), HostMirror::Content::kZero);
+  HostMirror expert_values(model.accelerator(), model.expert_buffer(), HostMirror::Content::kZero);
+  const Share dense(model.dense_table(), partition.dense_slices, at(partition.worker), dense_values.values());
   const Share experts(model.expert_table(), partition.expert_slices, at(partition.replica),
-                      model.expert_values());
+                      expert_values.values());
   storage_thread.run([&] {
     storage::CheckpointReader opening = std::move(reader);  // HDF5's files are closed here, whatever happens
     SourceModel source = weights.source;
@@ -168,8 +171,10 @@ void initialize_from(const InitialWeights& weights, StorageThread& storage_threa
     }
     map_router_state(opening, origins, source, model.options(), state);
   });
-  gather_slices(model.world(), dense.slices, model.dense_values());
-  gather_slices(*model.groups().replicas, experts.slices, model.expert_values());
+  gather_slices(model.world(), dense.slices, dense.values);
+  gather_slices(*model.groups().replicas, experts.slices, experts.values);
+  dense_values.put_back();
+  expert_values.put_back();
   state.refresh_bias(model);
 }
 

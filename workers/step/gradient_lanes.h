@@ -1,8 +1,10 @@
 #pragma once
 #include <cstdint>
 #include <span>
+#include <variant>
 #include <vector>
 
+#include "comm/collectives/device_lane_reduction.h"
 #include "comm/collectives/lane_reduction.h"
 #include "model/model.h"
 #include "workers/step/partition.h"
@@ -37,28 +39,33 @@ class GradientLanes {
   /// Sums all lanes of all workers. Collective.
   void reduce();
   /// The sums of the slices that this worker owns, until the next reduce().
-  [[nodiscard]] std::span<const float> dense_total() const { return dense_total_; }
-  [[nodiscard]] std::span<const float> expert_total() const { return expert_total_; }
+  [[nodiscard]] ConstTensorView dense_total() const { return dense_total_; }
+  [[nodiscard]] ConstTensorView expert_total() const { return expert_total_; }
 
  private:
   [[nodiscard]] bool has_lane(int wave) const;
   void set_sources(int wave);
 
   const model::Model& model_;
+  using Reduction = std::variant<comm::LaneReduction, comm::DeviceLaneReduction>;  // by where the lanes are
+  [[nodiscard]] ConstTensorView reduce(Reduction& reduction, std::span<const TensorView> lanes,
+                                       std::span<const std::span<const float>> on_host);
+
   // A lane's buffer is complete after its last accumulation step; with one accumulation step it is the
   // microbatch's.
-  std::vector<std::vector<float>> dense_lanes_;
-  std::vector<std::vector<float>> expert_lanes_;
-  std::vector<float> microbatch_;  // where it is not a lane's; may be empty
-  std::vector<std::span<float>> expert_views_;
-  std::vector<std::span<const float>> dense_reduced_;  // the lanes above, as reductions read them
+  std::vector<Tensor> dense_lanes_;
+  std::vector<Tensor> expert_lanes_;
+  Tensor microbatch_;  // where it is not a lane's; may be empty
+  std::vector<TensorView> dense_views_;
+  std::vector<TensorView> expert_views_;
+  std::vector<std::span<const float>> dense_reduced_;  // the lanes above, as reductions on the host read them
   std::vector<std::span<const float>> expert_reduced_;
   std::vector<int> lane_of_source_;  // [group size], of the current wave
-  std::vector<float> scratch_;       // of both reductions
-  comm::LaneReduction dense_reduction_;
-  comm::LaneReduction expert_reduction_;
-  std::span<const float> dense_total_;
-  std::span<const float> expert_total_;
+  std::vector<float> scratch_;       // of both reductions, on the host
+  Reduction dense_reduction_;
+  Reduction expert_reduction_;
+  ConstTensorView dense_total_;
+  ConstTensorView expert_total_;
 };
 
 }  // namespace troupe::workers

@@ -29,7 +29,7 @@ GradientNorm::GradientNorm(const model::Model& model, const Partition& partition
 
 /// Experts that move later leave the places and names of the chunks as they are.
 GradientNorm::Part GradientNorm::make_part(const ParameterTable& table, Partition::Slice slice) const {
-  Part part{.sums = {table, slice.begin, slice.end}, .name_of_chunk = {}};
+  Part part{.sums = {table, slice.begin, slice.end, model_.accelerator()}, .name_of_chunk = {}};
   for (std::size_t chunk = 0; chunk < part.sums.chunks(); ++chunk) {
     const std::string& name = table.specs()[part.sums.parameter(chunk)].name;
     part.name_of_chunk.push_back(at(std::ranges::lower_bound(names_, name) - names_.begin()));
@@ -37,13 +37,13 @@ GradientNorm::Part GradientNorm::make_part(const ParameterTable& table, Partitio
   return part;
 }
 
-void GradientNorm::add(std::span<const float> dense, std::span<const float> experts, StepExchange& exchange) {
+void GradientNorm::add(ConstTensorView dense, ConstTensorView experts, StepExchange& exchange) {
   std::ranges::fill(not_finite_, 0);
   add(dense_, dense, exchange);
   add(experts_, experts, exchange);
 }
 
-void GradientNorm::add(Part& part, std::span<const float> gradient, StepExchange& exchange) {
+void GradientNorm::add(Part& part, ConstTensorView gradient, StepExchange& exchange) {
   const std::span<const double> sums = part.sums.of(model_.execution(), gradient);
   for (std::size_t chunk = 0; chunk < sums.size(); ++chunk) {
     exchange.add(sum_, sums[chunk]);

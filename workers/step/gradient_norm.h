@@ -22,7 +22,7 @@ class GradientNorm {
   static constexpr std::int64_t kSums = 1;
 
   /// Adds the slices that this worker owns.
-  void add(std::span<const float> dense, std::span<const float> experts, StepExchange& exchange);
+  void add(ConstTensorView dense, ConstTensorView experts, StepExchange& exchange);
   /// After the exchange's reduction; NaN when a gradient is not finite.
   [[nodiscard]] double norm(const StepExchange& exchange) const;
   /// Parameters whose gradient was not finite in the last add() of any worker, in the order of their names.
@@ -37,7 +37,7 @@ class GradientNorm {
   };
 
   [[nodiscard]] Part make_part(const ParameterTable& table, Partition::Slice slice) const;
-  void add(Part& part, std::span<const float> gradient, StepExchange& exchange);
+  void add(Part& part, ConstTensorView gradient, StepExchange& exchange);
 
   const model::Model& model_;
   std::int64_t sum_;

@@ -18,6 +18,19 @@ std::int64_t half_of_available_bytes(comm::Communicator& world) {
   return available_bytes() / 2 / here;
 }
 
+/// What one microbatch more takes, whatever the routing: devices have no memory that is only reserved.
+std::int64_t most_held_bytes(const TrainingOptions& options, const layout::Layout& layout,
+                             const model::TransformerShape& shape) {
+  const auto bytes = [&](std::int64_t held) {
+    model::TransformerShape holding = shape;
+    holding.held = held;
+    const std::int64_t local = std::ssize(layout.placement(0).experts_at(0));
+    return model::activation_bytes_bound(options.model, holding,
+                                         {layout.expert_parallel(), local, options.dispatch});
+  };
+  return bytes(2) - bytes(1);
+}
+
 std::int64_t least(std::int64_t value, comm::Communicator& world) {
   std::array<std::int64_t, 1> most{-value};
   world.all_reduce_max(most);
@@ -31,12 +44,17 @@ std::int64_t microbatches_that_fit(std::int64_t together, std::int64_t one, std:
 }
 
 std::int64_t held_microbatches(const TrainingOptions& options, const layout::Layout& layout,
-                               comm::Communicator& world) {
+                               comm::Communicator& world, Accelerator* accelerator) {
   const std::int64_t together = microbatches_together(options.model, layout);
   if (options.hold_microbatches > 0) return std::min(together, options.hold_microbatches);
   if (together == 1) return 1;
-  const std::int64_t one = model::held_activation_bytes(options.model, model_setup(options, layout, 0).shape);
-  return least(microbatches_that_fit(together, one, half_of_available_bytes(world)), world);
+  const model::TransformerShape shape = model_setup(options, layout, 0).shape;
+  if (accelerator == nullptr) {
+    const std::int64_t one = model::held_activation_bytes(options.model, shape);
+    return least(microbatches_that_fit(together, one, half_of_available_bytes(world)), world);
+  }
+  const std::int64_t one = most_held_bytes(options, layout, shape);
+  return least(microbatches_that_fit(together, one, accelerator->free_bytes() / 2), world);
 }
 
 }  // namespace troupe::workers

@@ -178,12 +178,12 @@ std::int64_t migrate_experts(const TrainingOptions& options, const layout::Layou
   TROUPE_CHECK(moved.buffer_elements() == model.expert_table().buffer_elements() &&
                    slices_of(moved, to.replicas()) == state.partition.expert_slices,
                "a placement that changes the size of worker {}'s experts", model.rank());
-  std::vector<float> values(model.expert_values().size());
+  Tensor values({moved.buffer_elements()});
   const Partition::Slice slice = state.partition.expert_slice();
   optimizer::ShardedAdamW adamw(options.optimizer, moved, slice.begin, slice.end);
   const Buffers old{model.expert_values(), state.expert_adamw.first_moment(),
                     state.expert_adamw.second_moment()};
-  const Buffers fresh{values, adamw.first_moment(), adamw.second_moment()};
+  const Buffers fresh{values.floats(), adamw.first_moment(), adamw.second_moment()};
   copy_what_stays(route.stretches(), model.rank(), old, fresh);
   exchange(model.world(), route.stretches(), old, fresh);
   state.expert_adamw = std::move(adamw);

@@ -28,9 +28,10 @@ void gather_slices(comm::Communicator& communicator, const std::vector<std::int6
   communicator.all_gather_v(std::as_bytes(mine), {std::as_writable_bytes(values), bytes});
 }
 
-void gather_owned(const Partition& partition, model::Model& model) {
-  gather_slices(model.world(), partition.dense_slices, model.dense_values());
-  gather_slices(*model.groups().replicas, partition.expert_slices, model.expert_values());
+void gather_owned(const Partition& partition, const model::Model& model, std::span<float> dense,
+                  std::span<float> experts) {
+  gather_slices(model.world(), partition.dense_slices, dense);
+  gather_slices(*model.groups().replicas, partition.expert_slices, experts);
 }
 
 }  // namespace troupe::workers

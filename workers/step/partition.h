@@ -41,7 +41,9 @@ void gather_slices(comm::Communicator& communicator, const std::vector<std::int6
                    std::span<float> values);
 
 /// What each worker has in the slices that it owns, to all that hold the same parameters. Collective.
-void gather_owned(const Partition& partition, model::Model& model);
+///   dense, experts: the model's buffers, or mirrors of them
+void gather_owned(const Partition& partition, const model::Model& model, std::span<float> dense,
+                  std::span<float> experts);
 
 /// Calls body(spec, element_begin, buffer_begin, length) for every stretch of a parameter inside
 /// [slice.begin, slice.end) of a buffer laid out by `table`: `length` elements from element_begin of the

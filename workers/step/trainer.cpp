@@ -160,9 +160,9 @@ void Trainer::update() {
         clip > 0.0 && step_.grad_norm > clip ? static_cast<float>(clip / step_.grad_norm) : 1.0F;
     ++state_.counters.updates;
     state_.dense_adamw.update(model_.execution(), state_.counters.updates, step_.learning_rate, scale,
-                              model_.dense_values(), gradients_.dense_total());
+                              model_.dense_buffer(), gradients_.dense_total());
     state_.expert_adamw.update(model_.execution(), state_.counters.updates, step_.learning_rate, scale,
-                               model_.expert_values(), gradients_.expert_total());
+                               model_.expert_buffer(), gradients_.expert_total());
     state_.balance(step_.load, options_.batch.sequences() * options_.data.sequence_length,
                    options_.model.moe.balancer.rate.at(state_.counters.step, options_.steps), model_);
   }
@@ -171,7 +171,10 @@ void Trainer::update() {
 
 void Trainer::gather_weights() {
   const PhaseScope phase(model_.execution(), Phase::kReduce);
-  gather_owned(state_.partition, model_);
+  weights_here_.gather(model_.world(), state_.partition.dense_slices, model_.accelerator(),
+                       model_.dense_buffer());
+  weights_here_.gather(*model_.groups().replicas, state_.partition.expert_slices, model_.accelerator(),
+                       model_.expert_buffer());
 }
 
 }  // namespace troupe::workers

@@ -11,6 +11,7 @@
 #include "workers/step/gradient_lanes.h"
 #include "workers/step/gradient_norm.h"
 #include "workers/step/loss_sums.h"
+#include "workers/step/slice_gathering.h"
 #include "workers/step/step_exchange.h"
 #include "workers/step/step_result.h"
 #include "workers/step/training_state.h"
@@ -76,6 +77,7 @@ class Trainer {
   BatchLoader loader_;
   model::MicrobatchResult result_;
   GradientLanes gradients_;
+  SliceGathering weights_here_;
   LossSums losses_;
   GradientNorm norm_;
   StepExchange exchange_;

@@ -8,16 +8,16 @@ namespace troupe::workers {
 namespace {
 
 optimizer::ShardedAdamW make_adamw(const TrainingOptions& options, const ParameterTable& table,
-                                   Partition::Slice slice) {
-  return {options.optimizer, table, slice.begin, slice.end};
+                                   Partition::Slice slice, const model::Model& model) {
+  return {options.optimizer, table, slice.begin, slice.end, model.accelerator()};
 }
 
 }  // namespace
 
 TrainingState::TrainingState(const TrainingOptions& options, const model::Model& model)
     : partition(model),
-      dense_adamw(make_adamw(options, model.dense_table(), partition.dense_slice())),
-      expert_adamw(make_adamw(options, model.expert_table(), partition.expert_slice())),
+      dense_adamw(make_adamw(options, model.dense_table(), partition.dense_slice(), model)),
+      expert_adamw(make_adamw(options, model.expert_table(), partition.expert_slice(), model)),
       previous_counts(static_cast<int>(model::moe_layers(options.model)),
                       static_cast<int>(options.model.moe.choices())),
       previous_unbiased_counts(previous_counts) {

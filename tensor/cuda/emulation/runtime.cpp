@@ -107,6 +107,7 @@ int device_count() { return 1; }
 std::string device_name(int /*device*/) { return "emulated"; }
 void use_device(int device) { TROUPE_CHECK(device == 0, "device {} of 1", device); }
 
+std::int64_t free_bytes() { return std::int64_t{1} << 30; }
 void* allocate(std::size_t bytes) { return allocate_poisoned(bytes); }
 void release(void* memory) noexcept { release_after_all_work(memory); }
 void* allocate_pinned(std::size_t bytes) { return allocate_poisoned(bytes); }

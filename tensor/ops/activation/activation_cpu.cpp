@@ -5,6 +5,7 @@
 #include <hwy/foreach_target.h>
 
 #include "tensor/ops/checks.h"
+#include "tensor/ops/device_ops.h"
 #include "tensor/ops/matrix.h"
 #include "tensor/ops/vector-inl.h"
 #include "tensor/parallel.h"
@@ -229,6 +230,7 @@ HWY_EXPORT(activation_backward_rows);
 
 void activation_forward(const Execution& execution, Activation activation, ConstTensorView x, TensorView y) {
   const OpScope measured(execution, OpKind::kActivation);
+  if (DeviceOps* device = device_ops(execution)) return device->activation_forward(activation, x, y);
   check_matrix("activation: x", x, y.rows(), input_columns(activation) * y.columns());
   parallel_for_blocks(execution, y.rows(), rows_of_a_task(y.columns()),
                       [&](std::int64_t first, std::int64_t last) {
@@ -240,6 +242,7 @@ void activation_forward(const Execution& execution, Activation activation, Const
 void activation_backward(const Execution& execution, Activation activation, ConstTensorView dy,
                          ConstTensorView x, TensorView dx) {
   const OpScope measured(execution, OpKind::kActivation);
+  if (DeviceOps* device = device_ops(execution)) return device->activation_backward(activation, dy, x, dx);
   const std::int64_t columns = input_columns(activation) * dy.columns();
   check_matrix("activation: x", x, dy.rows(), columns);
   check_matrix("activation: dx", dx, dy.rows(), columns);

@@ -11,6 +11,7 @@
 #include "tensor/ops/attention/attention_inputs.h"
 #include "tensor/ops/attention/mask-inl.h"
 #include "tensor/ops/checks.h"
+#include "tensor/ops/device_ops.h"
 #include "tensor/ops/tile_product/tile_product.h"
 #include "tensor/parallel.h"
 #include "tensor/profile.h"
@@ -178,6 +179,8 @@ void attention_backward(const Execution& execution, Arena& arena, const Attentio
                         ConstTensorView out, ConstTensorView log_sum_exp, ConstTensorView first_visible,
                         TensorView dq, TensorView dk, TensorView dv) {
   const OpScope measured(execution, OpKind::kAttention);
+  if (DeviceOps* device = device_ops(execution))
+    return device->attention_backward(shape, dout, q, k, v, out, log_sum_exp, first_visible, dq, dk, dv);
   const AttentionInputs inputs = checked_attention_inputs(shape, q, k, v, first_visible);
   check_matrix("attention: dout", dout, q.rows(), q.columns());
   check_matrix("attention: out", out, q.rows(), q.columns());

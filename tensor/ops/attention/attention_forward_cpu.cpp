@@ -12,6 +12,7 @@
 #include "tensor/ops/attention/attention_inputs.h"
 #include "tensor/ops/attention/mask-inl.h"
 #include "tensor/ops/checks.h"
+#include "tensor/ops/device_ops.h"
 #include "tensor/ops/tile_product/tile_product.h"
 #include "tensor/parallel.h"
 #include "tensor/profile.h"
@@ -132,6 +133,8 @@ void attention_forward(const Execution& execution, const AttentionShape& shape, 
                        ConstTensorView k, ConstTensorView v, ConstTensorView first_visible, TensorView out,
                        TensorView log_sum_exp) {
   const OpScope measured(execution, OpKind::kAttention);
+  if (DeviceOps* device = device_ops(execution))
+    return device->attention_forward(shape, q, k, v, first_visible, out, log_sum_exp);
   const AttentionInputs inputs = checked_attention_inputs(shape, q, k, v, first_visible);
   check_matrix("attention: out", out, q.rows(), q.columns());
   check_matrix("attention: log_sum_exp", log_sum_exp, shape.sequences * shape.heads, shape.length);

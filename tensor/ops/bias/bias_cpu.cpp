@@ -5,6 +5,7 @@
 #include <hwy/foreach_target.h>
 
 #include "tensor/ops/checks.h"
+#include "tensor/ops/device_ops.h"
 #include "tensor/ops/matrix.h"
 #include "tensor/ops/vector-inl.h"
 #include "tensor/parallel.h"
@@ -44,6 +45,7 @@ HWY_EXPORT(bias_gradient_columns);
 
 void add_bias(const Execution& execution, ConstTensorView bias, TensorView y) {
   const OpScope measured(execution, OpKind::kElementwise);
+  if (DeviceOps* device = device_ops(execution)) return device->add_bias(bias, y);
   const auto values = reals("add_bias: bias", bias, y.columns());
   parallel_for_blocks(execution, y.rows(), rows_of_a_task(y.columns()),
                       [&](std::int64_t first, std::int64_t last) {
@@ -53,6 +55,7 @@ void add_bias(const Execution& execution, ConstTensorView bias, TensorView y) {
 
 void bias_gradient(const Execution& execution, ConstTensorView dy, TensorView dbias, Accumulate accumulate) {
   const OpScope measured(execution, OpKind::kElementwise);
+  if (DeviceOps* device = device_ops(execution)) return device->bias_gradient(dy, dbias, accumulate);
   constexpr std::int64_t kColumnsOfATask = 128;
   const auto sums = reals("bias_gradient: dbias", dbias, dy.columns());
   parallel_for_blocks(execution, dy.columns(), kColumnsOfATask, [&](std::int64_t first, std::int64_t last) {

@@ -9,6 +9,7 @@
 
 #include "base/index.h"
 #include "tensor/ops/checks.h"
+#include "tensor/ops/device_ops.h"
 #include "tensor/ops/matrix.h"
 #include "tensor/ops/vector-inl.h"
 #include "tensor/parallel.h"
@@ -71,10 +72,10 @@ HWY_EXPORT(scale_row);
 namespace {
 
 std::span<const std::int32_t> checked_targets(const ConstTensorView& logits, const ConstTensorView& targets,
-                                              std::span<double> nll, std::span<double> log_z) {
-  const auto rows = at(logits.rows());
-  TROUPE_CHECK(nll.size() == rows && log_z.size() == rows, "cross_entropy: nll {} and log_z {} for {} rows",
-               nll.size(), log_z.size(), rows);
+                                              const TensorView& nll, const TensorView& log_z) {
+  TROUPE_CHECK(nll.elements() == logits.rows() && log_z.elements() == logits.rows(),
+               "cross_entropy: nll {} and log_z {} for {} rows", nll.elements(), log_z.elements(),
+               logits.rows());
   const auto values = integers("cross_entropy: targets", targets, logits.rows());
   for (const std::int32_t target : values) {
     TROUPE_CHECK(target >= -1 && target < logits.columns(), "cross_entropy: target {} of {}", target,
@@ -83,16 +84,21 @@ std::span<const std::int32_t> checked_targets(const ConstTensorView& logits, con
   return values;
 }
 
+/// Of every row.
+struct Losses {
+  std::span<double> nll;
+  std::span<double> log_z;
+};
+
 /// Calls body(row, target) for every row: masked rows have their sums set to 0 first.
 template <class Body>
 void for_each_row(const Execution& execution, const ConstTensorView& logits,
-                  std::span<const std::int32_t> targets, std::span<double> nll, std::span<double> log_z,
-                  const Body& body) {
+                  std::span<const std::int32_t> targets, const Losses& losses, const Body& body) {
   const std::int64_t block = rows_of_a_task(logits.columns());
   parallel_for_blocks(execution, logits.rows(), block, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t row = first; row < last; ++row) {
       const auto index = at(row);
-      nll[index] = log_z[index] = 0.0;
+      losses.nll[index] = losses.log_z[index] = 0.0;
       body(index, targets[index]);
     }
   });
@@ -105,26 +111,32 @@ double log_of_sum(float largest, float sum) {
 }  // namespace
 
 void cross_entropy_forward(const Execution& execution, ConstTensorView logits, ConstTensorView targets,
-                           std::span<double> nll, std::span<double> log_z) {
+                           TensorView nll, TensorView log_z) {
   const OpScope measured(execution, OpKind::kCrossEntropy);
+  if (DeviceOps* device = device_ops(execution))
+    return device->cross_entropy_forward(logits, targets, nll, log_z);
   const auto values = checked_targets(logits, targets, nll, log_z);
+  const Losses losses{nll.doubles(), log_z.doubles()};
   const Matrix<const float> rows = matrix(logits);
-  for_each_row(execution, logits, values, nll, log_z, [&](std::size_t index, std::int32_t target) {
+  for_each_row(execution, logits, values, losses, [&](std::size_t index, std::int32_t target) {
     if (target < 0) return;
     const float* row = rows.row(static_cast<std::int64_t>(index));
     const float largest = HWY_DYNAMIC_DISPATCH(largest_logit)(row, rows.columns);
-    log_z[index] = log_of_sum(largest, HWY_DYNAMIC_DISPATCH(sum_of_exponentials)(row, rows.columns, largest));
-    nll[index] = log_z[index] - static_cast<double>(row[target]);
+    losses.log_z[index] =
+        log_of_sum(largest, HWY_DYNAMIC_DISPATCH(sum_of_exponentials)(row, rows.columns, largest));
+    losses.nll[index] = losses.log_z[index] - static_cast<double>(row[target]);
   });
 }
 
 void cross_entropy_forward_backward(const Execution& execution, TensorView logits, ConstTensorView targets,
-                                    float scale, float z_loss, std::span<double> nll,
-                                    std::span<double> log_z) {
+                                    float scale, float z_loss, TensorView nll, TensorView log_z) {
   const OpScope measured(execution, OpKind::kCrossEntropy);
+  if (DeviceOps* device = device_ops(execution))
+    return device->cross_entropy_forward_backward(logits, targets, scale, z_loss, nll, log_z);
   const auto values = checked_targets(logits, targets, nll, log_z);
+  const Losses losses{nll.doubles(), log_z.doubles()};
   const Matrix<float> rows = matrix(logits);
-  for_each_row(execution, logits, values, nll, log_z, [&](std::size_t index, std::int32_t target) {
+  for_each_row(execution, logits, values, losses, [&](std::size_t index, std::int32_t target) {
     float* row = rows.row(static_cast<std::int64_t>(index));
     if (target < 0) {
       std::fill_n(row, rows.columns, 0.0F);
@@ -133,10 +145,10 @@ void cross_entropy_forward_backward(const Execution& execution, TensorView logit
     const auto target_logit = static_cast<double>(row[target]);
     const float largest = HWY_DYNAMIC_DISPATCH(largest_logit)(row, rows.columns);
     const float sum = HWY_DYNAMIC_DISPATCH(replace_by_exponentials)(row, rows.columns, largest);
-    log_z[index] = log_of_sum(largest, sum);
-    nll[index] = log_z[index] - target_logit;
+    losses.log_z[index] = log_of_sum(largest, sum);
+    losses.nll[index] = losses.log_z[index] - target_logit;
     const double factor =
-        static_cast<double>(scale) * (1.0 + 2.0 * static_cast<double>(z_loss) * log_z[index]);
+        static_cast<double>(scale) * (1.0 + 2.0 * static_cast<double>(z_loss) * losses.log_z[index]);
     HWY_DYNAMIC_DISPATCH(scale_row)(row, rows.columns, static_cast<float>(factor / static_cast<double>(sum)));
     row[target] -= scale;
   });

@@ -6,15 +6,14 @@
 
 namespace troupe::ops {
 
-/// y += x, element by element.
-void add(const Execution& execution, std::span<const float> x, std::span<float> y);
+/// y += x, element by element.  x, y: contiguous, of as many elements; so in the next two
+void add(const Execution& execution, ConstTensorView x, TensorView y);
 
 /// out = a + b; out may be a or b.
-void sum(const Execution& execution, std::span<const float> a, std::span<const float> b,
-         std::span<float> out);
+void sum(const Execution& execution, ConstTensorView a, ConstTensorView b, TensorView out);
 
 /// y = 0.
-void zero(const Execution& execution, std::span<float> y);
+void zero(const Execution& execution, TensorView y);
 
 /// Sum of squares of x in fp64, added in element order of a fixed lane structure that depends on
 /// x.size() only: same bits on every thread and worker.

@@ -6,6 +6,7 @@
 #define HWY_TARGET_INCLUDE "tensor/ops/elementwise/elementwise_cpu.cpp"
 #include <hwy/foreach_target.h>
 
+#include "tensor/ops/device_ops.h"
 #include "tensor/ops/vector-inl.h"
 #include "tensor/parallel.h"
 #include "tensor/profile.h"
@@ -59,26 +60,28 @@ namespace {
 constexpr std::int64_t kElementsOfATask = 1 << 15;
 }  // namespace
 
-void add(const Execution& execution, std::span<const float> x, std::span<float> y) {
-  sum(execution, x, y, y);
-}
+void add(const Execution& execution, ConstTensorView x, TensorView y) { sum(execution, x, y, y); }
 
-void sum(const Execution& execution, std::span<const float> a, std::span<const float> b,
-         std::span<float> out) {
+void sum(const Execution& execution, ConstTensorView a, ConstTensorView b, TensorView out) {
   const OpScope measured(execution, OpKind::kElementwise);
-  TROUPE_CHECK(a.size() == out.size() && b.size() == out.size(), "sum: {} and {} elements into {}", a.size(),
-               b.size(), out.size());
-  const auto count = static_cast<std::int64_t>(out.size());
+  if (DeviceOps* device = device_ops(execution)) return device->sum(a, b, out);
+  const std::int64_t count = out.elements();
+  TROUPE_CHECK(a.elements() == count && b.elements() == count, "sum: {} and {} elements into {}",
+               a.elements(), b.elements(), count);
+  const float* first = a.floats().data();
+  const float* second = b.floats().data();
+  float* target = out.floats().data();
   parallel_for_blocks(execution, count, kElementsOfATask, [&](std::int64_t begin, std::int64_t end) {
-    HWY_DYNAMIC_DISPATCH(sum_elements)(a.data(), b.data(), out.data(), begin, end);
+    HWY_DYNAMIC_DISPATCH(sum_elements)(first, second, target, begin, end);
   });
 }
 
-void zero(const Execution& execution, std::span<float> y) {
+void zero(const Execution& execution, TensorView y) {
   const OpScope measured(execution, OpKind::kElementwise);
-  const auto count = static_cast<std::int64_t>(y.size());
-  parallel_for_blocks(execution, count, kElementsOfATask, [&](std::int64_t begin, std::int64_t end) {
-    std::fill(y.data() + begin, y.data() + end, 0.0F);
+  if (DeviceOps* device = device_ops(execution)) return device->zero(y);
+  float* target = y.floats().data();
+  parallel_for_blocks(execution, y.elements(), kElementsOfATask, [&](std::int64_t begin, std::int64_t end) {
+    std::fill(target + begin, target + end, 0.0F);
   });
 }
 

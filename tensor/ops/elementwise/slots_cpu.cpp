@@ -8,6 +8,7 @@
 
 #include "base/index.h"
 #include "tensor/ops/checks.h"
+#include "tensor/ops/device_ops.h"
 #include "tensor/ops/matrix.h"
 #include "tensor/ops/vector-inl.h"
 #include "tensor/parallel.h"
@@ -115,6 +116,7 @@ Matrix<const std::int32_t> checked_slots(const ConstTensorView& slots, std::int6
 
 void gather_rows(const Execution& execution, ConstTensorView x, ConstTensorView rows, TensorView out) {
   const OpScope measured(execution, OpKind::kRows);
+  if (DeviceOps* device = device_ops(execution)) return device->gather_rows(x, rows, out);
   check_matrix("gather_rows: out", out, out.rows(), x.columns());
   const auto indices = integers("gather_rows: rows", rows, out.rows());
   for (const std::int32_t row : indices) {
@@ -133,6 +135,7 @@ void gather_rows(const Execution& execution, ConstTensorView x, ConstTensorView 
 void combine_rows(const Execution& execution, ConstTensorView y, ConstTensorView slots,
                   ConstTensorView weights, ConstTensorView base, TensorView out) {
   const OpScope measured(execution, OpKind::kRows);
+  if (DeviceOps* device = device_ops(execution)) return device->combine_rows(y, slots, weights, base, out);
   check_matrix("combine_rows: y", y, y.rows(), out.columns());
   check_matrix("combine_rows: weights", weights, out.rows(), slots.columns());
   if (base.data() != nullptr) check_matrix("combine_rows: base", base, out.rows(), out.columns());
@@ -149,6 +152,8 @@ void combine_rows_backward(const Execution& execution, ConstTensorView dout, Con
                            ConstTensorView slots, ConstTensorView weights, TensorView dy,
                            TensorView dweights) {
   const OpScope measured(execution, OpKind::kRows);
+  if (DeviceOps* device = device_ops(execution))
+    return device->combine_rows_backward(dout, y, slots, weights, dy, dweights);
   check_matrix("combine_rows: y", y, y.rows(), dout.columns());
   check_matrix("combine_rows: dy", dy, y.rows(), dout.columns());
   check_matrix("combine_rows: weights", weights, dout.rows(), slots.columns());
@@ -164,6 +169,7 @@ void combine_rows_backward(const Execution& execution, ConstTensorView dout, Con
 void add_slot_products(const Execution& execution, ConstTensorView a, ConstTensorView y,
                        ConstTensorView slots, TensorView out) {
   const OpScope measured(execution, OpKind::kRows);
+  if (DeviceOps* device = device_ops(execution)) return device->add_slot_products(a, y, slots, out);
   check_matrix("add_slot_products: y", y, y.rows(), a.columns());
   check_matrix("add_slot_products: out", out, a.rows(), slots.columns());
   const auto rows = checked_slots(slots, a.rows(), y.rows());
@@ -176,6 +182,7 @@ void add_slot_products(const Execution& execution, ConstTensorView a, ConstTenso
 void scatter_slots_add(const Execution& execution, ConstTensorView dgathered, ConstTensorView slots,
                        TensorView dx) {
   const OpScope measured(execution, OpKind::kRows);
+  if (DeviceOps* device = device_ops(execution)) return device->scatter_slots_add(dgathered, slots, dx);
   check_matrix("scatter_slots_add: dgathered", dgathered, dgathered.rows(), dx.columns());
   const auto rows = checked_slots(slots, dx.rows(), dgathered.rows());
   parallel_for_blocks(

@@ -8,6 +8,7 @@
 
 #include "base/index.h"
 #include "tensor/ops/checks.h"
+#include "tensor/ops/device_ops.h"
 #include "tensor/ops/matrix.h"
 #include "tensor/ops/vector-inl.h"
 #include "tensor/parallel.h"
@@ -56,6 +57,7 @@ std::span<const std::int32_t> checked_tokens(const ConstTensorView& tokens, std:
 void embedding_forward(const Execution& execution, ConstTensorView tokens, ConstTensorView table,
                        TensorView out) {
   const OpScope measured(execution, OpKind::kEmbedding);
+  if (DeviceOps* device = device_ops(execution)) return device->embedding_forward(tokens, table, out);
   check_matrix("embedding: out", out, out.rows(), table.columns());
   const auto values = checked_tokens(tokens, out.rows(), table.rows());
   const Matrix<const float> source = matrix(table);
@@ -71,6 +73,7 @@ void embedding_forward(const Execution& execution, ConstTensorView tokens, Const
 void embedding_backward(const Execution& execution, ConstTensorView tokens, ConstTensorView dout,
                         TensorView dtable) {
   const OpScope measured(execution, OpKind::kEmbedding);
+  if (DeviceOps* device = device_ops(execution)) return device->embedding_backward(tokens, dout, dtable);
   check_matrix("embedding: dtable", dtable, dtable.rows(), dout.columns());
   const auto values = checked_tokens(tokens, dout.rows(), dtable.rows());
   parallel_for_blocks(execution, dout.columns(), kColumnsOfATask, [&](std::int64_t first, std::int64_t last) {

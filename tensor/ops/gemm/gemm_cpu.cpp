@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "tensor/ops/checks.h"
+#include "tensor/ops/device_ops.h"
 #include "tensor/ops/gemm/narrow_gemm.h"
 #include "tensor/parallel.h"
 #include "tensor/pieces.h"
@@ -101,11 +102,15 @@ void gemm(const Execution& execution, Transpose transpose_a, Transpose transpose
   const std::int64_t m = c.rows();
   const std::int64_t n = c.columns();
   const std::int64_t k = transpose_a == Transpose::kYes ? a.rows() : a.columns();
+  const double flop = 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
+  if (DeviceOps* device = device_ops(execution)) {
+    const OpScope measured(execution, OpKind::kGemm, flop);
+    return device->gemm(transpose_a, transpose_b, a, b, c, accumulate);
+  }
   check_matrix("gemm: a", a, transpose_a == Transpose::kYes ? k : m, transpose_a == Transpose::kYes ? m : k);
   check_matrix("gemm: b", b, transpose_b == Transpose::kYes ? n : k, transpose_b == Transpose::kYes ? k : n);
   if (m == 0 || n == 0) return;
-  const OpScope measured(execution, OpKind::kGemm,
-                         2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k));
+  const OpScope measured(execution, OpKind::kGemm, flop);
   if (k == 0) {
     if (accumulate == Accumulate::kNo) clear(c);
     return;

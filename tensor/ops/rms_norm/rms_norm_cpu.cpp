@@ -7,6 +7,7 @@
 #include <hwy/foreach_target.h>
 
 #include "tensor/ops/checks.h"
+#include "tensor/ops/device_ops.h"
 #include "tensor/ops/matrix.h"
 #include "tensor/ops/vector-inl.h"
 #include "tensor/parallel.h"
@@ -94,6 +95,7 @@ constexpr std::int64_t kColumnsOfATask = 128;
 void rms_norm_forward(const Execution& execution, ConstTensorView x, ConstTensorView weight, double eps,
                       TensorView y, TensorView inv_rms) {
   const OpScope measured(execution, OpKind::kNorm);
+  if (DeviceOps* device = device_ops(execution)) return device->rms_norm_forward(x, weight, eps, y, inv_rms);
   check_matrix("rms_norm: y", y, x.rows(), x.columns());
   const float* weights = reals("rms_norm: weight", weight, x.columns()).data();
   float* scales = reals("rms_norm: inv_rms", inv_rms, x.rows()).data();
@@ -107,6 +109,8 @@ void rms_norm_backward(const Execution& execution, ConstTensorView dy, ConstTens
                        ConstTensorView weight, ConstTensorView inv_rms, TensorView dx, TensorView dweight,
                        bool accumulate_dx) {
   const OpScope measured(execution, OpKind::kNorm);
+  if (DeviceOps* device = device_ops(execution))
+    return device->rms_norm_backward(dy, x, weight, inv_rms, dx, dweight, accumulate_dx);
   check_matrix("rms_norm: dy", dy, x.rows(), x.columns());
   check_matrix("rms_norm: dx", dx, x.rows(), x.columns());
   const float* weights = reals("rms_norm: weight", weight, x.columns()).data();

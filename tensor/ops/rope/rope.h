@@ -9,10 +9,13 @@ namespace troupe::ops {
 /// cos and sin of position * theta^(-2i/rotary) for i < rotary/2: [positions, rotary/2] each.
 class RopeTable {
  public:
-  /// rotary: even number of rotated channels per head; the others pass unchanged.
-  RopeTable(std::int64_t positions, std::int64_t rotary, double theta);
+  /// rotary: even number of rotated channels per head; the others pass unchanged. On a device, which must
+  /// outlive it, or on the host.
+  RopeTable(std::int64_t positions, std::int64_t rotary, double theta, Accelerator* accelerator = nullptr);
   [[nodiscard]] std::int64_t rotary() const { return rotary_; }
   [[nodiscard]] std::int64_t positions() const { return cosine_.shape()[0]; }
+  [[nodiscard]] ConstTensorView cosines() const { return cosine_; }
+  [[nodiscard]] ConstTensorView sines() const { return sine_; }
   [[nodiscard]] const float* cosine(std::int64_t position) const {
     return cosine_.f32() + position * (rotary_ / 2);
   }

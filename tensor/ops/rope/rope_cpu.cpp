@@ -5,6 +5,7 @@
 #include <hwy/foreach_target.h>
 
 #include "tensor/ops/checks.h"
+#include "tensor/ops/device_ops.h"
 #include "tensor/ops/matrix.h"
 #include "tensor/ops/vector-inl.h"
 #include "tensor/parallel.h"
@@ -55,6 +56,8 @@ HWY_EXPORT(rope_rows);
 void rope(const Execution& execution, const RopeTable& table, ConstTensorView positions,
           std::int64_t head_dim, RopeDirection direction, TensorView x) {
   const OpScope measured(execution, OpKind::kRope);
+  if (DeviceOps* device = device_ops(execution))
+    return device->rope(table, positions, head_dim, direction, x);
   TROUPE_CHECK(head_dim > 0 && x.columns() % head_dim == 0 && table.rotary() <= head_dim,
                "rope: heads of {} channels, {} of them rotated, in rows of {}", head_dim, table.rotary(),
                x.columns());

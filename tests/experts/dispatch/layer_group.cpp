@@ -37,7 +37,7 @@ class Worker {
     result.dx.resize(b.x.size());
     result.dense_gradient.resize(weights_.dense_values.size());
     arena_.reset();
-    const std::vector<std::span<float>> lanes{expert_gradient_};
+    const std::vector<TensorView> lanes{expert_gradient_};
     const Pass pass{.execution = {threads_},
                     .arena = arena_,
                     .dense = weights_.dense_values,

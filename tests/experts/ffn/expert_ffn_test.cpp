@@ -46,7 +46,7 @@ class ExpertFfnPieces : public testing::Test {
         *group[0], layout::LayerPlacement::contiguous(static_cast<int>(options_.moe.experts), 1)};
     const auto exchange = make_exchange(*group[0], {});
     Results results{.gradient = std::vector<float>(weights_.expert_values.size())};
-    const std::array<std::span<float>, 1> lanes{results.gradient};
+    const std::array<TensorView, 1> lanes{results.gradient};
     const std::array<int, 1> lane_of_source{0};
     const Pass pass{.execution = {threads},
                     .arena = arena_,

@@ -2,7 +2,7 @@
 # Shows that the emulated checks notice faults: breaks a kernel in one place after the other, and expects the
 # named check to fail. Each line of `mutants` is
 #   CHECK @ FILE @ SED SCRIPT @ SOURCE to compile again
-# where CHECK is an op of op_check_emulated, or a test of emulation_test.
+# where CHECK is an op of op_check_emulated, a test of emulation_test, or one of device_training_test (*Device*).
 # Usage: tests/tensor/cuda/mutants.sh [BUILD_DIRECTORY]      by default build/release, which must be built
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
@@ -31,6 +31,13 @@ gather_rows @ tensor/cuda/four.h @ s/by_four && left >= 4/by_four/ @ tensor/cuda
 embedding_backward @ tensor/cuda/embedding.cu @ s/kDigitBits \* pass, kDigits/0, kDigits/ @ tensor/cuda/embedding.cu
 gemm @ tensor/cuda/gemm_tile.h @ s/int inner = 0; inner < kTileInner; ++inner/int inner = kTileInner - 1; inner >= 0; --inner/ @ tensor/cuda/gemm.cu
 rms_norm_backward @ tensor/cuda/rows.h @ s/kRowsOfChunk = 128/kRowsOfChunk = 64/ @ tensor/cuda/rms_norm.cu
+# a training step: what the host reads too early, what never arrives, lanes added by worker, gradients lost
+Models/DeviceTraining.HasTheLossOfTheHost/after_top_k @ tensor/device/device_accelerator.cpp @ /finish_downloads() {/{n;d} @ tensor/device/device_accelerator.cpp
+Models/DeviceTraining.HasTheSameBitsInEveryLayout/after_top_k @ experts/dispatch/staged_exchange.cpp @ /travelling_.wait();/{n;d} @ experts/dispatch/staged_exchange.cpp
+Models/DeviceTraining.HasTheSameBitsInEveryLayout/small @ comm/collectives/device_lane_reduction.cpp @ s/lane \* plan_.ranks() + peer/plan_.lanes_of(0) * peer + lane/ @ comm/collectives/device_lane_reduction.cpp
+Models/DeviceTraining.HasTheBitsOfEveryOtherDevice/after_top_k @ experts/ffn/expert_ffn.cpp @ s/source + 1, &Expert::input/source, \&Expert::input/ @ experts/ffn/expert_ffn.cpp
+Models/DeviceTraining.HasTheBitsOfEveryOtherDevice/small @ tensor/device/kernel_ops.cpp @ s/.value_factor = views.value_factor/.value_factor = 1.0/ @ tensor/device/kernel_ops.cpp
+DeviceCheckpoint.GoesFromTheHostToADeviceAndBack @ tensor/transfer.cpp @ s/if (content == Content::kBuffer)/if (content == Content::kZero)/ @ tensor/transfer.cpp
 LIST
 )
 
@@ -47,6 +54,13 @@ program() {
     "${libraries[@]}" "$@" -lboost_context -lfmt -lspdlog -lgomp
 }
 
+# device_program OBJECT: links device_training_test with the mutant before the libraries.
+device_program() {
+  local link
+  link=$(ninja -C "$build" -t commands device_training_test | tail -1 | sed 's/^: && //; s/ && :$//')
+  (cd "$build" && eval "${link/ -o bin\/device_training_test / -o $overlay/program $1 }")
+}
+
 survivors=0
 while IFS='@' read -r check file script source; do
   check=$(xargs <<<"$check") file=$(xargs <<<"$file") source=$(xargs <<<"$source") script=${script# } script=${script% }
@@ -54,9 +68,11 @@ while IFS='@' read -r check file script source; do
   cp "$source" "$overlay/$source"
   sed "$script" "$file" >"$overlay/$file"
   if cmp -s "$file" "$overlay/$file"; then echo "no longer a mutant: $file: $script"; exit 1; fi
-  g++ -x c++ -std=c++20 -O2 -ffp-contract=off -Wno-unknown-pragmas -DTROUPE_CUDA_EMULATED -I"$overlay" -I. \
+  g++ -x c++ -std=c++20 -O2 -ffp-contract=off -fopenmp -Wno-unknown-pragmas -DTROUPE_CUDA_EMULATED -I"$overlay" -I. \
     -c "$overlay/$source" -o "$overlay/mutant.o"
   case $check in
+    *Device*) device_program "$overlay/mutant.o"
+              command=("$overlay/program" --gtest_filter="$check") ;;
     *.*) program emulation_test "$overlay/mutant.o" -lgtest_main -lgtest -lgmock
          command=("$overlay/program" --gtest_filter="$check") ;;
     *) program op_check_emulated "$overlay/mutant.o"
@@ -68,6 +84,6 @@ while IFS='@' read -r check file script source; do
   else
     echo "found by $check: $file: $script"
   fi
-  rm -rf "${overlay:?}"/tensor
+  rm -rf "${overlay:?}"/tensor "${overlay:?}"/experts "${overlay:?}"/comm
 done <<<"$mutants"
 [ "$survivors" = 0 ] && echo "every mutant was found"

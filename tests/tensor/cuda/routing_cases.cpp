@@ -4,6 +4,7 @@
 #include "experts/router/top_k.h"
 #include "experts/router/weights.h"
 #include "op_check.h"
+#include "tensor/cuda/load_balance.h"
 #include "tensor/cuda/plan.h"
 #include "tensor/cuda/route.h"
 
@@ -38,6 +39,9 @@ std::vector<Rule> all_rules() {
   };
   add("softmax", Score::kSoftmax, cuda::RouterScore::kSoftmax, false, false);
   add("softmax normalized", Score::kSoftmax, cuda::RouterScore::kSoftmax, false, true);
+  add("softmax normalized", Score::kSoftmax, cuda::RouterScore::kSoftmax, false, true);
+  rules.back().name = "softmax normalized by logits";
+  rules.back().rule.weights = cuda::RouterWeights::kNormalizedSoftmax;
   add("softmax after", Score::kSoftmax, cuda::RouterScore::kSoftmax, true, true);
   add("sigmoid", Score::kSigmoid, cuda::RouterScore::kSigmoid, false, true);
   add("sigmoid plain", Score::kSigmoid, cuda::RouterScore::kSigmoid, false, false);
@@ -198,6 +202,41 @@ void check_route_of_strange_scores(Run& run) {
   run.expect("chosen", chosen, {7, 0, 1, 2, 3}, 0.0);
 }
 
+void check_load_balance(Run& run, std::int64_t tokens, std::int64_t choices, std::int64_t stretch) {
+  constexpr double kValueFactor = 3.0;
+  constexpr double kGradientFactor = 0.25;
+  auto scores = random_values(tokens * choices, 1);
+  for (float& value : scores) value = 0.5F + value / 4.0F;
+  const auto before = random_values(tokens * choices, 2);
+  std::vector<double> frequencies;
+  for (const float value : random_values(tokens / stretch * choices, 3)) frequencies.push_back(1.0 + value);
+
+  std::vector<double> values;
+  std::vector<double> dscores(before.begin(), before.end());
+  for (std::int64_t token = 0; token < tokens; ++token) {
+    const auto at = [&](std::int64_t i) { return static_cast<std::size_t>(token * choices + i); };
+    const double* f = frequencies.data() + token / stretch * choices;
+    double sum = 0.0;
+    for (std::int64_t i = 0; i < choices; ++i) sum += scores[at(i)];
+    double value = 0.0;
+    for (std::int64_t i = 0; i < choices; ++i) value += f[i] * scores[at(i)] / sum;
+    values.push_back(kValueFactor * value);
+    for (std::int64_t i = 0; i < choices; ++i) dscores[at(i)] += kGradientFactor * (f[i] - value) / sum;
+  }
+  const cuda::Matrix<float> actual{run.upload(before), tokens, choices, choices};
+  auto* sums = run.output<double>(tokens);
+  cuda::load_balance(run.stream(),
+                     {.scores = cuda::Matrix<float>{run.upload(scores), tokens, choices, choices},
+                      .frequencies = run.upload(frequencies),
+                      .stretch = stretch,
+                      .value_factor = kValueFactor,
+                      .gradient_factor = kGradientFactor,
+                      .dscores = actual,
+                      .values = sums});
+  run.expect("values", sums, values, 1e-6);
+  run.expect("dscores", actual.data, dscores, 1e-6);
+}
+
 void check_plan(Run& run, std::int64_t tokens, std::int64_t slots, std::int32_t experts) {
   auto dispatched = random_integers(tokens * slots, experts, 1);
   for (std::size_t i = 0; i < dispatched.size(); i += 7) dispatched[i] = -1;
@@ -253,6 +292,12 @@ void add_routing_cases(std::vector<Case>& cases) {
     }
   }
   cases.push_back({"route_forward", "strange scores", check_route_of_strange_scores});
+  for (const auto& [tokens, choices, stretch] :
+       {Sizes{13, 8, 13}, {24, 100, 6}, {2, 1000, 1}, {0, 8, 1}, {600, 64, 600}}) {
+    cases.push_back({"load_balance",
+                     fmt::format("{} tokens, {} choices, {} together", tokens, choices, stretch),
+                     [=](Run& run) { check_load_balance(run, tokens, choices, stretch); }});
+  }
   struct PlanSizes {
     std::int64_t tokens, slots;
     std::int32_t experts;

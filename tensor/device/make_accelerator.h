@@ -1,0 +1,23 @@
+#pragma once
+#include <memory>
+#include <string>
+
+#include "tensor/accelerator.h"
+
+namespace troupe::device {
+
+/// Devices that an accelerator can be made for; 0 without a driver, a card, or kernels in this build.
+[[nodiscard]] int accelerator_count();
+
+/// "NVIDIA H100 80GB HBM3, …". Throws kConfig where there is none.
+[[nodiscard]] std::string accelerator_name(int index = 0);
+
+/// Throws kConfig, saying what is missing, when no worker could compute on a device: kernels in this build,
+/// or, unless workers are elsewhere, a card and its driver here.
+void require_accelerator(bool elsewhere = false);
+
+/// A worker's device. For the thread that computes. Throws kConfig, saying what is missing, where there is
+/// none.
+[[nodiscard]] std::unique_ptr<Accelerator> make_accelerator(int index = 0);
+
+}  // namespace troupe::device

@@ -1,0 +1,272 @@
+// Training on a device: the same code above tensor/, with bits of its own, which are near those of the host,
+// the same for every layout, and the same on a GPU as in the emulation of one. The program is linked with
+// either.
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <numeric>
+
+#include "comm/collectives/inproc/inproc_communicator.h"
+#include "data/batch_order.h"
+#include "storage/checkpoint_store.h"
+#include "tensor/device/make_accelerator.h"
+#include "tests/end_to_end/inproc_training.h"
+#include "tests/scratch_folder.h"
+#include "workers/checkpoint/checkpoint.h"
+#include "workers/evaluator.h"
+
+namespace troupe::test {
+namespace {
+
+using experts::AuxScope;
+using experts::Score;
+
+/// Where the program is linked for GPUs, and there is none.
+class NeedsADevice : public ::testing::Environment {
+  void SetUp() override {
+    if (device::accelerator_count() == 0) GTEST_SKIP() << "no CUDA device here";
+  }
+};
+[[maybe_unused]] const auto* const kNeedsADevice = ::testing::AddGlobalTestEnvironment(new NeedsADevice);
+
+constexpr int kSteps = 2;
+
+const data::TokenDataset& dataset() {
+  static const data::TokenDataset dataset = tiny_dataset();
+  return dataset;
+}
+
+/// As small as kernels that compute tiles of 128 allow.
+workers::TrainingOptions small() {
+  auto options = tiny_options(dataset());
+  options.data.sequence_length = 16;
+  options.batch = {.accumulation_steps = 1, .grad_lanes = 4, .expert_lanes = 4, .micro_batch = 1};
+  options.model.layers = 2;
+  options.model.attention.heads = 2;
+  options.model.attention.kv_heads = 1;
+  options.model.moe.experts = 4;
+  return options;
+}
+
+/// Two sequences a microbatch, two accumulation steps, softmax scores, an untied head, no shared expert, no
+/// norm of queries and keys.
+workers::TrainingOptions softmax() {
+  auto options = small();
+  options.batch = {.accumulation_steps = 2, .grad_lanes = 2, .expert_lanes = 1, .micro_batch = 2};
+  options.model.tie_embeddings = false;
+  options.model.attention.qk_norm = false;
+  options.model.attention.rope.fraction = 0.5;
+  options.model.moe.shared_experts = 0;
+  options.model.moe.router.score = Score::kSoftmax;
+  options.model.moe.router.linear_bias = true;
+  options.model.moe.aux_loss = {{.scope = AuxScope::kPrevious, .coefficient = 0.01},
+                                {.scope = AuxScope::kMicro, .coefficient = 0.001}};
+  return options;
+}
+
+/// Experts chosen and weighed by logits, another activation, no balancer, every layer with experts.
+workers::TrainingOptions after_top_k() {
+  auto options = small();
+  options.batch = {.accumulation_steps = 1, .grad_lanes = 2, .expert_lanes = 2, .micro_batch = 1};
+  options.model.ffn.form.activation = layers::Activation::kGeGlu;
+  options.model.moe.first_dense_layers = 0;
+  options.model.moe.top_k = 3;
+  options.model.moe.router.softmax_after_topk = true;
+  options.model.moe.router.scale = 1.5;
+  options.model.moe.balancer.kind = experts::BalancerKind::kNone;
+  options.model.moe.aux_loss.clear();
+  return options;
+}
+
+std::unique_ptr<Accelerator> device() { return device::make_accelerator(); }
+
+TrainingRecord train(const workers::TrainingOptions& options, const WorkerLayout& layout,
+                     const MakeAccelerator& where) {
+  return train_inproc(options, dataset(), layout, kSteps, {}, {}, where);
+}
+
+double loss(const TrainingRecord::Step& step) { return std::bit_cast<double>(step.loss_bits); }
+
+/// FNV-1a of all bits of a record.
+std::string digest_of(const TrainingRecord& record) {
+  std::uint64_t hash = 0xCBF29CE484222325ULL;
+  const auto add = [&](const auto& values) {
+    for (const std::byte byte : std::as_bytes(std::span(values)))
+      hash = (hash ^ static_cast<std::uint64_t>(byte)) * 0x100000001B3ULL;
+  };
+  for (const auto& step : record.steps) {
+    add(std::array{step.loss_bits, step.grad_norm_bits});
+    add(step.load);
+    add(step.bias);
+  }
+  for (const auto& [name, values] : record.weights) add(values);
+  return fmt::format("{:016x}", hash);
+}
+
+struct Model {
+  const char* name;
+  workers::TrainingOptions (*options)();
+  std::vector<WorkerLayout> layouts;  // beside one worker
+};
+
+class DeviceTraining : public ::testing::TestWithParam<Model> {
+ protected:
+  /// Trained by one worker on the device; once for all tests of a model.
+  static const TrainingRecord& alone() {
+    static std::map<std::string, TrainingRecord> records;
+    const auto [place, is_new] = records.try_emplace(GetParam().name);
+    if (is_new) place->second = train(GetParam().options(), {}, device);
+    return place->second;
+  }
+};
+
+TEST_P(DeviceTraining, HasTheLossOfTheHost) {
+  const TrainingRecord host = train(GetParam().options(), {}, {});
+  ASSERT_EQ(alone().steps.size(), host.steps.size());
+  for (std::size_t step = 0; step < host.steps.size(); ++step)
+    EXPECT_NEAR(loss(alone().steps[step]), loss(host.steps[step]), 1e-5) << "step " << step + 1;
+}
+
+TEST_P(DeviceTraining, HasTheSameBitsInEveryLayout) {
+  for (const WorkerLayout& layout : GetParam().layouts) {
+    const TrainingRecord actual = train(GetParam().options(), layout, device);
+    EXPECT_TRUE(actual == alone()) << layout.workers << " workers, " << layout.expert_parallel
+                                   << " to a group of experts, recomputed: " << layout.recompute;
+  }
+}
+
+/// The file has lines "model digest". On a change of bits that is meant, take the digests that this prints.
+TEST_P(DeviceTraining, HasTheBitsOfEveryOtherDevice) {
+  std::ifstream file(source_path("tests/end_to_end/device_digests.txt"));
+  std::string name;
+  std::string digest;
+  std::string expected;
+  while (file >> name >> digest) {
+    if (name == GetParam().name) expected = digest;
+  }
+  EXPECT_EQ(digest_of(alone()), expected) << GetParam().name;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Models, DeviceTraining,
+    ::testing::Values(Model{"small", small, {{2, 2}, {2, 1}, {3, 3}, {4, 2}, {4, 4}, {1, 1, 1, true}}},
+                      Model{"softmax", softmax, {{2, 2}, {1, 1, 1, true}}},
+                      Model{"after_top_k", after_top_k, {{2, 1}}}),
+    [](const auto& instance) { return std::string(instance.param.name); });
+
+/// A worker that trains alone.
+struct Worker {
+  Worker(const workers::TrainingOptions& options, std::unique_ptr<Accelerator> where)
+      : world(std::move(comm::make_inproc_group(1).front())),
+        layout(options.batch, 1, 1, static_cast<int>(options.model.moe.experts)),
+        accelerator(std::move(where)),
+        order(dataset(), options.data.sequence_length, options.seed),
+        model(workers::model_setup(options, layout, 0, accelerator.get()), layout, *world, clock),
+        trainer(options, model, dataset(), order) {
+    model.initialize();
+  }
+
+  /// All floats that a checkpoint keeps, but the balancers'.
+  [[nodiscard]] std::vector<std::vector<float>> floats() {
+    workers::StateMirror mirror(model, trainer.state(), HostMirror::Content::kBuffer);
+    std::vector<std::vector<float>> all;
+    for (HostMirror* part : {&mirror.dense, &mirror.experts, &mirror.dense_first, &mirror.dense_second,
+                             &mirror.expert_first, &mirror.expert_second})
+      all.emplace_back(part->values().begin(), part->values().end());
+    return all;
+  }
+
+  SystemClock clock;
+  std::unique_ptr<comm::Communicator> world;
+  layout::Layout layout;
+  std::unique_ptr<Accelerator> accelerator;
+  data::BatchOrder order;
+  model::Model model;
+  workers::Trainer trainer;
+};
+
+class DeviceCheckpoint : public ::testing::Test {
+ protected:
+  void save(Worker& worker) {
+    const std::int64_t step = worker.trainer.state().counters.step;
+    storage::CheckpointStore store(folder_);
+    const auto shard = save_shards(store.temporary_folder(step, 1), worker.model, worker.trainer.state());
+    storage::CheckpointMetadata metadata;
+    metadata.step = step;
+    metadata.epoch = 1;
+    store.commit(metadata, std::vector{shard});
+  }
+  void load(Worker& worker) {
+    auto reader = storage::CheckpointStore(folder_).open_latest();
+    load_owned(reader, worker.model, worker.trainer.state());  // of one worker: all
+  }
+
+  ScratchFolder folder_;
+};
+
+TEST_F(DeviceCheckpoint, GoesFromTheHostToADeviceAndBack) {
+  Worker before(small(), nullptr);
+  before.trainer.step({});
+  save(before);
+
+  Worker on_device(small(), device());
+  load(on_device);
+  EXPECT_EQ(on_device.floats(), before.floats());
+  const double there = on_device.trainer.step({}).loss;
+  EXPECT_NEAR(there, before.trainer.step({}).loss, 1e-5);
+  save(on_device);
+
+  Worker after(small(), nullptr);
+  load(after);
+  EXPECT_EQ(after.floats(), on_device.floats());
+  EXPECT_EQ(after.trainer.state().counters, on_device.trainer.state().counters);
+  EXPECT_NEAR(after.trainer.step({}).loss, before.trainer.step({}).loss, 1e-5);
+}
+
+TEST(DeviceEvaluation, HasTheLossesOfTheHost) {
+  Worker host(small(), nullptr);
+  Worker there(small(), device());
+  const auto evaluate = [&](Worker& worker) {
+    return workers::Evaluator(worker.model, dataset(), true).evaluate(2);
+  };
+  const auto expected = evaluate(host);
+  const auto actual = evaluate(there);
+  ASSERT_EQ(actual.domains.size(), expected.domains.size());
+  for (const auto& [name, sum] : expected.domains) {
+    EXPECT_EQ(actual.domains.at(name).tokens, sum.tokens);
+    EXPECT_NEAR(actual.domains.at(name).nats, sum.nats, 1e-5 * sum.nats);
+  }
+}
+
+TEST(DeviceEvaluation, WritesWithTheLogitsOfTheHost) {
+  Worker host(small(), nullptr);
+  Worker there(small(), device());
+  const auto logits = [&](Worker& worker) {
+    const std::vector<std::int32_t> tokens(16, 7);
+    std::vector<std::int32_t> positions(16);
+    std::iota(positions.begin(), positions.end(), 0);
+    const std::vector<std::int32_t> first_visible(16, 0);
+    const Shape shape{16};
+    std::vector<float> values(static_cast<std::size_t>(worker.model.shape().vocab_size));
+    worker.model.transformer().logits_of_row({.tokens = {tokens.data(), shape},
+                                              .positions = {positions.data(), shape},
+                                              .first_visible = {first_visible.data(), shape}},
+                                             worker.model.frozen_context(), worker.model.weights(), 5,
+                                             values);
+    return values;
+  };
+  const auto expected = logits(host);
+  const auto actual = logits(there);
+  for (std::size_t i = 0; i < expected.size(); ++i) ASSERT_NEAR(actual[i], expected[i], 1e-5) << i;
+}
+
+TEST(DeviceModel, RefusesTheHostItsBuffers) {
+  Worker worker(small(), device());
+  EXPECT_THROW(static_cast<void>(worker.model.dense_values()), Error);
+}
+
+}  // namespace
+}  // namespace troupe::test
