@@ -39,6 +39,7 @@ class Rules {
     check_capacity();
     check_layout();
     check_dispatch();
+    check_device();
     check_optimizer();
     check_sampling();
     check_addresses();
@@ -328,6 +329,59 @@ class Rules {
             "parallel.dispatch.workers_per_node = {} is for the hierarchical exchange: set "
             "parallel.dispatch.hierarchical: true, or workers_per_node: 0",
             dispatch.workers_per_node);
+  }
+
+  /// What has no implementation on a device yet.
+  void check_device() {
+    if (config_.parallel.device != layout::DeviceKind::kCuda) return;
+    const auto refuse = [&](bool used, std::string_view key, std::string_view value, std::string_view runs) {
+      require(!used, key, "{}: {} does not run with parallel.device: cuda; {}", key, value, runs);
+    };
+    const bool has_experts =
+        config_.model.layers - config_.model.moe.first_dense_layers >= config_.model.moe.every;
+    if (has_experts) check_experts_on_device(refuse);
+    const auto& parallel = config_.parallel;
+    refuse(parallel.dispatch.hierarchical, "parallel.dispatch.hierarchical", "true", "false does");
+    refuse(parallel.dispatch.dtype != layout::DispatchType::kF32, "parallel.dispatch.dtype", "bf16",
+           "f32 does");
+    refuse(parallel.placement != layout::PlacementKind::kContiguous, "parallel.placement", "balanced",
+           "contiguous does");
+    refuse(config_.run.record_routing, "run.record_routing", "true", "false does");
+    refuse(config_.run.replay_routing.has_value(), "run.replay_routing", "a folder", "null does");
+  }
+
+  template <class Refuse>
+  void check_experts_on_device(const Refuse& refuse) {
+    constexpr std::int64_t kMostExperts = 1024;
+    constexpr std::int64_t kMostSlots = 32;
+    const auto& moe = config_.model.moe;
+    const auto& router = moe.router;
+    refuse(moe.experts > kMostExperts, "model.moe.experts", "more than 1024", "fewer do");
+    refuse(moe.top_k > kMostSlots, "model.moe.top_k", "more than 32", "fewer do");
+    refuse(router.selection != Selection::kTopK, "model.moe.router.selection",
+           experts::kSelectionNames[at(router.selection)], "top_k does");
+    refuse(router.jitter != 0.0, "model.moe.router.jitter", "a number", "0 does");
+    refuse(router.zero_experts > 0, "model.moe.router.zero_experts", "a number", "0 does");
+    refuse(router.weight_on != experts::WeightOn::kOutput, "model.moe.router.weight_on", "input",
+           "output does");
+    refuse(moe.balancer.kind == experts::BalancerKind::kQuantile, "model.moe.balancer.kind", "quantile",
+           "all others do");
+    refuse(moe.capacity.kind != experts::CapacityKind::kDropless, "model.moe.capacity.kind", "factor",
+           "dropless does");
+    refuse(moe.shared_gate && moe.shared_experts > 0, "model.moe.shared_gate", "true", "false does");
+    refuse(moe.co_activation, "model.moe.co_activation", "true", "false does");
+    refuse(config_.model.ffn.form.bias, "model.ffn.bias", "true", "false does, with experts");
+    for (std::size_t i = 0; i < moe.aux_loss.size(); ++i) {
+      const auto& loss = moe.aux_loss[i];
+      const auto key = [&](std::string_view name) {
+        return fmt::format("model.moe.aux_loss[{}].{}", i, name);
+      };
+      refuse(loss.kind != experts::AuxLossKind::kLoadBalance, key("kind"),
+             experts::kAuxLossKindNames[at(loss.kind)], "load_balance does");
+      if (loss.kind != experts::AuxLossKind::kLoadBalance) continue;
+      refuse(loss.scope == experts::AuxScope::kSequence, key("scope"), "sequence", "all others do");
+      refuse(loss.f_source != experts::FrequencySource::kActual, key("f_source"), "unbiased", "actual does");
+    }
   }
 
   void check_optimizer() {

@@ -35,6 +35,10 @@ void describe(Fields& fields, ParallelOptions& options) {
   fields.choice("backend", options.backend, kBackendNames,
                 "How workers talk: mpi between processes, inproc between threads of one process");
   fields.choice(
+      "device", options.device, kDeviceNames,
+      "Where workers compute: the processor, or a GPU for each of them (docs/gpu.md), whose bits are "
+      "its own; a run may change it when it resumes");
+  fields.choice(
       "recompute", options.recompute, kRecomputeNames,
       "What backward computes again instead of keeping: nothing, or every block from its input (less memory, "
       "up to a third more time)");

@@ -20,6 +20,13 @@ struct StepArguments {
   bool json = false;
 };
 
+/// Counting waits for every op of a device.
+std::unique_ptr<StepRun> make_run(const StepArguments& arguments, const std::string& name,
+                                  const configs::RunConfig& config, const Clock& clock) {
+  const bool on_host = config.parallel.device == layout::DeviceKind::kCpu;
+  return std::make_unique<StepRun>(name, config, arguments.steps, on_host || arguments.breakdown, clock);
+}
+
 /// The same with other options, step by step in turn, so that both see the same machine.
 std::unique_ptr<StepRun> make_versus(const StepArguments& arguments, const Clock& clock) {
   if (arguments.versus.empty()) return nullptr;
@@ -29,8 +36,7 @@ std::unique_ptr<StepRun> make_versus(const StepArguments& arguments, const Clock
     overrides.push_back(override);
     name += " " + override;
   }
-  return std::make_unique<StepRun>(name, configs::load_config(arguments.config, overrides), arguments.steps,
-                                   clock);
+  return make_run(arguments, name, configs::load_config(arguments.config, overrides), clock);
 }
 
 void add_comparison(const StepRun& run, const StepRun& versus, Report& report) {
@@ -44,8 +50,9 @@ void add_comparison(const StepRun& run, const StepRun& versus, Report& report) {
 
 int bench_step(const StepArguments& arguments) {
   const SystemClock clock;
-  StepRun run(arguments.config, configs::load_config(arguments.config, arguments.overrides), arguments.steps,
-              clock);
+  const auto first = make_run(arguments, arguments.config,
+                              configs::load_config(arguments.config, arguments.overrides), clock);
+  StepRun& run = *first;
   const auto versus = make_versus(arguments, clock);
   for (int step = 0; step <= arguments.steps; ++step) {
     for (StepRun* one : {&run, versus.get()}) {

@@ -10,11 +10,13 @@
 #include "benchmarks/bench/gemm.h"
 #include "benchmarks/bench/synthetic_corpus.h"
 #include "cli/arguments/this_process.h"
+#include "cli/run/device_choice.h"
 #include "cli/run/training_setup.h"
 #include "comm/collectives/inproc/inproc_communicator.h"
 #include "configs/layout_choice.h"
 #include "model/cost.h"
 #include "tensor/parallel.h"
+#include "workers/peak_flops.h"
 
 namespace troupe::benchmarks {
 namespace {
@@ -44,13 +46,13 @@ void run_workers(int count, int threads_of_each, const std::function<void(int)>&
 }
 
 workers::TrainingOptions options_of(const std::string& name, const configs::RunConfig& config,
-                                    std::int64_t steps) {
+                                    std::int64_t steps, bool counts_ops) {
   if (!config.model.vocab_size) {
     throw Error(ErrorCode::kConfig, "{}: a benchmark needs a number for model.vocab_size", name);
   }
   workers::TrainingOptions options = cli::training_options(config, *config.model.vocab_size);
   options.steps = steps + 1;
-  options.profile_ops = true;
+  options.profile_ops = counts_ops;
   return options;
 }
 
@@ -66,26 +68,30 @@ double sum(const PhaseSeconds& seconds) { return std::accumulate(seconds.begin()
 }  // namespace
 
 struct StepRun::Worker {
-  Worker(const workers::TrainingOptions& options, const layout::Layout& layout,
-         std::unique_ptr<comm::Communicator> communicator, const data::TokenDataset& dataset,
-         const data::BatchOrder& order, const Clock& clock)
+  Worker(const configs::RunConfig& config, const workers::TrainingOptions& options,
+         const layout::Layout& layout, std::unique_ptr<comm::Communicator> communicator,
+         const data::TokenDataset& dataset, const data::BatchOrder& order, const Clock& clock)
       : world(std::move(communicator)),
-        model(workers::model_setup(options, layout, std::ssize(dataset.header().domain_names)), layout,
-              *world, clock),
+        accelerator(cli::make_worker_device(config, *world)),
+        model(workers::model_setup(options, layout, std::ssize(dataset.header().domain_names),
+                                   accelerator.get()),
+              layout, *world, clock),
         trainer(options, model, dataset, order) {
     model.initialize();
   }
 
   std::unique_ptr<comm::Communicator> world;
+  std::unique_ptr<Accelerator> accelerator;  // none: the host
   model::Model model;
   workers::Trainer trainer;
 };
 
 double StepRun::CountedStep::total() const { return sum(seconds); }
 
-StepRun::StepRun(std::string name, const configs::RunConfig& config, std::int64_t steps, const Clock& clock)
+StepRun::StepRun(std::string name, const configs::RunConfig& config, std::int64_t steps, bool counts_ops,
+                 const Clock& clock)
     : name_(std::move(name)),
-      options_(options_of(name_, config, steps)),
+      options_(options_of(name_, config, steps, counts_ops)),
       worker_count_(static_cast<int>(config.parallel.workers.value_or(1))),
       clock_(clock) {
   use_one_library_thread();
@@ -100,8 +106,8 @@ StepRun::StepRun(std::string name, const configs::RunConfig& config, std::int64_
   const layout::Layout layout = layout_of(config, options_, worker_count_);
   run_workers(worker_count_, options_.threads, [&](int rank) {
     const auto index = at(rank);
-    workers_[index] =
-        std::make_unique<Worker>(options_, layout, std::move(group[index]), *dataset_, *order_, clock_);
+    workers_[index] = std::make_unique<Worker>(config, options_, layout, std::move(group[index]), *dataset_,
+                                               *order_, clock_);
   });
 }
 
@@ -109,8 +115,11 @@ StepRun::~StepRun() = default;
 
 void StepRun::measure_peak() {
   std::vector<double> peaks(at(worker_count_));
-  run_workers(worker_count_, options_.threads,
-              [&](int worker) { peaks[at(worker)] = peak_flops(measure_gemm(options_.threads, clock_)); });
+  run_workers(worker_count_, options_.threads, [&](int worker) {
+    Accelerator* accelerator = workers_[at(worker)]->accelerator.get();
+    peaks[at(worker)] = accelerator == nullptr ? peak_flops(measure_gemm(options_.threads, clock_))
+                                               : workers::device_gemm_flops(*accelerator, clock_);
+  });
   peak_ = std::max(peak_, std::accumulate(peaks.begin(), peaks.end(), 0.0));
 }
 
@@ -197,13 +206,14 @@ std::vector<Fact> StepRun::facts(const std::string& prefix) const {
     products.thread_seconds += work.thread_seconds;
     products.flop += work.flop;
   }
+  const double gemm_seconds = std::max(products.thread_seconds, 1e-9);  // 0 where ops are not counted
   return {{prefix + "workers", static_cast<double>(worker_count_)},
           {prefix + "threads", static_cast<double>(options_.threads)},
           {prefix + "peak_gflops", peak_ * 1e-9},
           {prefix + "step_gflop", measurement().floor_seconds * peak_ * 1e-9},
           {prefix + "mfu", mfu()},
           {prefix + "gemm_share", products.thread_seconds / options_.threads / step.total()},
-          {prefix + "gemm_gflops", products.flop * 1e-9 / products.thread_seconds * options_.threads},
+          {prefix + "gemm_gflops", products.flop * 1e-9 / gemm_seconds * options_.threads},
           {prefix + "moe_beside_expert_gemm_share", share_beside_expert_products()},
           {prefix + "activation_bytes", activation_bytes()},
           {prefix + "loss", loss_}};

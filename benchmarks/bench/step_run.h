@@ -16,8 +16,11 @@ namespace troupe::benchmarks {
 /// parallel.threads each, and a data set of its own making.
 class StepRun {
  public:
-  /// Throws kConfig where a number that is otherwise read from a corpus is missing.
-  StepRun(std::string name, const configs::RunConfig& config, std::int64_t steps, const Clock& clock);
+  /// counts_ops: for parts(); on a device it waits for every op
+  /// Throws kConfig where a number that is otherwise read from a corpus is missing, and where parallel.device
+  /// is not here.
+  StepRun(std::string name, const configs::RunConfig& config, std::int64_t steps, bool counts_ops,
+          const Clock& clock);
   ~StepRun();
   StepRun(const StepRun&) = delete;
   StepRun& operator=(const StepRun&) = delete;

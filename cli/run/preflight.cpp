@@ -10,6 +10,7 @@
 #include "coordinator/job/hostfile.h"
 #include "data/batch_order.h"
 #include "data/evaluation_order.h"
+#include "tensor/device/make_accelerator.h"
 
 namespace troupe::cli {
 namespace {
@@ -89,6 +90,8 @@ std::vector<RuleProblem> corpus_problems(const configs::RunConfig& config) {
 
 std::vector<RuleProblem> launch_problems(const configs::RunConfig& config) {
   std::vector<RuleProblem> problems;
+  if (config.parallel.device == layout::DeviceKind::kCuda)
+    holds(problems, "parallel.device", [&] { device::require_accelerator(has_remote_hosts(config)); });
   holds(problems, "launch.hostfile", [&] {
     check_slots(config, problems);
     if (!has_remote_hosts(config) || !is_loopback(config.control.address)) return;

@@ -4,10 +4,10 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "cli/run/device_choice.h"
 #include "cli/run/run_corpus.h"
 #include "configs/identity.h"
 #include "optimizer/options.h"
-#include "tensor/ops/numerics_fingerprint.h"
 
 namespace troupe::cli {
 namespace {
@@ -93,8 +93,8 @@ void require_same_corpus(const storage::CheckpointReader& reader, const RunChang
       reader.folder().string(), change.config.data.corpus, changed);
 }
 
-void warn_of_another_build(const storage::CheckpointReader& reader) {
-  if (reader.manifest().metadata.numerics_fingerprint == ops::numerics_fingerprint()) return;
+void warn_of_another_build(const storage::CheckpointReader& reader, const configs::RunConfig& config) {
+  if (reader.manifest().metadata.numerics_fingerprint == numerics_identity(config)) return;
   log::warn(
       "{} was written by another build or kind of machine: the run goes on, but not bit for bit as there",
       reader.folder().string());
@@ -108,7 +108,7 @@ void require_same_run(const storage::CheckpointReader& reader, const configs::Ru
   require_steps(reader, change.config);
   require_same_warm_up(reader, saved, change.config);
   require_same_corpus(reader, change);
-  warn_of_another_build(reader);
+  warn_of_another_build(reader, change.config);
 }
 
 }  // namespace troupe::cli

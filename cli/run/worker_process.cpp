@@ -13,13 +13,13 @@
 #include "base/progress.h"
 #include "base/signals.h"
 #include "cli/arguments/this_process.h"
+#include "cli/run/device_choice.h"
 #include "cli/run/initial_weights.h"
 #include "cli/run/training_setup.h"
 #include "cli/subcommands.h"
 #include "comm/control/link/contact.h"
 #include "comm/control/link/run_files.h"
 #include "comm/control/tcp/tcp_client.h"
-#include "tensor/ops/numerics_fingerprint.h"
 #include "tensor/parallel.h"
 #include "workers/agent/worker_agent.h"
 #include "workers/training_loop.h"
@@ -36,6 +36,7 @@ struct Process {
   workers::EventOptions events;
   workers::LoopStorage storage;
   layout::Layout layout;
+  const configs::RunConfig& config;
   const workers::TrainingData& data;
   workers::StorageThread& storage_thread;
   workers::WorkerAgent& agent;
@@ -58,8 +59,10 @@ Error tell(workers::WorkerAgent& agent, std::int64_t rank, const Error& error) {
 RankOutcome train_watched(const Process& process, std::unique_ptr<comm::Communicator> world) {
   const int rank = world->rank();
   try {
+    const auto accelerator = make_worker_device(process.config, *world);
     workers::TrainingLoop loop(process.options, process.events, process.storage, process.data, process.layout,
-                               *world, process.storage_thread, process.agent, process.clock);
+                               *world, process.storage_thread, process.agent, process.clock,
+                               accelerator.get());
     return {.ended = loop.run(), .error = std::nullopt};
   } catch (const Error& error) {
     return {.ended = {.rank = rank}, .error = tell(process.agent, rank, error)};
@@ -125,7 +128,7 @@ int train(const std::filesystem::path& run_folder, const configs::RunConfig& con
   const std::int64_t world_size = ranks.front()->size();
   const std::int64_t first_rank = ranks.front()->rank();
   comm::JoinRequested identity =
-      workers::identify(run_folder, first_rank, std::ssize(ranks), world_size, ops::numerics_fingerprint());
+      workers::identify(run_folder, first_rank, std::ssize(ranks), world_size, numerics_identity(config));
   identity.job = job.token;
   fault_points::reach("begin", first_rank, job.epoch);
   const comm::StartTraining start = agent.join(identity);
@@ -152,6 +155,7 @@ int train(const std::filesystem::path& run_folder, const configs::RunConfig& con
                   .routing = routing_folders(config, run_folder)},
       .layout = {options.batch, workers, static_cast<int>(config.parallel.expert_parallel.value_or(workers)),
                  static_cast<int>(config.model.moe.experts)},
+      .config = config,
       .data = *data,
       .storage_thread = storage_thread,
       .agent = agent,

@@ -61,6 +61,9 @@ expect 0 stdout "model.moe.top_k = 2" "$troupe" config model.moe.top_k
 expect 2 stderr "did you mean" "$troupe" config model.moe.topk
 expect 0 stdout '"active"' "$troupe" describe configs/quickstart.yaml --json --set model.vocab_size=8192
 expect 0 stdout "sparsity 6.60" "$troupe" describe configs/benchmarks/moe_step.yaml
+if ! nvidia-smi -L >/dev/null 2>&1; then
+  expect 2 stderr "parallel.device: cuda needs a" "$troupe" validate configs/quickstart.yaml --no-corpus --set parallel.device=cuda
+fi
 for preset in configs/*.yaml configs/benchmarks/*.yaml; do
   expect 0 stdout "is valid" "$troupe" validate "$preset" --no-corpus
   expect 0 stdout "is valid" "$troupe" validate "$preset" --no-corpus --set run.steps=100

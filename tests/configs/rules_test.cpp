@@ -240,5 +240,45 @@ TEST(SmallerLayout, TakesFewerWorkersUntilOneFits) {
   EXPECT_EQ(smaller_layout(config, 8), (LayoutChoice{5, 5}));
 }
 
+/// What has no implementation on a device is refused by its name, with what does run.
+class DeviceRuleTest : public ::testing::TestWithParam<Refused> {};
+
+TEST_P(DeviceRuleTest, RefusesByNameOnADeviceOnly) {
+  auto settings = split_words(GetParam().setting);
+  const std::string on_host = mistakes("", settings);
+  settings.emplace_back("parallel.device=cuda");
+  const std::string on_device = mistakes("", settings);
+  const auto sentence = ::testing::ContainsRegex(std::string(GetParam().key) +
+                                                 ": .* does not run with parallel.device: cuda; .* do");
+  EXPECT_THAT(on_device, sentence) << GetParam().setting;
+  EXPECT_THAT(on_host, ::testing::Not(sentence)) << GetParam().setting;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Rules, DeviceRuleTest,
+    ::testing::Values(Refused{"model.moe.router.selection=group_limited", "model.moe.router.selection"},
+                      Refused{"model.moe.router.selection=sinkhorn", "model.moe.router.selection"},
+                      Refused{"model.moe.router.jitter=0.1", "model.moe.router.jitter"},
+                      Refused{"model.moe.router.zero_experts=2", "model.moe.router.zero_experts"},
+                      Refused{"model.moe.router.weight_on=input", "model.moe.router.weight_on"},
+                      Refused{"model.moe.balancer.kind=quantile", "model.moe.balancer.kind"},
+                      Refused{"model.moe.capacity.kind=factor", "model.moe.capacity.kind"},
+                      Refused{"model.moe.shared_gate=true", "model.moe.shared_gate"},
+                      Refused{"model.moe.co_activation=true", "model.moe.co_activation"},
+                      Refused{"model.moe.experts=1040", "model.moe.experts"},
+                      Refused{"model.moe.experts=64 model.moe.top_k=33", "model.moe.top_k"},
+                      Refused{"model.ffn.bias=true", "model.ffn.bias"},
+                      Refused{"model.moe.aux_loss=[{\"kind\":\"importance\"}]", "model.moe.aux_loss.0..kind"},
+                      Refused{"model.moe.aux_loss=[{\"scope\":\"sequence\"}]", "model.moe.aux_loss.0..scope"},
+                      Refused{"model.moe.aux_loss=[{\"f_source\":\"unbiased\"}]",
+                              "model.moe.aux_loss.0..f_source"},
+                      Refused{"parallel.dispatch.hierarchical=true", "parallel.dispatch.hierarchical"},
+                      Refused{"parallel.dispatch.dtype=bf16", "parallel.dispatch.dtype"},
+                      Refused{"parallel.placement=balanced", "parallel.placement"},
+                      Refused{"run.record_routing=true", "run.record_routing"},
+                      Refused{"run.replay_routing=folder", "run.replay_routing"}));
+
+TEST(DeviceRules, TakeTheDefaults) { EXPECT_EQ(mistakes("", {"parallel.device=cuda"}), ""); }
+
 }  // namespace
 }  // namespace troupe::configs::testing

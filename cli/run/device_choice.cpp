@@ -1,0 +1,30 @@
+#include "cli/run/device_choice.h"
+
+#include <algorithm>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/index.h"
+#include "tensor/device/make_accelerator.h"
+#include "tensor/ops/numerics_fingerprint.h"
+
+namespace troupe::cli {
+
+std::unique_ptr<Accelerator> make_worker_device(const configs::RunConfig& config, comm::Communicator& world) {
+  if (config.parallel.device == layout::DeviceKind::kCpu) return nullptr;
+  const std::vector<int> hosts = world.hosts();
+  const auto before = std::count(hosts.begin(), hosts.begin() + world.rank(), hosts[at(world.rank())]);
+  return device::make_accelerator(static_cast<int>(before) % std::max(1, device::accelerator_count()));
+}
+
+std::uint64_t numerics_identity(const configs::RunConfig& config) {
+  std::uint64_t identity = ops::numerics_fingerprint();
+  if (config.parallel.device == layout::DeviceKind::kCpu) return identity;
+  constexpr std::uint64_t kPrime = 0x100000001B3ULL;  // FNV-1a
+  for (const char c : device::accelerator_name())
+    identity = (identity ^ static_cast<unsigned char>(c)) * kPrime;
+  return identity;
+}
+
+}  // namespace troupe::cli
