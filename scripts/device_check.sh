@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Proves the GPU kernels on this machine's card: builds tests/tensor/cuda/ for it, compares every op with its
-# reference and with the bits of the emulation, runs the sanitizers, and measures. Under nine minutes; every step
-# has its own limit, and its results are in build/device/device_check.log as they come.
+# Proves kernels and training on this machine's card: compares every op with its reference and with the bits of the
+# emulation, trains on it (layouts, the emulation's bits, the host's loss), runs the sanitizers, and measures. Under
+# nine minutes; every step has its own limit, and its results are in build/device/device_check.log as they come.
 # Usage: scripts/device_check.sh          all of it; without a GPU it says SKIPPED
 #        scripts/device_check.sh build    builds only, e.g. to carry build/device/ to a machine that has a GPU
 #                                         but not the packages of scripts/packages.txt
-# Needs: nvcc and g++, or what `build` left; for the sanitizer steps compute-sanitizer, for peaks python3 with torch.
+# Needs: nvcc and g++, or what `build` left; for the steps that train what `build` left, as they need the packages;
+# for the sanitizer steps compute-sanitizer, for peaks python3 with torch.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -16,7 +17,8 @@ export PATH="$PATH:/usr/local/cuda/bin"
 
 # The kernels, the device layer, the checks, and the references that are not in headers.
 sources() {
-  ls tensor/cuda/*.cu tensor/cuda/limits.cpp tensor/cuda/runtime_cuda.cpp tensor/device/*.cpp tests/tensor/cuda/*.cpp
+  ls tensor/cuda/*.cu tensor/cuda/limits.cpp tensor/cuda/runtime_cuda.cpp tests/tensor/cuda/*.cpp
+  printf '%s\n' tensor/device/device.cpp tensor/device/memory.cpp tensor/device/queue.cpp
   printf '%s\n' base/error.cpp tensor/shape.cpp tensor/tensor.cpp tensor/ops/rope/rope_table.cpp \
     experts/router/score.cpp experts/router/weights.cpp experts/router/top_k.cpp
 }
@@ -56,11 +58,61 @@ build() {
   sha256sum $(sources) tensor/cuda/*.h tests/tensor/cuda/*.h >"$folder/sources.sha256"
 }
 
+# The programs that train, with the libraries that they need beside them, packed: for machines without packages.
+build_trainer() {
+  local cmake_folder=${TRAINER_BUILD:-build/device_cmake} packed=$folder/packed name library
+  command -v cmake >/dev/null || { echo "device_check: no cmake here: nothing that trains is built"; return 0; }
+  set -- -S . -B "$cmake_folder" -G Ninja -DCMAKE_BUILD_TYPE=Release -DTROUPE_CUDA=ON \
+    -DTROUPE_CUDA_ARCHITECTURES="$ARCHITECTURE-real"
+  if command -v ccache >/dev/null; then
+    set -- "$@" -DCMAKE_CXX_COMPILER_LAUNCHER=ccache
+    export CXXFLAGS="${CXXFLAGS:--fpch-preprocess}"
+  fi
+  cmake "$@" >"$folder/cmake.log" 2>&1 || { cat "$folder/cmake.log"; return 1; }
+  ninja -C "$cmake_folder" "-j${JOBS:-$(nproc)}" device_training troupe >"$folder/ninja.log" 2>&1 ||
+    { tail -40 "$folder/ninja.log"; return 1; }
+  rm -rf "$packed"
+  mkdir -p "$packed/lib"
+  for name in device_training troupe; do
+    strip -o "$packed/$name" "$cmake_folder/bin/$name"
+    # The C library is the machine's.
+    for library in $(ldd "$packed/$name" | awk '$2 == "=>" && $3 ~ /^\// {print $3}'); do
+      case $(basename "$library") in
+        libc.so.* | libm.so.* | libdl.so.* | librt.so.* | libpthread.so.* | libresolv.so.*) ;;
+        *) cp -L "$library" "$packed/lib/" ;;
+      esac
+    done
+  done
+  strip --strip-unneeded "$packed"/lib/* 2>/dev/null
+  tar -C "$folder" -czf "$folder/trainer.tar.gz" packed && rm -rf "$packed"
+  trained_sources | xargs sha256sum | sha256sum >"$folder/trainer.sha256"
+}
+
+# What the trainer is made of.
+trained_sources() {
+  find base layout tensor layers experts model optimizer workers comm data storage configs benchmarks cli tests/end_to_end \
+    -name '*.h' -o -name '*.cpp' -o -name '*.cu' | LC_ALL=C sort
+}
+
+# Unpacks what build_trainer() packed, if it was made from the sources that are here.
+unpack_trainer() {
+  [ -f "$folder/trainer.tar.gz" ] || { echo "build/device/trainer.tar.gz is not here: nothing that trains is checked"; return 1; }
+  if [ "$(trained_sources | xargs sha256sum | sha256sum)" != "$(cat "$folder/trainer.sha256")" ]; then
+    echo "warning: build/device/trainer.tar.gz was made from other sources than those that are here"
+  fi
+  tar -C "$folder" -xzf "$folder/trainer.tar.gz"
+}
+
+trainer() { # PROGRAM ARGUMENTS...
+  LD_LIBRARY_PATH=$folder/packed/lib "$folder/packed/$1" "${@:2}"
+}
+export -f trainer
+
 # Whether op_check was made from the sources that are here.
 is_current() { [ -x "$program" ] && sha256sum --check --quiet "$folder/sources.sha256" >/dev/null 2>&1; }
 
 if [ "${1:-}" = build ]; then
-  build && echo "built $program"
+  build && echo "built $program" && build_trainer && echo "built $folder/trainer.tar.gz"
   exit
 fi
 
@@ -124,7 +176,7 @@ sanitizer() { # TOOL
   compute-sanitizer --tool "$1" --error-exitcode 9 "$program" --repeats=1
 }
 export -f sanitizer
-export program
+export program folder
 
 step smoke 20 nvidia-smi --query-gpu=name,driver_version,compute_cap,memory.total,clocks.max.sm --format=csv
 if ! is_current; then
@@ -136,6 +188,11 @@ fi
 step ops 60 "$program" --digests="$digests"
 step memcheck 90 bash -c 'sanitizer memcheck'
 step racecheck 90 bash -c 'sanitizer racecheck'
+if unpack_trainer 2>&1 | tee -a "$log" && [ -x "$folder/packed/device_training" ]; then
+  step training 120 bash -c 'trainer device_training'
+  step training_step 100 bash -c "trainer troupe bench step --config configs/benchmarks/device_step.yaml --set parallel.device=cuda --steps 4 --breakdown"
+  step training_rate 60 bash -c "trainer troupe bench step --config configs/benchmarks/device_step.yaml --set parallel.device=cuda --steps 4"
+fi
 step timings 60 "$program" --timings
 step peaks 60 bash -c peaks
 
