@@ -1,7 +1,7 @@
 #include "tensor/tensor.h"
 
-#include <cstdlib>
 #include <cstring>
+#include <new>
 
 #include "base/index.h"
 #include "tensor/accelerator.h"
@@ -25,10 +25,10 @@ namespace {
 
 std::byte* allocate_on_host(std::size_t bytes) {
   const std::size_t rounded = (bytes + kTensorAlignment) / kTensorAlignment * kTensorAlignment;
-  auto* data = static_cast<std::byte*>(std::aligned_alloc(kTensorAlignment, rounded));
+  void* data = ::operator new(rounded, std::align_val_t{kTensorAlignment}, std::nothrow);
   if (data == nullptr) throw Error(ErrorCode::kIo, "out of memory for a tensor of {} bytes", bytes);
   std::memset(data, 0, rounded);
-  return data;
+  return static_cast<std::byte*>(data);
 }
 
 }  // namespace
@@ -47,7 +47,7 @@ Tensor::Tensor(const Shape& shape, DType dtype, Accelerator* accelerator) : shap
 
 void Tensor::Free::operator()(std::byte* data) const {
   if (accelerator == nullptr) {
-    std::free(data);
+    ::operator delete(data, std::align_val_t{kTensorAlignment});
   } else {
     accelerator->release(data);
   }

@@ -101,13 +101,14 @@ Outcome compute(const AuxLossOptions& options, Microbatch& m, int threads = 1,
   const auto loss = make_aux_loss(moe, options);
   Outcome outcome;
   Gradients& g = outcome.gradients;
-  outcome.value = loss->backward(pass, input, kFactor,
-                                 {.dweights = {g.weights.data(), {tokens, kSlots}},
-                                  .dscores = {g.scores.data(), {tokens, kChoices}},
-                                  .dlogits = {g.logits.data(), {tokens, kChoices}},
-                                  .dweight = {g.router.data(), {kChoices, kHidden}},
-                                  .dclean_logits = {g.clean.data(), {tokens, kChoices}},
-                                  .dnoise_std = {g.noise_std.data(), {tokens, kChoices}}});
+  loss->backward(pass, input, kFactor,
+                 {.dweights = {g.weights.data(), {tokens, kSlots}},
+                  .dscores = {g.scores.data(), {tokens, kChoices}},
+                  .dlogits = {g.logits.data(), {tokens, kChoices}},
+                  .dweight = {g.router.data(), {kChoices, kHidden}},
+                  .dclean_logits = {g.clean.data(), {tokens, kChoices}},
+                  .dnoise_std = {g.noise_std.data(), {tokens, kChoices}}},
+                 outcome.value);
   return outcome;
 }
 
