@@ -29,6 +29,7 @@ const Sequences& SequenceReader::read(std::span<const std::int64_t> numbers) {
     std::copy(window_.begin(), window_.end() - 1, sequences_.tokens.begin() + row);
     std::copy(window_.begin() + 1, window_.end(), sequences_.targets.begin() + row);
     fill_documents(row);
+    if (!dataset_.header().trained.all()) mask_context(row);
   }
   return sequences_;
 }
@@ -40,10 +41,16 @@ void SequenceReader::prefetch(std::int64_t number) const {
 }
 
 std::int64_t SequenceReader::predicted_tokens(std::int64_t number) const {
-  if (!document_mask_) return length_;
+  const TrainedSpans& trained = dataset_.header().trained;
+  if (!document_mask_ && trained.all()) return length_;
   find_borders(number);
-  return length_ - std::count_if(borders_.begin() + 1, borders_.end(),
-                                 [](const Border& border) { return !border.shares_end_of_text; });
+  std::int64_t count = 0;
+  for (const TokenPiece& piece : pieces_) count += trained.count(piece.first, piece.count);
+  for (const Border& border : borders_) {
+    const bool predicted = border.place > 0 && (!document_mask_ || border.shares_end_of_text);
+    if (!predicted) count -= trained.count(border.token, 1);
+  }
+  return count;
 }
 
 bool SequenceReader::shares_end_of_text(std::int64_t last, std::int64_t first) const {
@@ -63,6 +70,7 @@ void SequenceReader::find_borders(std::int64_t number) const {
     std::int64_t document = dataset_.document_at(piece.first);
     for (std::int64_t token = piece.first; token < piece.end(); ++document) {
       borders_.push_back({.place = place,
+                          .token = token,
                           .domain = dataset_.header().document_domains[at(document)],
                           .shares_end_of_text = last >= 0 && shares_end_of_text(last, token)});
       const std::int64_t end = std::min(dataset_.document(document).end(), piece.end());
@@ -109,6 +117,17 @@ void SequenceReader::fill_documents(std::int64_t row) {
     if (!masked) continue;
     sequences_.targets[index] = kMaskedTarget;
     visible = position + 1;
+  }
+}
+
+/// Of the sequence in `row`: targets that are context only.
+void SequenceReader::mask_context(std::int64_t row) {
+  std::int64_t index = row - 1;  // the first token of a window is no target
+  for (const TokenPiece& piece : pieces_) {
+    for (std::int64_t token = piece.first; token < piece.end(); ++token, ++index) {
+      if (index >= row && !dataset_.header().trained.contains(token))
+        sequences_.targets[at(index)] = kMaskedTarget;
+    }
   }
 }
 

@@ -29,9 +29,9 @@ class HeaderReader {
 
   TokenFileHeader read() {
     const std::int64_t version = attribute("format_version");
-    if (version != kTokenFormatVersion) {
-      fail("has format version {}, this program reads {}: prepare the corpus again", version,
-           kTokenFormatVersion);
+    if (version != kTokenFormatVersion && version != kMaskedTokenFormatVersion) {
+      fail("has format version {}, this program reads {} and {}: prepare the corpus again", version,
+           kTokenFormatVersion, kMaskedTokenFormatVersion);
     }
     header_.tokenizer_hash = file_.string_attribute("/", "tokenizer_hash");
     read_vocabulary();
@@ -40,6 +40,7 @@ class HeaderReader {
     header_.document_domains = values<std::int32_t>("document_domains");
     check_offsets();
     check_domains();
+    if (version == kMaskedTokenFormatVersion) read_spans();
     return std::move(header_);
   }
 
@@ -97,6 +98,13 @@ class HeaderReader {
       if (!name.is_string()) fail("domain_names is not a list of names");
       header_.domain_names.push_back(name.get<std::string>());
     }
+  }
+
+  void read_spans() {
+    auto borders = values<std::int64_t>("trained_spans");
+    if (!check_spans(borders, header_.document_offsets.back()))
+      fail("trained_spans are no ascending spans of {} tokens", header_.document_offsets.back());
+    header_.trained = TrainedSpans(std::move(borders));
   }
 
   void check_offsets() const {
@@ -261,7 +269,8 @@ void check_same_corpus(const TokenDataset& train, const TokenDataset& heldout) {
   const TokenFileHeader& a = train.header();
   const TokenFileHeader& b = heldout.header();
   if (a.tokenizer_hash == b.tokenizer_hash && a.vocab_size == b.vocab_size &&
-      a.begin_of_text == b.begin_of_text && a.domain_names == b.domain_names)
+      a.begin_of_text == b.begin_of_text && a.domain_names == b.domain_names &&
+      a.trained.all() == b.trained.all())
     return;
   throw Error(ErrorCode::kCorrupt, "{} and {} are not of one corpus: prepare it again", train.path().string(),
               heldout.path().string());

@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "data/token_hashes.h"
+#include "data/trained_spans.h"
 
 namespace troupe::data {
 
@@ -15,8 +16,10 @@ inline constexpr const char* kTrainFile = "train.h5";
 inline constexpr const char* kHeldoutFile = "heldout.h5";
 inline constexpr const char* kTokenizerFile = "tokenizer.json";
 
-/// Version of the token files' layout: attribute `format_version`.
+/// Version of the token files' layout: attribute `format_version`. Files that say which tokens are predicted
+/// have another, so that no program reads them as if all were.
 inline constexpr std::int64_t kTokenFormatVersion = 3;
+inline constexpr std::int64_t kMaskedTokenFormatVersion = 4;
 
 inline constexpr std::int32_t kNoToken = -1;
 
@@ -32,7 +35,11 @@ struct TokenFileHeader {
   /// [documents + 1]: document d is the tokens [offsets[d], offsets[d + 1]), its frame included.
   std::vector<std::int64_t> document_offsets;
   std::vector<std::int32_t> document_domains;  // [documents], index into domain_names, non-decreasing
+  TrainedSpans trained = {};                   // which tokens are predicted
 
+  [[nodiscard]] std::int64_t format_version() const {
+    return trained.all() ? kTokenFormatVersion : kMaskedTokenFormatVersion;
+  }
   bool operator==(const TokenFileHeader&) const = default;
 };
 

@@ -21,12 +21,14 @@ void check(const TokenFileHeader& header) {
                "one domain per document");
   TROUPE_CHECK(static_cast<std::int64_t>(header.token_bytes.size()) == header.vocab_size,
                "bytes of every entry");
+  TROUPE_CHECK(check_spans(header.trained.borders(), header.document_offsets.back()),
+               "spans of trained tokens");
 }
 
 File create_file(const std::filesystem::path& path, const TokenFileHeader& header) {
   check(header);
   File file = File::create(path);
-  file.set_attribute("/", "format_version", kTokenFormatVersion);
+  file.set_attribute("/", "format_version", header.format_version());
   file.set_attribute("/", "vocab_size", header.vocab_size);
   file.set_attribute("/", "end_of_text", std::int64_t{header.end_of_text});
   file.set_attribute("/", "begin_of_text", std::int64_t{header.begin_of_text});
@@ -74,6 +76,7 @@ void TokenFileWriter::finish() {
   file_.write_dataset<std::int64_t>("document_offsets", header_.document_offsets);
   file_.write_dataset<std::int32_t>("document_domains", header_.document_domains);
   file_.write_dataset<std::int32_t>("token_bytes", header_.token_bytes);
+  if (!header_.trained.all()) file_.write_dataset<std::int64_t>("trained_spans", header_.trained.borders());
   file_.write_dataset<std::int64_t>("token_chunk_hashes", hashes_);
   file_.set_attribute("/", "content_hash", content_hash(header_, hashes_));
   tokens_.reset();

@@ -48,7 +48,7 @@ std::vector<std::int64_t> chunk_hashes(std::span<const std::byte> stored_tokens,
 
 std::string content_hash(const TokenFileHeader& header, std::span<const std::int64_t> chunk_hashes) {
   ContentHasher hasher;
-  hasher.add(kTokenFormatVersion);
+  hasher.add(header.format_version());
   hasher.add(static_cast<std::int64_t>(header.domain_names.size()));
   for (const std::string& name : header.domain_names) hasher.add(name);
   hasher.add(header.tokenizer_hash);
@@ -59,6 +59,7 @@ std::string content_hash(const TokenFileHeader& header, std::span<const std::int
   hasher.add(std::span<const std::int64_t>(header.document_offsets));
   hasher.add(std::span<const std::int32_t>(header.document_domains));
   hasher.add(chunk_hashes);
+  if (!header.trained.all()) hasher.add(std::span<const std::int64_t>(header.trained.borders()));
   return hasher.finish();
 }
 

@@ -126,6 +126,7 @@ TEST(TokenHashes, EveryPartOfTheHeaderCounts) {
   EXPECT_NE(hash, changed([](auto& h) { ++h.token_bytes[3]; }));
   EXPECT_NE(hash, changed([](auto& h) { ++h.document_offsets[1]; }));
   EXPECT_NE(hash, changed([](auto& h) { h.document_domains[1] = 0; }));
+  EXPECT_NE(hash, changed([](auto& h) { h.trained = TrainedSpans({1, 2}); }));
   EXPECT_NE(hash, content_hash(header, std::vector<std::int64_t>{18}));
 }
 

@@ -150,6 +150,51 @@ TEST_P(SequenceReaderTest, ReadsNothingForAWorkerWithoutSequences) {
   EXPECT_TRUE(sequences.tokens.empty());
 }
 
+/// A third of the tokens are trained, wherever they stand.
+TrainedSpans random_spans(std::int64_t tokens) {
+  const Random random(4, RandomPurpose::kTest);
+  std::vector<std::int64_t> borders;
+  for (std::int64_t token = 0; token < tokens; ++token) {
+    if (random.below(static_cast<std::uint64_t>(token), 3) == 0) append_span(token, token + 1, borders);
+  }
+  return TrainedSpans(std::move(borders));
+}
+
+TEST_P(SequenceReaderTest, MasksWhatIsContextOnlyAndCountsTheRest) {
+  stream_.header.trained = random_spans(dataset_.token_count());
+  const TokenDataset masked = make_dataset(folder_ / "masked", stream_);
+  for (const std::int64_t length : {1, 7, 33}) {
+    const StreamOrder order(length);
+    SequenceReader reader(masked, order, length, GetParam());
+    SequenceReader plain(dataset_, order, length, GetParam());
+    for (std::int64_t window = 0; window < window_count(masked, length); ++window) {
+      Sequences expected = plain.read(std::array{window});
+      for (std::int64_t i = 0; i < length; ++i) {
+        if (!stream_.header.trained.contains(window * length + i + 1))
+          expected.targets[static_cast<std::size_t>(i)] = kMaskedTarget;
+      }
+      const Sequences& sequence = reader.read(std::array{window});
+      ASSERT_EQ(sequence.targets, expected.targets) << window;
+      ASSERT_EQ(sequence.tokens, expected.tokens) << window;
+      ASSERT_EQ(sequence.positions, expected.positions) << window;
+      ASSERT_EQ(reader.predicted_tokens(window), length - std::ranges::count(expected.targets, kMaskedTarget))
+          << window;
+    }
+  }
+}
+
+TEST_P(SequenceReaderTest, CountsTheTargetsOfShuffledDocumentsWithoutReadingThem) {
+  stream_.header.trained = random_spans(dataset_.token_count());
+  stream_.header.begin_of_text = 499;  // borders between documents are masked, too
+  const TokenDataset masked = make_dataset(folder_ / "masked", stream_);
+  const BatchOrder order(masked, 16, 1);
+  SequenceReader reader(masked, order, 16, GetParam());
+  for (std::int64_t number = 0; number < 200; ++number) {
+    const auto& targets = reader.read(std::array{number}).targets;
+    ASSERT_EQ(reader.predicted_tokens(number), 16 - std::ranges::count(targets, kMaskedTarget)) << number;
+  }
+}
+
 /// Documents "1 2 3 0" and "5 6 0", after each other and cut: ids tell the place, 0 ends a text.
 class PiecesTest : public ::testing::Test {
  protected:

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <optional>
+#include <set>
 
 #include "storage/hdf5/file.h"
 #include "tests/data/expect_error.h"
@@ -28,6 +30,12 @@ struct RawFile {
   std::vector<std::int64_t> offsets{0, 5, 8, 12};
   std::vector<std::int32_t> domains{0, 0, 1};
   std::vector<std::int32_t> token_bytes = std::vector<std::int32_t>(50, 1);
+  std::optional<std::vector<std::int64_t>> trained = std::nullopt;
+
+  void mask(std::vector<std::int64_t> borders) {
+    format_version = kMaskedTokenFormatVersion;
+    trained = std::move(borders);
+  }
 
   void write(const std::filesystem::path& path) const {
     File file = File::create(path);
@@ -41,6 +49,7 @@ struct RawFile {
     file.write_dataset<std::int64_t>("document_offsets", offsets);
     file.write_dataset<std::int32_t>("document_domains", domains);
     file.write_dataset<std::int32_t>("token_bytes", token_bytes);
+    if (trained) file.write_dataset<std::int64_t>("trained_spans", *trained);
     const auto hashes = chunk_hashes(std::as_bytes(std::span(tokens)), sizeof(std::uint16_t));
     file.write_dataset<std::int64_t>("token_chunk_hashes", hashes);
     file.set_attribute("/", "content_hash", content_hash(header(), hashes));
@@ -70,6 +79,32 @@ TEST(TokenDataset, GivesBackWhatWasWrittenForNarrowAndWideVocabularies) {
     dataset.read(0, tokens);
     EXPECT_EQ(tokens, stream.tokens) << vocab;
   }
+}
+
+TEST(TokenDataset, GivesBackWhatIsTrainedAndHashesIt) {
+  const test::ScratchFolder folder;
+  TestStream stream = small_stream();
+  const TokenDataset plain = make_dataset(folder / "plain", stream);
+  std::set<std::string> hashes{plain.content_hash()};
+  for (const std::vector<std::int64_t>& borders :
+       {std::vector<std::int64_t>{0, 2, 3, 5}, {0, 2, 3, 6}, {}, {0, plain.token_count()}}) {
+    stream.header.trained = TrainedSpans(borders);
+    const TokenDataset dataset = make_dataset(folder / std::to_string(hashes.size()), stream);
+    EXPECT_EQ(dataset.header(), stream.header);
+    EXPECT_TRUE(hashes.insert(dataset.content_hash()).second);
+    expect_error(ErrorCode::kCorrupt, "not of one corpus", [&] { check_same_corpus(plain, dataset); });
+  }
+}
+
+// Whoever has a corpus keeps it: it is read, and made again byte for byte.
+TEST(TokenDataset, WritesPlainFilesAsTheyWereWrittenBefore) {
+  const test::ScratchFolder folder;
+  const std::filesystem::path tiny = TROUPE_SOURCE_DIR "/tests/data/tiny/train.h5";
+  const TokenDataset dataset(tiny);
+  std::vector<std::int32_t> tokens(static_cast<std::size_t>(dataset.token_count()));
+  dataset.read(0, tokens);
+  write_token_file(folder / "again", dataset.header(), tokens);
+  EXPECT_EQ(read_file(folder / "again", 1 << 24), read_file(tiny, 1 << 24));
 }
 
 TEST(TokenDataset, ReadsTheLargestIdsOfBothWidths) {
@@ -157,7 +192,33 @@ constexpr std::int64_t kLowest = std::numeric_limits<std::int64_t>::min();
 INSTANTIATE_TEST_SUITE_P(
     Damages, DamagedTokenFile,
     ::testing::Values(
-        Damage{"version", "format version", [](RawFile& f) { f.format_version = kTokenFormatVersion + 1; }},
+        Damage{"version", "format version",
+               [](RawFile& f) { f.format_version = kMaskedTokenFormatVersion + 1; }},
+        Damage{"no_spans", "trained_spans", [](RawFile& f) { f.format_version = kMaskedTokenFormatVersion; }},
+        Damage{"spans_descend", "trained_spans",
+               [](RawFile& f) {
+                 f.mask({4, 6, 1, 3});
+               }},
+        Damage{"spans_touch", "trained_spans",
+               [](RawFile& f) {
+                 f.mask({1, 3, 3, 4});
+               }},
+        Damage{"spans_beyond_tokens", "trained_spans",
+               [](RawFile& f) {
+                 f.mask({1, kHuge});
+               }},
+        Damage{"spans_before_tokens", "trained_spans",
+               [](RawFile& f) {
+                 f.mask({kLowest, 3});
+               }},
+        Damage{"spans_without_end", "trained_spans",
+               [](RawFile& f) {
+                 f.mask({1, 3, 4});
+               }},
+        Damage{"other_spans", "hash",
+               [](RawFile& f) {
+                 f.mask({1, 3});
+               }},
         Damage{"vocab_zero", "vocab_size", [](RawFile& f) { f.vocab_size = 0; }},
         Damage{"vocab_huge", "vocab_size", [](RawFile& f) { f.vocab_size = kHuge; }},
         Damage{"eot_outside", "end_of_text", [](RawFile& f) { f.end_of_text = 50; }},
@@ -182,10 +243,7 @@ INSTANTIATE_TEST_SUITE_P(
         Damage{"domain_count", "document domains", [](RawFile& f) { f.domains.push_back(1); }},
         Damage{"domain_outside", "document_domains", [](RawFile& f) { f.domains[2] = 2; }},
         Damage{"domain_negative", "document_domains", [](RawFile& f) { f.domains[0] = -1; }},
-        Damage{"domains_unsorted", "document_domains",
-               [](RawFile& f) {
-                 f.domains = {1, 0, 1};
-               }},
+        Damage{"domains_unsorted", "document_domains", [](RawFile& f) { f.domains = {1, 0, 1}; }},
         Damage{"bytes_missing", "token_bytes", [](RawFile& f) { f.token_bytes.pop_back(); }},
         Damage{"bytes_negative", "token_bytes", [](RawFile& f) { f.token_bytes[3] = -1; }}),
     [](const auto& parameter) { return parameter.param.name; });

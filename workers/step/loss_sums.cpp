@@ -30,7 +30,8 @@ void LossSums::add(const model::MicrobatchResult& result, StepExchange& exchange
 }
 
 void LossSums::sum(const StepExchange& exchange, const LossScale& scale, StepLosses& losses) const {
-  const auto tokens = static_cast<double>(scale.target_tokens);
+  // A batch of context only has no loss.
+  const auto tokens = static_cast<double>(std::max<std::int64_t>(1, scale.target_tokens));
   const auto routed = static_cast<double>(scale.routed_tokens);
   const auto layers = static_cast<double>(std::max<std::int64_t>(1, layers_));
   std::int64_t index = 0;
