@@ -25,6 +25,7 @@ namespace {
 struct PrepareArguments {
   data::InputsRequest request;
   std::string output;
+  std::string chat;
   std::optional<std::int64_t> vocab_size;
   std::vector<std::string> only_for_files;  // options that were given and a description does not have
 };
@@ -96,6 +97,7 @@ int prepare_files(PrepareArguments arguments) {
     throw Error(ErrorCode::kConfig, "--output is missing: name the folder to write the corpus to");
   if (arguments.vocab_size) arguments.request.tokenizer = fmt::format("train:{}", *arguments.vocab_size);
   arguments.request.output = arguments.output;
+  arguments.request.parse.chat = data::chat_template_named(arguments.chat);
   ProgressLine line;
   const data::PrepareReport report = data::prepare_inputs(
       arguments.request, [&](const data::PrepareProgress& progress) { line.show(progress); });
@@ -123,8 +125,8 @@ void add_file_options(CLI::App& command, const std::shared_ptr<PrepareArguments>
   };
   add("--tokenizer", request.tokenizer,
       "tokenizer.json, a folder with one (a corpus, a run), or train:N for a new one of N entries");
-  add("--text-field", request.parse.fields.text,
-      "Member of a JSON line that is the text; meta.body goes inside");
+  auto* text_field = add("--text-field", request.parse.fields.text,
+                         "Member of a JSON line that is the text; meta.body goes inside");
   add("--domain-field", request.parse.fields.domain, "Member of a JSON line that is the domain");
   add("--domain", request.domain, "One domain for all; default: the folder at the top");
   add("--separator", request.read.separator, "Line that separates the documents of a text file");
@@ -143,8 +145,16 @@ void add_file_options(CLI::App& command, const std::shared_ptr<PrepareArguments>
   add("--threads", request.threads, "Threads that encode")->check(CLI::Range(1, 256));
   command.add_flag("--keep-duplicates", request.keep_duplicates, "Keep documents of equal text")
       ->group("Of files and folders");
-  command.add_flag("--clean", request.parse.clean, "Unix line ends, no space at the ends of lines")
-      ->group("Of files and folders");
+  auto* clean =
+      command.add_flag("--clean", request.parse.clean, "Unix line ends, no space at the ends of lines")
+          ->group("Of files and folders");
+  add("--chat", arguments->chat,
+      "JSON lines are conversations (messages with roles, or prompt and completion), written by this "
+      "template; "
+      "only what the assistant says is learned")
+      ->check(CLI::IsMember({"chatml", "llama3", "qwen3", "plain"}))
+      ->excludes(text_field)
+      ->excludes(clean);
 }
 
 }  // namespace
@@ -168,6 +178,7 @@ void add_data_prepare(CLI::App& data, Action& action) {
       "Examples:\n  troupe data prepare texts/ --output data/mine\n"
       "  troupe data prepare dump.jsonl.zst --text-field body --tokenizer runs/quickstart-1 --output "
       "data/more\n"
+      "  troupe data prepare chats.jsonl --chat plain --tokenizer runs/quickstart-1 --output data/chats\n"
       "  troupe data prepare configs/corpora/debian.yaml --output data/debian");
   command->callback([arguments, &action] { action = [arguments] { return prepare(*arguments); }; });
 }

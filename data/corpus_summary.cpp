@@ -38,6 +38,7 @@ std::vector<TextAmount> amounts(const TokenDataset& dataset) {
     const std::int64_t end = header.document_offsets[document + 1];
     ++amount.documents;
     amount.tokens += end - begin;
+    amount.trained += header.trained.count(begin, end - begin);
     amount.bytes += text_bytes(dataset, begin, end);
   }
   return result;
@@ -57,6 +58,7 @@ TextAmount total(const CorpusSummary& summary, TextAmount DomainSummary::*part) 
     sum.documents += (domain.*part).documents;
     sum.tokens += (domain.*part).tokens;
     sum.bytes += (domain.*part).bytes;
+    sum.trained += (domain.*part).trained;
   }
   return sum;
 }
@@ -71,7 +73,10 @@ std::string row(const std::string& name, const std::string& language, const Text
 }
 
 json to_json(const TextAmount& amount) {
-  return {{"documents", amount.documents}, {"tokens", amount.tokens}, {"bytes", amount.bytes}};
+  return {{"documents", amount.documents},
+          {"tokens", amount.tokens},
+          {"bytes", amount.bytes},
+          {"trained_tokens", amount.trained}};
 }
 
 }  // namespace
@@ -88,6 +93,7 @@ CorpusSummary summarize_corpus(const std::filesystem::path& folder) {
                         .vocab_size = train.header().vocab_size,
                         .tokenizer_hash = train.header().tokenizer_hash,
                         .content_hash = identify_corpus(train, heldout).hash(),
+                        .masked = !train.header().trained.all(),
                         .domains = {}};
   for (std::size_t domain = 0; domain < train_amounts.size(); ++domain) {
     const std::string& name = train.header().domain_names[domain];
@@ -116,8 +122,13 @@ std::string to_text(const CorpusSummary& summary) {
                       "documents", "tokens", "bytes", "b/token", "documents", "tokens", "bytes");
   for (const DomainSummary& domain : summary.domains)
     text += row(domain.name, domain.language, domain.train, domain.heldout);
+  const TextAmount train = total(summary, &DomainSummary::train);
+  const TextAmount heldout = total(summary, &DomainSummary::heldout);
+  text += row("all", "", train, heldout);
+  if (!summary.masked) return text;
   return text +
-         row("all", "", total(summary, &DomainSummary::train), total(summary, &DomainSummary::heldout));
+         fmt::format("\ntrained: {} of {} training tokens, {} of {} held out; the others are context\n",
+                     train.trained, train.tokens, heldout.trained, heldout.tokens);
 }
 
 std::string to_json(const CorpusSummary& summary) {

@@ -9,8 +9,9 @@ namespace troupe::data {
 
 struct TextAmount {
   std::int64_t documents = 0;
-  std::int64_t tokens = 0;  // frames included
-  std::int64_t bytes = 0;   // of text
+  std::int64_t tokens = 0;   // frames included
+  std::int64_t bytes = 0;    // of text
+  std::int64_t trained = 0;  // tokens that are predicted; the others are context only
 };
 
 struct DomainSummary {
@@ -26,6 +27,7 @@ struct CorpusSummary {
   std::int64_t vocab_size = 0;
   std::string tokenizer_hash;
   std::string content_hash;  // CorpusIdentity::hash()
+  bool masked = false;       // some tokens are context only
   std::vector<DomainSummary> domains;
 };
 

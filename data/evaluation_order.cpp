@@ -32,7 +32,7 @@ EvaluationOrder::EvaluationOrder(const TokenDataset& heldout, std::int64_t lengt
   if (windows_.empty() && sequences > 0) {
     throw Error(ErrorCode::kConfig,
                 "the held-out text has {} tokens, less than one sequence of {}: use a smaller "
-                "data.sequence_length or a larger corpus",
+                "data.sequence_length, a larger corpus or a larger `troupe data prepare --heldout`",
                 heldout.token_count(), length);
   }
   if (size() < sequences) {

@@ -5,30 +5,12 @@
 #include <nlohmann/json.hpp>
 
 #include "base/utf8.h"
+#include "data/corpus/json_text.h"
 
 namespace troupe::data {
-namespace {
 
 using nlohmann::json;
 using Fault = JsonLine::Fault;
-
-/// The text at a path of members, or nullptr.
-const std::string* text_at(const json& object, std::string_view path) {
-  const json* value = &object;
-  while (value->is_object()) {
-    if (const auto whole = value->find(path); whole != value->end())  // a name that has a dot itself
-      return whole->get_ptr<const std::string*>();
-    const std::size_t dot = path.find('.');
-    if (dot == std::string_view::npos) return nullptr;
-    const auto member = value->find(path.substr(0, dot));
-    if (member == value->end()) return nullptr;
-    value = &*member;
-    path.remove_prefix(dot + 1);
-  }
-  return nullptr;
-}
-
-}  // namespace
 
 JsonLine parse_json_line(std::string_view line, const JsonFields& fields) {
   if (!is_utf8(line)) return {Fault::kNoUtf8, {}, {}};

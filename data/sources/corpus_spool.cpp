@@ -49,9 +49,11 @@ CorpusSpool::CorpusSpool(const std::filesystem::path& folder, std::int64_t token
                          std::int64_t documents)
     : records_path_(folder / "documents"),
       tokens_path_(folder / "tokens"),
+      trained_path_(folder / "trained"),
       token_bytes_(token_bytes),
       records_file_(FileDescriptor::open(records_path_, O_RDWR | O_CREAT)),
-      tokens_file_(FileDescriptor::open(tokens_path_, O_RDWR | O_CREAT)) {
+      tokens_file_(FileDescriptor::open(tokens_path_, O_RDWR | O_CREAT)),
+      trained_file_(FileDescriptor::open(trained_path_, O_RDWR | O_CREAT)) {
   take_up(documents);
 }
 
@@ -60,16 +62,27 @@ void CorpusSpool::take_up(std::int64_t documents) {
   read_exactly(records_file_, std::as_writable_bytes(std::span(records_)), 0, records_path_);
   flushed_records_ = records_.size();
   std::int64_t tokens = 0;
-  for (const DocumentRecord& record : records_) tokens += record.tokens;
+  std::int64_t borders = 0;
+  for (const DocumentRecord& record : records_) {
+    tokens += record.tokens;
+    borders += record.borders;
+  }
+  trained_.resize(at(borders));
+  read_exactly(trained_file_, std::as_writable_bytes(std::span(trained_)), 0, trained_path_);
+  flushed_trained_ = trained_.size();
+  cut(trained_file_, borders * static_cast<std::int64_t>(sizeof(std::int64_t)), trained_path_);
   cut(records_file_, documents * static_cast<std::int64_t>(sizeof(DocumentRecord)), records_path_);
   if (std::filesystem::file_size(tokens_path_) < static_cast<std::uintmax_t>(tokens * token_bytes_))
     throw Error(ErrorCode::kCorrupt, "{}: is shorter than its documents", tokens_path_.string());
   cut(tokens_file_, tokens * token_bytes_, tokens_path_);
 }
 
-void CorpusSpool::append(DocumentRecord record, std::span<const std::int32_t> tokens) {
+void CorpusSpool::append(DocumentRecord record, std::span<const std::int32_t> tokens,
+                         std::span<const std::int64_t> trained) {
   record.tokens = std::ssize(tokens);
+  record.borders = std::ssize(trained);
   records_.push_back(record);
+  trained_.insert(trained_.end(), trained.begin(), trained.end());
   token_bytes_ == 2 ? append_as<std::uint16_t>(tokens, buffer_) : append_as<std::int32_t>(tokens, buffer_);
   if (buffer_.size() < kBufferBytes) return;
   write_all(tokens_file_, buffer_, tokens_path_);
@@ -81,24 +94,50 @@ std::int64_t CorpusSpool::flush() {
   buffer_.clear();
   write_all(records_file_, std::as_bytes(std::span(records_).subspan(flushed_records_)), records_path_);
   flushed_records_ = records_.size();
+  write_all(trained_file_, std::as_bytes(std::span(trained_).subspan(flushed_trained_)), trained_path_);
+  flushed_trained_ = trained_.size();
   return std::ssize(records_);
 }
 
-void CorpusSpool::write_token_file(const std::filesystem::path& file, TokenFileHeader header, bool heldout) {
-  flush();
-  std::vector<std::int64_t> begins(records_.size());  // in the spool, in tokens
+std::vector<std::int64_t> CorpusSpool::begins_of(std::int64_t DocumentRecord::*size) const {
+  std::vector<std::int64_t> begins(records_.size());
   std::transform_exclusive_scan(records_.begin(), records_.end(), begins.begin(), std::int64_t{0},
-                                std::plus(), [](const DocumentRecord& record) { return record.tokens; });
+                                std::plus(), [&](const DocumentRecord& record) { return record.*size; });
+  return begins;
+}
+
+std::vector<std::uint32_t> CorpusSpool::order_of(bool heldout) const {
   std::vector<std::uint32_t> order;
   for (std::uint32_t i = 0; i < records_.size(); ++i) {
     if ((records_[i].heldout != 0) == heldout) order.push_back(i);
   }
   std::ranges::stable_sort(order, {}, [&](std::uint32_t i) { return records_[i].domain; });
+  return order;
+}
+
+TrainedSpans CorpusSpool::spans_of(std::span<const std::uint32_t> order) const {
+  const auto begins = begins_of(&DocumentRecord::borders);
+  std::vector<std::int64_t> borders;
+  std::int64_t first = 0;  // token of the document
+  for (const std::uint32_t i : order) {
+    const auto own = std::span(trained_).subspan(at(begins[i]), at(records_[i].borders));
+    for (std::size_t b = 0; b < own.size(); b += 2) append_span(first + own[b], first + own[b + 1], borders);
+    first += records_[i].tokens;
+  }
+  return TrainedSpans(std::move(borders));
+}
+
+void CorpusSpool::write_token_file(const std::filesystem::path& file, TokenFileHeader header, bool heldout,
+                                   bool masked) {
+  flush();
+  const auto begins = begins_of(&DocumentRecord::tokens);
+  const auto order = order_of(heldout);
   header.document_offsets = {0};
   for (const std::uint32_t i : order) {
     header.document_offsets.push_back(header.document_offsets.back() + records_[i].tokens);
     header.document_domains.push_back(records_[i].domain);
   }
+  if (masked) header.trained = spans_of(order);
   TokenFileWriter writer(file, std::move(header));
   for (const std::uint32_t i : order) {
     buffer_.resize(at(records_[i].tokens * token_bytes_));

@@ -11,7 +11,7 @@
 
 namespace troupe::data {
 
-/// What is kept of every document while a corpus is made: memory grows by these 40 bytes (and what remembers
+/// What is kept of every document while a corpus is made: memory grows by these 48 bytes (and what remembers
 /// duplicates), not by the text.
 struct DocumentRecord {
   ContentHash hash = {};
@@ -19,6 +19,7 @@ struct DocumentRecord {
   std::int64_t bytes = 0;   // of text
   std::int32_t domain = 0;
   std::int32_t heldout = 0;  // 1: it is
+  std::int64_t borders = 0;  // of its spans of trained tokens
 };
 
 /// The tokens of documents in the order in which they were read, in files of a folder, until it is known how
@@ -29,26 +30,36 @@ class CorpusSpool {
   /// Takes up what is there up to `documents`, and drops the rest.
   CorpusSpool(const std::filesystem::path& folder, std::int64_t token_bytes, std::int64_t documents = 0);
 
-  void append(DocumentRecord record, std::span<const std::int32_t> tokens);
+  /// trained: borders of spans as in trained_spans.h, counted from the document's first token
+  void append(DocumentRecord record, std::span<const std::int32_t> tokens,
+              std::span<const std::int64_t> trained = {});
   /// Everything so far is in the files; how many documents that is.
   std::int64_t flush();
 
   [[nodiscard]] std::vector<DocumentRecord>& records() { return records_; }
 
   /// Writes the documents that are held out, or the others, sorted by domain, else in their order. `header`
-  /// has everything but offsets and domains.
-  void write_token_file(const std::filesystem::path& file, TokenFileHeader header, bool heldout);
+  /// has everything but offsets, domains and spans; masked: those are written, too.
+  void write_token_file(const std::filesystem::path& file, TokenFileHeader header, bool heldout, bool masked);
 
  private:
   void take_up(std::int64_t documents);
+  /// Of all documents, in the order of the spool.
+  [[nodiscard]] std::vector<std::int64_t> begins_of(std::int64_t DocumentRecord::*size) const;
+  [[nodiscard]] std::vector<std::uint32_t> order_of(bool heldout) const;
+  [[nodiscard]] TrainedSpans spans_of(std::span<const std::uint32_t> order) const;
 
   std::filesystem::path records_path_;
   std::filesystem::path tokens_path_;
+  std::filesystem::path trained_path_;
   std::int64_t token_bytes_;
   FileDescriptor records_file_;
   FileDescriptor tokens_file_;
+  FileDescriptor trained_file_;
   std::vector<DocumentRecord> records_;
   std::size_t flushed_records_ = 0;
+  std::vector<std::int64_t> trained_;  // borders of all documents
+  std::size_t flushed_trained_ = 0;
   std::vector<std::byte> buffer_;  // of tokens
 };
 

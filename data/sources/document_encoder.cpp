@@ -5,9 +5,24 @@
 #include "data/sources/near_duplicates.h"
 
 namespace troupe::data {
+namespace {
+
+/// Tells conversations apart whose texts are equal, but not what is trained of them.
+std::string with_borders(const std::vector<ChatPiece>& pieces) {
+  std::string text;
+  for (const ChatPiece& piece : pieces) {
+    text += piece.text;
+    text += piece.trained ? '\2' : '\1';
+  }
+  return text;
+}
+
+}  // namespace
 
 DocumentEncoder::DocumentEncoder(const Tokenizer& tokenizer, ParseOptions options, double near_duplicates)
-    : tokenizer_(tokenizer), options_(std::move(options)), near_duplicates_(near_duplicates) {}
+    : tokenizer_(tokenizer), options_(std::move(options)), near_duplicates_(near_duplicates) {
+  if (options_.chat) chat_.emplace(*options_.chat, tokenizer);
+}
 
 std::unique_ptr<Encoder> DocumentEncoder::take_encoder() {
   const std::scoped_lock lock(mutex_);
@@ -37,14 +52,16 @@ void DocumentEncoder::encode_document(const ParsedDocument& document, Encoder& e
       .domain = std::string(document.domain), .place = document.place, .begin = batch.tokens.size()};
   const std::string decoded = document.tokens.empty() ? "" : tokenizer_.decode(document.tokens);
   const std::string_view text = document.tokens.empty() ? document.text : decoded;
-  if (document.tokens.empty()) {
+  if (chat_) {
+    chat_->encode(document.pieces, encoder, batch.tokens, encoded.trained);
+  } else if (document.tokens.empty()) {
     encoder.encode(text, batch.tokens);
   } else {
     batch.tokens.insert(batch.tokens.end(), document.tokens.begin(), document.tokens.end());
   }
   encoded.count = batch.tokens.size() - encoded.begin;
   encoded.bytes = static_cast<std::int64_t>(text.size());
-  encoded.hash = content_hash(text);
+  encoded.hash = chat_ ? content_hash(with_borders(document.pieces)) : content_hash(text);
   if (near_duplicates_ > 0.0) encoded.bands = near_duplicate_bands(text, near_duplicates_);
   batch.documents.push_back(std::move(encoded));
 }

@@ -2,9 +2,11 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "data/chat/chat_encoder.h"
 #include "data/corpus/document.h"
 #include "data/sources/document_parser.h"
 #include "data/tokenizer/encoder.h"
@@ -18,8 +20,9 @@ struct EncodedDocument {
   std::string place;
   std::size_t begin = 0;  // in the batch's tokens
   std::size_t count = 0;
-  std::int64_t bytes = 0;                 // of text
-  std::vector<std::uint64_t> bands = {};  // of near_duplicates.h; empty: not asked for
+  std::int64_t bytes = 0;                  // of text
+  std::vector<std::uint64_t> bands = {};   // of near_duplicates.h; empty: not asked for
+  std::vector<std::int64_t> trained = {};  // of a chat: spans as ChatEncoder gives them
 };
 
 struct EncodedBatch {
@@ -32,6 +35,7 @@ struct EncodedBatch {
 /// Encodes batches on any number of threads at once.
 class DocumentEncoder {
  public:
+  /// Throws kConfig for a tokenizer without the chat template's special tokens.
   DocumentEncoder(const Tokenizer& tokenizer, ParseOptions options, double near_duplicates);
 
   [[nodiscard]] EncodedBatch encode(const RawBatch& batch);
@@ -44,6 +48,7 @@ class DocumentEncoder {
 
   const Tokenizer& tokenizer_;
   ParseOptions options_;
+  std::optional<ChatEncoder> chat_;
   double near_duplicates_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<Encoder>> free_;  // encoders remember words: they are kept between batches

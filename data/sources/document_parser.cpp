@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
 #include "base/utf8.h"
+#include "data/chat/chat_line.h"
 #include "data/corpus/text_file.h"
 
 namespace troupe::data {
@@ -43,6 +45,7 @@ class Parser {
   void parse_line(std::string_view line) {
     if (line.ends_with('\r')) line.remove_suffix(1);
     if (line.empty()) return;  // a blank line is no document
+    if (options_.chat) return parse_chat(line);
     const JsonLine parsed = parse_json_line(line, options_.fields);
     if (parsed.fault == JsonLine::Fault::kNoUtf8) return count(Fault::kNoUtf8, line);
     if (parsed.fault != JsonLine::Fault::kNone) {
@@ -52,13 +55,32 @@ class Parser {
     take(parsed.text, parsed.domain.empty() ? batch_.file->domain : domain_name(parsed.domain));
   }
 
-  void take(std::string_view text, const std::string& domain) {
+  void parse_chat(std::string_view line) {
+    ChatLine parsed = parse_chat_line(line, options_.fields.domain);
+    if (parsed.fault) {
+      place_ += ": " + parsed.what;
+      return count(*parsed.fault, line);
+    }
+    const bool answers = std::ranges::any_of(parsed.conversation.messages, [](const ChatMessage& message) {
+      return message.role == Role::kAssistant && !is_blank(message.content);
+    });
+    if (!answers) return count(Fault::kEmpty, line);
+    std::vector<ChatPiece> pieces = write_chat(*options_.chat, parsed.conversation);
+    const std::string text = text_of(pieces);
+    take(text, parsed.domain.empty() ? batch_.file->domain : domain_name(parsed.domain), std::move(pieces));
+  }
+
+  static bool is_blank(std::string_view text) {
+    return text.find_first_not_of(" \t\r\n") == std::string_view::npos;
+  }
+
+  void take(std::string_view text, const std::string& domain, std::vector<ChatPiece> pieces = {}) {
     std::string cleaned;
     if (options_.clean) text = cleaned = detail::clean_lines(text);
-    if (text.find_first_not_of(" \t\r\n") == std::string_view::npos) return count(Fault::kEmpty, text);
+    if (is_blank(text)) return count(Fault::kEmpty, text);
     if (text.find('\r') != std::string_view::npos) count(Fault::kCarriageReturn, text);
     if (text.find('\0') != std::string_view::npos) count(Fault::kNulByte, text);
-    visit_({.text = text, .tokens = {}, .domain = domain, .place = place_});
+    visit_({.text = text, .tokens = {}, .domain = domain, .place = place_, .pieces = std::move(pieces)});
   }
 
   void parse_tokens(std::string_view bytes) {

@@ -1,8 +1,10 @@
 #pragma once
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 
+#include "data/chat/chat_template.h"
 #include "data/corpus/json_lines.h"
 #include "data/sources/faults.h"
 #include "data/sources/input_reader.h"
@@ -11,15 +13,17 @@ namespace troupe::data {
 
 /// A document that was understood: its text or, of a token file, its ids.
 struct ParsedDocument {
-  std::string_view text;
+  std::string_view text;  // of a chat: of all its pieces
   std::span<const std::int32_t> tokens;
   std::string_view domain;
-  std::string place;  // "a.jsonl:7"
+  std::string place;                   // "a.jsonl:7"
+  std::vector<ChatPiece> pieces = {};  // of a chat
 };
 
 struct ParseOptions {
   JsonFields fields;
-  bool clean = false;  // Unix line ends, no space at the ends of lines
+  bool clean = false;                     // Unix line ends, no space at the ends of lines
+  std::optional<ChatTemplate> chat = {};  // JSON lines are conversations: chat_line.h
 };
 
 /// Understands a batch's documents in their order, and calls visit for each that is good; faults are counted.

@@ -10,7 +10,8 @@ bool leaves_out(Fault fault) { return fault < Fault::kByteOrderMark; }
 
 bool is_error(Fault fault) {
   return fault == Fault::kBrokenLine || fault == Fault::kNoUtf8 || fault == Fault::kTooLong ||
-         fault == Fault::kWrongToken;
+         fault == Fault::kWrongToken || fault == Fault::kNoConversation || fault == Fault::kUnknownRole ||
+         fault == Fault::kNoTextContent || fault == Fault::kNoAssistant;
 }
 
 std::string_view to_string(Fault fault) {
@@ -19,6 +20,14 @@ std::string_view to_string(Fault fault) {
       return "broken lines";
     case Fault::kNoUtf8:
       return "not UTF-8";
+    case Fault::kNoConversation:
+      return "without a conversation";
+    case Fault::kUnknownRole:
+      return "with a message of an unknown role";
+    case Fault::kNoTextContent:
+      return "with a message that is no text";
+    case Fault::kNoAssistant:
+      return "without an answer of the assistant";
     case Fault::kEmpty:
       return "empty";
     case Fault::kTooLong:

@@ -11,12 +11,16 @@ namespace troupe::data {
 /// What can be wrong, or worth knowing, about an input document.
 enum class Fault : std::uint8_t {
   // Left out:
-  kBrokenLine,  // no JSON object, or without the text or domain that was asked for
-  kNoUtf8,      // bytes that are no UTF-8
-  kEmpty,       // no text
-  kTooLong,     // a line beyond the limit
-  kWrongToken,  // an id outside the vocabulary
-  kDuplicate,   // the same text as an earlier document
+  kBrokenLine,      // no JSON object, or without the text or domain that was asked for
+  kNoUtf8,          // bytes that are no UTF-8
+  kNoConversation,  // a line that is no chat
+  kUnknownRole,
+  kNoTextContent,  // a message that is not text
+  kNoAssistant,    // a conversation without an answer
+  kEmpty,          // no text
+  kTooLong,        // a line beyond the limit
+  kWrongToken,     // an id outside the vocabulary
+  kDuplicate,      // the same text as an earlier document
   kNearDuplicate,
   kBeyondCap,  // beyond --cap-bytes
   // Kept:

@@ -40,12 +40,14 @@ std::optional<std::int64_t> trained_entries(const std::string& tokenizer) {
   return entries;
 }
 
+/// What a chat adds comes last, so that other requests keep their hashes.
 std::string words_of(const InputsRequest& request) {
-  return fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {}", request.tokenizer, request.read.separator,
+  const auto& chat = request.parse.chat;
+  return fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {}{}", request.tokenizer, request.read.separator,
                      request.read.document_bytes, request.read.longest_line_bytes, request.parse.fields.text,
                      request.parse.fields.domain, request.parse.clean, request.domain,
                      request.heldout_fraction, request.cap_bytes, request.max_errors, request.near_duplicates,
-                     request.keep_duplicates);
+                     request.keep_duplicates, chat ? fmt::format(" chat {}", to_string(*chat)) : "");
 }
 
 /// Hash of everything that decides the result; files count by name, size and time.
@@ -58,6 +60,16 @@ std::string hash_of(const InputsRequest& request, const std::vector<InputFile>& 
   if (!trained_entries(request.tokenizer))
     words += read_tokenizer_json(find_tokenizer(request.tokenizer)).hash();
   return to_hexadecimal(content_hash(words));
+}
+
+void check_chat_inputs(const InputsRequest& request, const std::vector<InputFile>& files) {
+  if (!request.parse.chat) return;
+  for (const InputFile& file : files) {
+    if (file.kind == InputKind::kJsonLines) continue;
+    throw Error(ErrorCode::kConfig,
+                "{}: --chat reads JSON lines, and this is none: name the files ('chats/*.jsonl')",
+                file.path.string());
+  }
 }
 
 class Preparation {
@@ -135,7 +147,7 @@ class Preparation {
       progress("reading for the tokenizer", reader);
     });
     if (sample.empty()) throw nothing_left();
-    BpeTrainer trainer({.vocab_size = static_cast<int>(entries)});
+    BpeTrainer trainer({.vocab_size = static_cast<int>(entries), .special_tokens = chat_specials()});
     for (const std::string& text : sample.take()) trainer.add_document(text);
     Tokenizer tokenizer(trainer.train());
     if (tokenizer.vocab_size() < entries) {
@@ -144,6 +156,10 @@ class Preparation {
           tokenizer.vocab_size(), entries));
     }
     return tokenizer;
+  }
+
+  [[nodiscard]] std::vector<std::string> chat_specials() const {
+    return request_.parse.chat ? special_names(*request_.parse.chat) : std::vector<std::string>();
   }
 
   void encode(const Tokenizer& tokenizer) {
@@ -195,12 +211,14 @@ class Preparation {
       if (tokenizer.begin_of_text()) framed_.push_back(*tokenizer.begin_of_text());
       framed_.insert(framed_.end(), begin, begin + static_cast<std::ptrdiff_t>(document.count));
       framed_.push_back(tokenizer.end_of_text());
+      trained_ = document.trained;
+      for (std::int64_t& border : trained_) border += tokenizer.begin_of_text() ? 1 : 0;
       const DocumentRecord record{.hash = document.hash,
                                   .bytes = document.bytes,
                                   .domain = domain_index(document.domain),
                                   .heldout = is_held_out(document.hash) ? 1 : 0};
       remember(record);
-      spool_->append(record, framed_);
+      spool_->append(record, framed_, trained_);
     }
   }
 
@@ -252,8 +270,9 @@ class Preparation {
     const TokenFileHeader header = header_of(tokenizer, journal_->domains);
     TemporaryFolder folder(temporary_folder_of(output_));
     write_tokenizer_json(tokenizer, folder.path() / kTokenizerFile);
-    spool_->write_token_file(folder.path() / kTrainFile, header, false);
-    spool_->write_token_file(folder.path() / kHeldoutFile, header, true);
+    const bool masked = request_.parse.chat.has_value();
+    spool_->write_token_file(folder.path() / kTrainFile, header, false, masked);
+    spool_->write_token_file(folder.path() / kHeldoutFile, header, true, masked);
     CorpusStamp stamp;
     stamp.name = output_.filename().string();
     stamp.inputs = inputs_hash_;
@@ -293,6 +312,7 @@ class Preparation {
   std::map<std::string, std::int32_t> domain_numbers_;
   std::vector<std::int64_t> domain_bytes_;
   std::vector<std::int32_t> framed_;
+  std::vector<std::int64_t> trained_;
 };
 
 }  // namespace
@@ -306,6 +326,7 @@ PrepareReport prepare_inputs(const InputsRequest& request,
     std::vector<std::string> names = request.inputs;
     const KeptStandardInput standard_input(names, output);
     FoundInputs inputs = find_inputs(names);
+    check_chat_inputs(request, inputs.files);
     const std::string hash = hash_of(request, inputs.files);
     if (is_prepared(output, hash)) return {};
     return Preparation(request, std::move(inputs), hash, output, on_progress).run();

@@ -1,0 +1,46 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "data/chat/conversation.h"
+
+namespace troupe::data {
+
+/// How a conversation is written as one text; docs/data.md has each in full.
+enum class ChatTemplate : std::uint8_t {
+  kChatml,  // OpenAI's ChatML
+  kLlama3,  // Llama 3 Instruct
+  kQwen3,   // Qwen 3, without tools
+  kPlain,   // no special tokens but the end of text
+};
+
+[[nodiscard]] std::optional<ChatTemplate> chat_template_named(std::string_view name);
+[[nodiscard]] std::string_view to_string(ChatTemplate chat);
+/// Names of the special tokens that a template is written with.
+[[nodiscard]] std::vector<std::string> special_names(ChatTemplate chat);
+/// Of the token that ends an assistant's turn; empty: the end of text does.
+[[nodiscard]] std::string_view end_of_turn(ChatTemplate chat);
+
+/// A part of a written conversation: text, or the name of a special token, which is that token. In a text
+/// such a name is text.
+struct ChatPiece {
+  enum class Kind : std::uint8_t { kText, kSpecial, kEnd };
+  Kind kind = Kind::kText;
+  std::string text;
+  bool trained = false;  // what the assistant writes, the end of its turn included
+
+  bool operator==(const ChatPiece&) const = default;
+};
+
+/// Neighbouring texts are one piece, save at the begin of what is trained: there a prompt ends, too.
+[[nodiscard]] std::vector<ChatPiece> write_chat(ChatTemplate chat, const Conversation& conversation);
+/// A user's message, up to where the assistant's answer begins.
+[[nodiscard]] std::vector<ChatPiece> write_question(ChatTemplate chat, std::string question);
+
+/// The texts of all pieces.
+[[nodiscard]] std::string text_of(const std::vector<ChatPiece>& pieces);
+
+}  // namespace troupe::data
