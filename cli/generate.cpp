@@ -13,6 +13,7 @@
 #include "cli/arguments/this_process.h"
 #include "cli/run/loaded_model.h"
 #include "cli/subcommands.h"
+#include "data/chat/chat_encoder.h"
 #include "workers/sampler.h"
 
 namespace troupe::cli {
@@ -25,6 +26,7 @@ struct GenerateArguments {
   std::int64_t tokens = 64;
   workers::SamplingRule rule;
   std::optional<std::uint64_t> seed;
+  std::string chat;
   std::string corpus;
   int threads = 1;
   bool json = false;
@@ -82,15 +84,22 @@ int generate(const GenerateArguments& arguments) {
   LoadedModel model(
       {.path = arguments.path, .corpus = arguments.corpus, .micro_batch = 1, .threads = arguments.threads});
   workers::Sampler sampler(model.model(), model.tokenizer());
+  const auto chat = data::chat_template_named(arguments.chat);
+  std::optional<data::ChatEncoder> chat_encoder;
+  if (chat) chat_encoder.emplace(*chat, model.tokenizer());
   std::int64_t number = 0;
   for (const std::string& text : prompts_of(arguments, model)) {
-    warn_of_space(text);
-    const workers::Prompt prompt{
-        .text = text, .number = number++, .step = model.step(), .seed = arguments.seed};
+    workers::Prompt prompt{.text = text, .number = number++, .step = model.step(), .seed = arguments.seed};
+    if (chat_encoder) {
+      prompt.ids = chat_encoder->encode_question(text);
+      prompt.end = chat_encoder->end_of_turn();
+    } else {
+      warn_of_space(text);
+    }
     if (arguments.json) {
       write(json_line(text, sampler.sample(prompt, arguments.tokens, arguments.rule)));
     } else {
-      write(text);
+      write(chat_encoder ? text + "\n" : text);
       sampler.sample(prompt, arguments.tokens, arguments.rule, write);
       write("\n\n");
     }
@@ -119,13 +128,19 @@ void add_generate(CLI::App& program, Action& action) {
   subcommand->add_option("--top-k", arguments->rule.top_k, "Choose among the k most likely tokens; 0: all")
       ->check(CLI::NonNegativeNumber);
   subcommand->add_option("--seed", arguments->seed, "Of the choice of tokens; by default the run's seed");
+  subcommand
+      ->add_option("--chat", arguments->chat,
+                   "Prompts are a user's messages, written by this template: that of `troupe data prepare "
+                   "--chat`; what is written is the answer")
+      ->check(CLI::IsMember({"chatml", "llama3", "qwen3", "plain"}));
   add_path(*subcommand, "--corpus", arguments->corpus, "Folder with the tokenizer, when the corpus moved");
   subcommand->add_option("--threads", arguments->threads, "CPU threads")->check(CLI::Range(1, 1024));
   subcommand->add_flag("--json", arguments->json, "One JSON object per prompt, whole");
   subcommand->footer(
       "Examples:\n"
       "  troupe generate runs/quickstart-1 --prompt \"The\" --prompt \"def\" --tokens 100\n"
-      "  troupe generate runs/quickstart-1 --prompts prompts.txt --seed 2 --json");
+      "  troupe generate runs/quickstart-1 --prompts prompts.txt --seed 2 --json\n"
+      "  troupe generate runs/chats --chat plain --prompt \"What is the capital of Japan?\"");
   subcommand->callback([arguments, &action] { action = [arguments] { return generate(*arguments); }; });
 }
 

@@ -62,7 +62,7 @@ std::optional<std::string> Sampler::sample(const Prompt& prompt, std::int64_t to
   const Random random(prompt.seed.value_or(model_.seed()), RandomPurpose::kSampling,
                       static_cast<std::uint32_t>(prompt.step));
   std::vector<std::int32_t> context{tokenizer_.document_start()};
-  const auto prompt_ids = tokenizer_.encode(prompt.text);
+  const auto prompt_ids = prompt.ids.empty() ? tokenizer_.encode(prompt.text) : prompt.ids;
   context.insert(context.end(), prompt_ids.begin(), prompt_ids.end());
   std::vector<std::int32_t> written;
   bool ended = false;  // the others cannot know, so the remaining passes are made all the same
@@ -70,7 +70,7 @@ std::optional<std::string> Sampler::sample(const Prompt& prompt, std::int64_t to
     if (interrupted()) return std::nullopt;
     const double uniform = random.uniform(static_cast<std::uint64_t>((prompt.number << 32) + i));
     const std::int32_t token = next_token(context, rule, uniform);
-    ended = ended || token == tokenizer_.end_of_text();
+    ended = ended || token == tokenizer_.end_of_text() || token == prompt.end;
     if (ended || !writer) continue;
     context.push_back(token);
     written.push_back(token);

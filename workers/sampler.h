@@ -21,10 +21,12 @@ struct SamplingRule {
 
 /// What is written on, and by which random numbers.
 struct Prompt {
-  std::string text;
+  std::string text = {};
   std::int64_t number = 0;                 // among the prompts of a step
   std::int64_t step = 0;                   // of the weights
   std::optional<std::uint64_t> seed = {};  // none: the model's
+  std::vector<data::TokenId> ids = {};     // of a chat, instead of the text
+  std::optional<data::TokenId> end = {};   // ends what is written, as the end of text does
 };
 
 /// The bytes of each token as it is written; characters may be cut in two.
@@ -42,9 +44,9 @@ class Sampler {
   /// The references must outlive the sampler.
   Sampler(model::Model& model, const data::Tokenizer& tokenizer);
 
-  /// What follows the prompt, at most `tokens` tokens, up to the end of the text. Empty on workers other
-  /// than 0; there `sink` gets it too, while it is written. A context longer than the model's sequence is cut
-  /// at its front.
+  /// What follows the prompt, at most `tokens` tokens, up to its end or the end of the text. Empty on workers
+  /// other than 0; there `sink` gets it too, while it is written. A context longer than the model's sequence
+  /// is cut at its front.
   std::string sample(const Prompt& prompt, std::int64_t tokens, const SamplingRule& rule,
                      const TextSink& sink = {});
   /// Nothing once `interrupted` says so: it is asked before each token.
