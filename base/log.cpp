@@ -39,7 +39,7 @@ void set_up(const std::string& name, const std::filesystem::path& file) {
 namespace {
 // Before a program sets it up, and in one that never does: spdlog's own default would write among a program's
 // results, to stdout.
-[[maybe_unused]] const bool kIsSetUp = (set_up("troupe"), true);
+[[maybe_unused]] const bool is_set_up = (set_up("troupe"), true);
 }  // namespace
 
 void to_file(Level level, const std::string& text) {
