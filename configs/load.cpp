@@ -82,6 +82,9 @@ std::string one_a_line(const std::vector<Problem>& problems) {
   return lines;
 }
 
+/// First line of what this version writes. Records without it are older: see rename_tanh_forms().
+constexpr std::string_view kRecordMark = "# troupe configuration, version 2";
+
 std::string read_text(const std::filesystem::path& path) {
   try {
     return read_file(path, kMaximumYamlBytes);
@@ -104,9 +107,23 @@ void drop_past(std::vector<Problem>& problems) {
   std::erase_if(problems, is_of_the_past);
 }
 
+/// What earlier versions called gelu and geglu were the forms by tanh.
+void rename_tanh_forms(YamlNode& root) {
+  YamlNode* node = &root;
+  for (const char* name : {"model", "ffn", "activation"}) {
+    node = node->kind == YamlNode::Kind::kMap ? node->find(name) : nullptr;
+    if (node == nullptr) return;
+  }
+  if (node->text != "gelu" && node->text != "geglu") return;
+  log::warn("{}: {} of an earlier version is now called {}_tanh", node->place.to_string(), node->text,
+            node->text);
+  node->text += "_tanh";
+}
+
 RunConfig parse(std::string_view text, const std::string& source, std::span<const std::string> overrides,
                 const Check& more, bool is_record) {
   YamlNode root = parse_yaml(text, source);
+  if (is_record && !text.starts_with(kRecordMark)) rename_tanh_forms(root);
   for (const std::string& setting : overrides) apply_override(root, setting);
   RunConfig config;
   OptionReader reader(root, all_keys());
@@ -147,7 +164,7 @@ RunConfig load_config(const std::filesystem::path& path, std::span<const std::st
 
 std::string dump(const RunConfig& config) {
   RunConfig copy = config;
-  std::string yaml;
+  std::string yaml = std::string(kRecordMark) + "\n";
   const auto options = list_options([&](Fields& fields) { describe(fields, copy); });
   for (std::size_t i = 0; i < options.size(); ++i) {
     const OptionInfo& option = options[i];

@@ -37,7 +37,7 @@ using Check = std::function<std::vector<RuleProblem>(const RunConfig&)>;
                                      std::span<const std::string> overrides, const Check& more = nullptr);
 
 /// The same for what a run recorded of itself, perhaps with an earlier version of this program: options that
-/// are no more are passed over with a warning.
+/// are no more are passed over with a warning, and what has another name now keeps its meaning.
 [[nodiscard]] RunConfig parse_record(std::string_view text, const std::string& source,
                                      std::span<const std::string> overrides = {},
                                      const Check& more = nullptr);

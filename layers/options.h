@@ -7,8 +7,8 @@
 namespace troupe::layers {
 
 using ops::Activation;
-inline constexpr std::array<std::string_view, 6> kActivationNames{"swiglu", "geglu", "reglu",
-                                                                  "relu2",  "gelu",  "clamped_swiglu"};
+inline constexpr std::array<std::string_view, 8> kActivationNames{
+    "swiglu", "geglu", "reglu", "relu2", "gelu", "clamped_swiglu", "geglu_tanh", "gelu_tanh"};
 
 /// What every feed-forward of a model is made of, dense or expert.
 struct FfnForm {

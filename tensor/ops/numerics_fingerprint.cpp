@@ -121,8 +121,9 @@ void hash_norm(Inputs& inputs, Hash& hash) {
 }
 
 void hash_feed_forward(Inputs& inputs, Hash& hash) {
-  for (const Activation activation : {Activation::kSwiGlu, Activation::kGeGlu, Activation::kReGlu,
-                                      Activation::kRelu2, Activation::kGelu, Activation::kClampedSwiGlu}) {
+  for (const Activation activation :
+       {Activation::kSwiGlu, Activation::kGeGlu, Activation::kReGlu, Activation::kRelu2, Activation::kGelu,
+        Activation::kClampedSwiGlu, Activation::kGeGluTanh, Activation::kGeluTanh}) {
     Tensor x = inputs.reals(Shape{5, input_columns(activation) * 35});
     Tensor y(Shape{5, 35});
     add_bias(kOneThread, inputs.reals(Shape{x.shape()[1]}), x);

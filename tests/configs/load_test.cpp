@@ -163,6 +163,22 @@ TEST(LoadConfig, RecordsOfEarlierVersionsMayHaveOptionsThatAreNoMore) {
   EXPECT_THROW((void)parse_record("run: {steps: x}\n", "record"), Error);
 }
 
+TEST(LoadConfig, GeluOfARecordOfAnEarlierVersionKeepsItsMeaning) {
+  for (const std::string name : {"gelu", "geglu"}) {
+    const std::string text = "model: {ffn: {activation: " + name + "}}\n";
+    const RunConfig exact = parse(text);
+    const RunConfig by_tanh = parse_record(text, "record");
+    EXPECT_NE(exact.model.ffn.form.activation, by_tanh.model.ffn.form.activation);
+    EXPECT_THAT(dump(exact), HasSubstr("activation: " + name + "\n"));
+    EXPECT_THAT(dump(by_tanh), HasSubstr("activation: " + name + "_tanh\n"));
+    // What this version recorded means what it says, and so does what the user asks for now.
+    EXPECT_EQ(dump(parse_record(dump(exact), "record")), dump(exact));
+    EXPECT_EQ(dump(parse_record(dump(by_tanh), "record")), dump(by_tanh));
+    EXPECT_EQ(dump(parse_record(text, "record", std::vector<std::string>{"model.ffn.activation=" + name})),
+              dump(exact));
+  }
+}
+
 TEST(LoadConfig, AKeyInTheWrongGroupIsPointedToItsPlace) {
   EXPECT_THAT(mistakes("experts: 4"), HasSubstr("unknown key experts; did you mean model.moe.experts?"));
   EXPECT_THAT(mistakes("qqqqqq: 4"), AllOf(HasSubstr("unknown key qqqqqq"), Not(HasSubstr("mean"))));

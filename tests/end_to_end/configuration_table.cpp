@@ -70,6 +70,8 @@ std::vector<Factor> make_factors() {
         {"reglu", {"model.ffn.activation=reglu"}},
         {"relu2", {"model.ffn.activation=relu2"}},
         {"gelu", {"model.ffn.activation=gelu"}},
+        {"geglu_tanh", {"model.ffn.activation=geglu_tanh"}},
+        {"gelu_tanh", {"model.ffn.activation=gelu_tanh"}},
         {"clamped_swiglu", {"model.ffn.activation=clamped_swiglu"}}}},
       {"bias", {{"no", {}}, {"yes", {"model.ffn.bias=true"}}}},
       {"shared", {{"one", {}}, {"none", {moe("shared_experts=0")}}, {"gated", {moe("shared_gate=true")}}}},

@@ -36,7 +36,8 @@ Values Model::norm(const Values& weight, const Values& x) const {
 
 double Model::activate(double gate, double up) const {
   const auto sigmoid = [](double x) { return 1.0 / (1.0 + std::exp(-x)); };
-  const auto gelu = [](double x) {
+  const auto gelu = [](double x) { return 0.5 * x * (1.0 + std::erf(x / std::numbers::sqrt2)); };
+  const auto gelu_tanh = [](double x) {
     return 0.5 * x * (1.0 + std::tanh(std::sqrt(2.0 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
   };
   switch (options_.ffn.form.activation) {
@@ -44,12 +45,16 @@ double Model::activate(double gate, double up) const {
       return gate * sigmoid(gate) * up;
     case layers::Activation::kGeGlu:
       return gelu(gate) * up;
+    case layers::Activation::kGeGluTanh:
+      return gelu_tanh(gate) * up;
     case layers::Activation::kReGlu:
       return gate > 0.0 ? gate * up : 0.0;
     case layers::Activation::kRelu2:
       return up > 0.0 ? up * up : 0.0;
     case layers::Activation::kGelu:
       return gelu(up);
+    case layers::Activation::kGeluTanh:
+      return gelu_tanh(up);
     case layers::Activation::kClampedSwiGlu:
       break;
   }
@@ -60,8 +65,9 @@ double Model::activate(double gate, double up) const {
 Values Model::ffn(const Parameters& parameters, const std::string& prefix, std::int64_t expert,
                   const Values& x) const {
   const auto& form = options_.ffn.form;
-  const bool gated =
-      form.activation != layers::Activation::kRelu2 && form.activation != layers::Activation::kGelu;
+  const bool gated = form.activation != layers::Activation::kRelu2 &&
+                     form.activation != layers::Activation::kGelu &&
+                     form.activation != layers::Activation::kGeluTanh;
   const std::string first = prefix + (gated ? "gate_up" : "up");
   const std::int64_t hidden = options_.hidden_size;
   Values projected = linear(x, parameters.at({first + "_proj", expert}), hidden);

@@ -1,5 +1,8 @@
 #include "tensor/ops/activation/activation.h"
 
+#include <iterator>
+#include <numbers>
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "tensor/ops/activation/activation_cpu.cpp"
 #include <hwy/foreach_target.h>
@@ -35,8 +38,44 @@ struct Silu {
   }
 };
 
-/// x * share(x), where (1 + tanh(a)) / 2 = sigmoid(2 a).
+/// x * share(x), where share(x) = erfc(-x / sqrt(2)) / 2 is the normal distribution's.
 struct Gelu {
+  /// erfc(z), z >= 0, with a relative error below 1.2e-7 but for that of the exponential: W. H. Press and
+  /// others, "Numerical Recipes in C", 2nd edition, section 6.2, function erfcc.
+  template <class D, class V = hn::VFromD<D>>
+  HWY_INLINE static V upper_share(D d, V z) {
+    constexpr float kCoefficients[] = {0.17087277F,  -0.82215223F, 1.48851587F, -1.13520398F, 0.27886807F,
+                                       -0.18628806F, 0.09678418F,  0.37409196F, 1.00002368F,  -1.26551223F};
+    const V t = hn::Div(hn::Set(d, 1.0F), hn::MulAdd(z, hn::Set(d, 0.5F), hn::Set(d, 1.0F)));
+    V sum = hn::Set(d, kCoefficients[0]);
+    for (std::size_t i = 1; i < std::size(kCoefficients); ++i)
+      sum = hn::MulAdd(sum, t, hn::Set(d, kCoefficients[i]));
+    // The sum is below 0 where t is between 0 and 1, but for rounding at z = 0.
+    const V exponent = hn::Min(hn::NegMulAdd(z, z, sum), hn::Zero(d));
+    return hn::Mul(t, exp_of_non_positive(d, exponent));
+  }
+  template <class D, class V = hn::VFromD<D>>
+  HWY_INLINE static V share(D d, V x) {
+    const V z = hn::Mul(hn::Abs(x), hn::Set(d, static_cast<float>(std::numbers::sqrt2 / 2.0)));
+    const V above = hn::Mul(upper_share(d, z), hn::Set(d, 0.5F));
+    const V below = hn::Sub(hn::Set(d, 1.0F), above);
+    return hn::IfThenElse(hn::Gt(x, hn::Zero(d)), below, above);
+  }
+  template <class D, class V = hn::VFromD<D>>
+  HWY_INLINE static V value(D d, V x) {
+    return hn::Mul(x, share(d, x));
+  }
+  template <class D, class V = hn::VFromD<D>>
+  HWY_INLINE static V slope(D d, V x) {
+    constexpr auto kDensity = static_cast<float>(std::numbers::inv_sqrtpi / std::numbers::sqrt2);
+    const V density =
+        hn::Mul(exp_of_non_positive(d, hn::Mul(hn::Mul(x, x), hn::Set(d, -0.5F))), hn::Set(d, kDensity));
+    return hn::MulAdd(x, density, share(d, x));
+  }
+};
+
+/// x * share(x), where (1 + tanh(a)) / 2 = sigmoid(2 a).
+struct GeluTanh {
   template <class D, class V = hn::VFromD<D>>
   HWY_INLINE static V share(D d, V x) {
     const V cubic = hn::Mul(hn::Mul(x, x), hn::Set(d, static_cast<float>(kGeluCubic)));
@@ -197,12 +236,16 @@ void with_kernel(Activation activation, const Body& body) {
       return body(Gated<Silu, PlainUp>());
     case Activation::kGeGlu:
       return body(Gated<Gelu, PlainUp>());
+    case Activation::kGeGluTanh:
+      return body(Gated<GeluTanh, PlainUp>());
     case Activation::kReGlu:
       return body(Gated<Relu, PlainUp>());
     case Activation::kRelu2:
       return body(Plain<Relu2>());
     case Activation::kGelu:
       return body(Plain<Gelu>());
+    case Activation::kGeluTanh:
+      return body(Plain<GeluTanh>());
     case Activation::kClampedSwiGlu:
       return body(Gated<ClampedGate, ClampedUp>());
   }

@@ -1,6 +1,7 @@
 #pragma once
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 #include "tensor/ops/activation/kind.h"
 #include "tensor/ops/reference.h"
@@ -21,12 +22,23 @@ T sigmoid(T x) {
 
 template <class T>
 T gelu(T x) {
+  return x / T{2} * std::erfc(-x / std::numbers::sqrt2_v<T>);
+}
+
+template <class T>
+T gelu_slope(T x) {
+  const T density = std::exp(-x * x / T{2}) * std::numbers::inv_sqrtpi_v<T> / std::numbers::sqrt2_v<T>;
+  return std::erfc(-x / std::numbers::sqrt2_v<T>) / T{2} + x * density;
+}
+
+template <class T>
+T gelu_tanh(T x) {
   const T inner = T(kGeluScale) * (x + T(kGeluCubic) * x * x * x);
   return x / T{2} * (T{1} + std::tanh(inner));
 }
 
 template <class T>
-T gelu_slope(T x) {
+T gelu_tanh_slope(T x) {
   const T tanh = std::tanh(T(kGeluScale) * (x + T(kGeluCubic) * x * x * x));
   const T inner_slope = T(kGeluScale) * (T{1} + T{3} * T(kGeluCubic) * x * x);
   return (T{1} + tanh) / T{2} + x / T{2} * (T{1} - tanh * tanh) * inner_slope;
@@ -42,12 +54,16 @@ T activate(Activation activation, T gate, T up) {
       return gate * sigmoid(gate) * up;
     case Activation::kGeGlu:
       return gelu(gate) * up;
+    case Activation::kGeGluTanh:
+      return gelu_tanh(gate) * up;
     case Activation::kReGlu:
       return std::max(gate, T{0}) * up;
     case Activation::kRelu2:
       return std::max(up, T{0}) * std::max(up, T{0});
     case Activation::kGelu:
       return gelu(up);
+    case Activation::kGeluTanh:
+      return gelu_tanh(up);
     case Activation::kClampedSwiGlu:
       return g * sigmoid(T(kClampedSlope) * g) * (std::clamp(up, -limit, limit) + T{1});
   }
@@ -66,12 +82,16 @@ GateUp<T> activation_slopes(Activation activation, T gate, T up) {
       return {up * s * (T{1} + gate * (T{1} - s)), gate * s};
     case Activation::kGeGlu:
       return {up * gelu_slope(gate), gelu(gate)};
+    case Activation::kGeGluTanh:
+      return {up * gelu_tanh_slope(gate), gelu_tanh(gate)};
     case Activation::kReGlu:
       return {gate > T{0} ? up : T{0}, std::max(gate, T{0})};
     case Activation::kRelu2:
       return {T{0}, T{2} * std::max(up, T{0})};
     case Activation::kGelu:
       return {T{0}, gelu_slope(up)};
+    case Activation::kGeluTanh:
+      return {T{0}, gelu_tanh_slope(up)};
     case Activation::kClampedSwiGlu:
       return {gate > limit ? T{0}
                            : (std::clamp(up, -limit, limit) + T{1}) * s_clamped *

@@ -7,16 +7,22 @@ namespace troupe::ops {
 /// and an up projection, the others one up projection.
 ///   kSwiGlu         silu(gate) * up
 ///   kGeGlu          gelu(gate) * up
+///   kGeGluTanh      gelu_tanh(gate) * up
 ///   kReGlu          max(gate, 0) * up
 ///   kRelu2          max(up, 0)^2 (arXiv 2109.08668)
 ///   kGelu           gelu(up)
+///   kGeluTanh       gelu_tanh(up)
 ///   kClampedSwiGlu  g * sigmoid(1.702 g) * (u + 1), g = min(gate, 7), u = clamp(up, -7, 7) (gpt-oss)
-/// gelu is the tanh form of arXiv 1606.08415: x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3))).
-enum class Activation { kSwiGlu, kGeGlu, kReGlu, kRelu2, kGelu, kClampedSwiGlu };
+/// gelu(x) = x/2 * (1 + erf(x / sqrt(2))); gelu_tanh(x) = x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3))),
+/// which is within 5e-4 of it (both arXiv 1606.08415).
+enum class Activation { kSwiGlu, kGeGlu, kReGlu, kRelu2, kGelu, kClampedSwiGlu, kGeGluTanh, kGeluTanh };
 
 /// Columns of an activation's input for one of its output: gate and up, or up alone.
 [[nodiscard]] constexpr std::int64_t input_columns(Activation activation) {
-  return activation == Activation::kRelu2 || activation == Activation::kGelu ? 1 : 2;
+  return activation == Activation::kRelu2 || activation == Activation::kGelu ||
+                 activation == Activation::kGeluTanh
+             ? 1
+             : 2;
 }
 
 inline constexpr double kGeluScale = 0.7978845608028654;  // sqrt(2 / pi)

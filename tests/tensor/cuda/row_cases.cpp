@@ -214,10 +214,10 @@ void add_activation_cases(std::vector<Case>& cases) {
     const char* name;
   };
   for (const auto& [activation, name] : {Named{ops::Activation::kSwiGlu, "swiglu"},
-                                         {ops::Activation::kGeGlu, "geglu"},
+                                         {ops::Activation::kGeGluTanh, "geglu_tanh"},
                                          {ops::Activation::kReGlu, "reglu"},
                                          {ops::Activation::kRelu2, "relu2"},
-                                         {ops::Activation::kGelu, "gelu"},
+                                         {ops::Activation::kGeluTanh, "gelu_tanh"},
                                          {ops::Activation::kClampedSwiGlu, "clamped_swiglu"}}) {
     for (const std::int64_t tokens : {std::int64_t{0}, std::int64_t{37}}) {
       const auto of = fmt::format("{} {} tokens", name, tokens);

@@ -1,5 +1,6 @@
 #include "tensor/ops/activation/activation.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
@@ -14,9 +15,11 @@ namespace {
 using testing::random_values;
 using testing::StridedMatrix;
 
-constexpr std::array kActivations{Activation::kSwiGlu, Activation::kGeGlu, Activation::kReGlu,
-                                  Activation::kRelu2,  Activation::kGelu,  Activation::kClampedSwiGlu};
-constexpr std::array<const char*, 6> kNames{"swiglu", "geglu", "reglu", "relu2", "gelu", "clamped_swiglu"};
+constexpr std::array kActivations{Activation::kSwiGlu,    Activation::kGeGlu,   Activation::kReGlu,
+                                  Activation::kRelu2,     Activation::kGelu,    Activation::kClampedSwiGlu,
+                                  Activation::kGeGluTanh, Activation::kGeluTanh};
+constexpr std::array<const char*, 8> kNames{"swiglu", "geglu",          "reglu",      "relu2",
+                                            "gelu",   "clamped_swiglu", "geglu_tanh", "gelu_tanh"};
 
 class ActivationReference : public ::testing::TestWithParam<Activation> {};
 
@@ -154,9 +157,24 @@ TEST(Activation, OfGptOssFollowsItsFormulaInsideAndOutsideTheLimits) {
   EXPECT_NEAR(y.at(0, 3), expected(1.0, 7.0), 1e-5);
 }
 
-TEST(Activation, GeluIsWithinAThousandthOfTheExactOne) {
+TEST(Activation, GeluAndItsTanhFormAreTwoThings) {
+  double most = 0.0;
   for (double x = -6.0; x <= 6.0; x += 0.01) {
-    EXPECT_NEAR(reference::gelu(x), x / 2.0 * (1.0 + std::erf(x / std::sqrt(2.0))), 1e-3) << x;
+    EXPECT_NEAR(reference::gelu(x), x / 2.0 * (1.0 + std::erf(x / std::sqrt(2.0))), 1e-14) << x;
+    most = std::max(most, std::abs(reference::gelu(x) - reference::gelu_tanh(x)));
+  }
+  EXPECT_LT(most, 5e-4);
+  EXPECT_GT(most, 3e-4) << "one is the other";
+}
+
+TEST(Activation, GeluKeepsTheRelativeAccuracyOfFloatsInItsTail) {
+  for (float value = -5.0F; value <= 5.0F; value += 0.0625F) {
+    auto x = StridedMatrix::random(1, 1, 1);
+    x.at(0, 0) = value;
+    StridedMatrix y(1, 1);
+    activation_forward(Execution{1}, Activation::kGelu, x.view(), y.view());
+    const double exact = reference::gelu(static_cast<double>(value));
+    EXPECT_NEAR(y.at(0, 0), exact, 3e-6 * std::abs(exact)) << value;
   }
 }
 
