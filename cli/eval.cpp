@@ -1,18 +1,16 @@
 #include <CLI/CLI.hpp>
-#include <cmath>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <numbers>
 #include <string>
 
-#include "base/index.h"
 #include "cli/arguments/path_option.h"
 #include "cli/arguments/this_process.h"
 #include "cli/run/loaded_model.h"
 #include "cli/subcommands.h"
-#include "layout/load_counts.h"
+#include "coordinator/run/evaluation_summary.h"
 #include "workers/evaluator.h"
+#include "workers/step_reports.h"
 
 namespace troupe::cli {
 namespace {
@@ -25,65 +23,76 @@ struct EvalArguments {
   bool json = false;
 };
 
-struct Row {
-  double nats_per_token;
-  double bits_per_byte;
-  std::int64_t tokens;
-};
-
-Row row_of(const workers::DomainResult& result) {
-  return {.nats_per_token = result.nats / static_cast<double>(std::max<std::int64_t>(1, result.tokens)),
-          .bits_per_byte =
-              result.nats / std::numbers::ln2 / static_cast<double>(std::max<std::int64_t>(1, result.bytes)),
-          .tokens = result.tokens};
+nlohmann::json to_json(const coordinator::LossSummary& loss) {
+  return {{"eval_loss", loss.nats_per_token},
+          {"eval_bits_per_byte", loss.bits_per_byte},
+          {"tokens", loss.tokens}};
 }
 
-workers::DomainResult total_of(const workers::EvaluationResult& evaluation) {
-  workers::DomainResult total;
-  for (const auto& [domain, result] : evaluation.domains) {
-    total.nats += result.nats;
-    total.tokens += result.tokens;
-    total.bytes += result.bytes;
+nlohmann::json layers_json(const coordinator::EvaluationSummary& summary) {
+  nlohmann::json layers = nlohmann::json::array();
+  for (const auto& [layer, violation] : summary.max_violation_global) {
+    nlohmann::json& one = layers.emplace_back();
+    one = {{"layer", layer}, {"max_violation_global", violation}};
+    const auto found = summary.specialization.find(layer);
+    if (found == summary.specialization.end()) continue;
+    one["mutual_information_bits"] = found->second.mutual_information;
+    one["mutual_information_limit_bits"] = found->second.mutual_information_limit;
+    one["domain_distance"] = found->second.domain_distance;
   }
-  return total;
+  return layers;
 }
 
-/// experts: routed, per layer
-void print_json(const workers::EvaluationResult& evaluation, std::size_t experts) {
-  const auto one = [](const Row& row) {
-    return nlohmann::json{
-        {"eval_loss", row.nats_per_token}, {"eval_bits_per_byte", row.bits_per_byte}, {"tokens", row.tokens}};
-  };
+void print_json(const coordinator::EvaluationSummary& summary) {
   nlohmann::json domains = nlohmann::json::object();
-  for (const auto& [domain, result] : evaluation.domains) domains[domain] = one(row_of(result));
-  nlohmann::json violations = nlohmann::json::array();
-  for (int layer = 0; layer < evaluation.load.counts.layers(); ++layer) {
-    violations.push_back(layout::max_violation(evaluation.load.counts.layer(layer).first(experts)));
-  }
-  const nlohmann::json all{{"total", one(row_of(total_of(evaluation)))},
-                           {"domains", domains},
-                           {"max_violation_global", violations}};
+  for (const auto& [domain, loss] : summary.domains) domains[domain] = to_json(loss);
+  const nlohmann::json all{
+      {"total", to_json(summary.overall)}, {"domains", domains}, {"layers", layers_json(summary)}};
   std::printf("%s\n", all.dump(2).c_str());
 }
 
-void print_table(const workers::EvaluationResult& evaluation) {
-  const auto print = [](const std::string& name, const Row& row) {
-    std::printf("%-24s %12.4f %12.4f %12lld\n", name.c_str(), row.nats_per_token, row.bits_per_byte,
-                static_cast<long long>(row.tokens));
+void print_losses(const coordinator::EvaluationSummary& summary) {
+  const auto print = [](const std::string& name, const coordinator::LossSummary& loss) {
+    std::printf("%-24s %12.4f %12.4f %12lld\n", name.c_str(), loss.nats_per_token, loss.bits_per_byte,
+                static_cast<long long>(loss.tokens));
   };
   std::printf("%-24s %12s %12s %12s\n", "domain", "nats/token", "bits/byte", "tokens");
-  for (const auto& [domain, result] : evaluation.domains) print(domain, row_of(result));
-  print("all", row_of(total_of(evaluation)));
+  for (const auto& [domain, loss] : summary.domains) print(domain, loss);
+  print("all", summary.overall);
+}
+
+/// How far experts keep to domains, and how evenly they are used.
+void print_layers(const coordinator::EvaluationSummary& summary) {
+  if (summary.max_violation_global.empty()) return;
+  std::printf("\n%-24s %12s %12s %12s %12s\n", "layer", "MaxVio", "bits shared", "of at most", "distance");
+  for (const auto& [layer, violation] : summary.max_violation_global) {
+    std::printf("%-24lld %12.4f", static_cast<long long>(layer), violation);
+    const auto found = summary.specialization.find(layer);
+    if (found != summary.specialization.end())
+      std::printf(" %12.4f %12.4f %12.4f", found->second.mutual_information,
+                  found->second.mutual_information_limit, found->second.domain_distance);
+    std::printf("\n");
+  }
+  if (!summary.specialization.empty())
+    std::printf(
+        "bits shared: mutual information of a token's domain and its experts; distance: of two domains'\n"
+        "shares of experts, between 0 (equal) and 1 (no expert in common)\n");
 }
 
 int evaluate(const EvalArguments& arguments) {
   let_openmp_sleep();
-  LoadedModel model({.path = arguments.path, .corpus = arguments.corpus, .threads = arguments.threads});
+  LoadedModel model(
+      {.path = arguments.path, .corpus = arguments.corpus, .threads = arguments.threads, .by_domain = true});
   const data::TokenDataset heldout = model.open_heldout();
   workers::Evaluator evaluator(model.model(), heldout, model.config().data.document_mask);
-  const workers::EvaluationResult evaluation = evaluator.evaluate(arguments.sequences);
-  const auto experts = at(model.config().model.moe.experts);
-  arguments.json ? print_json(evaluation, experts) : print_table(evaluation);
+  const coordinator::EvaluationSummary summary = coordinator::summarize(
+      workers::evaluation_report(model.step(), evaluator.evaluate(arguments.sequences), model.model()));
+  if (arguments.json) {
+    print_json(summary);
+  } else {
+    print_losses(summary);
+    print_layers(summary);
+  }
   return kSuccess;
 }
 
@@ -91,7 +100,8 @@ int evaluate(const EvalArguments& arguments) {
 
 void add_eval(CLI::App& program, Action& action) {
   const auto arguments = std::make_shared<EvalArguments>();
-  auto* subcommand = program.add_subcommand("eval", "Loss of a trained model on held-out text, by domain");
+  auto* subcommand = program.add_subcommand(
+      "eval", "Loss of a trained model on held-out text, by domain, and how far experts keep to domains");
   add_path(*subcommand, "RUN", arguments->path, "Folder of a run (its newest checkpoint) or of a checkpoint")
       ->required();
   subcommand->add_option("--sequences", arguments->sequences, "At most this many sequences")

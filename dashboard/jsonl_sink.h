@@ -7,7 +7,7 @@
 namespace troupe::dashboard {
 
 /// metrics.jsonl of a run: one object a line,
-///   {"schema":1,"time":…,"step":…,"tokens":…,"metrics":{…},"layers":[{"layer":…,"counts":[…],…}]}
+///   {"schema":2,"time":…,"step":…,"tokens":…,"metrics":{…},"layers":{"layer":[…],"counts":["…",…],…}}
 /// per step, and one with eval_* metrics per evaluation, after the line of its step; one with "restart" where
 /// workers were replaced, after the step that the run went on from. Appends; each line is one write, whole or
 /// not there. Throws kIo.

@@ -103,7 +103,7 @@ comm::StepFinished StepReports::step(const StepResult& result, bool saved) {
   message.metrics = metrics_of(result, counters, batch_tokens, options.model.moe.aux_loss);
   message.metrics["mfu"] = mfu(message.metrics.at("step_seconds"));
   message.not_finite = result.not_finite;
-  message.loads = loads(result.load);
+  message.loads = layer_loads(result.load, trainer_.model());
   add_losses(result, message.loads);
   add_shares(result, saved, message.loads);
   return message;
@@ -117,21 +117,21 @@ double StepReports::mfu(double step_seconds) const {
   return flops / step_seconds / peak_flops_;
 }
 
-comm::EvaluationFinished StepReports::evaluation(std::int64_t step, const EvaluationResult& result) const {
-  comm::EvaluationFinished message{.step = step, .domains = {}, .loads = loads(result.load)};
+comm::EvaluationFinished evaluation_report(std::int64_t step, const EvaluationResult& result,
+                                           const model::Model& model) {
+  comm::EvaluationFinished message{.step = step, .domains = {}, .loads = layer_loads(result.load, model)};
   for (int layer = 0; layer < result.load.domains.layers(); ++layer)
-    message.loads[at(layer)].domains =
-        routed_columns(result.load.domains.layer(layer), trainer_.options().model.moe);
+    message.loads[at(layer)].domains = routed_columns(result.load.domains.layer(layer), model.options().moe);
   for (const auto& [domain, sum] : result.domains) {
     message.domains[domain] = {.nats = sum.nats, .tokens = sum.tokens, .bytes = sum.bytes};
   }
   return message;
 }
 
-std::vector<comm::LayerLoad> StepReports::loads(const layout::LoadStatistics& load) const {
+std::vector<comm::LayerLoad> layer_loads(const layout::LoadStatistics& load, const model::Model& model) {
   std::vector<comm::LayerLoad> result;
-  const auto& options = trainer_.options().model;
-  const auto bias = trainer_.model().bias();
+  const model::ModelOptions& options = model.options();
+  const std::span<const float> bias = model.bias();
   const auto experts = at(options.moe.experts);
   const auto columns = at(load.counts.columns());
   for (int layer = 0; layer < load.counts.layers(); ++layer) {

@@ -9,6 +9,15 @@
 
 namespace troupe::workers {
 
+/// Of every layer with experts: counts, the model's bias, what zero-compute experts took, drops.
+[[nodiscard]] std::vector<comm::LayerLoad> layer_loads(const layout::LoadStatistics& load,
+                                                       const model::Model& model);
+
+/// What an evaluation says, with its load by domain where that was counted: of a run's evaluations and of
+/// `troupe eval` alike. step: of the weights
+[[nodiscard]] comm::EvaluationFinished evaluation_report(std::int64_t step, const EvaluationResult& result,
+                                                         const model::Model& model);
+
 /// What a worker tells the coordinator of its steps and evaluations. Worker 0 tells what is the same on all;
 /// the others only their own times. Used from the compute thread.
 class StepReports {
@@ -18,10 +27,11 @@ class StepReports {
 
   /// Of the trainer's last step. Once for each step. saved: a checkpoint follows, or the run ends
   [[nodiscard]] comm::StepFinished step(const StepResult& result, bool saved);
-  [[nodiscard]] comm::EvaluationFinished evaluation(std::int64_t step, const EvaluationResult& result) const;
+  [[nodiscard]] comm::EvaluationFinished evaluation(std::int64_t step, const EvaluationResult& result) const {
+    return evaluation_report(step, result, trainer_.model());
+  }
 
  private:
-  [[nodiscard]] std::vector<comm::LayerLoad> loads(const layout::LoadStatistics& load) const;
   void add_shares(const StepResult& result, bool saved, std::vector<comm::LayerLoad>& loads);
 
   /// Fraction of the peak that the step's products took.

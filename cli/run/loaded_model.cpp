@@ -64,7 +64,9 @@ LoadedModel::LoadedModel(const LoadOptions& options) {
   training.batch = batch_of(options.micro_batch > 0 ? options.micro_batch : config_.batch.micro_batch);
   training.threads = options.threads;
   const layout::Layout layout(training.batch, 1, 1, static_cast<int>(config_.model.moe.experts));
-  model_ = std::make_unique<model::Model>(workers::model_setup(training, layout, 0), layout, *world_, clock_);
+  const std::int64_t domains = options.by_domain ? std::ssize(open_heldout().header().domain_names) : 0;
+  model_ = std::make_unique<model::Model>(workers::model_setup(training, layout, domains), layout, *world_,
+                                          clock_);
   workers::load_model(reader, *model_);
 }
 

@@ -21,6 +21,7 @@ struct LoadOptions {
   std::string corpus;            // empty: the one that the run was trained on
   std::int64_t micro_batch = 0;  // sequences computed at once; 0: as in training
   int threads = 1;
+  bool by_domain = false;  // load of held-out text is counted by domain, as in training
 };
 
 /// A trained model in this process, for one worker without MPI: what `generate` and `eval` work on. Of the

@@ -119,7 +119,7 @@ const onEvent = {
   step: {curves: (run, step) => run.add(step),
     panels: (step) => { showStep(step); addFrame(step); addShares(step); }},
   evaluation: {curves: (run, evaluation) => run.addEvaluation(evaluation),
-    panels: (evaluation) => { showDomains(evaluation); tellProgress(evaluation); }},
+    panels: (evaluation) => { showEvaluation(evaluation); tellProgress(evaluation); }},
   state: {panels: (event) => showState(event.state)},
   workers: {panels: (event) => { workers = event.workers; showWorkers(workers, event.phases); showAlerts(); }},
   sample: {panels: (sample) => samples.add(sample)},
@@ -169,7 +169,7 @@ async function showRun(number) {
   following = true;
   showFrame();
   showWorkers(workers, state.phases);
-  showDomains(state.evaluations[state.evaluations.length - 1]);
+  showEvaluation(state.evaluations[state.evaluations.length - 1]);
   samples.show(state.samples);
   checkpoints.show(state.checkpoints);
   notes.show(state.notes);

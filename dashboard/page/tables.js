@@ -84,6 +84,20 @@ function showDomains(evaluation) {
     rowOf([name, fixed(result.eval_loss, 3), fixed(result.eval_bits_per_byte, 3)])));
 }
 
+// How far experts keep to domains, by layer.
+function showSpecialization(evaluation) {
+  const layers = evaluation?.layers ?? [];
+  byId('specialization-panel').hidden = layers.length === 0;
+  byId('specialization').tBodies[0].replaceChildren(...layers.map((layer) =>
+    rowOf([layer.layer, fixed(layer.max_violation_global, 3), fixed(layer.mutual_information_bits, 3),
+      fixed(layer.mutual_information_limit_bits, 3), fixed(layer.domain_distance, 3)])));
+}
+
+function showEvaluation(evaluation) {
+  showDomains(evaluation);
+  showSpecialization(evaluation);
+}
+
 // A list whose newest entry is on top; its panel is there from the first one on.
 class NewestFirst {
   constructor(panel, list, most, elementOf) {

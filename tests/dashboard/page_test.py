@@ -172,6 +172,19 @@ class PageTest(unittest.TestCase):
         self.assertIn("Worker 1 on b is silent.", self.alerts())
         self.assertIn("The checkpoint of step 1 failed: disk full", self.alerts())
 
+    def test_an_evaluation_shows_how_far_experts_keep_to_domains(self):
+        page = self.show(lines=[step_line(1), evaluation_line(1, 3.5)])
+        panel = "document.querySelector('#specialization-panel')"
+        self.browser.wait_for(f"{panel} && document.querySelector('#domains tbody').children.length === 2")
+        self.see(f"{panel}.hidden", True, "a model without experts has no such table")
+        layer = {"max_violation_global": 0.5, "mutual_information_bits": 0.25, "mutual_information_limit_bits": 1.5,
+                 "domain_distance": 0.125}
+        page.write(step_line(2), evaluation_line(2, 3.0, [{"layer": 1, **layer}, {"layer": 4, "max_violation_global": 2.0}]))
+        self.browser.wait_for(f"!{panel}.hidden")
+        rows = self.browser.value("[...document.querySelectorAll('#specialization tbody tr')].map((row) =>"
+                                  "[...row.children].map((cell) => cell.textContent))")
+        self.assertEqual(rows, [["1", "0.500", "0.250", "1.500", "0.125"], ["4", "2.000", "–", "–", "–"]])
+
     def test_changes_are_announced_to_those_who_hear_the_page(self):
         page = self.show(lines=[step_line(1), evaluation_line(1, 3.5)])
         for element in ("#run-state", "#progress-text", "#heat-note"):

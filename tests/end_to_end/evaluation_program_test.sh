@@ -23,9 +23,9 @@ check() {  # check NAME SETTINGS...
     "${arguments[@]}" >"$work/$name.log" 2>&1 || { tail -n 20 "$work/$name.log" >&2; fail "$name"; }
   jq -s 'map(select(.metrics.eval_loss != null)) | last
     | {loss: .metrics.eval_loss, tokens: .metrics.tokens,
-       violations: [.evaluation_layers[].max_violation_global]}' "$work/$name/metrics.jsonl" >"$work/$name.run"
+       layers: .evaluation_layers}' "$work/$name/metrics.jsonl" >"$work/$name.run"
   "$troupe" eval "$work/$name" --sequences 25 --json \
-    | jq '{loss: .total.eval_loss, tokens: .total.tokens, violations: .max_violation_global}' >"$work/$name.eval"
+    | jq '{loss: .total.eval_loss, tokens: .total.tokens, layers}' >"$work/$name.eval"
   diff "$work/$name.run" "$work/$name.eval" >&2 || fail "$name: the run and troupe eval differ"
 }
 
@@ -38,3 +38,8 @@ jq -se 'map(select(.evaluation_layers != null)) | last | .evaluation_layers[0]
   | .mutual_information_bits > 0 and .mutual_information_bits <= .mutual_information_limit_bits
     and .domain_distance > 0 and .domain_distance < 1' "$work/dropless/metrics.jsonl" >/dev/null \
   || fail "no specialization in metrics.jsonl"
+
+"$troupe" eval "$work/dropless" --sequences 25 >"$work/table"
+limit=$("$troupe" eval "$work/dropless" --sequences 25 --json | jq -r '.layers[0].mutual_information_limit_bits')
+grep -q "^layer .*MaxVio.*bits shared.*of at most.*distance" "$work/table" || fail "no layers in the table"
+grep -q "$(printf '%.4f' "$limit")" "$work/table" || fail "the table does not say what is possible: $limit"
