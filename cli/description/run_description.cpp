@@ -51,6 +51,28 @@ std::string mebibytes(std::int64_t bytes) {
   return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20));
 }
 
+std::string to_text(const comm::Traffic& traffic) {
+  return fmt::format("{} in {} messages", mebibytes(traffic.bytes), traffic.messages);
+}
+
+std::string traffic_text(const RunDescription& d) {
+  const workers::StepTraffic& step = d.traffic;
+  const workers::ResumeCost& resume = d.resume;
+  return fmt::format(
+      "messages         of a step, sent by worker 0: {};\n"
+      "                 tokens to experts and back about {}, gradients {},\n"
+      "                 weights {}; all workers add up {:.1f} KiB in {} collectives\n"
+      "resume           a checkpoint of {}: read once to choose it; worker 0 compares {},\n"
+      "                 reads {} and sends weights, {}\n",
+      to_text(step.sent()), to_text(step.dispatch), to_text(step.gradients), to_text(step.weights),
+      static_cast<double>(step.reduced_bytes) / 1024.0, step.reductions, mebibytes(resume.checkpoint_bytes),
+      mebibytes(resume.verified_bytes), mebibytes(resume.read_bytes), to_text(resume.weights));
+}
+
+nlohmann::ordered_json to_json(const comm::Traffic& traffic) {
+  return {{"messages", traffic.messages}, {"bytes", traffic.bytes}};
+}
+
 }  // namespace
 
 RunDescription describe_run(const configs::RunConfig& config, std::int64_t vocab_size, std::int64_t cores) {
@@ -77,6 +99,9 @@ RunDescription describe_run(const configs::RunConfig& config, std::int64_t vocab
   description.waves = layout.waves();
   describe_held(config, layout, description);
   description.bytes_per_worker = memory_of(config, vocab_size, layout);
+  const workers::TrainingOptions training = training_options(config, vocab_size);
+  description.traffic = workers::step_traffic(training, layout);
+  description.resume = workers::resume_cost(training, layout);
   return description;
 }
 
@@ -111,6 +136,7 @@ std::string to_text(const RunDescription& d) {
       mebibytes(bytes.total()), mebibytes(bytes.parameters), mebibytes(bytes.gradient_lanes),
       mebibytes(bytes.reduction), mebibytes(bytes.optimizer_state), mebibytes(bytes.activations),
       mebibytes(bytes.statistics), mebibytes(bytes.saved_copy));
+  if (d.layout.workers > 1) text += traffic_text(d);
   return text;
 }
 
@@ -143,7 +169,19 @@ std::string to_json(const RunDescription& d) {
         {"activations", bytes.activations},
         {"statistics", bytes.statistics},
         {"saved_copy", bytes.saved_copy},
-        {"total", bytes.total()}}}};
+        {"total", bytes.total()}}},
+      {"sent_in_a_step_by_worker_0",
+       {{"dispatch", to_json(d.traffic.dispatch)},
+        {"gradients", to_json(d.traffic.gradients)},
+        {"weights", to_json(d.traffic.weights)},
+        {"total", to_json(d.traffic.sent())},
+        {"reductions", d.traffic.reductions},
+        {"reduced_bytes", d.traffic.reduced_bytes}}},
+      {"resume",
+       {{"checkpoint_bytes", d.resume.checkpoint_bytes},
+        {"verified_bytes_of_worker_0", d.resume.verified_bytes},
+        {"read_bytes_of_worker_0", d.resume.read_bytes},
+        {"weights_sent_by_worker_0", to_json(d.resume.weights)}}}};
   return json.dump(2) + "\n";
 }
 

@@ -5,6 +5,7 @@
 #include "configs/layout_choice.h"
 #include "configs/run_config.h"
 #include "model/cost.h"
+#include "workers/step_traffic.h"
 #include "workers/training_memory.h"
 
 namespace troupe::cli {
@@ -33,6 +34,8 @@ struct RunDescription {
   std::int64_t held_bytes = 0;
 
   workers::TrainingMemory bytes_per_worker;
+  workers::StepTraffic traffic;  // sent by worker 0, which has as many lanes as any
+  workers::ResumeCost resume;    // of worker 0
 };
 
 /// Pure. cores: for `workers: auto`.

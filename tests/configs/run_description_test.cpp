@@ -1,5 +1,6 @@
 #include "cli/description/run_description.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -77,6 +78,24 @@ TEST(DescribeRun, OneWorkerWithoutSavesOnTheWayCopiesAndSendsNothing) {
   EXPECT_EQ(one.bytes_per_worker.saved_copy, 0);
   EXPECT_EQ(one.bytes_per_worker.reduction, 4 * (kDenseBuffer + 5 * kExpertBuffer));
   EXPECT_GT(one.bytes_per_worker.statistics, 0);
+}
+
+TEST(DescribeRun, SaysWhatWorkersSendAndAResumeReads) {
+  const RunDescription one = describe_run(parse(kSmall, {"parallel.workers=1"}), 128, 1);
+  EXPECT_EQ(one.traffic.sent(), comm::Traffic());
+  EXPECT_EQ(to_text(one).find("messages"), std::string::npos);
+  EXPECT_GE(one.resume.read_bytes, one.resume.checkpoint_bytes);  // all of it, with what aligns it in memory
+
+  const RunDescription two = describe_run(parse(kSmall, {"parallel.workers=2"}), 128, 1);
+  EXPECT_GT(two.traffic.dispatch.messages, 0);
+  EXPECT_EQ(two.traffic.weights.messages, 1);
+  EXPECT_EQ(two.resume.weights, two.traffic.weights);
+  EXPECT_LT(two.resume.read_bytes, one.resume.read_bytes);
+  const std::string text = to_text(two);
+  EXPECT_NE(text.find(fmt::format("in {} messages", two.traffic.sent().messages)), std::string::npos) << text;
+  const auto json = nlohmann::json::parse(to_json(two));
+  EXPECT_EQ(json["sent_in_a_step_by_worker_0"]["total"]["bytes"], two.traffic.sent().bytes);
+  EXPECT_EQ(json["resume"]["read_bytes_of_worker_0"], two.resume.read_bytes);
 }
 
 TEST(DescribeRun, SaysWhatItCostsToCountTheWholeBatch) {
