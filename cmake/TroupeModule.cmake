@@ -73,3 +73,10 @@ function(troupe_mpi_test name)
   set_tests_properties(${name} PROPERTIES LABELS mpi TIMEOUT ${ARG_TIMEOUT} PROCESSORS 2
     ENVIRONMENT "OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1")
 endfunction()
+
+# troupe_carried(TARGET): a program that finds its libraries, and theirs, in lib/ beside it, where they are there:
+# scripts/device_check.sh carries them to machines without packages.
+function(troupe_carried target)
+  set_target_properties(${target} PROPERTIES BUILD_RPATH "$ORIGIN/lib")
+  target_link_options(${target} PRIVATE LINKER:--disable-new-dtags)
+endfunction()

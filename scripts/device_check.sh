@@ -58,10 +58,11 @@ build() {
   sha256sum $(sources) tensor/cuda/*.h tests/tensor/cuda/*.h >"$folder/sources.sha256"
 }
 
-# The programs that train, with the libraries that they need beside them, packed: for machines without packages.
-build_trainer() {
-  local cmake_folder=${TRAINER_BUILD:-build/device_cmake} packed=$folder/packed name library
-  command -v cmake >/dev/null || { echo "device_check: no cmake here: nothing that trains is built"; return 0; }
+# All programs by CMake, with the libraries that they need beside them, packed: for machines without packages.
+build_all() {
+  local cmake_folder=${DEVICE_BUILD:-build/device_cmake} packed=$folder/packed name library
+  mkdir -p "$folder/objects"
+  export ARCHITECTURE=${ARCHITECTURE:-90a}
   set -- -S . -B "$cmake_folder" -G Ninja -DCMAKE_BUILD_TYPE=Release -DTROUPE_CUDA=ON \
     -DTROUPE_CUDA_ARCHITECTURES="$ARCHITECTURE-real"
   if command -v ccache >/dev/null; then
@@ -69,11 +70,11 @@ build_trainer() {
     export CXXFLAGS="${CXXFLAGS:--fpch-preprocess}"
   fi
   cmake "$@" >"$folder/cmake.log" 2>&1 || { cat "$folder/cmake.log"; return 1; }
-  ninja -C "$cmake_folder" "-j${JOBS:-$(nproc)}" device_training troupe >"$folder/ninja.log" 2>&1 ||
+  ninja -C "$cmake_folder" "-j${JOBS:-$(nproc)}" op_check device_training troupe >"$folder/ninja.log" 2>&1 ||
     { tail -40 "$folder/ninja.log"; return 1; }
   rm -rf "$packed"
   mkdir -p "$packed/lib"
-  for name in device_training troupe; do
+  for name in op_check device_training troupe; do
     strip -o "$packed/$name" "$cmake_folder/bin/$name"
     # The C library is the machine's.
     for library in $(ldd "$packed/$name" | awk '$2 == "=>" && $3 ~ /^\// {print $3}'); do
@@ -84,35 +85,37 @@ build_trainer() {
     done
   done
   strip --strip-unneeded "$packed"/lib/* 2>/dev/null
-  tar -C "$folder" -czf "$folder/trainer.tar.gz" packed && rm -rf "$packed"
-  trained_sources | xargs sha256sum | sha256sum >"$folder/trainer.sha256"
+  for name in "$cmake_folder"/tensor/cuda/CMakeFiles/troupe_cuda.dir/*.cu.o; do  # for sass_check.sh
+    cp "$name" "$folder/objects/tensor.cuda.$(basename "$name")"
+  done
+  tar -C "$folder" -czf "$folder/packed.tar.gz" packed
+  trained_sources | xargs sha256sum | sha256sum >"$folder/packed.sha256"
 }
 
-# What the trainer is made of.
+# What the programs are made of.
 trained_sources() {
-  find base layout tensor layers experts model optimizer workers comm data storage configs benchmarks cli tests/end_to_end \
+  find base layout tensor layers experts model optimizer workers comm data storage configs benchmarks cli tests/end_to_end tests/tensor/cuda \
     -name '*.h' -o -name '*.cpp' -o -name '*.cu' | LC_ALL=C sort
 }
 
-# Unpacks what build_trainer() packed, if it was made from the sources that are here.
-unpack_trainer() {
-  [ -f "$folder/trainer.tar.gz" ] || { echo "build/device/trainer.tar.gz is not here: nothing that trains is checked"; return 1; }
-  if [ "$(trained_sources | xargs sha256sum | sha256sum)" != "$(cat "$folder/trainer.sha256")" ]; then
-    echo "warning: build/device/trainer.tar.gz was made from other sources than those that are here"
+# What build_all() packed, said to be of other sources where it is.
+unpack() {
+  [ -f "$folder/packed.tar.gz" ] || return 1
+  if [ "$(trained_sources | xargs sha256sum | sha256sum)" != "$(cat "$folder/packed.sha256")" ]; then
+    echo "warning: build/device/packed.tar.gz was made from other sources than those that are here"
   fi
-  tar -C "$folder" -xzf "$folder/trainer.tar.gz"
+  tar -C "$folder" -xzf "$folder/packed.tar.gz"
 }
-
-trainer() { # PROGRAM ARGUMENTS...
-  LD_LIBRARY_PATH=$folder/packed/lib "$folder/packed/$1" "${@:2}"
-}
-export -f trainer
 
 # Whether op_check was made from the sources that are here.
 is_current() { [ -x "$program" ] && sha256sum --check --quiet "$folder/sources.sha256" >/dev/null 2>&1; }
 
 if [ "${1:-}" = build ]; then
-  build && echo "built $program" && build_trainer && echo "built $folder/trainer.tar.gz"
+  if command -v cmake >/dev/null; then
+    build_all && echo "built $folder/packed.tar.gz"
+  else
+    build && echo "built $program; without cmake, nothing that trains"
+  fi
   exit
 fi
 
@@ -178,8 +181,12 @@ sanitizer() { # TOOL
 export -f sanitizer
 export program folder
 
+if unpack 2>&1 | tee -a "$log" && [ -x "$folder/packed/op_check" ]; then
+  program=$folder/packed/op_check
+fi
+
 step smoke 20 nvidia-smi --query-gpu=name,driver_version,compute_cap,memory.total,clocks.max.sm --format=csv
-if ! is_current; then
+if [ "$program" = "$folder/op_check" ] && ! is_current; then
   ARCHITECTURE=${ARCHITECTURE:-$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -1 | tr -d .)}
   [ "$ARCHITECTURE" = 90 ] && ARCHITECTURE=90a
   export ARCHITECTURE
@@ -188,10 +195,15 @@ fi
 step ops 60 "$program" --digests="$digests"
 step memcheck 90 bash -c 'sanitizer memcheck'
 step racecheck 90 bash -c 'sanitizer racecheck'
-if unpack_trainer 2>&1 | tee -a "$log" && [ -x "$folder/packed/device_training" ]; then
-  step training 120 bash -c 'trainer device_training'
-  step training_step 100 bash -c "trainer troupe bench step --config configs/benchmarks/device_step.yaml --set parallel.device=cuda --steps 4 --breakdown"
-  step training_rate 60 bash -c "trainer troupe bench step --config configs/benchmarks/device_step.yaml --set parallel.device=cuda --steps 4"
+if [ -x "$folder/packed/device_training" ]; then
+  step training 120 "$folder/packed/device_training"
+  step training_times 90 "$folder/packed/device_training" --gtest_also_run_disabled_tests --gtest_filter=DeviceTiming.*
+else
+  echo "no build/device/packed.tar.gz here: nothing was trained" | tee -a "$log"
+fi
+if [ -x "$folder/packed/troupe" ]; then
+  bench=("$folder/packed/troupe" bench step --config configs/benchmarks/device_step.yaml --set parallel.device=cuda --steps 4)
+  step training_bench 90 "${bench[@]}"
 fi
 step timings 60 "$program" --timings
 step peaks 60 bash -c peaks

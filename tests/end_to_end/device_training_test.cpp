@@ -5,18 +5,21 @@
 
 #include <bit>
 #include <cmath>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <numeric>
 
 #include "comm/collectives/inproc/inproc_communicator.h"
 #include "data/batch_order.h"
+#include "model/cost.h"
 #include "storage/checkpoint_store.h"
 #include "tensor/device/make_accelerator.h"
 #include "tests/end_to_end/inproc_training.h"
 #include "tests/scratch_folder.h"
 #include "workers/checkpoint/checkpoint.h"
 #include "workers/evaluator.h"
+#include "workers/peak_flops.h"
 
 namespace troupe::test {
 namespace {
@@ -266,6 +269,63 @@ TEST(DeviceEvaluation, WritesWithTheLogitsOfTheHost) {
 TEST(DeviceModel, RefusesTheHostItsBuffers) {
   Worker worker(small(), device());
   EXPECT_THROW(static_cast<void>(worker.model.dense_values()), Error);
+}
+
+/// Not a check: prints what a step of a larger model takes, and of what (scripts/device_check.sh).
+/// 270 M parameters, 16384 tokens a step.
+workers::TrainingOptions large(bool counts_ops) {
+  workers::TrainingOptions options;
+  options.steps = 100;
+  options.vocab_size = 16384;
+  options.data.sequence_length = 512;
+  options.batch = {.accumulation_steps = 1, .grad_lanes = 1, .expert_lanes = 1, .micro_batch = 32};
+  options.model.hidden_size = 2048;
+  options.model.layers = 2;
+  options.model.attention.heads = 16;
+  options.model.attention.kv_heads = 4;
+  options.model.attention.head_dim = 128;
+  options.model.moe.first_dense_layers = 0;
+  options.model.moe.experts = 16;
+  options.model.moe.top_k = 4;
+  options.model.moe.expert_size = 1024;
+  options.profile_ops = counts_ops;
+  return options;
+}
+
+void print_breakdown(const Profile& profile, const PhaseSeconds& seconds) {
+  for (std::size_t phase = 0; phase < kPhaseNames.size(); ++phase) {
+    double left = seconds[phase];
+    for (std::size_t op = 0; op < kOpNames.size(); ++op) {
+      const OpWork work = profile.work(static_cast<Phase>(phase), static_cast<OpKind>(op));
+      if (work.calls == 0) continue;
+      left -= work.thread_seconds;
+      std::printf("  %-13s %-13s %8.2f ms %6ld calls %8.1f TFLOP/s\n", kPhaseNames[phase], kOpNames[op],
+                  1e3 * work.thread_seconds, work.calls, 1e-12 * work.flop / work.thread_seconds);
+    }
+    std::printf("  %-13s %-13s %8.2f ms\n", kPhaseNames[phase], "rest", 1e3 * left);
+  }
+}
+
+TEST(DeviceTiming, DISABLED_PrintsWhatAStepTakes) {
+  for (const bool counts_ops : {false, true}) {
+    const workers::TrainingOptions options = large(counts_ops);
+    Worker worker(options, device());
+    std::printf("%s\n", worker.accelerator->name().c_str());
+    const double peak = workers::device_gemm_flops(*worker.accelerator, worker.clock);
+    const double tokens = static_cast<double>(options.batch.sequences() * options.data.sequence_length);
+    const double flop = tokens * model::training_flops_per_token(options.model, options.vocab_size,
+                                                                 options.data.sequence_length);
+    for (int step = 0; step < 5; ++step) {
+      const auto& result = worker.trainer.step({});
+      const double seconds = std::accumulate(result.seconds.begin(), result.seconds.end(), 0.0);
+      std::printf(
+          "step %d: loss %.4f, %.1f ms, %.0f tokens/s, %.1f TFLOP/s, MFU %.3f of a GEMM's %.1f TFLOP/s%s\n",
+          step + 1, result.loss, 1e3 * seconds, tokens / seconds, 1e-12 * flop / seconds,
+          flop / seconds / peak, 1e-12 * peak, counts_ops ? ", waiting for every op" : "");
+      if (counts_ops && step == 4) print_breakdown(worker.model.profile(), result.seconds);
+    }
+    std::fflush(stdout);
+  }
 }
 
 }  // namespace
