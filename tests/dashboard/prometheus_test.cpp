@@ -23,7 +23,16 @@ struct Fixture {
   std::map<std::int64_t, std::map<std::string, double>> phases{{0, {{"forward", 0.25}}}};
 
   [[nodiscard]] std::string text(bool per_expert) const {
-    return prometheus_text({info, state, step, &evaluation, nullptr, 3, workers, phases}, per_expert);
+    return prometheus_text({.info = info,
+                            .state = state,
+                            .step = step,
+                            .evaluation = &evaluation,
+                            .checkpoint = nullptr,
+                            .checkpoint_failures = 3,
+                            .restarts = 2,
+                            .workers = workers,
+                            .phases = phases},
+                           per_expert);
   }
 };
 
