@@ -1,6 +1,6 @@
 #include "tensor/cuda/activation.h"
 
-#include "base/error.h"
+#include "tensor/cuda/limits.h"
 #include "tensor/cuda/math.h"
 #include "tensor/cuda/rows.h"
 
@@ -107,12 +107,6 @@ __global__ void __launch_bounds__(kRowThreads)
   dx.row(token)[up + j] = gradient * slope.up;
 }
 
-[[noreturn]] void refuse(const char* name) {
-  throw Error(ErrorCode::kConfig,
-              "model.ffn.activation: {} has no kernel for a device: {}_tanh has, and is within 5e-4 of it", name,
-              name);
-}
-
 /// Calls body.template operator()<kActivation>(). kConfig for the forms by erf.
 template <class Body>
 void with_activation(Activation activation, const Body& body) {
@@ -130,9 +124,9 @@ void with_activation(Activation activation, const Body& body) {
     case Activation::kClampedSwiGlu:
       return body.template operator()<Activation::kClampedSwiGlu>();
     case Activation::kGeGlu:
-      refuse("geglu");
+      refuse_activation("geglu");
     case Activation::kGelu:
-      refuse("gelu");
+      refuse_activation("gelu");
   }
 }
 
