@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <numeric>
 #include <string>
 #include <utility>
@@ -29,7 +30,8 @@ constexpr int kLayerDigits = 6;  // of a layer's numbers; those of the step keep
 
 /// The same to so many significant digits.
 json short_number(double value) {
-  return std::isfinite(value) ? json(std::stod(fmt::format("{:.{}g}", value, kLayerDigits))) : json();
+  if (!std::isfinite(value)) return {};
+  return std::strtod(fmt::format("{:.{}g}", value, kLayerDigits).c_str(), nullptr);
 }
 
 json short_numbers(const std::vector<double>& values) {

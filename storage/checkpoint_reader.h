@@ -27,9 +27,12 @@ namespace troupe::storage {
 /// allocates. One thread (the process' storage thread).
 class CheckpointReader {
  public:
+  /// Which files are looked at when the reader is made.
+  enum class Look { kAtAll, kAtNone };
+
   /// kCorrupt or kIo, naming the file, when the manifest is unsound or a file is missing or has
-  /// another size.
-  explicit CheckpointReader(std::filesystem::path folder);
+  /// another size. kAtNone leaves the files to verify_share(): many readers would each look at all.
+  explicit CheckpointReader(std::filesystem::path folder, Look look = Look::kAtAll);
 
   /// Compares one of `shares` shares of the files, about equally large, with their hashes; kCorrupt, kIo.
   /// All shares are all files.

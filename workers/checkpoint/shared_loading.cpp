@@ -32,7 +32,7 @@ storage::CheckpointReader open_together(const std::filesystem::path& checkpoint,
   std::optional<Error> found;
   try {
     storage_thread.run([&] {
-      reader.emplace(checkpoint);
+      reader.emplace(checkpoint, storage::CheckpointReader::Look::kAtNone);
       reader->verify_share(world.rank(), world.size());
     });
   } catch (const Error& error) {
