@@ -44,7 +44,8 @@ TEST(StallReport, AnEarlierCollectiveIsNamed) {
 
 TEST(StallReport, OfThoseInTheSamePlaceWhoIsInNoCollectiveIsWaitedFor) {
   const std::string text = describe({process(0, "barrier", 7), process(1, "", 7)});
-  EXPECT_NE(text.find("worker 1 (host a, process 11) stands in"), std::string::npos) << text;
+  EXPECT_NE(text.find(": worker 1 (host a, process 11) stands in"), std::string::npos) << text;
+  EXPECT_TRUE(text.ends_with("barrier and waits for it")) << text;
 }
 
 TEST(StallReport, WhoIsSilentIsWaitedFor) {
