@@ -15,6 +15,7 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from fault_test import PHASES, STEPS, Situation, told  # noqa: E402
+from processes import descendants, send  # noqa: E402
 
 SAVE = ["copied", "shard", "shard_synced", "shard_written"]
 COMMIT = ["commit", "committed"]
@@ -87,14 +88,18 @@ def main():
     at = Situation(os.path.abspath(arguments.troupe), work)
     os.chdir(arguments.source)
     campaign = Campaign(at, arguments)
-    kills, seed = 0, arguments.seed
+    kills, seed, left = 0, arguments.seed, []
     try:
         while kills < arguments.kills:
             kills += campaign.run(seed, KILLS_A_RUN)
             print(f"seed {seed}: {kills} kills, {len(campaign.failures)} runs differ", flush=True)
             seed += 1
         left = list((work / "tmp").iterdir())
+    except KeyboardInterrupt:
+        print("stopped: the last seed was not finished")
     finally:
+        for process in descendants(os.getpid())[1:]:
+            send([process], signal.SIGKILL)
         shutil.rmtree(work, ignore_errors=True)
     for place, count in sorted(campaign.counts.items()):
         print(f"{count:5}  {place}")
