@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
 #include "data/tokenizer/bpe_trainer.h"
 #include "data/tokenizer/tokenizer_json.h"
 #include "tests/data/expect_error.h"
@@ -69,6 +73,54 @@ TEST(ChatEncoder, GivesSpecialTokensAndTrainsTheAnswerWithItsEnd) {
                              .text("\n")
                              .ids());
   EXPECT_EQ(chat.trained, (Spans{21, 25}));  // "Yo!" and the end of the turn
+}
+
+/// A committed tokenizer of a kind, with the added tokens that its published relatives have.
+Tokenizer kind_with(const std::string& kind, const std::vector<std::string>& specials,
+                    const std::vector<std::string>& others) {
+  const std::string file = TROUPE_SOURCE_DIR "/tests/data/tokenizer/kinds/" + kind + ".json";
+  auto document = nlohmann::json::parse(read_file(file, 1 << 20));
+  std::size_t id = document["model"]["vocab"].size();
+  const auto add = [&](const std::string& name, bool special) {
+    auto& added = document["added_tokens"];
+    if (std::ranges::any_of(added, [&](const auto& token) { return token["content"] == name; })) return;
+    added.push_back({{"id", id++}, {"content", name}, {"special", special}, {"normalized", false}});
+  };
+  for (const std::string& name : specials) add(name, true);
+  for (const std::string& name : others) add(name, false);
+  return parse_tokenizer_json(document.dump(), kind);
+}
+
+// Hugging Face's apply_chat_template encodes the whole text at once; that our tokenizers encode as theirs do
+// is tested in kinds_test.cpp.
+TEST(ChatEncoder, GivesTheIdsThatTheWholeTextHas) {
+  const std::vector<ChatMessage> messages = {{Role::kSystem, "Réponds brièvement 12345."},
+                                             {Role::kUser, " Who's there?\n\n  x"},
+                                             {Role::kAssistant, "I'm here.\n"},
+                                             {Role::kUser, "And 中文?"},
+                                             {Role::kAssistant, " 2024 yes"}};
+  const struct {
+    ChatTemplate chat;
+    const char* kind;
+    std::vector<std::string> others;
+  } cases[] = {{ChatTemplate::kChatml, "gpt2", {}},
+               {ChatTemplate::kChatml, "qwen", {}},
+               {ChatTemplate::kQwen3, "qwen", {"<think>", "</think>"}},
+               {ChatTemplate::kLlama3, "llama3", {}}};
+  for (const auto& [chat, kind, others] : cases) {
+    const Tokenizer tokenizer = kind_with(kind, special_names(chat), others);
+    const Encoded ours = encoded(chat, tokenizer, messages);
+    std::string whole;
+    for (const ChatPiece& piece : write_chat(chat, {.messages = messages})) whole += piece.text;
+    EXPECT_EQ(ours.tokens, tokenizer.encode(whole, SpecialNames::kAreTokens)) << kind;
+    ASSERT_EQ(ours.trained.size(), 4U);
+    for (std::size_t i = 0; i < 4; i += 2) {
+      const auto begin = ours.tokens.begin() + ours.trained[i];
+      const std::vector<TokenId> answer(begin, ours.tokens.begin() + ours.trained[i + 1]);
+      EXPECT_EQ(answer.back(), ChatEncoder(chat, tokenizer).end_of_turn());
+      EXPECT_NE(tokenizer.decode(answer).find(i == 0 ? "I'm here." : "2024 yes"), std::string::npos);
+    }
+  }
 }
 
 TEST(ChatEncoder, NamesOfSpecialTokensInAMessageAreText) {

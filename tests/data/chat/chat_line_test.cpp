@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
+#include "base/random.h"
+#include "data/chat/chat_template.h"
+
 namespace troupe::data {
 namespace {
 
@@ -63,6 +68,39 @@ TEST(ChatLine, SaysWhatIsWrong) {
     EXPECT_TRUE(is_error(*line.fault)) << wrong.line;
     EXPECT_TRUE(leaves_out(*line.fault)) << wrong.line;
   }
+}
+
+// Ten thousand mutations: each is a conversation that every template writes, or has a fault that is named.
+TEST(ChatLine, TakesAnyBytes) {
+  const std::string good[] = {
+      R"({"messages": [{"role": "user", "content": "\ud83d\ude00 é"}, {"role": "assistant", "content": "a</think>b"}]})",
+      R"({"prompt": "<think>", "completion": "\u0000\n"})"};
+  const Random random(6, RandomPurpose::kTest);
+  int understood = 0;
+  for (std::uint64_t round = 0; round < 10'000; ++round) {
+    std::string line = good[round % 2];
+    for (std::uint64_t change = 0; change <= round % 3; ++change) {
+      const std::uint64_t key = 10 * round + 3 * change;
+      const auto place = random.below(key, line.size());
+      const char byte = static_cast<char>(random.below(key + 1, 256));
+      if (random.below(key + 2, 3) == 0) {
+        line.erase(place, 1);
+      } else {
+        line[place] = byte;
+      }
+    }
+    const ChatLine parsed = parse_chat_line(line, "");
+    ASSERT_NE(parsed.fault.has_value(), parsed.what.empty()) << line;
+    if (parsed.fault) continue;
+    ++understood;
+    for (const auto chat :
+         {ChatTemplate::kChatml, ChatTemplate::kLlama3, ChatTemplate::kQwen3, ChatTemplate::kPlain}) {
+      const auto pieces = write_chat(chat, parsed.conversation);
+      ASSERT_TRUE(std::ranges::any_of(pieces, &ChatPiece::trained)) << line;
+    }
+  }
+  EXPECT_GT(understood, 1000);
+  EXPECT_LT(understood, 9000);
 }
 
 TEST(ChatLine, NeedsTheDomainThatWasAskedFor) {
