@@ -2,6 +2,7 @@
 // the same for every layout, and the same on a GPU as in the emulation of one. The program is linked with
 // either.
 #include <gtest/gtest.h>
+#include <omp.h>
 
 #include <bit>
 #include <cmath>
@@ -74,7 +75,7 @@ workers::TrainingOptions softmax() {
 workers::TrainingOptions after_top_k() {
   auto options = small();
   options.batch = {.accumulation_steps = 1, .grad_lanes = 2, .expert_lanes = 2, .micro_batch = 1};
-  options.model.ffn.form.activation = layers::Activation::kGeGlu;
+  options.model.ffn.form.activation = layers::Activation::kGeGluTanh;
   options.model.moe.first_dense_layers = 0;
   options.model.moe.top_k = 3;
   options.model.moe.router.softmax_after_topk = true;
@@ -276,6 +277,7 @@ TEST(DeviceModel, RefusesTheHostItsBuffers) {
 workers::TrainingOptions large(bool counts_ops) {
   workers::TrainingOptions options;
   options.steps = 100;
+  options.threads = omp_get_num_procs();  // for the initial values
   options.vocab_size = 16384;
   options.data.sequence_length = 512;
   options.batch = {.accumulation_steps = 1, .grad_lanes = 1, .expert_lanes = 1, .micro_batch = 32};
@@ -298,9 +300,10 @@ void print_breakdown(const Profile& profile, const PhaseSeconds& seconds) {
     for (std::size_t op = 0; op < kOpNames.size(); ++op) {
       const OpWork work = profile.work(static_cast<Phase>(phase), static_cast<OpKind>(op));
       if (work.calls == 0) continue;
-      left -= work.thread_seconds;
+      const double op_seconds = work.thread_seconds / profile.threads();
+      left -= op_seconds;
       std::printf("  %-13s %-13s %8.2f ms %6ld calls %8.1f TFLOP/s\n", kPhaseNames[phase], kOpNames[op],
-                  1e3 * work.thread_seconds, work.calls, 1e-12 * work.flop / work.thread_seconds);
+                  1e3 * op_seconds, work.calls, 1e-12 * work.flop / op_seconds);
     }
     std::printf("  %-13s %-13s %8.2f ms\n", kPhaseNames[phase], "rest", 1e3 * left);
   }
