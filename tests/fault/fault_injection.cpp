@@ -82,7 +82,8 @@ void happen(const Fault& fault) {
     ::setsid();
     for (;;) ::pause();
   }
-  while (fault.action == "hang") ::pause();
+  // Nobody can tell how far this worker would come before it hears of that.
+  while (fault.action == "hang" || fault.action == "kill_launcher") ::pause();
 }
 
 void act(std::string_view point, std::int64_t rank, std::int64_t step) {
