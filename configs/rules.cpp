@@ -340,6 +340,9 @@ class Rules {
     const bool has_experts =
         config_.model.layers - config_.model.moe.first_dense_layers >= config_.model.moe.every;
     if (has_experts) check_experts_on_device(refuse);
+    const auto activation = config_.model.ffn.form.activation;
+    refuse(activation == layers::Activation::kGelu || activation == layers::Activation::kGeGlu,
+           "model.ffn.activation", layers::kActivationNames[at(activation)], "all but gelu and geglu do");
     const auto& parallel = config_.parallel;
     refuse(parallel.dispatch.hierarchical, "parallel.dispatch.hierarchical", "true", "false does");
     refuse(parallel.dispatch.dtype != layout::DispatchType::kF32, "parallel.dispatch.dtype", "bf16",

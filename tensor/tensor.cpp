@@ -25,7 +25,7 @@ namespace {
 
 std::byte* allocate_on_host(std::size_t bytes) {
   const std::size_t rounded = (bytes + kTensorAlignment) / kTensorAlignment * kTensorAlignment;
-  void* data = ::operator new(rounded, std::align_val_t{kTensorAlignment}, std::nothrow);
+  void* data = ::operator new (rounded, std::align_val_t{kTensorAlignment}, std::nothrow);
   if (data == nullptr) throw Error(ErrorCode::kIo, "out of memory for a tensor of {} bytes", bytes);
   std::memset(data, 0, rounded);
   return static_cast<std::byte*>(data);
@@ -47,7 +47,7 @@ Tensor::Tensor(const Shape& shape, DType dtype, Accelerator* accelerator) : shap
 
 void Tensor::Free::operator()(std::byte* data) const {
   if (accelerator == nullptr) {
-    ::operator delete(data, std::align_val_t{kTensorAlignment});
+    ::operator delete (data, std::align_val_t{kTensorAlignment});
   } else {
     accelerator->release(data);
   }

@@ -256,7 +256,9 @@ TEST_P(DeviceRuleTest, RefusesByNameOnADeviceOnly) {
 
 INSTANTIATE_TEST_SUITE_P(
     Rules, DeviceRuleTest,
-    ::testing::Values(Refused{"model.moe.router.selection=group_limited", "model.moe.router.selection"},
+    ::testing::Values(Refused{"model.ffn.activation=gelu", "model.ffn.activation"},
+                      Refused{"model.ffn.activation=geglu", "model.ffn.activation"},
+                      Refused{"model.moe.router.selection=group_limited", "model.moe.router.selection"},
                       Refused{"model.moe.router.selection=sinkhorn", "model.moe.router.selection"},
                       Refused{"model.moe.router.jitter=0.1", "model.moe.router.jitter"},
                       Refused{"model.moe.router.zero_experts=2", "model.moe.router.zero_experts"},
