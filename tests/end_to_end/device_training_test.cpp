@@ -88,8 +88,8 @@ workers::TrainingOptions after_top_k() {
 std::unique_ptr<Accelerator> device() { return device::make_accelerator(); }
 
 TrainingRecord train(const workers::TrainingOptions& options, const WorkerLayout& layout,
-                     const MakeAccelerator& where) {
-  return train_inproc(options, dataset(), layout, kSteps, {}, {}, where);
+                     const MakeAccelerator& where, int steps = kSteps) {
+  return train_inproc(options, dataset(), layout, steps, {}, {}, where);
 }
 
 double loss(const TrainingRecord::Step& step) { return std::bit_cast<double>(step.loss_bits); }
@@ -140,6 +140,15 @@ TEST_P(DeviceTraining, HasTheSameBitsInEveryLayout) {
     EXPECT_TRUE(actual == alone()) << layout.workers << " workers, " << layout.expert_parallel
                                    << " to a group of experts, recomputed: " << layout.recompute;
   }
+}
+
+/// Fewer steps would hide an optimizer whose moments drift.
+TEST(DeviceLoss, StaysTheHostsOverFourSteps) {
+  const TrainingRecord host = train(small(), {}, {}, 4);
+  const TrainingRecord there = train(small(), {}, device, 4);
+  ASSERT_EQ(there.steps.size(), host.steps.size());
+  for (std::size_t step = 0; step < host.steps.size(); ++step)
+    EXPECT_NEAR(loss(there.steps[step]), loss(host.steps[step]), 1e-5) << "step " << step + 1;
 }
 
 /// The file has lines "model digest". On a change of bits that is meant, take the digests that this prints.
