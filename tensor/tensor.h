@@ -43,11 +43,12 @@ class BasicTensorView {
                         contiguous_stride(shape)) {}
   /// Someone's host floats or doubles as a vector.
   template <class Range>
-  requires std::is_convertible_v<Range, std::span<Element<float>>> BasicTensorView(
-      Range&& values)  // NOLINT: a flat buffer is its view
+  // NOLINTNEXTLINE: a flat buffer is its view; the constraint leaves copies and moves alone
+  requires std::is_convertible_v<Range, std::span<Element<float>>> BasicTensorView(Range&& values)
       : BasicTensorView(std::span<Element<float>>(values), DType::kF32) {}
   template <class Range>
-  requires std::is_convertible_v<Range, std::span<Element<double>>> BasicTensorView(Range&& values)  // NOLINT
+  // NOLINTNEXTLINE: as above
+  requires std::is_convertible_v<Range, std::span<Element<double>>> BasicTensorView(Range&& values)
       : BasicTensorView(std::span<Element<double>>(values), DType::kF64) {}
 
   operator BasicTensorView<true>() const  // NOLINT: a mutable view is a const view
