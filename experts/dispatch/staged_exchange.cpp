@@ -9,33 +9,22 @@ TensorView StagedExchange::Stage::view(const Shape& shape) {
   return memory_.view().rows(0, shape.elements()).reshaped(shape);
 }
 
-void StagedExchange::Arrival::start(comm::Pending travelling, Accelerator* accelerator,
-                                    ConstTensorView arrived, TensorView to) {
-  travelling_ = std::move(travelling);
+void StagedExchange::Upload::start(comm::Pending travelling, Accelerator* accelerator,
+                                   ConstTensorView arrived, TensorView to) {
   accelerator_ = accelerator;
-  arrived_ = arrived;
-  to_ = to;
+  begin(std::move(travelling), arrived, to);
 }
 
-bool StagedExchange::Arrival::progress() {
-  if (!travelling_.progress()) return false;
-  transfer(accelerator_, arrived_, to_);
-  return true;
-}
-
-void StagedExchange::Arrival::wait() {
-  travelling_.wait();
-  transfer(accelerator_, arrived_, to_);
-}
+void StagedExchange::Upload::finish() { transfer(accelerator_, arrived(), to()); }
 
 comm::Pending StagedExchange::start(const Pass& pass, const RowTable& rows, ConstTensorView from,
                                     TensorView to) {
-  if (in_place() || from.device() == Device::kCpu) return exchange_->start(pass, rows, from, to);
+  if (in_place() || from.device() == Device::kCpu) return wrapped().start(pass, rows, from, to);
   const TensorView sent = sent_.view(from.shape());
   const TensorView arrived = arrived_.view(to.shape());
   transfer(pass.execution.accelerator, from, sent);
-  arrival_.start(exchange_->start(pass, rows, sent, arrived), pass.execution.accelerator, arrived, to);
-  return comm::Pending(arrival_);
+  upload_.start(wrapped().start(pass, rows, sent, arrived), pass.execution.accelerator, arrived, to);
+  return comm::Pending(upload_);
 }
 
 }  // namespace troupe::experts

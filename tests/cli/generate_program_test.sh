@@ -3,15 +3,7 @@
 # of a file; a step's metrics say MFU; threads sleep while they wait.
 # Usage: generate_program_test.sh TROUPE SOURCE_DIR
 set -euo pipefail
-troupe=$1
-cd "$2"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-
-fail() {
-  echo "FAILED: $*" >&2
-  exit 1
-}
+. "$2/tests/program_testing.sh"
 
 "$troupe" train configs/tiny.yaml --run-dir "$work/run" --workers 1 --set parallel.backend=inproc --set run.steps=2 \
   >"$work/log" 2>&1 || { cat "$work/log" >&2; fail "no model to write with"; }

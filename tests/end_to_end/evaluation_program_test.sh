@@ -3,15 +3,7 @@
 # set's own tokens are all that is counted: 25 sequences do not fill the last microbatch of 3.
 # Usage: evaluation_program_test.sh TROUPE SOURCE_DIR
 set -euo pipefail
-troupe=$1
-cd "$2"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-
-fail() {
-  echo "FAILED: $*" >&2
-  exit 1
-}
+. "$2/tests/program_testing.sh"
 
 check() {  # check NAME SETTINGS...
   local name=$1 arguments=()

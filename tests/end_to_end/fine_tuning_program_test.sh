@@ -3,15 +3,7 @@
 # weights, asked.
 # Usage: fine_tuning_program_test.sh TROUPE SOURCE_DIR
 set -euo pipefail
-troupe=$1
-cd "$2"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-
-fail() {
-  echo "FAILED: $*" >&2
-  exit 1
-}
+. "$2/tests/program_testing.sh"
 
 train() {  # train NAME ARGUMENTS...
   local name=$1

@@ -3,15 +3,7 @@
 # bits on every layout, and a resume that does not begin again.
 # Usage: init_from_program_test.sh TROUPE SOURCE_DIR
 set -euo pipefail
-troupe=$1
-cd "$2"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-
-fail() {
-  echo "FAILED: $*" >&2
-  exit 1
-}
+. "$2/tests/program_testing.sh"
 
 train() {  # train NAME EXPECTED_STATUS SETTINGS... [-- ARGUMENTS...]: a dense model unless settings say else
   local name=$1 expected=$2 status=0 arguments=()

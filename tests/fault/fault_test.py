@@ -5,14 +5,13 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "signals"))
-from processes import Run, descendants, environment, is_program, send, wait_until  # noqa: E402
+from processes import Run, environment, is_program, run_tests, send, wait_until  # noqa: E402
 
 STEPS = 16
 PHASES = ["load", "forward", "router", "dispatch", "all_to_all_v", "expert", "combine", "backward", "reduce",
@@ -256,23 +255,7 @@ def main():
     troupe = os.path.abspath(troupe)
     os.chdir(source)
     at = Situation(troupe, work)
-    failures = 0
-    try:
-        for test in TESTS:
-            if names and test.__name__ not in names:
-                continue
-            try:
-                test(at)
-                nothing_is_left(at)
-                print("ok:", test.__name__, flush=True)
-            except AssertionError as failure:
-                failures += 1
-                print("FAILED:", test.__name__, failure, flush=True)
-    finally:
-        for process in descendants(os.getpid())[1:]:
-            send([process], signal.SIGKILL)
-        shutil.rmtree(work)
-    return 1 if failures else 0
+    return run_tests(TESTS, names, work, at, nothing_is_left)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,12 @@
 workers that fail; and what it shows and leaves behind. Usage: ending_test.py TROUPE SOURCE_DIR MPIRUN"""
 import os
 import pathlib
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 
-from processes import Run, descendants, environment, is_program, listening, send
+from processes import Run, environment, is_program, listening, run_tests, send
 
 HANG = 25  # seconds; what this is about took 31
 
@@ -186,23 +185,7 @@ def main():
     os.chdir(source)
     at = Situation(troupe, mpirun, work)
     before = set(map(int, filter(str.isdigit, os.listdir("/proc"))))
-    failures = 0
-    try:
-        for test in TESTS:
-            if names and test.__name__ not in names:
-                continue
-            try:
-                test(at)
-                nothing_is_left(at, before)
-                print("ok:", test.__name__, flush=True)
-            except AssertionError as failure:
-                failures += 1
-                print("FAILED:", test.__name__, failure, flush=True)
-    finally:
-        for process in descendants(os.getpid())[1:]:
-            send([process], signal.SIGKILL)
-        shutil.rmtree(work)
-    return 1 if failures else 0
+    return run_tests(TESTS, names, work, at, lambda at: nothing_is_left(at, before))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -145,3 +146,25 @@ class Run:
     def kill(self):
         send(reversed(self.members()), signal.SIGKILL)
         self.process.wait()
+
+
+def run_tests(tests, names, work, at, nothing_is_left):
+    """Those of `names`, or all, each followed by nothing_is_left(at); says how each ended, and ends what is left of
+    them. The exit status."""
+    failures = 0
+    try:
+        for test in tests:
+            if names and test.__name__ not in names:
+                continue
+            try:
+                test(at)
+                nothing_is_left(at)
+                print("ok:", test.__name__, flush=True)
+            except AssertionError as failure:
+                failures += 1
+                print("FAILED:", test.__name__, failure, flush=True)
+    finally:
+        for process in descendants(os.getpid())[1:]:
+            send([process], signal.SIGKILL)
+        shutil.rmtree(work)
+    return 1 if failures else 0

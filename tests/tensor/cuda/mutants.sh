@@ -33,7 +33,7 @@ gemm @ tensor/cuda/gemm_tile.h @ s/int inner = 0; inner < kTileInner; ++inner/in
 rms_norm_backward @ tensor/cuda/rows.h @ s/kRowsOfChunk = 128/kRowsOfChunk = 64/ @ tensor/cuda/rms_norm.cu
 # a training step: what the host reads too early, what never arrives, lanes added by worker, gradients lost
 Models/DeviceTraining.HasTheLossOfTheHost/after_top_k @ tensor/device/device_accelerator.cpp @ /finish_downloads() {/{n;d} @ tensor/device/device_accelerator.cpp
-Models/DeviceTraining.HasTheSameBitsInEveryLayout/small @ experts/dispatch/staged_exchange.cpp @ /transfer(accelerator_, arrived_, to_)/d @ experts/dispatch/staged_exchange.cpp
+Models/DeviceTraining.HasTheSameBitsInEveryLayout/small @ experts/dispatch/staged_exchange.cpp @ s/transfer(accelerator_, arrived(), to());// @ experts/dispatch/staged_exchange.cpp
 Models/DeviceTraining.HasTheSameBitsInEveryLayout/small @ comm/collectives/device_lane_reduction.cpp @ s/lane \* plan_.ranks() + peer/plan_.lanes_of(0) * peer + lane/ @ comm/collectives/device_lane_reduction.cpp
 Models/DeviceTraining.HasTheBitsOfEveryOtherDevice/after_top_k @ experts/ffn/expert_ffn.cpp @ s/source + 1, &Expert::input/source, \&Expert::input/ @ experts/ffn/expert_ffn.cpp
 Models/DeviceTraining.HasTheBitsOfEveryOtherDevice/small @ tensor/device/kernel_ops.cpp @ s/.value_factor = views.value_factor/.value_factor = 1.0/ @ tensor/device/kernel_ops.cpp
