@@ -333,7 +333,7 @@ class Rules {
 
   /// What has no implementation on a device yet.
   void check_device() {
-    if (config_.parallel.device != layout::DeviceKind::kCuda) return;
+    if (config_.parallel.device != DeviceKind::kCuda) return;
     const auto refuse = [&](bool used, std::string_view key, std::string_view value, std::string_view runs) {
       require(!used, key, "{}: {} does not run with parallel.device: cuda; {}", key, value, runs);
     };

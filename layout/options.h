@@ -4,6 +4,7 @@
 #include <optional>
 #include <string_view>
 
+#include "base/device_kind.h"
 #include "base/fields.h"
 
 namespace troupe::layout {
@@ -18,8 +19,7 @@ struct BatchOptions {
 
 enum class Backend { kMpi, kInproc };
 inline constexpr std::array<std::string_view, 2> kBackendNames{"mpi", "inproc"};
-enum class DeviceKind { kCpu, kCuda };
-inline constexpr std::array<std::string_view, 2> kDeviceNames{"cpu", "cuda"};
+inline constexpr std::array<std::string_view, 2> kDeviceNames{"cpu", "cuda"};  // of DeviceKind
 enum class PlacementKind { kContiguous, kBalanced };
 inline constexpr std::array<std::string_view, 2> kPlacementNames{"contiguous", "balanced"};
 

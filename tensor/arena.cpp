@@ -45,7 +45,7 @@ TensorView Arena::allocate(const Shape& shape, DType dtype) {
   std::byte* data = take(tensors_, at(shape.elements() * size_bytes(dtype)));
   std::int64_t stride = 1;
   for (int i = 1; i < shape.rank(); ++i) stride *= shape[i];
-  return {data, shape, dtype, accelerator_ == nullptr ? Device::kCpu : Device::kCuda, stride};
+  return {data, shape, dtype, accelerator_ == nullptr ? DeviceKind::kCpu : DeviceKind::kCuda, stride};
 }
 
 std::byte* Arena::take(Region& region, std::size_t bytes) {

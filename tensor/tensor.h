@@ -5,6 +5,7 @@
 #include <span>
 #include <type_traits>
 
+#include "base/device_kind.h"
 #include "base/error.h"
 #include "base/index.h"
 #include "tensor/shape.h"
@@ -12,7 +13,6 @@
 namespace troupe {
 
 enum class DType : std::uint8_t { kF32, kBF16, kI32, kF64 };
-enum class Device : std::uint8_t { kCpu, kCuda };
 
 class Accelerator;
 
@@ -32,14 +32,14 @@ class BasicTensorView {
 
  public:
   BasicTensorView() = default;
-  BasicTensorView(Byte* data, const Shape& shape, DType dtype, Device device, std::int64_t row_stride)
+  BasicTensorView(Byte* data, const Shape& shape, DType dtype, DeviceKind device, std::int64_t row_stride)
       : data_(data), shape_(shape), dtype_(dtype), device_(device), row_stride_(row_stride) {}
   /// A contiguous host matrix or vector over someone's floats or ints.
   BasicTensorView(Element<float>* data, const Shape& shape)
-      : BasicTensorView(reinterpret_cast<Byte*>(data), shape, DType::kF32, Device::kCpu,
+      : BasicTensorView(reinterpret_cast<Byte*>(data), shape, DType::kF32, DeviceKind::kCpu,
                         contiguous_stride(shape)) {}
   BasicTensorView(Element<std::int32_t>* data, const Shape& shape)
-      : BasicTensorView(reinterpret_cast<Byte*>(data), shape, DType::kI32, Device::kCpu,
+      : BasicTensorView(reinterpret_cast<Byte*>(data), shape, DType::kI32, DeviceKind::kCpu,
                         contiguous_stride(shape)) {}
   /// Someone's host floats or doubles as a vector.
   template <class Range>
@@ -63,7 +63,7 @@ class BasicTensorView {
   [[nodiscard]] std::int64_t row_stride() const { return row_stride_; }
   [[nodiscard]] std::int64_t elements() const { return shape_.elements(); }
   [[nodiscard]] DType dtype() const { return dtype_; }
-  [[nodiscard]] Device device() const { return device_; }
+  [[nodiscard]] DeviceKind device() const { return device_; }
   [[nodiscard]] bool contiguous() const { return row_stride_ == columns() || rows() <= 1; }
 
   /// First element, on the host; throws kInternal when the dtype is another, or the memory a device's.
@@ -79,7 +79,7 @@ class BasicTensorView {
                                 : std::is_same_v<T, double> ? DType::kF64
                                                             : DType::kI32;
     static_assert(kExpected != DType::kI32 || std::is_same_v<T, std::int32_t>);
-    TROUPE_CHECK(dtype_ == kExpected && (device_ == Device::kCuda || elements() == 0),
+    TROUPE_CHECK(dtype_ == kExpected && (device_ == DeviceKind::kCuda || elements() == 0),
                  "a view of another dtype, or in host memory, for an op on a device: shape {}",
                  shape_.to_string());
     return reinterpret_cast<Element<T>*>(data_);
@@ -136,7 +136,7 @@ class BasicTensorView {
   }
   template <class T>
   [[nodiscard]] Element<T>* on_host(DType expected) const {
-    TROUPE_CHECK(dtype_ == expected && device_ == Device::kCpu,
+    TROUPE_CHECK(dtype_ == expected && device_ == DeviceKind::kCpu,
                  "a view of another dtype, or in device memory, for the host: shape {}", shape_.to_string());
     return reinterpret_cast<Element<T>*>(data_);
   }
@@ -150,7 +150,7 @@ class BasicTensorView {
   Byte* data_ = nullptr;
   Shape shape_;
   DType dtype_ = DType::kF32;
-  Device device_ = Device::kCpu;
+  DeviceKind device_ = DeviceKind::kCpu;
   std::int64_t row_stride_ = 0;
 };
 
@@ -166,8 +166,8 @@ class Tensor {
 
   [[nodiscard]] TensorView view() { return {data_.get(), shape_, dtype_, device(), stride_}; }
   [[nodiscard]] ConstTensorView view() const { return {data_.get(), shape_, dtype_, device(), stride_}; }
-  [[nodiscard]] Device device() const {
-    return data_.get_deleter().accelerator == nullptr ? Device::kCpu : Device::kCuda;
+  [[nodiscard]] DeviceKind device() const {
+    return data_.get_deleter().accelerator == nullptr ? DeviceKind::kCpu : DeviceKind::kCuda;
   }
   operator TensorView() { return view(); }             // NOLINT: a tensor is its view
   operator ConstTensorView() const { return view(); }  // NOLINT

@@ -12,8 +12,8 @@ void transfer(Accelerator* accelerator, ConstTensorView from, TensorView to) {
       "a transfer of {} to {}", from.shape().to_string(), to.shape().to_string());
   const std::size_t bytes = at(from.elements() * size_bytes(from.dtype()));
   if (bytes == 0) return;
-  const bool from_host = from.device() == Device::kCpu;
-  const bool to_host = to.device() == Device::kCpu;
+  const bool from_host = from.device() == DeviceKind::kCpu;
+  const bool to_host = to.device() == DeviceKind::kCpu;
   TROUPE_CHECK(accelerator != nullptr || (from_host && to_host), "a transfer of {} without its device",
                from.shape().to_string());
   if (from_host && to_host) {
@@ -29,7 +29,7 @@ void transfer(Accelerator* accelerator, ConstTensorView from, TensorView to) {
 
 HostMirror::HostMirror(Accelerator* accelerator, TensorView buffer, Content content)
     : accelerator_(accelerator), buffer_(buffer) {
-  if (buffer_.device() == Device::kCpu || buffer_.elements() == 0) return;
+  if (buffer_.device() == DeviceKind::kCpu || buffer_.elements() == 0) return;
   own_ = Tensor(buffer.shape());
   if (content == Content::kBuffer) transfer(accelerator_, buffer_, own_);
 }

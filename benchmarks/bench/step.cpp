@@ -23,7 +23,7 @@ struct StepArguments {
 /// Counting waits for every op of a device.
 std::unique_ptr<StepRun> make_run(const StepArguments& arguments, const std::string& name,
                                   const configs::RunConfig& config, const Clock& clock) {
-  const bool on_host = config.parallel.device == layout::DeviceKind::kCpu;
+  const bool on_host = config.parallel.device == DeviceKind::kCpu;
   return std::make_unique<StepRun>(name, config, arguments.steps, on_host || arguments.breakdown, clock);
 }
 

@@ -12,7 +12,7 @@
 namespace troupe::cli {
 
 std::unique_ptr<Accelerator> make_worker_device(const configs::RunConfig& config, comm::Communicator& world) {
-  if (config.parallel.device == layout::DeviceKind::kCpu) return nullptr;
+  if (config.parallel.device == DeviceKind::kCpu) return nullptr;
   const std::vector<int> hosts = world.hosts();
   const auto before = std::count(hosts.begin(), hosts.begin() + world.rank(), hosts[at(world.rank())]);
   return device::make_accelerator(static_cast<int>(before) % std::max(1, device::accelerator_count()));
@@ -20,7 +20,7 @@ std::unique_ptr<Accelerator> make_worker_device(const configs::RunConfig& config
 
 std::uint64_t numerics_identity(const configs::RunConfig& config) {
   std::uint64_t identity = ops::numerics_fingerprint();
-  if (config.parallel.device == layout::DeviceKind::kCpu) return identity;
+  if (config.parallel.device == DeviceKind::kCpu) return identity;
   constexpr std::uint64_t kPrime = 0x100000001B3ULL;  // FNV-1a
   for (const char c : device::accelerator_name())
     identity = (identity ^ static_cast<unsigned char>(c)) * kPrime;

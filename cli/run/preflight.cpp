@@ -90,7 +90,7 @@ std::vector<RuleProblem> corpus_problems(const configs::RunConfig& config) {
 
 std::vector<RuleProblem> launch_problems(const configs::RunConfig& config) {
   std::vector<RuleProblem> problems;
-  if (config.parallel.device == layout::DeviceKind::kCuda)
+  if (config.parallel.device == DeviceKind::kCuda)
     holds(problems, "parallel.device", [&] { device::require_accelerator(has_remote_hosts(config)); });
   holds(problems, "launch.hostfile", [&] {
     check_slots(config, problems);

@@ -53,7 +53,7 @@ class Exchange {
 
 /// All bytes of a contiguous view on the host.
 [[nodiscard]] inline std::span<const std::byte> bytes_of(const ConstTensorView& view) {
-  TROUPE_CHECK(view.contiguous() && view.device() == Device::kCpu,
+  TROUPE_CHECK(view.contiguous() && view.device() == DeviceKind::kCpu,
                "bytes of a strided view, or in device memory: {}", view.shape().to_string());
   return {view.data(), at(view.elements() * size_bytes(view.dtype()))};
 }

@@ -19,7 +19,7 @@ void StagedExchange::Upload::finish() { transfer(accelerator_, arrived(), to());
 
 comm::Pending StagedExchange::start(const Pass& pass, const RowTable& rows, ConstTensorView from,
                                     TensorView to) {
-  if (in_place() || from.device() == Device::kCpu) return wrapped().start(pass, rows, from, to);
+  if (in_place() || from.device() == DeviceKind::kCpu) return wrapped().start(pass, rows, from, to);
   const TensorView sent = sent_.view(from.shape());
   const TensorView arrived = arrived_.view(to.shape());
   transfer(pass.execution.accelerator, from, sent);

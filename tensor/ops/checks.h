@@ -10,7 +10,7 @@ namespace troupe::ops {
 /// Throws kInternal naming the operand unless it is a host matrix (or vector: one column) of this size.
 inline void check_matrix(const char* operand, const ConstTensorView& view, std::int64_t rows,
                          std::int64_t columns) {
-  TROUPE_CHECK(view.device() == Device::kCpu, "{} is not in host memory", operand);
+  TROUPE_CHECK(view.device() == DeviceKind::kCpu, "{} is not in host memory", operand);
   TROUPE_CHECK(view.shape().rank() >= 1 && view.rows() == rows && view.columns() == columns,
                "{} is {}, expected [{}, {}]", operand, view.shape().to_string(), rows, columns);
 }
