@@ -24,6 +24,7 @@ std::vector<Silence> general(const RunConfig& config) {
       {config.parallel.placement != layout::PlacementKind::kBalanced,
        "parallel.placement",
        {"parallel.placement_every"}},
+      {config.parallel.device == DeviceKind::kCpu, "parallel.device", {"parallel.gemm"}},
       {config.parallel.backend != layout::Backend::kMpi,
        "parallel.backend",
        {"launch.interface", "launch.mpirun_args"}},

@@ -38,6 +38,9 @@ void describe(Fields& fields, ParallelOptions& options) {
       "device", options.device, kDeviceNames,
       "Where workers compute: the processor, or a GPU for each of them (docs/gpu.md), whose bits are "
       "its own; a run may change it when it resumes");
+  fields.choice("gemm", options.gemm, kGemmNames,
+                "device: cuda: what computes dense products, the own kernels or cuBLASLt, whose bits are its "
+                "own, on kinds of cards where scripts/device_check.sh has verified it");
   fields.choice(
       "recompute", options.recompute, kRecomputeNames,
       "What backward computes again instead of keeping: nothing, or every block from its input (less memory, "

@@ -20,6 +20,8 @@ struct BatchOptions {
 enum class Backend { kMpi, kInproc };
 inline constexpr std::array<std::string_view, 2> kBackendNames{"mpi", "inproc"};
 inline constexpr std::array<std::string_view, 2> kDeviceNames{"cpu", "cuda"};  // of DeviceKind
+enum class Gemm { kOwn, kCublasLt };
+inline constexpr std::array<std::string_view, 2> kGemmNames{"own", "cublaslt"};
 enum class PlacementKind { kContiguous, kBalanced };
 inline constexpr std::array<std::string_view, 2> kPlacementNames{"contiguous", "balanced"};
 
@@ -36,13 +38,14 @@ struct DispatchOptions {
   DispatchType dtype = DispatchType::kF32;
 };
 
-/// `parallel`: where a run is computed; never changes bits, but for dispatch.dtype and device.
+/// `parallel`: where a run is computed; never changes bits, but for dispatch.dtype, device and gemm.
 struct ParallelOptions {
   std::optional<std::int64_t> workers;          // auto: most workers <= cores that the rules allow
   std::optional<std::int64_t> expert_parallel;  // auto: workers
   std::int64_t threads = 1;                     // per worker
   Backend backend = Backend::kMpi;
   DeviceKind device = DeviceKind::kCpu;
+  Gemm gemm = Gemm::kOwn;  // dense products of device: cuda
   Recompute recompute = Recompute::kNone;
   std::optional<std::int64_t> hold_microbatches;  // auto: as many as fit into half of the free memory
   DispatchOptions dispatch;

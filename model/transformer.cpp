@@ -245,7 +245,7 @@ void Transformer::check_contents(const MicrobatchInput& input) const {
 MicrobatchInput Transformer::placed(const MicrobatchInput& input, Tensor& place) {
   Accelerator* accelerator = execution_.accelerator;
   if (accelerator == nullptr) return input;
-  constexpr std::int64_t kViews = 4;
+  constexpr std::int64_t kViews = 5;
   if (place.view().data() == nullptr)
     place = Tensor({kViews * std::max<std::int64_t>(shape_.max_tokens, 1)}, DType::kI32, accelerator);
   std::int64_t begin = 0;
@@ -260,6 +260,7 @@ MicrobatchInput Transformer::placed(const MicrobatchInput& input, Tensor& place)
           .targets = copy(input.targets),
           .positions = copy(input.positions),
           .first_visible = copy(input.first_visible),
+          .domains = copy(input.domains),
           .first_token = input.first_token,
           .sequence_length = input.sequence_length,
           .target_tokens = input.target_tokens};

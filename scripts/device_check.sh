@@ -17,7 +17,7 @@ export PATH="$PATH:/usr/local/cuda/bin"
 
 # The kernels, the device layer, the checks, and the references that are not in headers.
 sources() {
-  ls tensor/cuda/*.cu tensor/cuda/limits.cpp tensor/cuda/runtime_cuda.cpp tests/tensor/cuda/*.cpp
+  ls tensor/cuda/*.cu tensor/cuda/cublaslt.cpp tensor/cuda/limits.cpp tensor/cuda/runtime_cuda.cpp tests/tensor/cuda/*.cpp
   printf '%s\n' tensor/device/device.cpp tensor/device/memory.cpp tensor/device/queue.cpp
   printf '%s\n' base/error.cpp tensor/shape.cpp tensor/tensor.cpp tensor/ops/rope/rope_table.cpp \
     experts/router/score.cpp experts/router/weights.cpp experts/router/top_k.cpp

@@ -25,7 +25,7 @@ model::ModelSetup model_setup(const TrainingOptions& options, const layout::Layo
           .shape = {.vocab_size = options.vocab_size,
                     .sequence_length = options.data.sequence_length,
                     .max_tokens = options.batch.micro_batch * options.data.sequence_length,
-                    .domains = accelerator == nullptr ? counted_domains(options.model, corpus_domains) : 0,
+                    .domains = counted_domains(options.model, corpus_domains),
                     .recompute = options.recompute,
                     .held = options.hold_microbatches > 0 ? std::min(together, options.hold_microbatches)
                                                           : together},

@@ -5,8 +5,11 @@
 #include "comm/collectives/communicator.h"
 #include "configs/run_config.h"
 #include "tensor/accelerator.h"
+#include "tensor/device/make_accelerator.h"
 
 namespace troupe::cli {
+
+[[nodiscard]] device::DenseProducts dense_products(const configs::RunConfig& config);
 
 /// What a worker computes on; null: the host. Workers of a machine take its devices in turn. Collective.
 /// Throws kConfig where parallel.device names what is not here.

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "cli/arguments/this_process.h"
+#include "cli/run/device_choice.h"
 #include "cli/run/training_setup.h"
 #include "coordinator/job/hostfile.h"
 #include "data/batch_order.h"
@@ -91,7 +92,8 @@ std::vector<RuleProblem> corpus_problems(const configs::RunConfig& config) {
 std::vector<RuleProblem> launch_problems(const configs::RunConfig& config) {
   std::vector<RuleProblem> problems;
   if (config.parallel.device == DeviceKind::kCuda)
-    holds(problems, "parallel.device", [&] { device::require_accelerator(has_remote_hosts(config)); });
+    holds(problems, "parallel.device",
+          [&] { device::require_accelerator(has_remote_hosts(config), dense_products(config)); });
   holds(problems, "launch.hostfile", [&] {
     check_slots(config, problems);
     if (!has_remote_hosts(config) || !is_loopback(config.control.address)) return;

@@ -126,6 +126,10 @@ RoutingResult Router::forward_on_device(const Pass& pass, ops::DeviceOps& device
                         .chosen = routing.chosen,
                         .weights = routing.weights,
                         .counts = counts});
+  const ConstTensorView& domains = pass.microbatch.domains;
+  std::ranges::fill(load.domains, 0);
+  if (!load.domains.empty() && domains.data() != nullptr)
+    device.start_count_domains(routing.chosen, domains, options_.choices(), load.domains);
   count_on_device(pass, counts, routing, load);
   return routing;
 }

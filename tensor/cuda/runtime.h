@@ -13,6 +13,8 @@ namespace troupe::cuda::runtime {
 [[nodiscard]] int device_count();
 /// "NVIDIA H100 80GB HBM3, 132 multiprocessors, compute capability 9.0, driver 13.0"
 [[nodiscard]] std::string device_name(int device);
+/// 90 for 9.0; 0 in the emulation.
+[[nodiscard]] int compute_capability(int device);
 /// Makes it this thread's device.
 void use_device(int device);
 

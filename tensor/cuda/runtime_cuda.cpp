@@ -43,6 +43,12 @@ std::string device_name(int device) {
                      driver / 1000, driver % 1000 / 10);
 }
 
+int compute_capability(int device) {
+  cudaDeviceProp properties;
+  check(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties");
+  return 10 * properties.major + properties.minor;
+}
+
 void use_device(int device) {
   if (device_count() == 0) {
     throw Error(

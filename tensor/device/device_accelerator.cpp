@@ -18,6 +18,10 @@ constexpr std::size_t kAlignment = 64;
 DeviceAccelerator::DeviceAccelerator(int index)
     : device_(index), arriving_(MemoryKind::kPinned, kArrivingBytes), ops_(*this, device_) {}
 
+DeviceAccelerator::DeviceAccelerator(int index, WithCublasLt /*tag*/) : DeviceAccelerator(index) {
+  ops_.use_cublaslt();
+}
+
 DeviceAccelerator::~DeviceAccelerator() {
   try {
     synchronize();

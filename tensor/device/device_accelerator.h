@@ -11,6 +11,9 @@ namespace troupe::device {
 class DeviceAccelerator final : public Accelerator {
  public:
   explicit DeviceAccelerator(int index);
+  /// Dense products by cuBLASLt.
+  struct WithCublasLt {};
+  DeviceAccelerator(int index, WithCublasLt /*tag*/);
   ~DeviceAccelerator() override;
 
   [[nodiscard]] std::string name() const override { return device_.name(); }

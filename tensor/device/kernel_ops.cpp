@@ -15,6 +15,7 @@
 #include "tensor/cuda/rms_norm.h"
 #include "tensor/cuda/rope.h"
 #include "tensor/cuda/slots.h"
+#include "tensor/cuda/tally.h"
 
 namespace troupe::device {
 namespace {
@@ -83,12 +84,14 @@ void KernelOps::gemm(Transpose transpose_a, Transpose transpose_b, ConstTensorVi
   const std::int64_t k = a_is_transposed ? a.rows() : a.columns();
   check("gemm: a", a, a_is_transposed ? k : c.rows(), a_is_transposed ? c.rows() : k);
   check("gemm: b", b, b_is_transposed ? c.columns() : k, b_is_transposed ? k : c.columns());
-  cuda::gemm(stream(), {.transpose_a = a_is_transposed,
-                        .transpose_b = b_is_transposed,
-                        .accumulate = accumulate == Accumulate::kYes,
-                        .a = matrix(a),
-                        .b = matrix(b),
-                        .c = matrix(c)});
+  const cuda::GemmArguments arguments{.transpose_a = a_is_transposed,
+                                      .transpose_b = b_is_transposed,
+                                      .accumulate = accumulate == Accumulate::kYes,
+                                      .a = matrix(a),
+                                      .b = matrix(b),
+                                      .c = matrix(c)};
+  if (cublaslt_) return cublaslt_->gemm(stream(), arguments);
+  cuda::gemm(stream(), arguments);
 }
 
 void KernelOps::add_bias(ConstTensorView bias, TensorView y) {
@@ -313,6 +316,17 @@ void KernelOps::route_forward(const ops::RouteViews& views) {
                                  .chosen = integers(views.chosen),
                                  .weights = matrix(views.weights),
                                  .counts = views.counts.device_data<std::int32_t>()});
+}
+
+void KernelOps::start_count_domains(ConstTensorView chosen, ConstTensorView domains, std::int64_t choices,
+                                    std::span<std::int64_t> counts) {
+  check_flat("count_domains: domains", domains, chosen.rows());
+  auto* there = scratch<std::int64_t>(std::ssize(counts));
+  const auto bytes = std::as_writable_bytes(counts);
+  accelerator_.clear(reinterpret_cast<std::byte*>(there), bytes.size());
+  cuda::count_domains(stream(), integers(chosen), domains.device_data<std::int32_t>(),
+                      {there, std::ssize(counts) / choices, choices, choices});
+  accelerator_.start_download(reinterpret_cast<const std::byte*>(there), bytes);
 }
 
 void KernelOps::route_backward(const ops::RouteBackwardViews& views) {

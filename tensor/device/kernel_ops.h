@@ -1,5 +1,8 @@
 #pragma once
+#include <optional>
+
 #include "tensor/accelerator.h"
+#include "tensor/cuda/cublaslt.h"
 #include "tensor/device/device.h"
 #include "tensor/ops/device_ops.h"
 
@@ -11,6 +14,9 @@ class KernelOps final : public ops::DeviceOps {
  public:
   /// Both must outlive it.
   KernelOps(Accelerator& accelerator, Device& device) : accelerator_(accelerator), device_(device) {}
+
+  /// From now on, dense products are the library's. Throws kConfig when it is not installed.
+  void use_cublaslt() { cublaslt_.emplace(); }
 
   void gemm(ops::Transpose transpose_a, ops::Transpose transpose_b, ConstTensorView a, ConstTensorView b,
             TensorView c, ops::Accumulate accumulate) override;
@@ -57,6 +63,8 @@ class KernelOps final : public ops::DeviceOps {
   void route_forward(const ops::RouteViews& views) override;
   void route_backward(const ops::RouteBackwardViews& views) override;
   void plan(const ops::PlanViews& views) override;
+  void start_count_domains(ConstTensorView chosen, ConstTensorView domains, std::int64_t choices,
+                           std::span<std::int64_t> counts) override;
   void load_balance(const ops::LoadBalanceViews& views, double& value) override;
   void start_sum_of_squares(ConstTensorView x, double& sum) override;
   void sums_of_squares(ConstTensorView x, TensorView sums) override;
@@ -75,6 +83,7 @@ class KernelOps final : public ops::DeviceOps {
 
   Accelerator& accelerator_;
   Device& device_;
+  std::optional<cuda::CublasLt> cublaslt_;
   Memory scratch_;
 };
 

@@ -15,7 +15,8 @@ namespace {
 
 int accelerator_count() { return 0; }
 std::string accelerator_name(int /*index*/) { refuse(); }
-void require_accelerator(bool /*elsewhere*/) { refuse(); }
-std::unique_ptr<Accelerator> make_accelerator(int /*index*/) { refuse(); }
+std::string cublaslt_name() { refuse(); }
+void require_accelerator(bool /*elsewhere*/, DenseProducts /*products*/) { refuse(); }
+std::unique_ptr<Accelerator> make_accelerator(int /*index*/, DenseProducts /*products*/) { refuse(); }
 
 }  // namespace troupe::device

@@ -135,6 +135,10 @@ class DeviceOps {
   virtual void route_forward(const RouteViews& views) = 0;
   virtual void route_backward(const RouteBackwardViews& views) = 0;
   virtual void plan(const PlanViews& views) = 0;
+  /// counts = pairs by the domain of their token (experts/router/tallies.h): on the host, there after the
+  /// next download.  chosen: [tokens, slots] i32; domains: [tokens] i32; counts: [domains * choices]
+  virtual void start_count_domains(ConstTensorView chosen, ConstTensorView domains, std::int64_t choices,
+                                   std::span<std::int64_t> counts) = 0;
   /// Adds the gradient; `value`, on the host, is there after Accelerator::finish_downloads().
   virtual void load_balance(const LoadBalanceViews& views, double& value) = 0;
   /// Σ x², which is there after Accelerator::finish_downloads().

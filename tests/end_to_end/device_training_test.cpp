@@ -14,6 +14,7 @@
 #include "comm/collectives/inproc/inproc_communicator.h"
 #include "data/batch_order.h"
 #include "model/cost.h"
+#include "model/load_shape.h"
 #include "storage/checkpoint_store.h"
 #include "tensor/device/make_accelerator.h"
 #include "tests/end_to_end/inproc_training.h"
@@ -21,6 +22,9 @@
 #include "workers/checkpoint/checkpoint.h"
 #include "workers/evaluator.h"
 #include "workers/peak_flops.h"
+#ifdef TROUPE_CUDA_EMULATED
+#include "tensor/cuda/emulation/runtime.h"
+#endif
 
 namespace troupe::test {
 namespace {
@@ -42,6 +46,8 @@ const data::TokenDataset& dataset() {
   static const data::TokenDataset dataset = tiny_dataset();
   return dataset;
 }
+
+std::int64_t domains() { return std::ssize(dataset().header().domain_names); }
 
 /// As small as kernels that compute tiles of 128 allow.
 workers::TrainingOptions small() {
@@ -94,8 +100,9 @@ TrainingRecord train(const workers::TrainingOptions& options, const WorkerLayout
 
 double loss(const TrainingRecord::Step& step) { return std::bit_cast<double>(step.loss_bits); }
 
-/// FNV-1a of all bits of a record.
-std::string digest_of(const TrainingRecord& record) {
+/// FNV-1a of all bits of a record but its load by domain, which is no part of training.
+std::string digest_of(const TrainingRecord& record, const workers::TrainingOptions& options) {
+  const auto words = layout::LoadStatistics(model::load_shape(options.model, 0)).size();
   std::uint64_t hash = 0xCBF29CE484222325ULL;
   const auto add = [&](const auto& values) {
     for (const std::byte byte : std::as_bytes(std::span(values)))
@@ -103,7 +110,7 @@ std::string digest_of(const TrainingRecord& record) {
   };
   for (const auto& step : record.steps) {
     add(std::array{step.loss_bits, step.grad_norm_bits});
-    add(step.load);
+    add(std::span(step.load).first(static_cast<std::size_t>(words)));
     add(step.bias);
   }
   for (const auto& [name, values] : record.weights) add(values);
@@ -160,7 +167,7 @@ TEST_P(DeviceTraining, HasTheBitsOfEveryOtherDevice) {
   while (file >> name >> digest) {
     if (name == GetParam().name) expected = digest;
   }
-  EXPECT_EQ(digest_of(alone()), expected) << GetParam().name;
+  EXPECT_EQ(digest_of(alone(), GetParam().options()), expected) << GetParam().name;
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -177,7 +184,7 @@ struct Worker {
         layout(options.batch, 1, 1, static_cast<int>(options.model.moe.experts)),
         accelerator(std::move(where)),
         order(dataset(), options.data.sequence_length, options.seed),
-        model(workers::model_setup(options, layout, 0, accelerator.get()), layout, *world, clock),
+        model(workers::model_setup(options, layout, domains(), accelerator.get()), layout, *world, clock),
         trainer(options, model, dataset(), order) {
     model.initialize();
   }
@@ -253,6 +260,42 @@ TEST(DeviceEvaluation, HasTheLossesOfTheHost) {
     EXPECT_NEAR(actual.domains.at(name).nats, sum.nats, 1e-5 * sum.nats);
   }
 }
+
+TEST(DeviceEvaluation, CountsTheLoadOfEachDomain) {
+  Worker host(small(), nullptr);
+  Worker there(small(), device());
+  const auto load_of = [&](Worker& worker) {
+    return workers::Evaluator(worker.model, dataset(), true).evaluate(6).load;
+  };
+  layout::LoadStatistics expected = load_of(host);
+  layout::LoadStatistics actual = load_of(there);
+  const auto choices = static_cast<std::size_t>(small().model.moe.choices());
+  const std::vector<std::int64_t> by_domain(actual.layer(0).domains.begin(), actual.layer(0).domains.end());
+  ASSERT_EQ(by_domain.size(), static_cast<std::size_t>(domains()) * choices);
+  std::vector<std::int64_t> of_choices(choices);
+  for (std::size_t domain = 0; domain < static_cast<std::size_t>(domains()); ++domain) {
+    std::int64_t pairs = 0;
+    std::int64_t pairs_of_host = 0;
+    for (std::size_t choice = 0; choice < choices; ++choice) {
+      of_choices[choice] += by_domain[domain * choices + choice];
+      pairs += by_domain[domain * choices + choice];
+      pairs_of_host += expected.layer(0).domains[domain * choices + choice];
+    }
+    EXPECT_EQ(pairs, pairs_of_host) << "domain " << domain;  // a near choice may be another
+  }
+  EXPECT_TRUE(std::ranges::equal(of_choices, actual.layer(0).counts));
+  EXPECT_GT(std::ranges::count_if(by_domain, [](std::int64_t count) { return count > 0; }), 4);
+}
+
+#ifdef TROUPE_CUDA_EMULATED
+TEST(DeviceStep, TakesNoMemoryAfterTheFirst) {
+  Worker worker(small(), device());
+  worker.trainer.step({});
+  const std::int64_t before = cuda::emulation::allocations();
+  worker.trainer.step({});
+  EXPECT_EQ(cuda::emulation::allocations(), before);
+}
+#endif
 
 TEST(DeviceEvaluation, WritesWithTheLogitsOfTheHost) {
   Worker host(small(), nullptr);

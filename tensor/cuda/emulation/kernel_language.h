@@ -101,3 +101,8 @@ inline int atomicAdd(int* target, int value) {
   *target += value;
   return before;
 }
+inline unsigned long long atomicAdd(unsigned long long* target, unsigned long long value) {
+  const unsigned long long before = *target;
+  *target += value;
+  return before;
+}

@@ -1,6 +1,7 @@
 #include "tensor/cuda/runtime.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
@@ -75,7 +76,10 @@ void release_after_all_work(void* memory) {
   std::free(memory);
 }
 
+std::atomic<std::int64_t> allocation_count{0};
+
 void* allocate_poisoned(std::size_t bytes) {
+  ++allocation_count;
   constexpr std::size_t kAlignment = 256;
   const std::size_t size = (std::max<std::size_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
   void* memory = std::aligned_alloc(kAlignment, size);
@@ -92,6 +96,8 @@ namespace emulation {
 
 void set_seed(std::uint64_t seed) { emulated().generator.seed(seed); }
 
+std::int64_t allocations() { return allocation_count; }
+
 void enqueue(void* queue, dim3 grid, int threads, std::size_t shared_bytes, const char* name,
              std::function<void()> body) {
   queue_of(queue).tasks.push_back({{}, [=, body = std::move(body)] {
@@ -105,6 +111,7 @@ namespace runtime {
 
 int device_count() { return 1; }
 std::string device_name(int /*device*/) { return "emulated"; }
+int compute_capability(int /*device*/) { return 0; }
 void use_device(int device) { TROUPE_CHECK(device == 0, "device {} of 1", device); }
 
 std::int64_t free_bytes() { return std::int64_t{1} << 30; }

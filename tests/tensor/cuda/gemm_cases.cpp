@@ -1,5 +1,10 @@
+#include <optional>
+
+#include "base/error.h"
 #include "op_check.h"
+#include "tensor/cuda/cublaslt.h"
 #include "tensor/cuda/gemm.h"
+#include "tensor/cuda/verified.h"
 #include "tensor/ops/gemm/gemm_ref.h"
 
 namespace troupe::op_check {
@@ -13,15 +18,17 @@ constexpr double kTolerance = 2e-6;
 
 ops::Transpose transpose(bool yes) { return yes ? ops::Transpose::kYes : ops::Transpose::kNo; }
 
-void check_gemm(Run& run, const Sizes& sizes, bool transpose_a, bool transpose_b, bool accumulate,
-                std::int64_t gap) {
+using Gemm = std::function<void(cuda::Stream, const cuda::GemmArguments&)>;
+
+void check_gemm(Run& run, const Gemm& gemm, const Sizes& sizes, bool transpose_a, bool transpose_b,
+                bool accumulate, std::int64_t gap) {
   const auto a = transpose_a ? HostMatrix::random(sizes.k, sizes.m, 1, gap)
                              : HostMatrix::random(sizes.m, sizes.k, 1, gap);
   const auto b = transpose_b ? HostMatrix::random(sizes.n, sizes.k, 2, gap)
                              : HostMatrix::random(sizes.k, sizes.n, 2, gap);
   const auto c = HostMatrix::random(sizes.m, sizes.n, 3, gap);
   const auto device_c = accumulate ? run.upload(c) : run.output(sizes.m, sizes.n, gap);
-  cuda::gemm(run.stream(), {transpose_a, transpose_b, accumulate, run.upload(a), run.upload(b), device_c});
+  gemm(run.stream(), {transpose_a, transpose_b, accumulate, run.upload(a), run.upload(b), device_c});
 
   const auto a64 = a.f64();
   const auto b64 = b.f64();
@@ -126,7 +133,22 @@ void check_row_position(Run& run) {
 
 }  // namespace
 
-void add_gemm_cases(std::vector<Case>& cases) {
+namespace {
+
+/// The library's, loaded when the first case asks.
+void cublaslt_gemm(cuda::Stream stream, const cuda::GemmArguments& arguments) {
+  static std::optional<cuda::CublasLt> library;
+  try {
+    if (!library) library.emplace();
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kConfig) throw NotHere{error.what()};
+    throw;
+  }
+  library->gemm(stream, arguments);
+}
+
+/// Sizes with and without fours, tiles and rows; operands as they are and transposed.
+void add_dense_cases(std::vector<Case>& cases, const std::string& op, const Gemm& gemm, bool of_a_library) {
   const std::vector<Sizes> all{{1, 1, 1},     {5, 7, 3}, {130, 140, 33}, {128, 128, 16},
                                {17, 129, 64}, {3, 4, 0}, {0, 5, 7}};
   for (const auto& sizes : all) {
@@ -135,17 +157,28 @@ void add_gemm_cases(std::vector<Case>& cases) {
         const bool accumulate = (sizes.m + sizes.k) % 2 == 1;
         for (const std::int64_t gap : {std::int64_t{0}, std::int64_t{3}}) {
           cases.push_back(
-              {"gemm",
+              {op,
                fmt::format("{}x{}x{}{}{}{} gap {}", sizes.m, sizes.n, sizes.k, transpose_a ? " At" : " A",
                            transpose_b ? "Bt" : "B", accumulate ? " added" : "", gap),
-               [=](Run& run) { check_gemm(run, sizes, transpose_a, transpose_b, accumulate, gap); }});
+               [=](Run& run) { check_gemm(run, gemm, sizes, transpose_a, transpose_b, accumulate, gap); },
+               of_a_library});
         }
       }
     }
   }
-  cases.push_back({"gemm", "260x390x515 ABt", [](Run& run) {
-                     check_gemm(run, {260, 390, 515}, false, true, false, 1);
-                   }});
+  cases.push_back({op, "260x390x515 ABt",
+                   [=](Run& run) {
+                     check_gemm(run, gemm, {260, 390, 515}, false, true, false, 1);
+                   },
+                   of_a_library});
+}
+
+}  // namespace
+
+void add_gemm_cases(std::vector<Case>& cases) {
+  add_dense_cases(
+      cases, "gemm", [](auto stream, const auto& arguments) { cuda::gemm(stream, arguments); }, false);
+  add_dense_cases(cases, std::string(cuda::kCublasLtGemm), cublaslt_gemm, true);
   cases.push_back({"gemm", "rows elsewhere", check_row_position});
   const std::vector<std::vector<std::int64_t>> groups{{0, 1, 130, 0, 5}, {0, 0}, {128}, {3, 2, 1, 0, 7, 129}};
   for (const auto& rows : groups) {

@@ -26,6 +26,7 @@ gemm @ tensor/cuda/gemm_tile.h @ s/row >= c.rows || column >= c.columns/row >= c
 attention_forward @ tensor/cuda/attention_tile.h @ s/position <= begin + row/position < begin + row/ @ tensor/cuda/attention_forward.cu
 attention_backward @ tensor/cuda/attention_tile.h @ s/first_visible\[row\] <= position/first_visible[row] < position/ @ tensor/cuda/attention_backward.cu
 embedding_backward @ tensor/cuda/embedding.cu @ s/if (here\[i\]) sum/sum/;s/ids\[place + i\] == id/true/ @ tensor/cuda/embedding.cu
+count_domains @ tensor/cuda/tally.cu @ s/if (choice < 0) return;// @ tensor/cuda/tally.cu
 gather_rows @ tensor/cuda/four.h @ s/by_four && left >= 4/by_four/ @ tensor/cuda/slots.cu
 # another order of sums
 embedding_backward @ tensor/cuda/embedding.cu @ s/kDigitBits \* pass, kDigits/0, kDigits/ @ tensor/cuda/embedding.cu

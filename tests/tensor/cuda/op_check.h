@@ -123,10 +123,16 @@ class Run {
   std::vector<Comparison> comparisons_;
 };
 
+/// A case that needs a library which is not on this machine.
+struct NotHere {
+  std::string why;
+};
+
 struct Case {
   std::string op;
   std::string name;
-  std::function<void(Run&)> body;
+  std::function<void(Run&)> body;  // may throw NotHere
+  bool bits_of_a_library = false;  // not those of the emulation
 };
 
 void add_gemm_cases(std::vector<Case>& cases);

@@ -7,6 +7,7 @@
 #include "tensor/cuda/load_balance.h"
 #include "tensor/cuda/plan.h"
 #include "tensor/cuda/route.h"
+#include "tensor/cuda/tally.h"
 
 namespace troupe::op_check {
 namespace {
@@ -278,6 +279,24 @@ void check_plan(Run& run, std::int64_t tokens, std::int64_t slots, std::int32_t 
   run.expect("slots", arguments.slots, row_of_pair, 0.0);
 }
 
+void check_count_domains(Run& run, std::int64_t tokens, std::int64_t slots, std::int32_t choices,
+                         std::int32_t domain_count) {
+  auto chosen = random_integers(tokens * slots, choices, 1);
+  for (std::size_t i = 0; i < chosen.size(); i += 5) chosen[i] = -1;
+  const auto domains = random_integers(tokens, domain_count, 2);
+  const std::vector<std::int64_t> before(
+      static_cast<std::size_t>(choices) * static_cast<std::size_t>(domain_count), 3);
+  std::vector<double> expected(before.begin(), before.end());
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    const auto token = i / static_cast<std::size_t>(slots);
+    if (chosen[i] >= 0) expected[static_cast<std::size_t>(domains[token] * choices + chosen[i])] += 1.0;
+  }
+  auto* counts = run.upload(before);
+  cuda::count_domains(run.stream(), {run.upload(chosen), tokens, slots, slots}, run.upload(domains),
+                      {counts, domain_count, choices, choices});
+  run.expect("counts", counts, expected, 0.0);
+}
+
 }  // namespace
 
 void add_routing_cases(std::vector<Case>& cases) {
@@ -290,6 +309,11 @@ void add_routing_cases(std::vector<Case>& cases) {
       cases.push_back({"route_backward", name,
                        [=](Run& run) { check_route_backward(run, rule, sizes, sizes.choices != 8); }});
     }
+  }
+  for (const auto& [tokens, choices, slots] : {Sizes{13, 8, 2}, {300, 100, 8}, {0, 8, 2}, {1, 1, 1}}) {
+    cases.push_back(
+        {"count_domains", fmt::format("{} tokens, {} of {}", tokens, slots, choices),
+         [=](Run& run) { check_count_domains(run, tokens, slots, static_cast<std::int32_t>(choices), 3); }});
   }
   cases.push_back({"route_forward", "strange scores", check_route_of_strange_scores});
   for (const auto& [tokens, choices, stretch] :

@@ -6,6 +6,7 @@
 #include "tensor/cuda/adamw.h"
 #include "tensor/cuda/attention.h"
 #include "tensor/cuda/cross_entropy.h"
+#include "tensor/cuda/cublaslt.h"
 #include "tensor/cuda/elementwise.h"
 #include "tensor/cuda/embedding.h"
 #include "tensor/cuda/gemm.h"
@@ -114,6 +115,22 @@ void time_dense(device::Device& device) {
   bench.time("gemm x Wt 16384x2048x2048", 2.0 * kTokens * kHidden * kHidden, kOperations, [&] {
     cuda::gemm(bench.stream(), {false, true, false, x, w, y});
   });
+}
+
+void time_cublaslt(device::Device& device) {
+  try {
+    cuda::CublasLt library;
+    Bench bench(device);
+    constexpr std::int64_t kSize = 4096;
+    const auto a = bench.matrix(kSize, kSize);
+    const auto b = bench.matrix(kSize, kSize);
+    const auto c = bench.matrix(kSize, kSize);
+    bench.time("cublaslt_gemm x Wt 4096^3", 2.0 * kSize * kSize * kSize, kOperations, [&] {
+      library.gemm(bench.stream(), {false, true, false, a, b, c});
+    });
+  } catch (const Error& error) {
+    std::printf("cublaslt_gemm is not timed: %s\n", error.what());
+  }
 }
 
 /// Segments of unequal experts: the largest has three times the rows of the smallest.
@@ -315,6 +332,7 @@ void print_timings(device::Device& device) {
   std::printf("device: %s\n", device.name().c_str());
   time_copies(device);
   time_dense(device);
+  time_cublaslt(device);
   time_experts(device);
   time_attention(device);
   time_rows(device);
