@@ -24,6 +24,7 @@ MAY_INCLUDE = {
     "coordinator": {"comm/control", "actors", "storage", "dashboard", "layout"},
     "dashboard": {"actors", "layout"},
     "configs": set(),  # and the options of every module
+    "exchange": {"configs", "data", "model", "storage", "tensor", "workers"},
     "cli": {"*"},
     "benchmarks": {"*"},
 }

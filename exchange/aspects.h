@@ -1,0 +1,55 @@
+#pragma once
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "exchange/config_json.h"
+#include "model/options.h"
+
+namespace troupe::exchange {
+
+/// Some keys of a config.json and the options that they are, in both directions.
+struct Aspect {
+  /// Adds the options that the keys say. Throws kConfig, naming the key, for what no option says.
+  std::function<void(ConfigReader& config, OptionTexts& options)> read;
+  /// Adds the keys that say the options; what they cannot say is noticed by who reads them back.
+  std::function<void(const model::ModelOptions& model, const OptionTexts& options, ordered_json& config)>
+      write;
+};
+using Aspects = std::vector<Aspect>;
+
+// Aspects of one key, or of one under several names, which all are written. `absent`: what it means when it
+// is not there; none: it must be.
+
+[[nodiscard]] Aspect value(std::vector<std::string> keys, std::string option, json absent = {});
+/// A word, by its names here: {"silu": "swiglu"}.
+[[nodiscard]] Aspect word(std::string key, std::string option, std::map<std::string, std::string> names,
+                          json absent = {});
+/// Only this value can be said; it is written.
+[[nodiscard]] Aspect fixed(std::string key, json only);
+/// Says nothing of the model: read over, not written.
+[[nodiscard]] Aspect ignored(std::vector<std::string> keys);
+/// What the family is without saying so.
+[[nodiscard]] Aspect implied(std::string option, std::string text);
+
+// Aspects of several keys.
+
+/// Keys of any model that say nothing of its function: token ids, types, training.
+[[nodiscard]] Aspect bookkeeping();
+/// num_attention_heads, num_key_value_heads, head_dim: of every layer.
+[[nodiscard]] Aspect heads();
+/// No layer has experts.
+[[nodiscard]] Aspect dense();
+/// decoder_sparse_step and mlp_only_layers: which layers have experts.
+[[nodiscard]] Aspect sparse_step();
+/// n_group, topk_group: experts are chosen in the best groups. score: a name of router.group_score
+[[nodiscard]] Aspect groups(std::string score);
+/// rope_theta, rope_scaling, partial_rotary_factor, or all of them in rope_parameters; theta, fraction: when
+/// they are absent.
+[[nodiscard]] Aspect rope(double theta = 10000.0, double fraction = 1.0);
+
+[[nodiscard]] Aspects joined(std::vector<Aspects> parts);
+
+}  // namespace troupe::exchange

@@ -1,0 +1,26 @@
+#pragma once
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "exchange/aspects.h"
+#include "exchange/tensor_names.h"
+
+namespace troupe::exchange {
+
+/// A kind of model of Hugging Face's transformers: what its config.json says, and how its tensors are called.
+/// One description serves both directions.
+struct Family {
+  std::string model_type;    // of config.json
+  std::string architecture;  // the class
+  Aspects aspects;
+  TensorNames names;
+};
+
+/// In the order in which they are told to users.
+[[nodiscard]] const std::vector<Family>& families();
+/// kConfig, naming those that there are, for another model_type.
+[[nodiscard]] const Family& family_named(std::string_view model_type);
+
+}  // namespace troupe::exchange

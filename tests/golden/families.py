@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+"""Writes families/: for each class of Hugging Face's transformers a tiny random model as a folder
+(config.json, model.safetensors) and what it computes (expected.json). Run it after adding a class:
+
+    python3 -m venv venv && venv/bin/pip install torch transformers
+    venv/bin/python tests/golden/families.py [CLASS ...]
+
+expected.json: {"tokens": [[...]], "loss": x, "logits": [...], "prompt": [...], "continuation": [...]}; logits
+are of all tokens in order, the continuation is greedy. Weights are large, so that norms, routing and biases
+matter, and rounded to 16 bits where that makes no difference to what is computed: transformers computes in fp32
+with the rounded values. Seeds are tried until no router and no greedy choice is nearly tied.
+"""
+import json
+import os
+import pathlib
+import shutil
+import sys
+
+os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+import torch
+from transformers import AutoModelForCausalLM
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+FOLDER = pathlib.Path(__file__).parent / "families"
+SEQUENCES, LENGTH, PROMPT, NEW = 2, 20, 12, 32
+MARGIN = 1e-3  # of the greedy choice over the next
+
+BASE = dict(vocab_size=96, hidden_size=32, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4,
+            num_key_value_heads=2, max_position_embeddings=64, pad_token_id=0, bos_token_id=1, eos_token_id=2)
+MOE = dict(moe_intermediate_size=16, num_experts_per_tok=2)
+SIGMOID = dict(n_routed_experts=8, n_shared_experts=1, first_k_dense_replace=1, norm_topk_prob=True,
+               routed_scaling_factor=1.7, **MOE)
+
+CLASSES = {
+    "llama": dict(BASE, rms_norm_eps=1e-5, rope_parameters=dict(rope_type="default", rope_theta=5e5)),
+    "mistral": dict(BASE, head_dim=16, sliding_window=None),
+    "mixtral": dict(BASE, num_local_experts=4, num_experts_per_tok=2, intermediate_size=16),
+    "qwen3": dict(BASE, head_dim=16, tie_word_embeddings=True),
+    "qwen3_moe": dict(BASE, head_dim=16, num_experts=8, norm_topk_prob=True, **MOE),
+    "dots1": dict(BASE, head_dim=16, n_group=1, topk_group=1, sliding_window=None, **SIGMOID),
+    "glm4_moe": dict(BASE, head_dim=16, n_group=1, topk_group=1, use_qk_norm=True, **SIGMOID),
+}
+STORED = {"mistral": torch.float16, "mixtral": torch.float32}  # others bf16
+SHARDED = {"qwen3_moe": "40KB"}
+
+
+def make_model(name, seed):
+    config = CONFIG_MAPPING[name](**CLASSES[name])
+    config._attn_implementation = "eager"
+    torch.manual_seed(seed)
+    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").float().eval()
+    stored = STORED.get(name, torch.bfloat16)
+    with torch.no_grad():
+        for key, value in list(model.named_parameters()) + list(model.named_buffers()):
+            if not value.is_floating_point() or "rope" in key or "inv_freq" in key or key.endswith("embed_scale"):
+                continue
+            if value.dim() == 1:
+                new = value + 0.2 * torch.randn_like(value)
+            else:
+                new = (0.5 if key.endswith(("gate.weight", "router.weight")) else 0.2) * torch.randn_like(value)
+            value.copy_(new.to(stored).float())
+    return model, stored
+
+
+def watch_margins(model, margins):
+    """Appends how clearly each router chooses."""
+    for key, module in model.named_modules():
+        if not key.endswith((".gate", ".router")):
+            continue
+        experts = getattr(model.config, "num_experts_per_tok", None)
+
+        def hook(module, inputs, output, k=experts):
+            scores = output[0] if isinstance(output, tuple) else output
+            if scores.dim() != 2 or scores.shape[-1] <= k or not scores.is_floating_point():
+                return
+            ordered = scores.sort(descending=True).values
+            margins.append((ordered[:, k - 1] - ordered[:, k]).min().item())
+
+        module.register_forward_hook(hook)
+
+
+def greedy(model, prompt):
+    """The continuation, and the least margin of a choice."""
+    tokens, least = prompt.clone(), float("inf")
+    for _ in range(NEW):
+        logits = model(input_ids=tokens).logits[0, -1]
+        best = logits.topk(2).values
+        least = min(least, (best[0] - best[1]).item())
+        tokens = torch.cat([tokens, logits.argmax().reshape(1, 1)], dim=1)
+    return tokens[0, prompt.shape[1]:].tolist(), least
+
+
+def try_case(name, seed):
+    model, stored = make_model(name, seed)
+    margins = []
+    watch_margins(model, margins)
+    tokens = torch.randint(3, CLASSES[name]["vocab_size"], (SEQUENCES, LENGTH))
+    with torch.no_grad():
+        output = model(input_ids=tokens, labels=tokens)
+        continuation, least = greedy(model, tokens[:1, :PROMPT])
+    if least < MARGIN or (margins and min(margins) < 1e-4):
+        return None
+    return model, stored, {"tokens": tokens.tolist(), "loss": output.loss.item(),
+                           "logits": [float(f"{x:.7g}") for x in output.logits.flatten().tolist()],
+                           "prompt": tokens[0, :PROMPT].tolist(), "continuation": continuation}
+
+
+def write(name):
+    for seed in range(200):
+        case = try_case(name, seed)
+        if case:
+            break
+    else:
+        raise SystemExit(f"{name}: no seed keeps every choice apart")
+    model, stored, expected = case
+    folder = FOLDER / name
+    shutil.rmtree(folder, ignore_errors=True)
+    model.to(stored).save_pretrained(folder, max_shard_size=SHARDED.get(name, "5GB"))
+    (folder / "generation_config.json").unlink(missing_ok=True)
+    (folder / "expected.json").write_text(json.dumps(expected) + "\n")
+    size = sum(file.stat().st_size for file in folder.iterdir())
+    print(f"{name}: seed {seed}, loss {expected['loss']:.4f}, {size // 1024} KiB", flush=True)
+
+
+def main():
+    torch.set_num_threads(1)
+    for name in sys.argv[1:] or CLASSES:
+        write(name)
+
+
+if __name__ == "__main__":
+    main()
