@@ -7,6 +7,7 @@
 #include "base/index.h"
 #include "comm/collectives/lane_reduction.h"
 #include "experts/dispatch/dispatch_plan.h"
+#include "experts/dispatch/exchange_sends.h"
 #include "experts/dispatch/routed_rows.h"
 #include "model/load_shape.h"
 #include "model/parameters.h"
@@ -82,8 +83,9 @@ Passes passes_of(const TrainingOptions& options, const layout::Layout& layout, s
 
 Traffic dispatched(const TrainingOptions& options, const layout::Layout& layout,
                    const model::TransformerShape& shape, int worker) {
-  const std::int64_t peers = layout.expert_parallel() - 1;
-  if (peers == 0) return {};
+  if (layout.expert_parallel() == 1) return {};
+  const experts::ExchangeSends sends =
+      experts::exchange_sends(options.dispatch, layout.expert_parallel(), layout.position(worker));
   const experts::DispatchGroup group{layout.expert_parallel(),
                                      std::ssize(layout.placement(0).experts_at(layout.position(worker))),
                                      options.dispatch};
@@ -101,11 +103,12 @@ Traffic dispatched(const TrainingOptions& options, const layout::Layout& layout,
   const std::int64_t moves = 2 * passes.forward + (2 + again) * passes.backward;
   const std::int64_t element = options.dispatch.dtype == layout::DispatchType::kBf16 ? 2 : kFloatBytes;
   const std::int64_t counts = kWordBytes / 2 * experts::dispatch_message_words(options.model.moe.experts);
-  const double moved = passes.with_tokens * static_cast<double>(rows.sent * peers) / (peers + 1.0);
+  const double moved =
+      passes.with_tokens * static_cast<double>(rows.sent * sends.row_parts) / layout.expert_parallel();
   const auto row_bytes = static_cast<double>(options.model.hidden_size * element);
   const std::int64_t layers = model::moe_layers(options.model);
-  return {.messages = layers * peers * (passes.forward + moves * chunks),
-          .bytes = layers * (passes.forward * peers * counts +
+  return {.messages = layers * sends.messages * (passes.forward + moves * chunks),
+          .bytes = layers * (passes.forward * sends.counts * counts +
                              std::llround(static_cast<double>(moves) * moved * row_bytes))};
 }
 

@@ -23,8 +23,8 @@ struct StepTraffic {
 };
 
 /// A function of sizes. Messages are exact, but where `parallel.dispatch.max_bytes` cuts what a worker
-/// receives into pieces, and with the hierarchical exchange, which sends fewer between nodes than is counted
-/// here; bytes are exact but for the tokens'.
+/// receives into pieces, and where `parallel.dispatch.hierarchical` takes the nodes from the machines, which
+/// counts as the direct exchange; bytes are exact but for the tokens'.
 ///   corpus_domains: as model_setup()'s
 [[nodiscard]] StepTraffic step_traffic(const TrainingOptions& options, const layout::Layout& layout,
                                        std::int64_t corpus_domains = 0, int worker = 0);

@@ -125,6 +125,17 @@ INSTANTIATE_TEST_SUITE_P(
              }},
         Case{"bf16", 4, 4, 4, 1,
              [](TrainingOptions& options) { options.dispatch.dtype = layout::DispatchType::kBf16; }},
+        Case{"hierarchical", 4, 4, 4, 1,
+             [](TrainingOptions& options) {
+               options.dispatch.hierarchical = true;
+               options.dispatch.workers_per_node = 2;
+             }},
+        Case{"hierarchical_with_a_smaller_node", 5, 5, 5, 2,
+             [](TrainingOptions& options) {
+               options.model.moe.experts = 65;
+               options.dispatch.hierarchical = true;
+               options.dispatch.workers_per_node = 3;
+             }},
         Case{"sixteen_workers", 16, 16, 16}, Case{"sixty_four_workers", 64, 8, 64}),
     ::testing::PrintToStringParamName());
 
