@@ -18,7 +18,7 @@ function rowOf(cells) {
 
 const phaseColors = {
   load: '#8c8c8c', forward: '#1f77b4', router: '#c2566b', dispatch: '#d9730d', expert: '#2a9d6f', combine: '#e3b23c',
-  backward: '#5b4b9a', reduce: '#b5476a', update: '#5aa9c7', other: '#c9c9c9',
+  forward_again: '#8fbce6', backward: '#5b4b9a', reduce: '#7a3b2e', update: '#5aa9c7', other: '#c9c9c9',
 };
 
 function swatch(color) {

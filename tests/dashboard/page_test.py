@@ -2,6 +2,8 @@
 
 page_test.py PAGE_STAND_IN
 """
+import pathlib
+import re
 import sys
 import unittest
 
@@ -196,6 +198,17 @@ class PageTest(unittest.TestCase):
     # ---- workers ----
 
     PHASES = {"forward": 0.2, "dispatch": 0.1, "backward": 0.4, "other": 0.1}
+
+    def test_every_phase_of_a_step_has_a_colour_of_its_own(self):
+        source = (pathlib.Path(__file__).parents[2] / "tensor/profile.h").read_text()
+        names = re.findall(r'"(\w+)"', re.search(r"kPhaseNames\{(.*?)\}", source, re.DOTALL).group(1))
+        self.assertIn("forward_again", names)
+        page = self.show(lines=[step_line(1)])
+        page.say(workers=[{"rank": 0, "host": "a"}], phases={"0": dict.fromkeys(names, 0.1)})
+        self.browser.wait_for(f"document.querySelectorAll('#phase-legend li').length === {len(names)}")
+        colours = self.browser.value("[...document.querySelectorAll('.phases span')].map((part) =>"
+                                     "getComputedStyle(part).backgroundColor)")
+        self.assertEqual(len(set(colours)), len(names), colours)
 
     def test_every_phase_is_in_the_legend_with_its_colour(self):
         page = self.show(lines=[step_line(1)])
