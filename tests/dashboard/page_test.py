@@ -48,6 +48,10 @@ class PageTest(unittest.TestCase):
         self.browser.wait_while(expression, lambda value: value != expected)
         self.assertEqual(self.browser.value(expression), expected, *message)
 
+    def table(self, name):
+        return self.browser.value(f"[...document.querySelectorAll('#{name} tbody tr')].map((row) =>"
+                                  "[...row.children].map((cell) => cell.textContent))")
+
     def legend(self, curve):
         return self.browser.value(LEGEND.format(curve))
 
@@ -183,9 +187,9 @@ class PageTest(unittest.TestCase):
                  "domain_distance": 0.125}
         page.write(step_line(2), evaluation_line(2, 3.0, [{"layer": 1, **layer}, {"layer": 4, "max_violation_global": 2.0}]))
         self.browser.wait_for(f"!{panel}.hidden")
-        rows = self.browser.value("[...document.querySelectorAll('#specialization tbody tr')].map((row) =>"
-                                  "[...row.children].map((cell) => cell.textContent))")
-        self.assertEqual(rows, [["1", "0.500", "0.250", "1.500", "0.125"], ["4", "2.000", "–", "–", "–"]])
+        self.assertEqual(self.table("specialization"),
+                         [["1", "0.500", "0.250", "1.500", "0.125"], ["4", "2.000", "–", "–", "–"]])
+        self.assertEqual(self.table("domains"), [["all", "3.000", "1.500"], ["c", "3.000", "1.500"]])
 
     def test_changes_are_announced_to_those_who_hear_the_page(self):
         page = self.show(lines=[step_line(1), evaluation_line(1, 3.5)])
