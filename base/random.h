@@ -13,6 +13,7 @@ enum class RandomPurpose : std::uint32_t {
   kTest = 5,
   kRouterJitter = 6,
   kSecondExpert = 7,
+  kTasks = 20,  // questions that are made up
 };
 
 /// Counter-based random numbers (Philox4x32-10, Salmon et al. 2011, from Random123): the number is

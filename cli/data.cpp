@@ -1,7 +1,8 @@
-// troupe data prepare | inspect | order
+// troupe data prepare | inspect | order | needle
 #include <CLI/CLI.hpp>
 
 #include "cli/data_inspect.h"
+#include "cli/data_needle.h"
 #include "cli/data_order.h"
 #include "cli/data_prepare.h"
 #include "cli/subcommands.h"
@@ -14,6 +15,7 @@ void add_data(CLI::App& program, Action& action) {
   add_data_prepare(*subcommand, action);
   add_data_inspect(*subcommand, action);
   add_data_order(*subcommand, action);
+  add_data_needle(*subcommand, action);
 }
 
 }  // namespace troupe::cli

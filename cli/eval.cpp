@@ -6,6 +6,7 @@
 
 #include "cli/arguments/path_option.h"
 #include "cli/arguments/this_process.h"
+#include "cli/eval_tasks.h"
 #include "cli/run/loaded_model.h"
 #include "cli/subcommands.h"
 #include "coordinator/run/evaluation_summary.h"
@@ -19,6 +20,7 @@ struct EvalArguments {
   std::string path;
   std::int64_t sequences = 1024;
   std::string corpus;
+  std::vector<std::string> tasks;  // files
   int threads = 1;
   bool json = false;
 };
@@ -81,8 +83,14 @@ void print_layers(const coordinator::EvaluationSummary& summary) {
 
 int evaluate(const EvalArguments& arguments) {
   let_openmp_sleep();
-  LoadedModel model(
-      {.path = arguments.path, .corpus = arguments.corpus, .threads = arguments.threads, .by_domain = true});
+  LoadedModel model({.path = arguments.path,
+                     .corpus = arguments.corpus,
+                     .threads = arguments.threads,
+                     .by_domain = arguments.tasks.empty()});
+  if (!arguments.tasks.empty()) {
+    evaluate_tasks(model, arguments.tasks, arguments.json);
+    return kSuccess;
+  }
   const data::TokenDataset heldout = model.open_heldout();
   workers::Evaluator evaluator(model.model(), heldout, model.config().data.document_mask);
   const coordinator::EvaluationSummary summary = coordinator::summarize(
@@ -101,15 +109,27 @@ int evaluate(const EvalArguments& arguments) {
 void add_eval(CLI::App& program, Action& action) {
   const auto arguments = std::make_shared<EvalArguments>();
   auto* subcommand = program.add_subcommand(
-      "eval", "Loss of a trained model on held-out text, by domain, and how far experts keep to domains");
+      "eval",
+      "Loss of a trained model on held-out text, by domain, and how far experts keep to domains; or its "
+      "answers to the questions of a benchmark");
   add_path(*subcommand, "RUN", arguments->path, "Folder of a run (its newest checkpoint) or of a checkpoint")
       ->required();
   subcommand->add_option("--sequences", arguments->sequences, "At most this many sequences")
       ->check(CLI::PositiveNumber);
   add_path(*subcommand, "--corpus", arguments->corpus, "Another prepared corpus than the run's");
+  subcommand
+      ->add_option(
+          "--tasks", arguments->tasks,
+          "Instead, questions to answer: files of HellaSwag, ARC, OpenBookQA, PIQA, WinoGrande, MMLU or "
+          "own ones, a JSON object a line (docs/evaluation.md)")
+      ->take_all()
+      ->transform([](const std::string& path) { return user_path(path); });
   subcommand->add_option("--threads", arguments->threads, "CPU threads")->check(CLI::Range(1, 1024));
   subcommand->add_flag("--json", arguments->json, "Machine-readable");
-  subcommand->footer("Example:\n  troupe eval runs/quickstart-1 --sequences 256");
+  subcommand->footer(
+      "Examples:\n"
+      "  troupe eval runs/quickstart-1 --sequences 256\n"
+      "  troupe eval runs/quickstart-1 --tasks arc_easy.jsonl --tasks piqa.jsonl");
   subcommand->callback([arguments, &action] { action = [arguments] { return evaluate(*arguments); }; });
 }
 

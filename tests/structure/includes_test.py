@@ -25,6 +25,7 @@ MAY_INCLUDE = {
     "dashboard": {"actors", "layout"},
     "configs": set(),  # and the options of every module
     "exchange": {"configs", "data", "model", "storage", "tensor", "workers"},
+    "tasks": {"data", "model", "tensor"},
     "cli": {"*"},
     "benchmarks": {"*"},
 }

@@ -1,0 +1,13 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "cli/run/loaded_model.h"
+
+namespace troupe::cli {
+
+/// `troupe eval --tasks`: asks the model the questions of each file (docs/evaluation.md), and prints how many
+/// it got right. Throws kConfig, kIo.
+void evaluate_tasks(LoadedModel& model, const std::vector<std::string>& files, bool json);
+
+}  // namespace troupe::cli
