@@ -1,7 +1,6 @@
 #include "comm/control/link/contact.h"
 
 #include <openssl/rand.h>
-#include <sys/stat.h>
 
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -9,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/secrets.h"
 
 namespace troupe::comm {
 
@@ -40,30 +40,30 @@ bool from_hex(std::string_view text, Secret& secret) {
   return true;
 }
 
-void check_mode(const std::filesystem::path& path) {
-  struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) throw io_error("cannot stat " + path.string());
-  if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
-    throw Error(ErrorCode::kConfig, "{} holds a secret but others than its owner may use it: chmod 600 it",
-                path.string());
+/// False unless there is at least one, and each is a text.
+bool parse_addresses(const json& list, std::vector<std::string>& addresses) {
+  if (!list.is_array()) return false;
+  for (const json& address : list) {
+    if (!address.is_string() || address.get_ref<const std::string&>().empty()) return false;
+    addresses.push_back(address.get<std::string>());
   }
+  return !addresses.empty();
 }
 
 /// False unless the content is complete, and nothing else.
 bool parse(const json& content, Contact& contact) {
   if (!content.is_object() || content.size() != 4) return false;
   const auto member = [&](const char* name) { return content.value(name, json()); };
-  const json address = member("address"), port = member("port"), secret = member("secret"),
+  const json addresses = member("addresses"), port = member("port"), secret = member("secret"),
              epoch = member("epoch");
-  if (!address.is_string() || !secret.is_string()) return false;
+  if (!secret.is_string() || !parse_addresses(addresses, contact.addresses)) return false;
   if (!port.is_number_unsigned() || port.get<std::uint64_t>() > std::numeric_limits<std::uint16_t>::max())
     return false;
   if (!epoch.is_number_unsigned() || epoch.get<std::uint64_t>() > std::numeric_limits<Epoch>::max())
     return false;
-  contact.address = address.get<std::string>();
   contact.port = port.get<std::uint16_t>();
   contact.epoch = epoch.get<Epoch>();
-  return contact.port != 0 && !contact.address.empty() && from_hex(secret.get<std::string>(), contact.secret);
+  return contact.port != 0 && from_hex(secret.get<std::string>(), contact.secret);
 }
 
 }  // namespace
@@ -76,10 +76,10 @@ Secret make_secret() {
   return secret;
 }
 
-std::string make_token() { return to_hex(make_secret()); }
+std::string make_token() { return random_hex(sizeof(Secret)); }
 
 void write_contact(const std::filesystem::path& path, const Contact& contact) {
-  const json content = {{"address", contact.address},
+  const json content = {{"addresses", contact.addresses},
                         {"port", contact.port},
                         {"secret", to_hex(contact.secret)},
                         {"epoch", contact.epoch}};
@@ -88,7 +88,7 @@ void write_contact(const std::filesystem::path& path, const Contact& contact) {
 
 Contact read_contact(const std::filesystem::path& path) {
   const std::string text = read_file(path, kMaxContactBytes);
-  check_mode(path);
+  require_private(path);
   Contact contact;
   if (!parse(json::parse(text, nullptr, false), contact)) {
     throw Error(ErrorCode::kCorrupt, "{} is not a contact file: start the run again", path.string());

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "comm/control/messages/messages.h"
 
@@ -20,7 +21,7 @@ using Secret = std::array<std::byte, 32>;
 /// How a worker finds and convinces its coordinator: `contact.json` in the run folder. Never goes on a
 /// command line.
 struct Contact {
-  std::string address;
+  std::vector<std::string> addresses;  // to be tried in this order; at least one
   std::uint16_t port = 0;
   Secret secret{};
   Epoch epoch = 0;

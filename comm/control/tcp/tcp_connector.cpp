@@ -1,5 +1,8 @@
 #include "comm/control/tcp/tcp_connector.h"
 
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <boost/asio/connect.hpp>
 #include <utility>
 
@@ -13,6 +16,13 @@ using boost::system::error_code;
 
 namespace {
 constexpr Duration kConnectAgain = std::chrono::milliseconds(100);
+constexpr Duration kShortestAttempt = std::chrono::seconds(1);
+
+/// Addresses that answer nothing must not use up the time of those behind them.
+Duration attempt_limit(Duration all, std::size_t addresses) {
+  return std::max(all / static_cast<int>(addresses), std::min(all, kShortestAttempt));
+}
+
 }  // namespace
 
 TcpConnector::TcpConnector(asio::io_context& context, const Contact& contact, const Clock& clock,
@@ -21,7 +31,7 @@ TcpConnector::TcpConnector(asio::io_context& context, const Contact& contact, co
       contact_(contact),
       clock_(clock),
       connect_(connect),
-      handshake_(handshake),
+      handshake_(attempt_limit(handshake, contact.addresses.size())),
       resolver_(context),
       socket_(context),
       attempt_timer_(context),
@@ -51,12 +61,16 @@ void TcpConnector::attempt() {
   resolve();
 }
 
+const std::string& TcpConnector::address() const {
+  return contact_.addresses[tried_ % contact_.addresses.size()];
+}
+
 void TcpConnector::resolve() {
   error_code not_numeric;
-  const auto address = asio::ip::make_address(contact_.address, not_numeric);
-  if (!not_numeric) return open_socket({tcp::endpoint(address, contact_.port)});
+  const auto numeric = asio::ip::make_address(address(), not_numeric);
+  if (!not_numeric) return open_socket({tcp::endpoint(numeric, contact_.port)});
   resolver_.async_resolve(
-      contact_.address, std::to_string(contact_.port),
+      address(), std::to_string(contact_.port),
       [this, number = attempts_](const error_code& error, const tcp::resolver::results_type& found) {
         if (number != attempts_) return;
         if (error) return try_again(error.message());
@@ -124,9 +138,10 @@ void TcpConnector::try_again(const std::string& reason) {
   abandon_attempt();
   if (over_) return;
   if (clock_.now() >= give_up_at_) {
-    return fail(fmt::format("no coordinator lets this worker in at {}:{}: {}", contact_.address,
-                            contact_.port, reason));
+    return fail(fmt::format("no coordinator lets this worker in at {}:{}: {}",
+                            fmt::join(contact_.addresses, ", "), contact_.port, reason));
   }
+  ++tried_;
   again_timer_.expires_after(kConnectAgain);
   again_timer_.async_wait([this](const error_code&) {
     if (!over_) attempt();

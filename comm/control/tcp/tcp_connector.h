@@ -16,14 +16,14 @@
 
 namespace troupe::comm::detail {
 
-/// Finds a coordinator and convinces it: resolves, connects, shakes hands; again, until it worked, or is
-/// refused for good, or time is up. Only for its context's thread.
+/// Finds a coordinator and convinces it: resolves, connects, shakes hands; again, at its addresses in turn,
+/// until it worked, or is refused for good, or time is up. Only for its context's thread.
 class TcpConnector final : public TcpStreamOwner {
  public:
   using Connected = std::function<void(std::unique_ptr<TcpStream>)>;  // authenticated, nothing read yet
   using Failed = std::function<void(const std::string& reason)>;
 
-  /// connect: until it fails for good; handshake: until one attempt is given up.
+  /// connect: until it fails for good; handshake: until all addresses were tried once.
   TcpConnector(boost::asio::io_context& context, const Contact& contact, const Clock& clock, Duration connect,
                Duration handshake);
 
@@ -36,6 +36,8 @@ class TcpConnector final : public TcpStreamOwner {
   void on_end(const std::string& reason) override;
 
   void attempt();
+  /// The one that this attempt is for.
+  [[nodiscard]] const std::string& address() const;
   void resolve();
   void open_socket(std::vector<boost::asio::ip::tcp::endpoint> candidates);
   void begin_handshake();
@@ -60,6 +62,7 @@ class TcpConnector final : public TcpStreamOwner {
   Connected connected_;
   Failed failed_;
   bool over_ = false;
+  std::size_t tried_ = 0;       // addresses, in vain
   std::uint64_t attempts_ = 0;  // handlers of an earlier one find another number
   TimePoint give_up_at_;
   bool challenged_ = false;

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/host_name.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -15,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/network.h"
 #include "comm/control/link/server_session.h"
 #include "comm/control/messages/codec.h"
 
@@ -33,7 +33,8 @@ constexpr Duration kLongestBeat = 500ms;  // deadlines are looked at once per be
 
 tcp::endpoint endpoint(const ControlOptions& options) {
   error_code error;
-  const auto address = asio::ip::make_address(options.address, error);
+  const bool is_automatic = options.address == kAutomaticAddress;  // nobody knew of workers elsewhere
+  const auto address = asio::ip::make_address(is_automatic ? "127.0.0.1" : options.address, error);
   if (error) {
     throw Error(ErrorCode::kConfig, "control.address: '{}' is not an IP address", options.address);
   }
@@ -57,6 +58,15 @@ std::string describe(const tcp::socket& socket) {
   error_code error;
   const tcp::endpoint peer = socket.remote_endpoint(error);
   return error ? "a peer that is gone" : fmt::format("{}:{}", peer.address().to_string(), peer.port());
+}
+
+/// Of those that listen at `address`; by number, so that workers need no names.
+std::vector<std::string> reachable_addresses(const asio::ip::address& address) {
+  if (!address.is_unspecified()) return {address.to_string()};
+  std::vector<std::string> own = own_addresses();
+  if (address.is_v4())
+    std::erase_if(own, [](const std::string& one) { return one.find(':') != std::string::npos; });
+  return own.empty() ? std::vector<std::string>{"127.0.0.1"} : own;
 }
 
 Duration beat_interval(const ControlOptions& options) {
@@ -260,8 +270,7 @@ TcpControlServer::~TcpControlServer() = default;
 
 Contact TcpControlServer::contact(Epoch epoch) const {
   const tcp::endpoint local = implementation_->local_endpoint();
-  const auto address = local.address().is_unspecified() ? asio::ip::host_name() : local.address().to_string();
-  return {address, local.port(), implementation_->secret(), epoch};
+  return {reachable_addresses(local.address()), local.port(), implementation_->secret(), epoch};
 }
 
 void TcpControlServer::start(actors::Address<ServerEvents> events) {

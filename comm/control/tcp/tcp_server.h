@@ -30,7 +30,7 @@ class TcpControlServer final : public ControlServer {
   /// WorkerDisconnected.
   ~TcpControlServer() override;
 
-  /// How workers reach it: the port in use, and this host's name where it listens on every address.
+  /// How workers reach it: the port in use, and all of this host's addresses where it listens on every one.
   [[nodiscard]] Contact contact(Epoch epoch) const;
 
   void start(actors::Address<ServerEvents> events) override;

@@ -30,7 +30,7 @@ class ContactTest : public testing::Test {
 
   test::ScratchFolder folder_;
   fs::path path_ = folder_ / "contact.json";
-  Contact contact_{"10.0.0.7", 40123, make_secret(), 12};
+  Contact contact_{{"10.0.0.7", "fd00::2"}, 40123, make_secret(), 12};
 };
 
 TEST_F(ContactTest, ReadsWhatItWrote) {
@@ -48,7 +48,8 @@ TEST_F(ContactTest, OnlyTheOwnerMayReadTheFile) {
 TEST_F(ContactTest, RefusesWhatIsNoContact) {
   const std::string secret(64, 'a');
   const auto with = [](const std::string& port, const std::string& hex, const std::string& epoch) {
-    return R"({"address": "a", "port": )" + port + R"(, "secret": ")" + hex + R"(", "epoch": )" + epoch + "}";
+    return R"({"addresses": ["a"], "port": )" + port + R"(, "secret": ")" + hex + R"(", "epoch": )" + epoch +
+           "}";
   };
   write(with("1", secret, "1"));
   EXPECT_EQ(read_contact(path_).port, 1);
@@ -59,6 +60,14 @@ TEST_F(ContactTest, RefusesWhatIsNoContact) {
         with("1", secret, "1") + "x", with("1", secret, R"(1, "more": 1)"), std::string(1 << 20, ' ')}) {
     write(content);
     EXPECT_EQ(error_of_reading(), ErrorCode::kCorrupt) << content.substr(0, 200);
+  }
+}
+
+TEST_F(ContactTest, RefusesAddressesThatAreNone) {
+  for (const std::string addresses : {"[]", R"("a")", R"([""])", R"(["a", 1])"}) {
+    write(R"({"addresses": )" + addresses + R"(, "port": 1, "secret": ")" + std::string(64, 'a') +
+          R"(", "epoch": 1})");
+    EXPECT_EQ(error_of_reading(), ErrorCode::kCorrupt) << addresses;
   }
 }
 

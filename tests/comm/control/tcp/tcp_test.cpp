@@ -31,7 +31,7 @@ class RawPeer {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(contact.port);
-    EXPECT_EQ(::inet_pton(AF_INET, contact.address.c_str(), &address.sin_addr), 1);
+    EXPECT_EQ(::inet_pton(AF_INET, contact.addresses.at(0).c_str(), &address.sin_addr), 1);
     EXPECT_EQ(::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
   }
 
@@ -139,7 +139,7 @@ TEST_F(TcpControlTest, AWorkerRefusesACoordinatorWithAnotherSecret) {
   ASSERT_EQ(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), size), 0);
   ASSERT_EQ(::listen(listener.get(), 1), 0);
   ASSERT_EQ(::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
-  const auto client = start_client({"127.0.0.1", ntohs(address.sin_port), make_secret(), 1});
+  const auto client = start_client({{"127.0.0.1"}, ntohs(address.sin_port), make_secret(), 1});
   const FileDescriptor connection(::accept(listener.get(), nullptr, nullptr));
   const Nonces nonces{make_secret(), {}};
   const std::string lies = make_challenge(nonces.server) + make_verdict(make_secret(), nonces, {true, 1});
@@ -279,6 +279,22 @@ TEST_F(TcpControlTest, GivesUpACoordinatorThatFallsSilent) {
   const auto client = start_client(server_->contact(1), {.silence = 1ms});
   (void)expect<CoordinatorConnected>(client_inbox_);
   EXPECT_NE(expect<CoordinatorLost>(client_inbox_).reason.find("silent"), std::string::npos);
+}
+
+TEST_F(TcpControlTest, ListensAtEveryAddressAndSaysThemByNumber) {
+  options_.address = "0.0.0.0";
+  start_server();
+  for (const std::string& address : contact_.addresses) {
+    in_addr parsed{};
+    EXPECT_EQ(::inet_pton(AF_INET, address.c_str(), &parsed), 1) << address;
+  }
+  expect_service();
+}
+
+TEST_F(TcpControlTest, FindsTheCoordinatorBehindAddressesThatAreNotIts) {
+  start_server();
+  contact_.addresses = {"127.99.99.99", "no-such-host.invalid", contact_.addresses.front()};
+  expect_service();
 }
 
 TEST_F(TcpControlTest, NamesAPortThatIsTaken) {
