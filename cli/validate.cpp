@@ -20,6 +20,7 @@ struct ValidateArguments : ConfigArguments {
 configs::RunConfig load(const ValidateArguments& arguments) {
   return arguments.load([&](const configs::RunConfig& config) {
     auto problems = launch_problems(config);
+    std::ranges::move(page_problems(config), std::back_inserter(problems));
     if (!arguments.without_corpus) std::ranges::move(corpus_problems(config), std::back_inserter(problems));
     return problems;
   });

@@ -38,7 +38,8 @@ int view(const ViewArguments& arguments) {
     runs.emplace_back(arguments.folders[i], names[i], i, clock).follow();
     hubs.push_back(&runs.back().hub());
   }
-  const dashboard::HttpServer server({.enabled = true, .port = arguments.port}, false, hubs);
+  const dashboard::HttpServer server(
+      {.enabled = true, .port = arguments.port, .token_file = {}, .host_names = {}}, false, hubs);
   std::printf("%s shows %s; Ctrl-C ends\n", server.url().c_str(),
               runs.size() == 1 ? names.front().c_str() : (std::to_string(runs.size()) + " runs").c_str());
   std::fflush(stdout);

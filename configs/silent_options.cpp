@@ -34,7 +34,8 @@ std::vector<Silence> general(const RunConfig& config) {
       {config.sampling.every == 0, "sampling.every", {"sampling.prompts", "sampling.tokens"}},
       {!config.dashboard.enabled,
        "dashboard.enabled",
-       {"dashboard.address", "dashboard.port", "metrics.per_expert"}},
+       {"dashboard.address", "dashboard.port", "dashboard.token_file", "dashboard.host_names",
+        "metrics.per_expert"}},
   };
 }
 

@@ -10,6 +10,8 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/network.h"
+#include "dashboard/access.h"
 #include "dashboard/http_session.h"
 
 namespace troupe::dashboard {
@@ -19,15 +21,14 @@ using boost::asio::ip::tcp;
 constexpr int kConnections = HttpSession::kMostStreams + 64;
 constexpr unsigned kNextPorts = 99;  // tried after the one that was asked for
 
-tcp::endpoint endpoint_of(const DashboardOptions& options) {
+/// Throws kConfig.
+tcp::endpoint endpoint_of(const DashboardOptions& options, const std::string& token) {
   boost::system::error_code error;
   const auto address = boost::asio::ip::make_address(options.address, error);
-  if (error || !address.is_loopback()) {
-    throw Error(
-        ErrorCode::kConfig,
-        "dashboard.address {}: only a loopback address such as 127.0.0.1 is possible, since the page has no "
-        "authentication; forward the port to watch from elsewhere",
-        options.address);
+  if (error) throw Error(ErrorCode::kConfig, "dashboard.address {} is no IP address", options.address);
+  if (needs_token(options) && token.empty()) {
+    throw Error(ErrorCode::kConfig,
+                "dashboard.address {}: others can reach it, so that the page needs a token", options.address);
   }
   return {address, static_cast<std::uint16_t>(options.port)};
 }
@@ -36,9 +37,10 @@ tcp::endpoint endpoint_of(const DashboardOptions& options) {
 
 class HttpServer::Implementation {
  public:
-  Implementation(const DashboardOptions& options, bool per_expert_metrics, HubList runs)
+  Implementation(const DashboardOptions& options, bool per_expert_metrics, HubList runs, std::string token)
       : runs_(std::move(runs)), per_expert_metrics_(per_expert_metrics), acceptor_(context_) {
-    listen(endpoint_of(options));
+    listen(endpoint_of(options, token));
+    access_ = access_rules(options, endpoint_.port(), std::move(token));
     accept();
     for (MetricsHub* hub : runs_)
       hub->set_listener([this] { boost::asio::post(context_, [this] { wake_all(); }); });
@@ -110,7 +112,7 @@ class HttpServer::Implementation {
   void start_session(tcp::socket socket) {
     ++connections_;
     const auto session = make_http_session(std::move(socket), {.runs = runs_,
-                                                               .port = endpoint_.port(),
+                                                               .access = access_,
                                                                .per_expert_metrics = per_expert_metrics_,
                                                                .streams = streams_,
                                                                .on_close = [this] { --connections_; }});
@@ -127,6 +129,7 @@ class HttpServer::Implementation {
 
   HubList runs_;
   bool per_expert_metrics_;
+  AccessRules access_;
   int connections_ = 0;
   int streams_ = 0;
   std::list<std::weak_ptr<HttpSession>> sessions_;
@@ -136,16 +139,19 @@ class HttpServer::Implementation {
   std::thread thread_;
 };
 
-HttpServer::HttpServer(const DashboardOptions& options, bool per_expert_metrics, HubList runs)
-    : implementation_(std::make_unique<Implementation>(options, per_expert_metrics, std::move(runs))) {}
+HttpServer::HttpServer(const DashboardOptions& options, bool per_expert_metrics, HubList runs,
+                       std::string token)
+    : implementation_(
+          std::make_unique<Implementation>(options, per_expert_metrics, std::move(runs), std::move(token))) {}
 HttpServer::~HttpServer() = default;
 
 std::uint16_t HttpServer::port() const { return implementation_->endpoint().port(); }
 
 std::string HttpServer::url() const {
   const auto endpoint = implementation_->endpoint();
-  const std::string host = endpoint.address().is_v6() ? "[" + endpoint.address().to_string() + "]"
-                                                      : endpoint.address().to_string();
+  std::string host = endpoint.address().to_string();
+  if (endpoint.address().is_unspecified()) host = own_addresses().front();
+  if (host.find(':') != std::string::npos) host = "[" + host + "]";
   return "http://" + host + ":" + std::to_string(endpoint.port()) + "/";
 }
 

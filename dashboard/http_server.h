@@ -1,26 +1,28 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "dashboard/metrics_hub.h"
 #include "dashboard/options.h"
 
 namespace troupe::dashboard {
 
-/// Serves the page of one or several runs on a loopback address, on a thread of its own:
+/// Serves the page of one or several runs on a thread of its own, to whoever presents the token where there
+/// is one (access.h):
 ///   /             the page and its files, from the program itself
 ///   /api/runs     their numbers and names
 ///   /api/state, /api/history, …, /api/runs/1/state, …    JSON (metrics_hub.h)
 ///   /api/events   server-sent events, one per record of any run
 ///   /metrics      Prometheus, of a single run
-/// GET only; requests whose Host is not this server's name are refused (DNS rebinding). A request has 5 s
+/// GET only; requests whose Host is not this server's name are refused. A request has 5 s
 /// to arrive, a response 10 s to leave, an event 10 s; 64 connections; 8 KiB of request.
 class HttpServer {
  public:
   /// Listens at once, on the next free of 100 ports when the one asked for is in use. Throws kConfig for an
-  /// address that is not loopback, kIo when none of them is free. `runs`, at least one, by number, must
-  /// outlive it.
-  HttpServer(const DashboardOptions& options, bool per_expert_metrics, HubList runs);
+  /// address beyond loopback without a token, kIo when none of them is free. `runs`, at least one, by number,
+  /// must outlive it.
+  HttpServer(const DashboardOptions& options, bool per_expert_metrics, HubList runs, std::string token = {});
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;

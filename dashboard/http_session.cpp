@@ -68,8 +68,10 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
     const auto target = request.target();
     const Query query{.is_get = head || request.method() == http::verb::get,
                       .target = std::string(target.data(), target.size()),
-                      .host = text_of(request, http::field::host)};
-    const Answer refusal = admit(query, context_.port);
+                      .host = text_of(request, http::field::host),
+                      .authorization = text_of(request, http::field::authorization),
+                      .cookie = text_of(request, http::field::cookie)};
+    const Answer refusal = admit(query, context_.access);
     if (refusal.status != 200) return respond(refusal, head);
     const std::string_view path = path_of(query.target);
     if (path == kEventsPath && !head) {
@@ -88,7 +90,7 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
                   "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'");
     response_.set("X-Content-Type-Options", "nosniff");
     response_.set("Referrer-Policy", "no-referrer");
-    if (answer.status == 405) response_.set(http::field::allow, "GET, HEAD");
+    for (const auto& [name, value] : answer.headers) response_.set(name, value);
     response_.keep_alive(false);
     response_.content_length(answer.body.size());
     if (!head) response_.body() = answer.body;

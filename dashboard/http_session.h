@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 
+#include "dashboard/access.h"
 #include "dashboard/metrics_hub.h"
 
 namespace troupe::dashboard {
@@ -17,7 +18,7 @@ class HttpSession {
 
   struct Context {
     const HubList& runs;
-    std::uint16_t port;
+    const AccessRules& access;
     bool per_expert_metrics;
     int& streams;  // of events, open now
     std::function<void()> on_close;

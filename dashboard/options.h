@@ -1,6 +1,8 @@
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "base/fields.h"
 
@@ -8,8 +10,10 @@ namespace troupe::dashboard {
 
 struct DashboardOptions {
   bool enabled = true;
-  std::string address = "127.0.0.1";  // another address is refused: the page has no authentication yet
-  std::int64_t port = 8787;           // 0: any free one
+  std::string address = "127.0.0.1";      // beyond loopback only with a token
+  std::int64_t port = 8787;               // 0: any free one
+  std::optional<std::string> token_file;  // null: <run folder>/dashboard-token, where one is needed
+  std::vector<std::string> host_names;    // more names that a Host header may have
 };
 
 struct MetricsOptions {

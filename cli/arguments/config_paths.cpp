@@ -20,6 +20,7 @@ void resolve_paths(configs::RunConfig& config) {
   config.data.corpus = resolved(config.data.corpus);
   config.run.dir = resolved(config.run.dir);
   if (config.run.replay_routing) config.run.replay_routing = resolved(*config.run.replay_routing);
+  if (config.dashboard.token_file) config.dashboard.token_file = resolved(*config.dashboard.token_file);
   if (config.launch.hostfile) config.launch.hostfile = resolved(*config.launch.hostfile);
 }
 

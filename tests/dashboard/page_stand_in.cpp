@@ -63,8 +63,9 @@ void serve(const std::vector<std::string>& arguments) {
     runs.emplace_back(arguments[i], arguments[i + 1], hubs.size());
     hubs.push_back(&runs.back().hub);
   }
-  const HttpServer server({.enabled = true, .address = "127.0.0.1", .port = 0}, /*per_expert_metrics=*/true,
-                          hubs);
+  const HttpServer server(
+      {.enabled = true, .address = "127.0.0.1", .port = 0, .token_file = {}, .host_names = {}},
+      /*per_expert_metrics=*/true, hubs);
   std::cout << server.url() << std::endl;
   for (std::string line; std::getline(std::cin, line);) {
     const json command = json::parse(line);
