@@ -4,6 +4,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -15,6 +17,7 @@
 #include "cli/run/preflight.h"
 #include "cli/run/run_record.h"
 #include "cli/run/training_run.h"
+#include "cli/run/worker_hosts.h"
 #include "cli/run/worker_process.h"
 #include "cli/subcommands.h"
 #include "comm/collectives/broadcast_text.h"
@@ -60,6 +63,7 @@ configs::RunConfig load(const TrainArguments& arguments, const configs::Check& c
 
 std::vector<configs::RuleProblem> supervised_problems(const configs::RunConfig& config) {
   auto problems = corpus_problems(config);
+  std::ranges::move(page_problems(config), std::back_inserter(problems));
   std::ranges::move(launch_problems(config), std::back_inserter(problems));
   return problems;
 }
@@ -115,7 +119,8 @@ int classic_worker(comm::Communicator& job, std::unique_ptr<comm::Communicator> 
   return leave(job, launcher, code);
 }
 
-configs::RunConfig load_classic(const TrainArguments& arguments, std::int64_t workers) {
+configs::RunConfig load_classic(const TrainArguments& arguments, std::int64_t workers,
+                                bool workers_elsewhere) {
   TrainArguments with_workers = arguments;
   if (arguments.workers && *arguments.workers != workers) {
     throw Error(ErrorCode::kConfig,
@@ -123,14 +128,22 @@ configs::RunConfig load_classic(const TrainArguments& arguments, std::int64_t wo
                 *arguments.workers, workers + 1, workers);
   }
   with_workers.workers = workers;
-  return load(with_workers, corpus_problems);
+  return load(with_workers, [&](const configs::RunConfig& config) {
+    auto problems = corpus_problems(config);
+    std::ranges::move(page_problems(config), std::back_inserter(problems));
+    auto address = workers_elsewhere ? unreachable_address(config) : std::nullopt;
+    if (address) problems.push_back(std::move(*address));
+    return problems;
+  });
 }
 
-int classic_coordinator(comm::Communicator& job, const TrainArguments& arguments) {
+int classic_coordinator(comm::Communicator& job, const TrainArguments& arguments, bool workers_elsewhere) {
   std::optional<TrainingRun> run;
   try {
-    const configs::RunConfig config = load_classic(arguments, job.size() - 1);
-    run.emplace(request_of(arguments, config, configs::choose_layout(config, available_cores())));
+    const configs::RunConfig config = load_classic(arguments, job.size() - 1, workers_elsewhere);
+    RunRequest request = request_of(arguments, config, configs::choose_layout(config, available_cores()));
+    request.workers_elsewhere = workers_elsewhere;
+    run.emplace(std::move(request));
   } catch (const Error& error) {
     static_cast<void>(comm::broadcast_text(job, std::to_string(exit_code_of(error)), 0));
     throw;
@@ -158,8 +171,11 @@ int train_classic(const TrainArguments& arguments) {
   log::set_up(coordinates ? "coordinator" : "worker " + std::to_string(environment.rank() - 1));
   auto workers = job->split(coordinates ? 0 : 1, environment.rank());
   job->barrier();  // makes the connections that leave() uses, while mpirun can help
+  const std::vector<int> hosts = job->hosts();
+  const bool workers_elsewhere = std::ranges::any_of(hosts, [&](int host) { return host != hosts.front(); });
   try {
-    return coordinates ? classic_coordinator(*job, arguments) : classic_worker(*job, std::move(workers));
+    return coordinates ? classic_coordinator(*job, arguments, workers_elsewhere)
+                       : classic_worker(*job, std::move(workers));
   } catch (const Error& error) {  // caught here, so that MPI ends properly
     if (coordinates) log::error("{}", error.what());
     return exit_code_of(error);

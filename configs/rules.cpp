@@ -1,6 +1,5 @@
 #include "configs/rules.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/index.h"
+#include "base/network.h"
 #include "configs/layout_choice.h"
 
 namespace troupe::configs {
@@ -420,27 +420,12 @@ class Rules {
 
   void check_addresses() {
     const std::string& address = config_.dashboard.address;
-    const bool loopback = address == "::1" || is_loopback_v4(address);
-    require(
-        loopback, "dashboard.address",
-        "the page has no password: dashboard.address must be a loopback address such as 127.0.0.1, not {}",
-        address);
-    require(is_address(config_.control.address), "control.address",
-            "control.address must be an IP address of this host, such as 127.0.0.1; '{}' is none",
-            config_.control.address);
-  }
-
-  /// 127.x.y.z
-  static bool is_loopback_v4(const std::string& address) {
-    in_addr parsed{};
-    return ::inet_pton(AF_INET, address.c_str(), &parsed) == 1 && (ntohl(parsed.s_addr) >> 24) == 127;
-  }
-
-  static bool is_address(const std::string& address) {
-    in_addr v4{};
-    in6_addr v6{};
-    return ::inet_pton(AF_INET, address.c_str(), &v4) == 1 ||
-           ::inet_pton(AF_INET6, address.c_str(), &v6) == 1;
+    require(is_ip_address(address), "dashboard.address",
+            "dashboard.address must be an IP address of this host, such as 127.0.0.1; '{}' is none", address);
+    const std::string& control = config_.control.address;
+    require(control == comm::kAutomaticAddress || is_ip_address(control), "control.address",
+            "control.address must be an IP address of this host, such as 127.0.0.1, or auto; '{}' is none",
+            control);
   }
 
   const RunConfig& config_;

@@ -18,6 +18,7 @@
 #include "comm/control/tcp/tcp_server.h"
 #include "coordinator/job/job_launcher.h"
 #include "coordinator/job/job_traces.h"
+#include "coordinator/job/launcher_words.h"
 #include "coordinator/job/open_file_limit.h"
 #include "coordinator/job/out_of_memory.h"
 #include "coordinator/job/stop_requests.h"
@@ -78,6 +79,7 @@ class Coordinator::Impl {
     if (outcome.workers_leave) let_exit(job);
     finish();  // workers that lose their link end by themselves
     job.end(kEndGrace);
+    weigh_lost_daemons(outcome, job);
     return outcome;
   }
 
@@ -181,6 +183,24 @@ class Coordinator::Impl {
   bool is_hurried(std::optional<int> signal) {
     return signal && *signal != SIGCHLD &&
            stop_requests_->receive(*signal, clock_.now()) == StopRequests::Meaning::kEndAtOnce;
+  }
+
+  /// mpirun that loses a host ends all workers: those that are left save, as they do whenever they are told
+  /// to end. Nobody asked for that, so the run is to go on.
+  void weigh_lost_daemons(RunOutcome& outcome, JobLauncher& job) {
+    const std::vector<std::string> hosts = hosts_of_lost_daemons(job.printed());
+    if (hosts.empty()) return;
+    const std::string text = fmt::format("mpirun lost its daemon on host {}", fmt::join(hosts, ", "));
+    if (outcome.result == RunResult::kFailed) {
+      outcome.message += "; " + text;
+      observers_.note(Severity::kError, text);
+    } else if (outcome.result == RunResult::kStopped && job.poll() && !job.poll()->succeeded()) {
+      outcome.result = RunResult::kFailed;
+      outcome.message = text + ", and ended the workers, which saved";
+      outcome.failure = {FailureKind::kWorkerGone, /*trained=*/true, /*stop_requested=*/false};
+      observers_.note(Severity::kError, outcome.message);
+      add_log(outcome, job);
+    }
   }
 
   static void add_log(RunOutcome& outcome, const JobLauncher& job) {

@@ -2,13 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <utility>
 
 #include "base/error.h"
 #include "cli/arguments/this_process.h"
 #include "cli/run/device_choice.h"
 #include "cli/run/training_setup.h"
-#include "coordinator/job/hostfile.h"
+#include "cli/run/worker_hosts.h"
+#include "dashboard/access.h"
 #include "data/batch_order.h"
 #include "data/evaluation_order.h"
 #include "tensor/device/make_accelerator.h"
@@ -29,28 +30,6 @@ bool holds(std::vector<RuleProblem>& problems, const std::string& key, Check che
     problems.push_back({key, error.what()});
     return false;
   }
-}
-
-bool is_loopback(const std::string& address) { return address.starts_with("127.") || address == "::1"; }
-
-bool may_oversubscribe(const configs::RunConfig& config) {
-  return std::ranges::any_of(config.launch.mpirun_args,
-                             [](const std::string& argument) { return argument.ends_with("oversubscribe"); });
-}
-
-/// Workers that there is room for on the hosts that were given; 0: on this machine, as many as one likes.
-std::int64_t given_slots(const configs::RunConfig& config) {
-  if (config.parallel.backend != layout::Backend::kMpi) return 0;
-  if (config.launch.hostfile) {
-    return coordinator::total_slots(coordinator::read_hostfile(*config.launch.hostfile), available_cores());
-  }
-  return coordinator::batch_allocation().tasks;
-}
-
-bool has_remote_hosts(const configs::RunConfig& config) {
-  if (config.parallel.backend != layout::Backend::kMpi) return false;
-  if (!config.launch.hostfile) return coordinator::batch_allocation().nodes > 1;
-  return std::ranges::any_of(coordinator::read_hostfile(*config.launch.hostfile), coordinator::is_remote);
 }
 
 void check_slots(const configs::RunConfig& config, std::vector<RuleProblem>& problems) {
@@ -89,19 +68,23 @@ std::vector<RuleProblem> corpus_problems(const configs::RunConfig& config) {
   return problems;
 }
 
+std::vector<RuleProblem> page_problems(const configs::RunConfig& config) {
+  std::vector<RuleProblem> problems;
+  const auto& file = config.dashboard.token_file;
+  if (config.dashboard.enabled && file && fs::exists(*file))
+    holds(problems, "dashboard.token_file", [&] { (void)dashboard::read_or_make_token(*file); });
+  return problems;
+}
+
 std::vector<RuleProblem> launch_problems(const configs::RunConfig& config) {
   std::vector<RuleProblem> problems;
   if (config.parallel.device == DeviceKind::kCuda)
     holds(problems, "parallel.device",
-          [&] { device::require_accelerator(has_remote_hosts(config), dense_products(config)); });
+          [&] { device::require_accelerator(!remote_hosts(config).empty(), dense_products(config)); });
   holds(problems, "launch.hostfile", [&] {
     check_slots(config, problems);
-    if (!has_remote_hosts(config) || !is_loopback(config.control.address)) return;
-    problems.push_back(
-        {"control.address",
-         fmt::format("control.address: workers on other hosts cannot reach {}; give an address "
-                     "of this host that they can reach",
-                     config.control.address)});
+    if (remote_hosts(config).empty()) return;
+    if (auto problem = unreachable_address(config)) problems.push_back(std::move(*problem));
   });
   return problems;
 }

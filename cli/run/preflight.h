@@ -11,6 +11,9 @@ namespace troupe::cli {
 /// missing or damaged, sequences longer than its text, unknown domains, too small a vocabulary.
 [[nodiscard]] std::vector<configs::RuleProblem> corpus_problems(const configs::RunConfig& config);
 
+/// The same because of the page: a token file that cannot be used.
+[[nodiscard]] std::vector<configs::RuleProblem> page_problems(const configs::RunConfig& config);
+
 /// The same because of where it would run: hostfiles, slots, addresses. Not for runs that someone's own
 /// mpirun starts.
 [[nodiscard]] std::vector<configs::RuleProblem> launch_problems(const configs::RunConfig& config);

@@ -1,6 +1,9 @@
 #include "cli/run/training_run.h"
 
+#include <fmt/ranges.h>
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <iostream>
 #include <optional>
@@ -8,7 +11,10 @@
 
 #include "base/counted.h"
 #include "base/error.h"
+#include "base/file.h"
+#include "base/index.h"
 #include "base/log.h"
+#include "base/network.h"
 #include "base/signals.h"
 #include "cli/arguments/shell_command.h"
 #include "cli/arguments/standard_streams.h"
@@ -21,19 +27,24 @@
 #include "cli/run/run_log.h"
 #include "cli/run/run_record.h"
 #include "cli/run/training_setup.h"
+#include "cli/run/worker_hosts.h"
 #include "cli/terminal/terminal.h"
 #include "configs/identity.h"
 #include "configs/layout_choice.h"
 #include "configs/load.h"
 #include "coordinator/checkpoints/store_commits.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/job/control_address.h"
+#include "coordinator/job/host_probe.h"
 #include "coordinator/job/job_traces.h"
+#include "coordinator/recovery/host_choice.h"
 #include "coordinator/recovery/recovery_timer.h"
 #include "coordinator/recovery/restart_policy.h"
 #include "coordinator/recovery/stop_memory.h"
 #include "coordinator/run/load_monitor.h"
 #include "coordinator/run/metrics_history.h"
 #include "coordinator/run/observer_list.h"
+#include "dashboard/access.h"
 #include "dashboard/http_server.h"
 #include "storage/checkpoint_store.h"
 
@@ -81,7 +92,10 @@ class TrainingRun::Implementation {
  public:
   explicit Implementation(RunRequest request)
       : request_(std::move(request)),
+        asked_layout_{*request_.config.parallel.workers, *request_.config.parallel.expert_parallel},
+        hosts_(request_.config.launch.hostfile),
         corpus_(read_corpus_facts(request_.config)),
+        token_(page_token(request_.config.dashboard)),
         hub_({.name = request_.config.run.name,
               .folder = {},
               .steps = request_.config.run.steps,
@@ -92,7 +106,7 @@ class TrainingRun::Implementation {
                   [this](int error) { output_lost(error); }) {
     if (request_.config.dashboard.enabled) {
       server_.emplace(request_.config.dashboard, request_.config.metrics.per_expert,
-                      dashboard::HubList{&hub_});
+                      dashboard::HubList{&hub_}, token_);
     }
     const std::string memory = memory_remark();
     const bool is_new = request_.run_folder.empty() || !std::filesystem::exists(request_.run_folder);
@@ -135,6 +149,7 @@ class TrainingRun::Implementation {
 
  private:
   static constexpr const char* kOutputClosed = "the output was closed";
+  static constexpr std::chrono::seconds kHostAnswerLimit{10};
 
   [[nodiscard]] coordinator::RestartPolicy restart_policy() const {
     const auto fewer = [this](std::int64_t workers) -> std::optional<std::int64_t> {
@@ -159,7 +174,8 @@ class TrainingRun::Implementation {
       storage::CheckpointStore store(folder_->checkpoints());
       store.recover();
       start_ = choose_restart(store, start_);
-      take_layout(restart.workers);
+      const std::int64_t workers = take_hosts(restart.workers);
+      take_layout(workers);
       if (const auto reason = stop.reason(); reason || output_is_closed_ || is_done())
         return stopped(failed, reason.value_or(output_is_closed_ ? kOutputClosed : ""));
       begin_epoch(std::move(store));
@@ -172,13 +188,58 @@ class TrainingRun::Implementation {
     return std::nullopt;
   }
 
+  /// The hosts of the next start: those of the hostfile that answer. Returns how many of `workers` they have
+  /// room for.
+  std::int64_t take_hosts(std::int64_t workers) {
+    const configs::RunConfig& config = request_.config;
+    hosts_ = config.launch.hostfile;
+    if (remote_hosts(config).empty() || !hosts_) return workers;
+    const auto hosts = coordinator::read_hostfile(*hosts_);
+    const auto choice =
+        coordinator::choose_hosts(hosts, answers_of(hosts),
+                                  {.workers = workers,
+                                   .min_workers = config.elastic.min_workers,
+                                   .cores = available_cores(),
+                                   .may_share_slots = may_oversubscribe(config),
+                                   .most = [this](std::int64_t most) {
+                                     return layout_for(most).value_or(configs::LayoutChoice{0, 0}).workers;
+                                   }});
+    if (choice.left_out.empty()) return workers;
+    const std::filesystem::path file = folder_->path() / "hosts";
+    write_file_atomically(file, coordinator::format_hostfile(choice.hosts));
+    hosts_ = file.string();
+    observers_->note(coordinator::Severity::kWarning, fmt::format("{} left out: no command can be run there",
+                                                                  fmt::join(choice.left_out, ", ")));
+    return choice.workers;
+  }
+
+  /// This machine always does.
+  [[nodiscard]] std::vector<bool> answers_of(const std::vector<coordinator::Host>& hosts) const {
+    const std::vector<std::string> asked = remote_hosts(request_.config);
+    const auto agent = coordinator::remote_agent(request_.config.launch);
+    const std::vector<bool> answers = coordinator::probe_hosts(asked, agent, kHostAnswerLimit);
+    std::vector<bool> all;
+    for (const coordinator::Host& host : hosts) {
+      const auto found = std::ranges::find(asked, host.name);
+      all.push_back(found == asked.end() || answers[at(found - asked.begin())]);
+    }
+    return all;
+  }
+
+  /// The layout of at most so many workers that is nearest to what was asked for.
+  [[nodiscard]] std::optional<configs::LayoutChoice> layout_for(std::int64_t workers) const {
+    if (workers >= asked_layout_.workers) return asked_layout_;
+    configs::RunConfig asked = request_.config;
+    asked.parallel.workers = asked_layout_.workers;
+    asked.parallel.expert_parallel = asked_layout_.expert_parallel;
+    return configs::smaller_layout(asked, workers + 1);
+  }
+
   void take_layout(std::int64_t workers) {
-    auto& parallel = request_.config.parallel;
-    if (workers == *parallel.workers) return;
-    const auto layout = configs::smaller_layout(request_.config, *parallel.workers);
-    TROUPE_CHECK(layout && layout->workers == workers, "{} workers were not asked for", workers);
-    parallel.workers = layout->workers;
-    parallel.expert_parallel = layout->expert_parallel;
+    const auto layout = layout_for(workers);
+    TROUPE_CHECK(layout && layout->workers == workers, "{} workers cannot compute this run", workers);
+    request_.config.parallel.workers = layout->workers;
+    request_.config.parallel.expert_parallel = layout->expert_parallel;
   }
 
   /// What run.stop_after asked for is there, though the workers were lost before they could leave.
@@ -205,24 +266,26 @@ class TrainingRun::Implementation {
         coordinator::Severity::kWarning,
         fmt::format("restart {}: the run goes on at step {}, {}, with {}; step {} was the last one finished, "
                     "and what the lost ones printed is in {}",
-                    restart.number, start_.step, from, counted(restart.workers, "worker"), failed.step,
-                    (folder_->logs() / fmt::format("workers-{}.log", epoch_before)).string()));
+                    restart.number, start_.step, from, counted(*request_.config.parallel.workers, "worker"),
+                    failed.step, (folder_->logs() / fmt::format("workers-{}.log", epoch_before)).string()));
     recovery_.restarted();
     metrics_->restarted({.time = clock_.wall_seconds(),
                          .step = start_.step,
                          .failed_step = failed.step,
                          .epoch = coordinator_->epoch(),
-                         .workers = restart.workers,
+                         .workers = *request_.config.parallel.workers,
                          .reason = failed.message});
   }
 
   [[nodiscard]] coordinator::JobOptions job_options() const {
     const configs::RunConfig& config = request_.config;
+    coordinator::LaunchOptions launch = config.launch;
+    launch.hostfile = hosts_;
     return {.command = {program_path(), "worker", "--run-dir", folder_->path().string()},
             .workers = *config.parallel.workers,
             .threads = config.parallel.threads,
             .backend = config.parallel.backend,
-            .launch = config.launch,
+            .launch = std::move(launch),
             .cores = available_cores(),
             .whole_cores = whole_cores(),
             .is_root = runs_as_root(),
@@ -254,6 +317,8 @@ class TrainingRun::Implementation {
                           corpus_);
     if (start_.checkpoint.empty()) require_fitting_weights(request_.config, corpus_);
     keep_corpus(folder_->path(), request_.config.data.corpus, corpus_.identity);
+    if (!token_.empty() && !request_.config.dashboard.token_file)
+      write_file_atomically(token_file(), token_ + "\n", 0600);
     hub_.set_folder(folder_->path().string());
     begin_epoch(std::move(store));
     print_start();
@@ -279,13 +344,19 @@ class TrainingRun::Implementation {
                          .evaluation = config.evaluation,
                          .sampling = config.sampling,
                          .checkpoint = config.checkpoint},
-            .control = config.control,
+            .control = control_options(config),
             .elastic = config.elastic,
             .checkpoint = start_.checkpoint,
             .first_step = start_.step,
             .evaluated = evaluated_,
             .history = coordinator::read_recent_loads(folder_->metrics_file(),
                                                       coordinator::LoadMonitor::kDeadWindow)};
+  }
+
+  [[nodiscard]] comm::ControlOptions control_options(const configs::RunConfig& config) const {
+    comm::ControlOptions options = config.control;
+    options.address = control_address(config, request_.workers_elsewhere);
+    return options;
   }
 
   /// Who closed the pipe or the terminal wants no more of it; what a full device lacks is only the text.
@@ -319,6 +390,9 @@ class TrainingRun::Implementation {
                                     run.tokens_per_step, start_.checkpoint)},
         {"folder", folder_->path().string()},
     };
+    if (const auto control = control_options(config).address; !is_loopback_address(control))
+      lines.emplace_back("control",
+                         control == coordinator::kAllAddresses ? "every address of this host" : control);
     if (config.init_from.branch) lines.emplace_back("branch", "of " + *config.init_from.checkpoint);
     if (start_.checkpoint.empty() && config.init_from.checkpoint)
       lines.emplace_back("weights", "from " + *config.init_from.checkpoint);
@@ -326,10 +400,23 @@ class TrainingRun::Implementation {
     terminal_.print_start(config.run.name, lines);
   }
 
+  /// A token of the run's own is new with every start, and in the folder once there is one.
+  static std::string page_token(const dashboard::DashboardOptions& options) {
+    if (!options.enabled || !dashboard::needs_token(options)) return {};
+    return options.token_file ? dashboard::read_or_make_token(*options.token_file) : dashboard::make_token();
+  }
+
+  [[nodiscard]] std::filesystem::path token_file() const {
+    return request_.config.dashboard.token_file.value_or(folder_->path() / "dashboard-token");
+  }
+
+  /// Not the token itself: output ends in files that many can read.
   [[nodiscard]] std::string page_address() const {
     const std::int64_t asked = request_.config.dashboard.port;
-    if (asked == 0 || asked == server_->port()) return server_->url();
-    return fmt::format("{} (port {} is in use)", server_->url(), asked);
+    std::string text = server_->url();
+    if (!token_.empty()) text += fmt::format("?token=$(cat {})", token_file().string());
+    if (asked != 0 && asked != server_->port()) text += fmt::format(" (port {} is in use)", asked);
+    return text;
   }
 
   int conclude(const coordinator::RunOutcome& outcome) {
@@ -347,7 +434,10 @@ class TrainingRun::Implementation {
 
   RunRequest request_;
   SystemClock clock_;
+  configs::LayoutChoice asked_layout_;
+  std::optional<std::string> hosts_;  // hostfile of the present start
   CorpusFacts corpus_;
+  std::string token_;  // of the page; empty: it asks for none
   dashboard::MetricsHub hub_;
   Terminal terminal_;
   bool output_is_lost_ = false;

@@ -13,7 +13,8 @@ struct RunRequest {
   std::string run_folder;     // empty: a new numbered one
   Resume resume;
   configs::AllowedChanges allowed_changes = {};
-  bool under_mpi = false;  // the output goes through mpirun, which pretends to be a terminal
+  bool workers_elsewhere = false;  // under_mpi: some are on other machines
+  bool under_mpi = false;          // the output goes through mpirun, which pretends to be a terminal
 };
 
 struct ClassicEnd {

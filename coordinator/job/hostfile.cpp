@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cstdlib>
 #include <numeric>
 #include <sstream>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/network.h"
 
 namespace troupe::coordinator {
 namespace {
@@ -33,11 +33,6 @@ std::int64_t parse_slots(const std::string& words, const std::string& where) {
     throw Error(ErrorCode::kConfig, "{}: '{}' is not a number of slots of at least 1", where, word);
   }
   return 0;
-}
-
-std::int64_t from_environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? 0 : parse_count(value);
 }
 
 std::string_view short_name(std::string_view host) { return host.substr(0, host.find('.')); }
@@ -85,16 +80,21 @@ std::int64_t total_slots(const std::vector<Host>& hosts, std::int64_t cores) {
       [&](std::int64_t sum, const Host& host) { return sum + (host.slots > 0 ? host.slots : cores); });
 }
 
-bool is_remote(const Host& host) {
-  std::array<char, 256> name{};
-  if (::gethostname(name.data(), name.size() - 1) != 0) return true;
-  constexpr std::array<std::string_view, 4> kHere{"localhost", "127.0.0.1", "::1", "ip6-localhost"};
-  return std::ranges::find(kHere, host.name) == kHere.end() &&
-         short_name(host.name) != short_name(name.data());
+std::string format_hostfile(const std::vector<Host>& hosts) {
+  std::string text;
+  for (const Host& host : hosts)
+    text += host.slots > 0 ? fmt::format("{} slots={}\n", host.name, host.slots) : host.name + "\n";
+  return text;
 }
 
-BatchAllocation batch_allocation() {
-  return {.tasks = from_environment("SLURM_NTASKS"), .nodes = from_environment("SLURM_JOB_NUM_NODES")};
+bool is_remote(const Host& host) {
+  if (is_loopback_address(host.name)) return false;
+  if (is_ip_address(host.name)) return std::ranges::count(own_addresses(), host.name) == 0;
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) != 0) return true;
+  constexpr std::array<std::string_view, 2> kHere{"localhost", "ip6-localhost"};
+  return std::ranges::find(kHere, host.name) == kHere.end() &&
+         short_name(host.name) != short_name(name.data());
 }
 
 }  // namespace troupe::coordinator

@@ -24,15 +24,10 @@ struct Host {
 /// Workers that mpirun starts on them; `cores` stands for slots that are not said.
 [[nodiscard]] std::int64_t total_slots(const std::vector<Host>& hosts, std::int64_t cores);
 
-/// Whether a host is another machine than this one, as far as its name tells.
-[[nodiscard]] bool is_remote(const Host& host);
+/// The same as text for mpirun.
+[[nodiscard]] std::string format_hostfile(const std::vector<Host>& hosts);
 
-/// What a batch system gave to this job: tasks and nodes of Slurm; 0: none.
-struct BatchAllocation {
-  std::int64_t tasks = 0;
-  std::int64_t nodes = 0;
-};
-/// From the environment (SLURM_NTASKS, SLURM_JOB_NUM_NODES).
-[[nodiscard]] BatchAllocation batch_allocation();
+/// Whether a host is another machine than this one, as far as its name or its address tells.
+[[nodiscard]] bool is_remote(const Host& host);
 
 }  // namespace troupe::coordinator

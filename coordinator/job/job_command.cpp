@@ -69,11 +69,9 @@ void append_core_sharing(Arguments& arguments, const JobOptions& options) {
 
 /// All workers run on this machine, so that nobody else has a reason to reach them.
 bool stay_here(const JobOptions& options) {
-  constexpr std::array kOptions{"host",     "H",  "hostfile", "machinefile", "default-hostfile",
-                                "rankfile", "rf", "btl"};
-  const auto decides = [&](const char* name) { return has_option(options.launch.mpirun_args, name); };
+  const Arguments& arguments = options.launch.mpirun_args;
   return !options.launch.hostfile && !options.launch.interface && !options.is_allocated &&
-         std::ranges::none_of(kOptions, decides);
+         !names_hosts(arguments) && !has_option(arguments, "btl");
 }
 
 void append_network(Arguments& arguments, const JobOptions& options) {
@@ -129,6 +127,11 @@ Command build_job_command(const JobOptions& options) {
   }
   command.arguments.insert(command.arguments.end(), options.command.begin(), options.command.end());
   return command;
+}
+
+bool names_hosts(const std::vector<std::string>& mpirun_args) {
+  constexpr std::array kOptions{"host", "H", "hostfile", "machinefile", "default-hostfile", "rankfile", "rf"};
+  return std::ranges::any_of(kOptions, [&](const char* name) { return has_option(mpirun_args, name); });
 }
 
 std::string describe_binding(const JobOptions& options) {

@@ -31,6 +31,9 @@ struct JobOptions {
 /// `mpirun … <command>`, or <command> alone for the inproc backend: pure.
 [[nodiscard]] Command build_job_command(const JobOptions& options);
 
+/// Whether arguments of mpirun say on which hosts the workers run.
+[[nodiscard]] bool names_hosts(const std::vector<std::string>& mpirun_args);
+
 /// Which cores mpirun is told to run the workers on, for people: "worker 0 on cores 0-3, worker 1 on cores
 /// 4-7", or why they are not bound. Pure.
 [[nodiscard]] std::string describe_binding(const JobOptions& options);

@@ -130,7 +130,7 @@ void JobLauncher::end(Milliseconds grace) {
   }
 }
 
-std::string JobLauncher::log_tail(std::size_t lines) const {
+std::string JobLauncher::printed() const {
   const FileDescriptor file = FileDescriptor::open(log_file_, O_RDONLY);
   const off_t size = ::lseek(file.get(), 0, SEEK_END);
   if (size < 0) throw io_error("cannot read " + log_file_.string());
@@ -138,7 +138,11 @@ std::string JobLauncher::log_tail(std::size_t lines) const {
   const ssize_t got = ::pread(file.get(), text.data(), text.size(), size - static_cast<off_t>(text.size()));
   if (got < 0) throw io_error("cannot read " + log_file_.string());
   text.resize(at(got));
-  return last_lines(said_by_workers(text), lines);
+  return text;
+}
+
+std::string JobLauncher::log_tail(std::size_t lines) const {
+  return last_lines(said_by_workers(printed()), lines);
 }
 
 }  // namespace troupe::coordinator

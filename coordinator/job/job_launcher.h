@@ -47,6 +47,8 @@ class JobLauncher {
   /// Last lines that the job printed, at most `lines`; for people. What mpirun says between its rules about
   /// ranks that ended is left out, unless there is nothing else.
   [[nodiscard]] std::string log_tail(std::size_t lines) const;
+  /// The end of what the job printed, at most 16 KiB, mpirun's own words included.
+  [[nodiscard]] std::string printed() const;
   [[nodiscard]] const std::filesystem::path& log_file() const { return log_file_; }
 
  private:

@@ -1,16 +1,16 @@
 #include "coordinator/run/run_folder.h"
 
-#include <openssl/rand.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <charconv>
 #include <utility>
 
 #include "base/error.h"
+#include "base/file.h"
+#include "base/secrets.h"
 #include "comm/control/link/run_files.h"
 #include "coordinator/run/metrics_cut.h"
 
@@ -20,16 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kSmallFileBytes = 256;
-
-std::string random_hex() {
-  std::array<unsigned char, 16> bytes{};
-  if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1) {
-    throw Error(ErrorCode::kInternal, "the system has no random numbers for the run folder's nonce");
-  }
-  std::string text;
-  for (const unsigned char byte : bytes) text += fmt::format("{:02x}", byte);
-  return text;
-}
+constexpr std::size_t kNonceBytes = 16;
 
 void create_folders(const fs::path& path) {
   std::error_code error;
@@ -88,7 +79,7 @@ RunFolder RunFolder::open(const fs::path& path) {
 }
 
 RunFolder::RunFolder(fs::path path, FolderLock lock)
-    : path_(std::move(path)), lock_(std::move(lock)), nonce_(random_hex()) {
+    : path_(std::move(path)), lock_(std::move(lock)), nonce_(random_hex(kNonceBytes)) {
   create_folders(checkpoints());
   create_folders(logs());
   write_file_atomically(path_ / comm::kNonceFile, nonce_);

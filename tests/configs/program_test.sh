@@ -44,14 +44,22 @@ expect 2 stderr "no prepared corpus: $folder" "$troupe" validate configs/tiny.ya
 expect 2 stderr "less than one sequence" "$troupe" validate configs/tiny.yaml --set data.sequence_length=1000000
 expect 2 stderr "no domain 'typo'" "$troupe" validate configs/tiny.yaml --set data.domains.typo=1
 expect 2 stderr "'localhost'" "$troupe" validate configs/tiny.yaml --set control.address=localhost
-expect 2 stderr "must be a loopback address" "$troupe" validate configs/tiny.yaml --set dashboard.address=localhost
+expect 2 stderr "dashboard.address must be an IP address" "$troupe" validate configs/tiny.yaml \
+  --set dashboard.address=localhost
+printf 'weak\n' >"$folder/token"
+expect 2 stderr "chmod 600" "$troupe" validate configs/tiny.yaml --set dashboard.enabled=true \
+  --set dashboard.token_file="$folder/token"
+chmod 600 "$folder/token"
+expect 2 stderr "is no token" "$troupe" validate configs/tiny.yaml --set dashboard.enabled=true \
+  --set dashboard.token_file="$folder/token"
 printf 'other-host slots=1\r\n' >"$folder/windows"
 printf '# none\n' >"$folder/empty"
 printf 'other-host slots=1\n' >"$folder/remote"
 expect 2 stderr "windows:1: the line ends as on Windows" "$troupe" validate configs/tiny.yaml \
   --set launch.hostfile="$folder/windows"
 expect 2 stderr "names no host" "$troupe" validate configs/tiny.yaml --set launch.hostfile="$folder/empty"
-expect 2 stderr "cannot reach 127.0.0.1" "$troupe" validate configs/tiny.yaml --set launch.hostfile="$folder/remote"
+expect 2 stderr "cannot reach 127.0.0.1" "$troupe" validate configs/tiny.yaml --set launch.hostfile="$folder/remote" \
+  --set control.address=127.0.0.1
 expect 2 stderr "exceeds the 1 slots" "$troupe" validate configs/tiny.yaml --set parallel.workers=2 \
   --set launch.hostfile="$folder/remote" --set control.address=10.0.0.1
 expect 2 stdout '"line": 1' "$troupe" validate "$folder/bad.yaml" --json

@@ -123,9 +123,11 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"optimizer.betas=[0.9,1]", "both excluded"}, Refused{"optimizer.eps=0", "optimizer.eps"},
         Refused{"run.steps=59 schedule.warmup=20 schedule.decay=40", "exceed run.steps = 59"},
         Refused{"schedule.kind=cosine run.steps=19 schedule.warmup=20", "exceed run.steps = 19"},
-        Refused{"sampling.prompts=[]", "sampling.prompts"}, Refused{"dashboard.address=0.0.0.0", "loopback"},
-        Refused{"dashboard.address=127.0.0.1.example.org", "loopback"},
-        Refused{"dashboard.address=localhost", "loopback"}, Refused{"control.address=''", "control.address"},
+        Refused{"sampling.prompts=[]", "sampling.prompts"},
+        Refused{"dashboard.address=''", "dashboard.address"},
+        Refused{"dashboard.address=127.0.0.1.example.org", "must be an IP address"},
+        Refused{"dashboard.address=localhost", "must be an IP address"},
+        Refused{"control.address=''", "control.address"},
         Refused{"control.address=localhost", "must be an IP address"}));
 
 TEST(Rules, WhatIsAllowedIsNotRefused) {

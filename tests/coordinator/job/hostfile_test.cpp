@@ -3,9 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
 #include "base/error.h"
+#include "base/network.h"
 
 namespace troupe::coordinator {
 namespace {
@@ -47,14 +46,15 @@ TEST(Hostfile, ThisMachineIsNotRemote) {
   EXPECT_TRUE(is_remote({"no-such-host.example.org", 0}));
 }
 
-TEST(Hostfile, SlurmTellsTasksAndNodes) {
-  ::setenv("SLURM_NTASKS", "12", 1);
-  ::setenv("SLURM_JOB_NUM_NODES", "3", 1);
-  EXPECT_EQ(batch_allocation().tasks, 12);
-  EXPECT_EQ(batch_allocation().nodes, 3);
-  ::unsetenv("SLURM_NTASKS");
-  ::unsetenv("SLURM_JOB_NUM_NODES");
-  EXPECT_EQ(batch_allocation().tasks, 0);
+TEST(Hostfile, AnAddressOfThisMachineIsNotRemote) {
+  for (const std::string& own : own_addresses()) EXPECT_FALSE(is_remote({own, 0})) << own;
+  EXPECT_FALSE(is_remote({"127.0.1.1", 0}));
+  EXPECT_TRUE(is_remote({"192.0.2.77", 0}));
+}
+
+TEST(Hostfile, IsReadAsItWasWritten) {
+  const std::vector<Host> hosts{{"node1", 4}, {"node2", 0}};
+  EXPECT_EQ(parse_hostfile(format_hostfile(hosts), "hosts"), hosts);
 }
 
 }  // namespace
