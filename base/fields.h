@@ -43,6 +43,12 @@ struct Schedule {
   bool operator==(const Schedule&) const = default;
 };
 
+/// What `true` and `false` stand for among the values of a choice that was a flag, or is read as one.
+struct ChoiceFlags {
+  std::size_t when_false;
+  std::size_t when_true;
+};
+
 /// Describes the options of a module: each options struct has one
 /// `void describe(Fields&, SomeOptions&)` that names every field, its range and its help.
 /// That one description drives loading from YAML, `--set`, unknown-key errors, `troupe config`,
@@ -68,9 +74,13 @@ class Fields {
   /// A map from free names to numbers, e.g. weights by domain.
   virtual void real_map(std::string_view name, std::map<std::string, double>& value, RealRange range,
                         std::string_view help) = 0;
+  /// A map from free names to texts.
+  virtual void text_map(std::string_view name, std::map<std::string, std::string>& value,
+                        std::string_view help) = 0;
   /// One of `names`; value is its index.
   virtual void choice_index(std::string_view name, std::size_t& value,
-                            std::span<const std::string_view> names, std::string_view help) = 0;
+                            std::span<const std::string_view> names, std::optional<ChoiceFlags> flags,
+                            std::string_view help) = 0;
   /// A nested group; `describe` is called with this Fields inside the group.
   virtual void section(std::string_view name, std::string_view help,
                        const std::function<void()>& describe) = 0;
@@ -78,13 +88,21 @@ class Fields {
   virtual void list(std::string_view name, std::string_view help, std::size_t size,
                     const std::function<void(std::size_t)>& resize,
                     const std::function<void(std::size_t)>& describe) = 0;
+  /// Groups by free names: `rename(names)` makes them these, with their defaults; `describe(i)` describes
+  /// number i.
+  virtual void named_groups(std::string_view name, std::string_view help,
+                            const std::vector<std::string>& names,
+                            const std::function<void(const std::vector<std::string>&)>& rename,
+                            const std::function<void(std::size_t)>& describe) = 0;
+  /// Whether what is read says null for a group.
+  [[nodiscard]] virtual bool is_null(std::string_view /*name*/) const { return false; }
 
   /// An enum whose values 0..n-1 are called `names` in order.
   template <class E>
-  void choice(std::string_view name, E& value, std::span<const std::string_view> names,
-              std::string_view help) {
+  void choice(std::string_view name, E& value, std::span<const std::string_view> names, std::string_view help,
+              std::optional<ChoiceFlags> flags = std::nullopt) {
     auto index = at(value);
-    choice_index(name, index, names, help);
+    choice_index(name, index, names, flags, help);
     value = static_cast<E>(index);
   }
 

@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <span>
+#include <utility>
+
 #include "configs/option_text.h"
 #include "configs/run_config.h"
 
@@ -59,9 +62,19 @@ class OptionLister final : public Fields {
     add(name, fmt::format("{{{}}}", fmt::join(pairs, ", ")),
         fmt::format("names, each with {}", real_kind(range)), help);
   }
+  void text_map(std::string_view name, std::map<std::string, std::string>& value,
+                std::string_view help) override {
+    std::vector<std::string> pairs;
+    for (const auto& [key, text] : value)
+      pairs.push_back(fmt::format("{}: {}", text_text(key), text_text(text)));
+    add(name, fmt::format("{{{}}}", fmt::join(pairs, ", ")), "names, each with a text", help);
+  }
   void choice_index(std::string_view name, std::size_t& value, std::span<const std::string_view> names,
-                    std::string_view help) override {
-    add(name, std::string(names[value]), choice_kind(names), help);
+                    std::optional<ChoiceFlags> flags, std::string_view help) override {
+    std::string type = choice_kind(names);
+    if (flags)
+      type += fmt::format("; true is {}, false {}", names[flags->when_true], names[flags->when_false]);
+    add(name, std::string(names[value]), std::move(type), help);
   }
   void section(std::string_view name, std::string_view help, const std::function<void()>& describe) override {
     options.push_back({OptionInfo::Kind::kGroup, prefix_ + std::string(name), std::string(name), "", "",
@@ -77,6 +90,14 @@ class OptionLister final : public Fields {
     resize(size + 1);  // a default one, for its description only
     inside(std::string(name) + "[]", OptionInfo::Kind::kElement, [&] { describe(size); });
     resize(size);
+  }
+  void named_groups(std::string_view name, std::string_view help, const std::vector<std::string>& names,
+                    const std::function<void(const std::vector<std::string>&)>&,
+                    const std::function<void(std::size_t)>& describe) override {
+    std::vector<std::string> groups;
+    for (std::size_t i = 0; i < names.size(); ++i)
+      groups.push_back(fmt::format("{}: {}", text_text(names[i]), flow_text([&] { describe(i); })));
+    add(name, fmt::format("{{{}}}", fmt::join(groups, ", ")), "groups by names", help);
   }
 
  private:
@@ -95,14 +116,26 @@ class OptionLister final : public Fields {
     kind_ = outer_kind;
   }
 
-  /// What `describe` adds, as one flow mapping; a list's groups hold plain options only.
+  /// What `describe` adds, as one flow mapping, groups inside it as others.
   std::string flow_text(const std::function<void()>& describe) {
     const std::size_t first = options.size();
+    const std::string outer_prefix = std::exchange(prefix_, "");
     describe();
-    std::vector<std::string> pairs;
-    for (std::size_t i = first; i < options.size(); ++i)
-      pairs.push_back(fmt::format("{}: {}", options[i].name, options[i].value));
+    prefix_ = outer_prefix;
+    const std::vector<OptionInfo> added(options.begin() + static_cast<std::ptrdiff_t>(first), options.end());
     options.resize(first);
+    return flow_mapping(added, "");
+  }
+
+  /// The options below `prefix`, in their order.
+  static std::string flow_mapping(std::span<const OptionInfo> all, const std::string& prefix) {
+    std::vector<std::string> pairs;
+    for (const OptionInfo& option : all) {
+      if (option.key != prefix + option.name) continue;
+      pairs.push_back(fmt::format(
+          "{}: {}", option.name,
+          option.kind == OptionInfo::Kind::kGroup ? flow_mapping(all, option.key + ".") : option.value));
+    }
     return fmt::format("{{{}}}", fmt::join(pairs, ", "));
   }
 

@@ -50,6 +50,8 @@ std::string integer_hint(const YamlNode& node) {
   return node.quoted && plain == node.text ? write_instead(plain + ", without quotes") : write_instead(plain);
 }
 
+constexpr std::size_t kMaximumItems = 64;  // of a list, or named
+
 bool is_scalar(const YamlNode& node) { return node.kind == YamlNode::Kind::kScalar && !node.is_null(); }
 
 }  // namespace
@@ -217,10 +219,29 @@ void OptionReader::real_map(std::string_view name, std::map<std::string, double>
   if (read.size() == node->entries.size()) value = std::move(read);
 }
 
-void OptionReader::choice_index(std::string_view name, std::size_t& value,
-                                std::span<const std::string_view> names, std::string_view) {
+void OptionReader::text_map(std::string_view name, std::map<std::string, std::string>& value,
+                            std::string_view) {
   const YamlNode* node = take(name);
   if (node == nullptr) return;
+  if (node->is_null()) return value.clear();
+  if (node->kind != YamlNode::Kind::kMap) return wrong(*node, name, "a group of names and texts");
+  std::map<std::string, std::string> read;
+  for (const YamlNode::Entry& entry : node->entries) {
+    auto text = read_text(entry.value, fmt::format("{}.{}", name, entry.name), "text");
+    if (text) read.emplace(entry.name, std::move(*text));
+  }
+  if (read.size() == node->entries.size()) value = std::move(read);
+}
+
+void OptionReader::choice_index(std::string_view name, std::size_t& value,
+                                std::span<const std::string_view> names, std::optional<ChoiceFlags> flags,
+                                std::string_view) {
+  const YamlNode* node = take(name);
+  if (node == nullptr) return;
+  if (flags && is_scalar(*node) && !node->quoted && (node->text == "true" || node->text == "false")) {
+    value = node->text == "true" ? flags->when_true : flags->when_false;
+    return;
+  }
   const auto found = is_scalar(*node) ? std::ranges::find(names, node->text) : names.end();
   if (found != names.end()) {
     value = at(found - names.begin());
@@ -254,7 +275,6 @@ void OptionReader::section(std::string_view name, std::string_view, const std::f
 void OptionReader::list(std::string_view name, std::string_view, std::size_t,
                         const std::function<void(std::size_t)>& resize,
                         const std::function<void(std::size_t)>& describe) {
-  constexpr std::size_t kMaximumItems = 64;
   const YamlNode* node = take(name);
   if (node == nullptr) return;
   if (node->kind != YamlNode::Kind::kList || node->items.size() > kMaximumItems)
@@ -270,6 +290,34 @@ void OptionReader::list(std::string_view name, std::string_view, std::size_t,
     }
     inside(&item, path_of(element), [&] { describe(i); });
   }
+}
+
+void OptionReader::named_groups(std::string_view name, std::string_view, const std::vector<std::string>&,
+                                const std::function<void(const std::vector<std::string>&)>& rename,
+                                const std::function<void(std::size_t)>& describe) {
+  const YamlNode* node = take(name);
+  if (node == nullptr) return;
+  if (node->is_null()) return rename({});
+  if (node->kind != YamlNode::Kind::kMap || node->entries.size() > kMaximumItems)
+    return wrong(*node, name, fmt::format("at most {} groups by names", kMaximumItems));
+  std::vector<std::string> names;
+  for (const YamlNode::Entry& entry : node->entries) names.push_back(entry.name);
+  rename(names);
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const YamlNode& value = node->entries[i].value;
+    const std::string element = fmt::format("{}.{}", name, names[i]);
+    if (value.kind != YamlNode::Kind::kMap && !value.is_null()) {
+      wrong(value, element, "a group of options");
+      continue;
+    }
+    inside(value.is_null() ? nullptr : &value, path_of(element), [&] { describe(i); });
+  }
+}
+
+bool OptionReader::is_null(std::string_view name) const {
+  const YamlNode* group = scopes_.back().node;
+  const YamlNode* node = group == nullptr ? nullptr : group->find(name);
+  return node != nullptr && node->is_null();
 }
 
 void OptionReader::report_unknown_keys(const Scope& scope) {

@@ -41,12 +41,18 @@ class OptionReader final : public Fields {
   void texts(std::string_view name, std::vector<std::string>& value, std::string_view help) override;
   void real_map(std::string_view name, std::map<std::string, double>& value, RealRange range,
                 std::string_view help) override;
+  void text_map(std::string_view name, std::map<std::string, std::string>& value,
+                std::string_view help) override;
   void choice_index(std::string_view name, std::size_t& value, std::span<const std::string_view> names,
-                    std::string_view help) override;
+                    std::optional<ChoiceFlags> flags, std::string_view help) override;
   void section(std::string_view name, std::string_view help, const std::function<void()>& describe) override;
   void list(std::string_view name, std::string_view help, std::size_t size,
             const std::function<void(std::size_t)>& resize,
             const std::function<void(std::size_t)>& describe) override;
+  void named_groups(std::string_view name, std::string_view help, const std::vector<std::string>& names,
+                    const std::function<void(const std::vector<std::string>&)>& rename,
+                    const std::function<void(std::size_t)>& describe) override;
+  [[nodiscard]] bool is_null(std::string_view name) const override;
 
  private:
   /// A group that is being described.

@@ -26,7 +26,7 @@ class Rules {
     check_init_from();
     check_routing_folders();
     check_data();
-    check_attention();
+    check_mixers();
     check_experts();
     check_co_activation();
     check_balancer();
@@ -96,20 +96,109 @@ class Rules {
     require(data.domains.empty() || some, "data.domains", "data.domains gives every domain the weight 0");
   }
 
-  void check_attention() {
-    const auto& attention = config_.model.attention;
+  void check_mixers() {
+    const auto& model = config_.model;
+    check_model_parts();
+    for_each_mixer(
+        [&](const model::AttentionOptions& mixer, const std::string& key) { check_attention(mixer, key); });
+    if (model.mixers.empty()) {
+      require(
+          model.layer_pattern.empty() && model.layer_exceptions.empty(), "model.layer_pattern",
+          "model.layer_pattern and layer_exceptions name mixers, and model.mixers has none: every layer has "
+          "model.attention");
+      return;
+    }
+    require(!model.layer_pattern.empty(), "model.layer_pattern",
+            "model.layer_pattern must say which of model.mixers the layers have, for example [{}]",
+            model.mixers.front().name);
+    if (!model.layer_pattern.empty()) check_layers();
+  }
+
+  void check_model_parts() {
+    const auto& model = config_.model;
+    require(model.norm.eps > 0.0, "model.norm.eps", "model.norm.eps must be above 0");
+    require(!model.norm.bias || model.norm.kind == layers::NormKind::kLayerNorm, "model.norm.bias",
+            "model.norm.bias is the bias of kind: layer_norm; {} has none",
+            layers::kNormNames[at(model.norm.kind)]);
+    const std::int64_t positions = model.embedding.positions;
+    require(positions == 0 || positions >= config_.data.sequence_length, "model.embedding.positions",
+            "model.embedding.positions = {} are too few for data.sequence_length = {}", positions,
+            config_.data.sequence_length);
+  }
+
+  /// Calls body(mixer, its key) for those that layers can have.
+  template <class Body>
+  void for_each_mixer(const Body& body) {
+    const auto& model = config_.model;
+    if (model.mixers.empty()) body(model.attention, std::string("model.attention"));
+    for (const auto& mixer : model.mixers) body(mixer.options, "model.mixers." + mixer.name);
+  }
+
+  void check_layers() {
+    const auto& model = config_.model;
+    for (const auto& [layer, name] : model.layer_exceptions) {
+      require(is_layer(layer), "model.layer_exceptions." + layer,
+              "model.layer_exceptions.{}: the layers are numbered from 0 to {}", layer, model.layers - 1);
+    }
+    try {
+      static_cast<void>(model::layer_mixers(model));
+    } catch (const Error& error) {
+      problems_.push_back({"model.layer_pattern", error.what()});
+    }
+  }
+
+  [[nodiscard]] bool is_layer(const std::string& text) const {
+    for (std::int64_t layer = 0; layer < config_.model.layers; ++layer)
+      if (std::to_string(layer) == text) return true;
+    return false;
+  }
+
+  void check_attention(const model::AttentionOptions& attention, const std::string& key) {
+    if (attention.kind == model::AttentionKind::kMla) return check_latent(attention, key);
     const std::int64_t heads = attention.heads;
     const std::int64_t kv_heads = attention.kv_heads;
-    require(heads % kv_heads == 0, "model.attention.kv_heads",
-            "model.attention.kv_heads = {} must divide model.attention.heads = {}", kv_heads, heads);
-    require(attention.kind != model::AttentionKind::kMha || kv_heads == heads, "model.attention.kv_heads",
+    require(heads % kv_heads == 0, key + ".kv_heads", "{0}.kv_heads = {1} must divide {0}.heads = {2}", key,
+            kv_heads, heads);
+    require(attention.kind != model::AttentionKind::kMha || kv_heads == heads, key + ".kv_heads",
             "kind: mha has as many kv_heads as heads, {}; {} are asked for", heads, kv_heads);
-    require(attention.kind != model::AttentionKind::kMqa || kv_heads == 1, "model.attention.kv_heads",
+    require(attention.kind != model::AttentionKind::kMqa || kv_heads == 1, key + ".kv_heads",
             "kind: mqa has 1 kv_head; {} are asked for", kv_heads);
+    if (attention.positions == model::Positions::kRope) check_rope(attention, key);
+  }
+
+  void check_latent(const model::AttentionOptions& attention, const std::string& key) {
+    const auto& latent = attention.latent;
+    constexpr std::int64_t kMostChannels = 256;
+    const std::int64_t head_dim = latent.rope_dim + latent.nope_dim;
+    require(head_dim <= kMostChannels, key + ".latent.nope_dim",
+            "{}.latent: rope_dim + nope_dim = {} exceeds {}, what the kernels hold", key, head_dim,
+            kMostChannels);
+    require(latent.value_dim <= head_dim, key + ".latent.value_dim",
+            "{}.latent.value_dim = {} exceeds rope_dim + nope_dim = {}", key, latent.value_dim, head_dim);
+    require(latent.rope_dim % 2 == 0, key + ".latent.rope_dim",
+            "{}.latent.rope_dim = {} must be even: rotations turn pairs", key, latent.rope_dim);
+    require(!attention.qkv_bias, key + ".qkv_bias", "kind: mla has no biases: set {}.qkv_bias: false", key);
+    require(!attention.out_bias, key + ".out_bias", "kind: mla has no biases: set {}.out_bias: false", key);
+    require(!attention.sinks, key + ".sinks", "kind: mla has no sinks: set {}.sinks: false", key);
+    check_scaling(attention, key);
+  }
+
+  void check_rope(const model::AttentionOptions& attention, const std::string& key) {
     const double rotated = static_cast<double>(attention.head_dim) * attention.rope.fraction;
-    require(std::fmod(rotated, 2.0) == 0.0, "model.attention.rope.fraction",
+    require(std::fmod(rotated, 2.0) == 0.0, key + ".rope.fraction",
             "head_dim * rope.fraction = {} must be an even whole number: rotations turn pairs", rotated);
-    require(config_.model.norm.eps > 0.0, "model.norm.eps", "model.norm.eps must be above 0");
+    check_scaling(attention, key);
+  }
+
+  void check_scaling(const model::AttentionOptions& attention, const std::string& key) {
+    const auto& scaling = attention.rope.scaling;
+    require(scaling.low_frequency_factor <= scaling.high_frequency_factor,
+            key + ".rope.scaling.low_frequency_factor",
+            "{}.rope.scaling.low_frequency_factor = {} exceeds high_frequency_factor = {}", key,
+            scaling.low_frequency_factor, scaling.high_frequency_factor);
+    require(scaling.beta_slow <= scaling.beta_fast, key + ".rope.scaling.beta_slow",
+            "{}.rope.scaling.beta_slow = {} exceeds beta_fast = {}", key, scaling.beta_slow,
+            scaling.beta_fast);
   }
 
   void check_experts() {
@@ -340,9 +429,20 @@ class Rules {
     const bool has_experts =
         config_.model.layers - config_.model.moe.first_dense_layers >= config_.model.moe.every;
     if (has_experts) check_experts_on_device(refuse);
+    check_model_on_device(refuse);
+    for_each_mixer([&](const model::AttentionOptions& mixer, const std::string& key) {
+      refuse(mixer.kind == model::AttentionKind::kMla, key + ".kind", "mla", "all others do");
+      refuse(mixer.sinks, key + ".sinks", "true", "false does");
+      refuse(mixer.softcap > 0.0, key + ".softcap", "a number", "0 does");
+      refuse(mixer.softmax_scale > 0.0, key + ".softmax_scale", "a number", "0 does");
+      refuse(mixer.rope.pairing != model::RopePairing::kHalves, key + ".rope.pairing", "interleaved",
+             "halves does");
+    });
     const auto activation = config_.model.ffn.form.activation;
-    refuse(activation == layers::Activation::kGelu || activation == layers::Activation::kGeGlu,
-           "model.ffn.activation", layers::kActivationNames[at(activation)], "all but gelu and geglu do");
+    refuse(activation == layers::Activation::kGelu || activation == layers::Activation::kGeGlu ||
+               activation == layers::Activation::kRelu,
+           "model.ffn.activation", layers::kActivationNames[at(activation)],
+           "all but gelu, geglu and relu do");
     const auto& parallel = config_.parallel;
     refuse(parallel.dispatch.hierarchical, "parallel.dispatch.hierarchical", "true", "false does");
     refuse(parallel.dispatch.dtype != layout::DispatchType::kF32, "parallel.dispatch.dtype", "bf16",
@@ -351,6 +451,19 @@ class Rules {
            "contiguous does");
     refuse(config_.run.record_routing, "run.record_routing", "true", "false does");
     refuse(config_.run.replay_routing.has_value(), "run.replay_routing", "a folder", "null does");
+  }
+
+  template <class Refuse>
+  void check_model_on_device(const Refuse& refuse) {
+    const auto& model = config_.model;
+    refuse(model.norm.kind != layers::NormKind::kRms, "model.norm.kind",
+           layers::kNormNames[at(model.norm.kind)], "rms does");
+    refuse(model.norm.placement == model::NormPlacement::kPost, "model.norm.placement", "post",
+           "all others do");
+    refuse(model.residual_multiplier != 1.0, "model.residual_multiplier", "another number", "1 does");
+    refuse(model.embedding.scale != 1.0, "model.embedding.scale", "another number", "1 does");
+    refuse(model.logits.scale != 1.0, "model.logits.scale", "another number", "1 does");
+    refuse(model.logits.softcap > 0.0, "model.logits.softcap", "a number", "0 does");
   }
 
   template <class Refuse>

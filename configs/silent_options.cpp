@@ -11,8 +11,8 @@ namespace {
 /// Options that nothing reads while `silencer` has its present value.
 struct Silence {
   bool holds;
-  std::string_view silencer;
-  std::vector<std::string_view> silent;  // options, or groups of them
+  std::string silencer;
+  std::vector<std::string> silent;  // options, or groups of them
 };
 
 std::vector<Silence> general(const RunConfig& config) {
@@ -68,6 +68,32 @@ std::vector<Silence> of_experts(const model::ModelOptions& model) {
   };
 }
 
+/// Of one mixer; key: "model.attention".
+std::vector<Silence> of_mixer(const model::AttentionOptions& mixer, const std::string& key) {
+  using model::RopeScalingKind;
+  const bool latent = mixer.kind == model::AttentionKind::kMla;
+  const auto scaling = mixer.rope.scaling.kind;
+  const std::string in_scaling = key + ".rope.scaling.";
+  return {
+      {latent,
+       key + ".kind",
+       {key + ".kv_heads", key + ".head_dim", key + ".qk_norm", key + ".rope.fraction"}},
+      {!latent, key + ".kind", {key + ".latent"}},
+      {mixer.positions == model::Positions::kNone, key + ".positions", {key + ".rope"}},
+      {scaling == RopeScalingKind::kNone, in_scaling + "kind", {in_scaling + "factor"}},
+      {scaling != RopeScalingKind::kLlama3 && scaling != RopeScalingKind::kYarn,
+       in_scaling + "kind",
+       {in_scaling + "original_length"}},
+      {scaling != RopeScalingKind::kLlama3,
+       in_scaling + "kind",
+       {in_scaling + "low_frequency_factor", in_scaling + "high_frequency_factor"}},
+      {scaling != RopeScalingKind::kYarn,
+       in_scaling + "kind",
+       {in_scaling + "beta_fast", in_scaling + "beta_slow", in_scaling + "truncate",
+        in_scaling + "magnitude"}},
+  };
+}
+
 bool belongs_to(std::string_view key, std::string_view group) {
   return key == group || (key.starts_with(group) && (key[group.size()] == '.' || key[group.size()] == '['));
 }
@@ -88,11 +114,13 @@ std::vector<std::string> silent_options(const RunConfig& config) {
   };
   std::vector<Silence> silences = general(config);
   std::ranges::move(of_experts(config.model), std::back_inserter(silences));
+  if (config.model.mixers.empty())
+    std::ranges::move(of_mixer(config.model.attention, "model.attention"), std::back_inserter(silences));
   std::vector<std::string> found;
   for (std::size_t i = 0; i < options.size(); ++i) {
     if (options[i].value == defaults[i].value) continue;
     const auto silence = std::ranges::find_if(silences, [&](const Silence& one) {
-      return one.holds && std::ranges::any_of(one.silent, [&](std::string_view group) {
+      return one.holds && std::ranges::any_of(one.silent, [&](const std::string& group) {
                return belongs_to(options[i].key, group);
              });
     });

@@ -30,7 +30,8 @@ ParameterSpec& Declaration::parameter(const std::string& name, ParameterRole rol
 
 void Declaration::matrix(const std::string& name, ParameterRole role, std::int64_t rows, std::int64_t columns,
                          double init_factor) {
-  parameter(name, role, {rows, columns}).init_std = place_.init_std * init_factor;
+  const double factor = role == ParameterRole::kOutput ? place_.residual_factor : 1.0;
+  parameter(name, role, {rows, columns}).init_std = place_.init_std * init_factor * factor;
 }
 
 void Declaration::vector(const std::string& name, ParameterRole role, std::int64_t size, float value) {

@@ -13,13 +13,15 @@ namespace troupe::layers {
 class Declaration {
  public:
   /// Of what has no parts yet. prefix: of the parameters' names, "layers/03/"; layer: as ParameterSpec's;
-  /// tokens: of the microbatch that memory is declared for; init_std: of matrices' initial values.
+  /// tokens: of the microbatch that memory is declared for; init_std: of matrices' initial
+  /// values.
   struct Place {
     std::string prefix = {};
     std::int64_t layer = -1;
     ParameterPart part = ParameterPart::kMixer;
     std::int64_t tokens = 0;
     double init_std = 0.02;
+    double residual_factor = 1.0;  // on that of matrices that write to the residual stream
   };
   explicit Declaration(Place place) : place_(std::move(place)) {}
 

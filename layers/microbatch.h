@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <span>
 
 #include "tensor/tensor.h"
 
@@ -9,12 +10,13 @@ namespace troupe {
 /// a lane in the last wave joins the collectives with nothing. All views: [tokens] i32, on the host for a
 /// model, where the layers compute for these.
 struct MicrobatchInput {
-  ConstTensorView tokens = {};         // ids
-  ConstTensorView targets = {};        // next token's id; -1: masked, no loss
-  ConstTensorView positions = {};      // position in the document, for RoPE
-  ConstTensorView first_visible = {};  // first position of the same sequence that a token sees
-  ConstTensorView domains = {};        // of each target's document; may be empty
-  std::int64_t first_token = 0;        // number in the run of the first token; the others follow
+  ConstTensorView tokens = {};                  // ids
+  ConstTensorView targets = {};                 // next token's id; -1: masked, no loss
+  ConstTensorView positions = {};               // position in the document, for RoPE
+  ConstTensorView first_visible = {};           // first position of the same sequence that a token sees
+  std::span<const ConstTensorView> spans = {};  // the same for shorter spans of keys; made by the model
+  ConstTensorView domains = {};                 // of each target's document; may be empty
+  std::int64_t first_token = 0;                 // number in the run of the first token; the others follow
   std::int64_t sequence_length = 1;
   std::int64_t target_tokens = 0;  // unmasked; counted by the model
 };

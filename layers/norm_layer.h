@@ -1,48 +1,55 @@
 #pragma once
+#include <optional>
 #include <string>
 
 #include "layers/declaration.h"
+#include "layers/options.h"
 #include "layers/parameter_handle.h"
 #include "layers/pass.h"
-#include "tensor/ops/rms_norm/rms_norm.h"
+#include "tensor/ops/gemm/gemm.h"
 #include "tensor/tensor.h"
 
 namespace troupe::layers {
 
-/// RMSNorm with a learned weight.
+/// A norm with a learned weight, of any kind of NormForm: RMSNorm, RMSNorm with the factor 1 + weight, or
+/// layer norm, with or without a bias.
 class NormLayer {
  public:
   struct Saved {
-    TensorView inv_rms;  // [tokens]
-    TensorView y;        // [tokens, hidden]
+    TensorView inv_rms;  // [rows]; of a layer norm 1 / standard deviation
+    TensorView mean;     // [rows], of a layer norm
+    TensorView weight;   // [columns], 1 + weight where that is the factor
+    TensorView y;        // [rows, columns]
   };
 
-  static void declare(Declaration& declaration, std::int64_t hidden) {
-    declaration.vector("weight", ParameterRole::kNorm, hidden, 1.0F);
-    declaration.keep(declaration.tokens());
-    declaration.keep(declaration.tokens() * hidden);
+  /// "weight" and, with a bias, "bias".
+  static void declare(Declaration& declaration, const NormForm& form, std::int64_t hidden);
+  /// A weight called `name` of `columns`, without a bias, for `elements` elements.
+  static void declare_as(Declaration& declaration, const std::string& name, const NormForm& form,
+                         std::int64_t columns, std::int64_t elements);
+
+  /// weight: its name; bias: its name, where the form has one.
+  NormLayer(const ParameterTable& table, const std::string& weight, const NormForm& form,
+            const std::string& bias = {});
+  /// What declare() declared with the prefix `folder`: "layers/03/ffn_norm/".
+  [[nodiscard]] static NormLayer in_folder(const ParameterTable& table, const std::string& folder,
+                                           const NormForm& form) {
+    return {table, folder + "weight", form, folder + "bias"};
   }
 
-  NormLayer(const ParameterTable& table, const std::string& name, double eps)
-      : weight_(table, name), eps_(eps) {}
+  /// x: [rows, columns]; the result is saved.y.
+  [[nodiscard]] Saved forward(const Pass& pass, ConstTensorView x) const;
 
-  /// x: [tokens, hidden]; the result is saved.y.
-  [[nodiscard]] Saved forward(const Pass& pass, ConstTensorView x) const {
-    const Saved saved{pass.arena.allocate({x.rows()}), pass.arena.allocate(x.shape())};
-    ops::rms_norm_forward(pass.execution, x, weight_.value(pass.dense), eps_, saved.y, saved.inv_rms);
-    return saved;
-  }
-
-  /// dx is added to: it holds the gradient of the residual path.
-  void backward(const Pass& pass, ConstTensorView dy, ConstTensorView x, const Saved& saved,
-                TensorView dx) const {
-    ops::rms_norm_backward(pass.execution, dy, x, weight_.value(pass.dense), saved.inv_rms, dx,
-                           weight_.gradient(pass.dense_gradient), true);
-  }
+  /// dx is added to, as where it holds the gradient of the residual path, or overwritten: then it may be dy.
+  void backward(const Pass& pass, ConstTensorView dy, ConstTensorView x, const Saved& saved, TensorView dx,
+                ops::Accumulate accumulate = ops::Accumulate::kYes) const;
 
  private:
+  [[nodiscard]] ConstTensorView bias_value(const Pass& pass) const;
+
+  NormForm form_;
   ParameterHandle weight_;
-  double eps_;
+  std::optional<ParameterHandle> bias_;
 };
 
 }  // namespace troupe::layers

@@ -23,8 +23,8 @@ class Projection {
   /// NAME_proj and, with a bias, NAME_bias; name: "layers/03/ffn/down"; expert: -1 for a dense one.
   /// kInternal when the table has no such parameter.
   Projection(const ParameterTable& table, const std::string& name, bool bias, std::int64_t expert = -1);
-  /// Without a bias.
-  explicit Projection(const ParameterHandle& weight) : weight_(weight) {}
+  explicit Projection(const ParameterHandle& weight, std::optional<ParameterHandle> bias = std::nullopt)
+      : weight_(weight), bias_(bias) {}
 
   /// The same for outputs [first, first + count) only.
   [[nodiscard]] Projection outputs(std::int64_t first, std::int64_t count) const;

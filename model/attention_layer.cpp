@@ -2,21 +2,37 @@
 
 #include <algorithm>
 
-#include "tensor/ops/rms_norm/rms_norm.h"
-
 namespace troupe::model {
+namespace {
 
+using layers::NormLayer;
+using layers::Projection;
 using ops::Accumulate;
 
-void AttentionLayer::declare(layers::Declaration& declaration, const AttentionOptions& options,
+/// Of the norm of queries or keys that are `width` wide together.
+std::int64_t norm_width(const AttentionOptions& options, std::int64_t width) {
+  return options.qk_norm == QkNorm::kPerHead ? options.head_dim : width;
+}
+
+/// Those norms have no bias and see rows of their own.
+layers::NormForm norm_form(const LayerSpec& layer) {
+  layers::NormForm form = layer.norm;
+  form.bias = false;
+  if (form.kind == layers::NormKind::kLayerNorm) form.kind = layers::NormKind::kRms;
+  return form;
+}
+
+}  // namespace
+
+void AttentionLayer::declare(layers::Declaration& declaration, const LayerSpec& layer,
                              std::int64_t hidden_size) {
+  const AttentionOptions& options = layer.mixer;
   const std::int64_t tokens = declaration.tokens();
   const std::int64_t query = options.heads * options.head_dim;
   const std::int64_t key = options.kv_heads * options.head_dim;
-  layers::Projection::declare(declaration, "qkv", layers::Projection::Side::kInput, query + 2 * key,
-                              hidden_size, false);
-  layers::Projection::declare(declaration, "out", layers::Projection::Side::kOutput, hidden_size, query,
-                              false);
+  Projection::declare(declaration, "qkv", Projection::Side::kInput, query + 2 * key, hidden_size,
+                      options.qkv_bias);
+  Projection::declare(declaration, "out", Projection::Side::kOutput, hidden_size, query, options.out_bias);
   for (const std::int64_t width : {query, key, key}) {
     declaration.keep(tokens * width);
     declaration.use_in_backward(tokens * width);
@@ -26,96 +42,99 @@ void AttentionLayer::declare(layers::Declaration& declaration, const AttentionOp
   declaration.keep(tokens * options.heads);     // log Σ exp
   declaration.use_in_backward(tokens * options.heads);
   declaration.pair_flops(4.0 * static_cast<double>(query));  // scores, and the values' sum
-  if (!options.qk_norm) return;
-  declaration.vector("q_norm", ParameterRole::kNorm, options.head_dim, 1.0F);
-  declaration.vector("k_norm", ParameterRole::kNorm, options.head_dim, 1.0F);
-  for (const std::int64_t before : {query, key, options.heads, options.kv_heads})
-    declaration.keep(tokens * before);
+  if (options.sinks) declaration.vector("sinks", ParameterRole::kInputBias, options.heads, 0.0F);
+  if (options.qk_norm == QkNorm::kNone) return;
+  const layers::NormForm form = norm_form(layer);
+  NormLayer::declare_as(declaration, "q_norm", form, norm_width(options, query), tokens * query);
+  NormLayer::declare_as(declaration, "k_norm", form, norm_width(options, key), tokens * key);
 }
 
-AttentionLayer::AttentionLayer(const LayerSpec& layer, std::int64_t sequence_length, RopeTables& rope,
-                               const ParameterTable& table)
+AttentionLayer::AttentionLayer(const LayerSpec& layer, const MixerContext& context)
     : options_(layer.mixer),
-      eps_(layer.norm.eps),
-      sequence_length_(sequence_length),
-      rope_(&rope.of(layer.positions, options_.head_dim)),
-      query_(part(layer, table, 0, options_.heads)),
-      key_(part(layer, table, options_.heads, options_.kv_heads)),
-      value_(part(layer, table, options_.heads + options_.kv_heads, options_.kv_heads)),
-      out_(table, layer.prefix + "attention/out", false) {
-  if (!options_.qk_norm) return;
-  q_norm_.emplace(table, layer.prefix + "attention/q_norm");
-  k_norm_.emplace(table, layer.prefix + "attention/k_norm");
+      sequence_length_(context.sequence_length),
+      span_(context.spans.number_of(options_)),
+      rope_(&context.rope.of(options_)),
+      query_(part(layer, context.table, 0, options_.heads)),
+      key_(part(layer, context.table, options_.heads, options_.kv_heads)),
+      value_(part(layer, context.table, options_.heads + options_.kv_heads, options_.kv_heads)),
+      out_(context.table, layer.prefix + "attention/out", options_.out_bias) {
+  if (options_.sinks) sinks_.emplace(context.table, layer.prefix + "attention/sinks");
+  if (options_.qk_norm == QkNorm::kNone) return;
+  q_norm_.emplace(context.table, layer.prefix + "attention/q_norm", norm_form(layer));
+  k_norm_.emplace(context.table, layer.prefix + "attention/k_norm", norm_form(layer));
 }
 
 /// Some heads of the one projection to queries, keys and values.
-layers::Projection AttentionLayer::part(const LayerSpec& layer, const ParameterTable& table,
-                                        std::int64_t first_head, std::int64_t heads) const {
-  return layers::Projection(table, layer.prefix + "attention/qkv", false)
+Projection AttentionLayer::part(const LayerSpec& layer, const ParameterTable& table, std::int64_t first_head,
+                                std::int64_t heads) const {
+  return Projection(table, layer.prefix + "attention/qkv", options_.qkv_bias)
       .outputs(first_head * options_.head_dim, heads * options_.head_dim);
 }
 
 ops::AttentionShape AttentionLayer::shape(std::int64_t tokens) const {
-  return {tokens / sequence_length_, sequence_length_, options_.heads, options_.kv_heads, options_.head_dim};
+  return {.sequences = tokens / sequence_length_,
+          .length = sequence_length_,
+          .heads = options_.heads,
+          .kv_heads = options_.kv_heads,
+          .head_dim = options_.head_dim,
+          .scale = options_.softmax_scale,
+          .softcap = options_.softcap};
 }
 
-/// [tokens, heads * head_dim] as [tokens * heads, head_dim]
-TensorView AttentionLayer::by_head(TensorView view) const {
-  return view.reshaped({view.elements() / options_.head_dim, options_.head_dim});
-}
-ConstTensorView AttentionLayer::by_head(ConstTensorView view) const {
-  return view.reshaped({view.elements() / options_.head_dim, options_.head_dim});
+/// What a norm sees of [tokens, width]: rows of one head each, or of all of them.
+Shape AttentionLayer::rows_of_norm(std::int64_t tokens, std::int64_t width) const {
+  const std::int64_t columns = norm_width(options_, width);
+  return {tokens * (width / columns), columns};
 }
 
-void AttentionLayer::forward(const Pass& pass, ConstTensorView x, Saved& saved, TensorView y) const {
+void AttentionLayer::forward(const Pass& pass, ConstTensorView x, Mixer::Saved& kept, TensorView y) const {
+  auto& saved = static_cast<Saved&>(kept);
   const std::int64_t tokens = x.rows();
-  saved.q = pass.arena.allocate({tokens, query_.width()});
-  saved.k = pass.arena.allocate({tokens, key_.width()});
+  prepare(pass, query_, q_norm_, x, saved.q_raw, saved.q_norm, saved.q);
+  prepare(pass, key_, k_norm_, x, saved.k_raw, saved.k_norm, saved.k);
   saved.v = pass.arena.allocate({tokens, value_.width()});
-  saved.q_raw = options_.qk_norm ? pass.arena.allocate(saved.q.shape()) : saved.q;
-  saved.k_raw = options_.qk_norm ? pass.arena.allocate(saved.k.shape()) : saved.k;
-  if (options_.qk_norm) {
-    saved.q_inv_rms = pass.arena.allocate({tokens * options_.heads});
-    saved.k_inv_rms = pass.arena.allocate({tokens * options_.kv_heads});
-  }
+  value_.forward(pass.execution, pass.dense, x, saved.v);
   saved.out = pass.arena.allocate({tokens, query_.width()});
   saved.log_sum_exp = pass.arena.allocate({tokens / sequence_length_ * options_.heads, sequence_length_});
-
-  query_.forward(pass.execution, pass.dense, x, saved.q_raw);
-  key_.forward(pass.execution, pass.dense, x, saved.k_raw);
-  value_.forward(pass.execution, pass.dense, x, saved.v);
-  prepare(pass, saved.q_raw, q_norm_, saved.q_inv_rms, saved.q);
-  prepare(pass, saved.k_raw, k_norm_, saved.k_inv_rms, saved.k);
   ops::attention_forward(pass.execution, shape(tokens), saved.q, saved.k, saved.v,
-                         pass.microbatch.first_visible, saved.out, saved.log_sum_exp);
+                         first_visible(pass.microbatch, span_), saved.out, saved.log_sum_exp,
+                         sinks_ ? sinks_->value(pass.dense) : ConstTensorView());
   out_.forward(pass.execution, pass.dense, saved.out, y);
 }
 
-/// Norm by head, where there is one, then RoPE.
-void AttentionLayer::prepare(const Pass& pass, TensorView projected,
-                             const std::optional<ParameterHandle>& norm, TensorView inv_rms,
-                             TensorView prepared) const {
+/// Projection, norm where there is one, then RoPE.
+void AttentionLayer::prepare(const Pass& pass, const Projection& projection,
+                             const std::optional<NormLayer>& norm, ConstTensorView x, TensorView& raw,
+                             NormLayer::Saved& normed, TensorView& prepared) const {
+  raw = pass.arena.allocate({x.rows(), projection.width()});
+  projection.forward(pass.execution, pass.dense, x, raw);
+  prepared = raw;
   if (norm) {
-    ops::rms_norm_forward(pass.execution, by_head(projected), norm->value(pass.dense), eps_,
-                          by_head(prepared), inv_rms);
+    normed = norm->forward(pass, raw.reshaped(rows_of_norm(x.rows(), raw.columns())));
+    prepared = normed.y.reshaped(raw.shape());
   }
+  if (rope_->rotary() == 0) return;
   ops::rope(pass.execution, *rope_, pass.microbatch.positions, options_.head_dim,
             ops::RopeDirection::kForward, prepared);
 }
 
-/// Turns the gradient of `prepared` into that of `projected`, in place.
+/// Turns the gradient of what was prepared into that of `raw`, in place.
 void AttentionLayer::prepare_backward(const Pass& pass, ConstTensorView raw,
-                                      const std::optional<ParameterHandle>& norm, ConstTensorView inv_rms,
+                                      const std::optional<NormLayer>& norm, const NormLayer::Saved& normed,
                                       TensorView gradient) const {
-  ops::rope(pass.execution, *rope_, pass.microbatch.positions, options_.head_dim,
-            ops::RopeDirection::kBackward, gradient);
+  if (rope_->rotary() > 0) {
+    ops::rope(pass.execution, *rope_, pass.microbatch.positions, options_.head_dim,
+              ops::RopeDirection::kBackward, gradient);
+  }
   if (!norm) return;
-  ops::rms_norm_backward(pass.execution, by_head(gradient), by_head(raw), norm->value(pass.dense), inv_rms,
-                         by_head(gradient), norm->gradient(pass.dense_gradient), false);
+  const Shape rows = rows_of_norm(raw.rows(), raw.columns());
+  norm->backward(pass, gradient.reshaped(rows), raw.reshaped(rows), normed, gradient.reshaped(rows),
+                 Accumulate::kNo);
 }
 
-void AttentionLayer::backward(const Pass& pass, ConstTensorView dy, ConstTensorView x, const Saved& saved,
-                              TensorView dx) const {
+void AttentionLayer::backward(const Pass& pass, ConstTensorView dy, ConstTensorView x,
+                              const Mixer::Saved& kept, TensorView dx) const {
+  const auto& saved = static_cast<const Saved&>(kept);
   const ArenaScope scope(pass.arena);
   const TensorView dout = pass.arena.allocate(saved.out.shape());
   const TensorView dq = pass.arena.allocate(saved.q.shape());
@@ -124,9 +143,11 @@ void AttentionLayer::backward(const Pass& pass, ConstTensorView dy, ConstTensorV
   out_.backward(pass.execution, pass.dense, dy, dout);
   out_.weight_gradients(pass.execution, dy, saved.out, pass.dense_gradient);
   ops::attention_backward(pass.execution, pass.arena, shape(x.rows()), dout, saved.q, saved.k, saved.v,
-                          saved.out, saved.log_sum_exp, pass.microbatch.first_visible, dq, dk, dv);
-  prepare_backward(pass, saved.q_raw, q_norm_, saved.q_inv_rms, dq);
-  prepare_backward(pass, saved.k_raw, k_norm_, saved.k_inv_rms, dk);
+                          saved.out, saved.log_sum_exp, first_visible(pass.microbatch, span_), dq, dk, dv,
+                          sinks_ ? sinks_->value(pass.dense) : ConstTensorView(),
+                          sinks_ ? sinks_->gradient(pass.dense_gradient) : TensorView());
+  prepare_backward(pass, saved.q_raw, q_norm_, saved.q_norm, dq);
+  prepare_backward(pass, saved.k_raw, k_norm_, saved.k_norm, dk);
   query_.backward(pass.execution, pass.dense, dq, dx);
   key_.backward(pass.execution, pass.dense, dk, dx, Accumulate::kYes);
   value_.backward(pass.execution, pass.dense, dv, dx, Accumulate::kYes);

@@ -7,55 +7,111 @@ namespace troupe::model {
 namespace {
 
 using experts::MoeLayer;
+using layers::NormLayer;
 
 std::variant<layers::FeedForward, MoeLayer> make_ffn(const LayerSpec& layer, const BlockContext& context) {
   const layers::FfnForm& form = layer.feed_forward.form;
   if (layer.moe_layer) {
-    return MoeLayer(context.moe, form, layer.layer, layer.prefix, context.dense, context.experts,
+    return MoeLayer(context.moe, form, layer.layer, layer.prefix, context.mixer.table, context.experts,
                     context.group.layer(at(*layer.moe_layer)), context.exchange);
   }
-  return layers::FeedForward(form, context.dense, layer.prefix + "ffn/",
+  return layers::FeedForward(form, context.mixer.table, layer.prefix + "ffn/",
                              layer.feed_forward.intermediate_size);
 }
+
+bool has_norm_before(NormPlacement placement) {
+  return placement == NormPlacement::kPre || placement == NormPlacement::kSandwich ||
+         placement == NormPlacement::kParallel;
+}
+
+bool has_norm_after(NormPlacement placement) {
+  return placement == NormPlacement::kPost || placement == NormPlacement::kPostResidual ||
+         placement == NormPlacement::kSandwich;
+}
+
+/// The parts of a block as they are declared, one after another.
+class BlockDeclaration {
+ public:
+  BlockDeclaration(layers::Declaration& block, const LayerSpec& layer, std::int64_t hidden_size)
+      : block_(block), layer_(layer), hidden_size_(hidden_size) {}
+
+  template <class Declare>
+  void add(const std::string& folder, ParameterPart part, const Declare& declare) {
+    layers::Declaration of_part = block_.part(folder, part);
+    declare(of_part);
+    block_.add(std::move(of_part));
+  }
+  void add_norm(const std::string& folder, ParameterPart part) {
+    add(folder, part,
+        [&](layers::Declaration& norm) { NormLayer::declare(norm, layer_.norm, hidden_size_); });
+  }
+  void add_norm_after(const std::string& name, ParameterPart part) {
+    if (!has_norm_after(layer_.norm.placement)) return;
+    block_.keep(block_.tokens() * hidden_size_);  // what it sees
+    add_norm(name + "_post_norm/", part);
+  }
+
+ private:
+  layers::Declaration& block_;
+  const LayerSpec& layer_;
+  std::int64_t hidden_size_;
+};
 
 }  // namespace
 
 void Block::declare(layers::Declaration& declaration, const LayerSpec& layer, const experts::MoeOptions& moe,
                     std::int64_t hidden_size, const experts::RoutedRows& rows) {
   const std::int64_t stream = declaration.tokens() * hidden_size;
+  const NormPlacement placement = layer.norm.placement;
   declaration.keep(stream, 2);  // the output, and what is between mixer and feed-forward
-  declaration.use_in_backward(stream);
-  const auto add = [&](const char* folder, ParameterPart part, const auto& declare_part) {
-    layers::Declaration of_part = declaration.part(folder, part);
-    declare_part(of_part);
-    declaration.add(std::move(of_part));
-  };
-  const auto norm = [&](layers::Declaration& of_norm) { layers::NormLayer::declare(of_norm, hidden_size); };
-  add("attention_norm/", ParameterPart::kMixer, norm);
-  add("attention/", ParameterPart::kMixer,
-      [&](layers::Declaration& attention) { AttentionLayer::declare(attention, layer.mixer, hidden_size); });
-  add("ffn_norm/", ParameterPart::kFeedForward, norm);
+  declaration.use_in_backward(stream, 1 + (layer.residual_multiplier == 1.0 ? 0 : 1));
+  const bool keeps_gradient = placement == NormPlacement::kPostResidual ||
+                              placement == NormPlacement::kSandwich || placement == NormPlacement::kParallel;
+  if (keeps_gradient) declaration.use_in_backward(stream);
+  BlockDeclaration parts(declaration, layer, hidden_size);
+  if (has_norm_before(placement)) parts.add_norm("attention_norm/", ParameterPart::kMixer);
+  parts.add("attention/", ParameterPart::kMixer,
+            [&](layers::Declaration& mixer) { declare_mixer(mixer, layer, hidden_size); });
+  parts.add_norm_after("attention", ParameterPart::kMixer);
+  const bool shares_norm = placement == NormPlacement::kParallel;
+  if (has_norm_before(placement) && !shares_norm) parts.add_norm("ffn_norm/", ParameterPart::kFeedForward);
   const FfnOptions& ffn = layer.feed_forward;
   if (layer.moe_layer) {
-    add("", ParameterPart::kExperts, [&](layers::Declaration& experts) {
+    parts.add("", ParameterPart::kExperts, [&](layers::Declaration& experts) {
       MoeLayer::declare(experts, moe, ffn.form, hidden_size, *layer.moe_layer, rows);
     });
   } else {
-    add("ffn/", ParameterPart::kFeedForward, [&](layers::Declaration& dense) {
+    parts.add("ffn/", ParameterPart::kFeedForward, [&](layers::Declaration& dense) {
       layers::FeedForward::declare(dense, ffn.form, hidden_size, ffn.intermediate_size);
     });
   }
+  parts.add_norm_after("ffn", ParameterPart::kFeedForward);
+}
+
+Block::Branch Block::make_branch(const LayerSpec& layer, const ParameterTable& table,
+                                 const std::string& name) {
+  const NormPlacement placement = layer.norm.placement;
+  const bool has_shared_one = placement == NormPlacement::kParallel && name == "ffn";
+  Branch branch;
+  if (has_norm_before(placement) && !has_shared_one)
+    branch.before.emplace(NormLayer::in_folder(table, layer.prefix + name + "_norm/", layer.norm));
+  if (has_norm_after(placement))
+    branch.after.emplace(NormLayer::in_folder(table, layer.prefix + name + "_post_norm/", layer.norm));
+  return branch;
 }
 
 Block::Block(const LayerSpec& layer, const BlockContext& context)
-    : attention_norm_(context.dense, layer.prefix + "attention_norm/weight", layer.norm.eps),
-      attention_(layer, context.sequence_length, context.rope, context.dense),
-      ffn_norm_(context.dense, layer.prefix + "ffn_norm/weight", layer.norm.eps),
+    : placement_(layer.norm.placement),
+      residual_multiplier_(static_cast<float>(layer.residual_multiplier)),
+      mixer_branch_(make_branch(layer, context.mixer.table, "attention")),
+      mixer_(make_mixer(layer, context.mixer)),
+      ffn_branch_(make_branch(layer, context.mixer.table, "ffn")),
       ffn_(make_ffn(layer, context)),
       moe_index_(layer.moe_layer.value_or(0)) {}
 
 Block::Saved Block::make_saved() const {
   Saved saved;
+  saved.mixer = mixer_->make_saved();
   if (const auto* moe = std::get_if<MoeLayer>(&ffn_)) saved.moe.emplace(moe->make_saved());
   return saved;
 }
@@ -63,43 +119,123 @@ Block::Saved Block::make_saved() const {
 void Block::forward(const Pass& pass, ConstTensorView x, const StepContext& step, Saved& saved,
                     MicrobatchResult& result, TensorView y) const {
   saved.x = x;
-  saved.attention_norm = attention_norm_.forward(pass, x);
+  if (placement_ == NormPlacement::kParallel) return forward_parallel(pass, step, saved, result, y);
   saved.middle = pass.arena.allocate(x.shape());
-  attention_.forward(pass, saved.attention_norm.y, saved.attention, saved.middle);
-  ops::sum(pass.execution, saved.middle, x, saved.middle);
-  saved.ffn_norm = ffn_norm_.forward(pass, saved.middle);
-  if (const auto* moe = std::get_if<MoeLayer>(&ffn_)) {
-    moe->forward(pass, saved.ffn_norm.y, step.layer(moe_index_, result.layers()),
-                 result.layer(moe_index_).load, *saved.moe, y);
-  } else {
-    const auto& ffn = std::get<layers::FeedForward>(ffn_);
-    saved.ffn = ffn.allocate(pass.arena, y.rows());
-    ffn.expand(pass, saved.ffn_norm.y, saved.ffn);
-    ffn.contract(pass, saved.ffn, y);
-  }
-  ops::sum(pass.execution, y, saved.middle, y);
+  forward_branch(pass, mixer_branch_, x, saved.mixer_branch, saved.middle,
+                 [&](ConstTensorView in, TensorView out) { mixer_->forward(pass, in, *saved.mixer, out); });
+  forward_branch(
+      pass, ffn_branch_, saved.middle, saved.ffn_branch, y,
+      [&](ConstTensorView in, TensorView out) { forward_ffn(pass, step, in, saved, result, out); });
 }
 
 void Block::backward(const Pass& pass, const StepContext& step, Saved& saved, MicrobatchResult& result,
                      TensorView gradient) const {
-  const ArenaScope scope(pass.arena);
-  const TensorView dnormed = pass.arena.allocate(gradient.shape());
-  backward_ffn(pass, step, saved, result, gradient, dnormed);
-  ffn_norm_.backward(pass, dnormed, saved.middle, saved.ffn_norm, gradient);
-  attention_.backward(pass, gradient, saved.attention_norm.y, saved.attention, dnormed);
-  attention_norm_.backward(pass, dnormed, saved.x, saved.attention_norm, gradient);
+  if (placement_ == NormPlacement::kParallel) return backward_parallel(pass, step, saved, result, gradient);
+  backward_branch(pass, ffn_branch_, saved.middle, saved.ffn_branch, gradient,
+                  [&](ConstTensorView dy, ConstTensorView, TensorView dx) {
+                    backward_ffn(pass, step, dy, saved, result, dx);
+                  });
+  backward_branch(pass, mixer_branch_, saved.x, saved.mixer_branch, gradient,
+                  [&](ConstTensorView dy, ConstTensorView in, TensorView dx) {
+                    mixer_->backward(pass, dy, in, *saved.mixer, dx);
+                  });
 }
 
-void Block::backward_ffn(const Pass& pass, const StepContext& step, Saved& saved, MicrobatchResult& result,
-                         ConstTensorView gradient, TensorView dx) const {
+/// y = x + body(x), with the norms that there are. x stays.
+template <class Body>
+void Block::forward_branch(const Pass& pass, const Branch& branch, ConstTensorView x, BranchSaved& saved,
+                           TensorView y, const Body& body) const {
+  if (branch.before) saved.before = branch.before->forward(pass, x);
+  if (branch.after) saved.raw = pass.arena.allocate(x.shape());
+  const TensorView out = branch.after ? saved.raw : y;
+  body(branch.before ? ConstTensorView(saved.before.y) : x, out);
+  multiply(pass, out);
+  if (placement_ == NormPlacement::kPost) ops::sum(pass.execution, out, x, out);
+  if (branch.after) saved.after = branch.after->forward(pass, out);
+  if (placement_ != NormPlacement::kPost)
+    return ops::sum(pass.execution, branch.after ? saved.after.y : out, x, y);
+  ops::affine(pass.execution, saved.after.y, 1.0F, 0.0F, y);
+}
+
+/// gradient: of y, becomes that of x. body(dy, its input, dx) overwrites dx.
+template <class Body>
+void Block::backward_branch(const Pass& pass, const Branch& branch, ConstTensorView x,
+                            const BranchSaved& saved, TensorView gradient, const Body& body) const {
+  const ArenaScope scope(pass.arena);
+  TensorView dout = gradient;
+  if (branch.after) {
+    dout = placement_ == NormPlacement::kPost ? gradient : pass.arena.allocate(gradient.shape());
+    branch.after->backward(pass, gradient, saved.raw, saved.after, dout, ops::Accumulate::kNo);
+  }
+  const TensorView din = pass.arena.allocate(gradient.shape());
+  body(multiplied(pass, dout), branch.before ? ConstTensorView(saved.before.y) : x, din);
+  if (!branch.before) return ops::add(pass.execution, din, gradient);
+  branch.before->backward(pass, din, x, saved.before, gradient);
+}
+
+void Block::forward_parallel(const Pass& pass, const StepContext& step, Saved& saved,
+                             MicrobatchResult& result, TensorView y) const {
+  saved.mixer_branch.before = mixer_branch_.before->forward(pass, saved.x);
+  const ConstTensorView normed = saved.mixer_branch.before.y;
+  saved.middle = pass.arena.allocate(saved.x.shape());
+  mixer_->forward(pass, normed, *saved.mixer, saved.middle);
+  forward_ffn(pass, step, normed, saved, result, y);
+  ops::sum(pass.execution, saved.middle, y, y);
+  multiply(pass, y);
+  ops::sum(pass.execution, y, saved.x, y);
+}
+
+void Block::backward_parallel(const Pass& pass, const StepContext& step, Saved& saved,
+                              MicrobatchResult& result, TensorView gradient) const {
+  const ArenaScope scope(pass.arena);
+  const ConstTensorView normed = saved.mixer_branch.before.y;
+  const ConstTensorView dout = multiplied(pass, gradient);
+  const TensorView dnormed = pass.arena.allocate(gradient.shape());
+  const TensorView of_mixer = pass.arena.allocate(gradient.shape());
+  backward_ffn(pass, step, dout, saved, result, dnormed);
+  mixer_->backward(pass, dout, normed, *saved.mixer, of_mixer);
+  ops::add(pass.execution, of_mixer, dnormed);
+  mixer_branch_.before->backward(pass, dnormed, saved.x, saved.mixer_branch.before, gradient);
+}
+
+void Block::forward_ffn(const Pass& pass, const StepContext& step, ConstTensorView x, Saved& saved,
+                        MicrobatchResult& result, TensorView y) const {
   if (const auto* moe = std::get_if<MoeLayer>(&ffn_)) {
-    moe->backward(pass, gradient, saved.ffn_norm.y, step.layer(moe_index_, result.layers()),
-                  result.layer(moe_index_), *saved.moe, dx);
+    moe->forward(pass, x, step.layer(moe_index_, result.layers()), result.layer(moe_index_).load, *saved.moe,
+                 y);
     return;
   }
   const auto& ffn = std::get<layers::FeedForward>(ffn_);
-  ffn.backward_contract(pass, gradient, saved.ffn);
-  ffn.backward_expand(pass, gradient, saved.ffn_norm.y, saved.ffn, dx);
+  saved.ffn = ffn.allocate(pass.arena, y.rows());
+  ffn.expand(pass, x, saved.ffn);
+  ffn.contract(pass, saved.ffn, y);
+}
+
+void Block::backward_ffn(const Pass& pass, const StepContext& step, ConstTensorView dy, Saved& saved,
+                         MicrobatchResult& result, TensorView dx) const {
+  const BranchSaved& branch = placement_ == NormPlacement::kParallel ? saved.mixer_branch : saved.ffn_branch;
+  const ConstTensorView x = has_norm_before(placement_) ? branch.before.y : saved.middle;
+  if (const auto* moe = std::get_if<MoeLayer>(&ffn_)) {
+    moe->backward(pass, dy, x, step.layer(moe_index_, result.layers()), result.layer(moe_index_), *saved.moe,
+                  dx);
+    return;
+  }
+  const auto& ffn = std::get<layers::FeedForward>(ffn_);
+  ffn.backward_contract(pass, dy, saved.ffn);
+  ffn.backward_expand(pass, dy, x, saved.ffn, dx);
+}
+
+/// What a branch adds, times the residual multiplier.
+void Block::multiply(const Pass& pass, TensorView y) const {
+  if (residual_multiplier_ != 1.0F) ops::affine(pass.execution, y, residual_multiplier_, 0.0F, y);
+}
+
+/// The gradient of that, in memory of its own: dy is that of the residual path, too.
+ConstTensorView Block::multiplied(const Pass& pass, TensorView dy) const {
+  if (residual_multiplier_ == 1.0F) return dy;
+  const TensorView scaled = pass.arena.allocate(dy.shape());
+  ops::affine(pass.execution, dy, residual_multiplier_, 0.0F, scaled);
+  return scaled;
 }
 
 }  // namespace troupe::model

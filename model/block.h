@@ -1,37 +1,42 @@
 #pragma once
+#include <memory>
 #include <optional>
 #include <variant>
 
 #include "experts/moe_layer.h"
 #include "layers/feed_forward.h"
 #include "layers/norm_layer.h"
-#include "model/attention_layer.h"
 #include "model/layer_spec.h"
 #include "model/microbatch.h"
-#include "model/rope_tables.h"
+#include "model/mixer.h"
 
 namespace troupe::model {
 
 /// What the blocks of a model share; all but the options must outlive them.
 struct BlockContext {
   const experts::MoeOptions& moe;
-  std::int64_t sequence_length;
-  RopeTables& rope;
-  const ParameterTable& dense;
+  MixerContext mixer;
   const ParameterTable& experts;
   const experts::ModelExpertGroup& group;  // copied
   experts::Exchange& exchange;
 };
 
-/// x = x + attention(norm(x));  x = x + ffn(norm(x)), the FFN dense or a layer of experts.
+/// A mixer and a feed-forward, dense or a layer of experts, that add to the residual stream, with norms where
+/// NormPlacement says.
 class Block {
  public:
+  /// Around a mixer or a feed-forward.
+  struct BranchSaved {
+    layers::NormLayer::Saved before;
+    TensorView raw;  // [tokens, hidden], what the norm after it sees
+    layers::NormLayer::Saved after;
+  };
   struct Saved {
     ConstTensorView x;  // [tokens, hidden], the block's input
-    layers::NormLayer::Saved attention_norm;
-    AttentionLayer::Saved attention;
-    TensorView middle;  // [tokens, hidden], after attention
-    layers::NormLayer::Saved ffn_norm;
+    BranchSaved mixer_branch;
+    std::unique_ptr<Mixer::Saved> mixer;
+    TensorView middle;  // [tokens, hidden], after the mixer
+    BranchSaved ffn_branch;
     layers::FeedForward::Saved ffn;  // of a dense layer
     std::optional<experts::MoeLayer::Saved> moe;
   };
@@ -54,12 +59,35 @@ class Block {
                 TensorView gradient) const;
 
  private:
-  void backward_ffn(const Pass& pass, const StepContext& step, Saved& saved, MicrobatchResult& result,
-                    ConstTensorView gradient, TensorView dx) const;
+  /// The norms around a mixer or a feed-forward.
+  struct Branch {
+    std::optional<layers::NormLayer> before;
+    std::optional<layers::NormLayer> after;
+  };
 
-  layers::NormLayer attention_norm_;
-  AttentionLayer attention_;
-  layers::NormLayer ffn_norm_;
+  static Branch make_branch(const LayerSpec& layer, const ParameterTable& table, const std::string& name);
+  void forward_ffn(const Pass& pass, const StepContext& step, ConstTensorView x, Saved& saved,
+                   MicrobatchResult& result, TensorView y) const;
+  void backward_ffn(const Pass& pass, const StepContext& step, ConstTensorView dy, Saved& saved,
+                    MicrobatchResult& result, TensorView dx) const;
+  void forward_parallel(const Pass& pass, const StepContext& step, Saved& saved, MicrobatchResult& result,
+                        TensorView y) const;
+  void backward_parallel(const Pass& pass, const StepContext& step, Saved& saved, MicrobatchResult& result,
+                         TensorView gradient) const;
+  template <class Body>
+  void forward_branch(const Pass& pass, const Branch& branch, ConstTensorView x, BranchSaved& saved,
+                      TensorView y, const Body& body) const;
+  template <class Body>
+  void backward_branch(const Pass& pass, const Branch& branch, ConstTensorView x, const BranchSaved& saved,
+                       TensorView gradient, const Body& body) const;
+  void multiply(const Pass& pass, TensorView y) const;
+  [[nodiscard]] ConstTensorView multiplied(const Pass& pass, TensorView dy) const;
+
+  NormPlacement placement_;
+  float residual_multiplier_;
+  Branch mixer_branch_;
+  std::unique_ptr<Mixer> mixer_;
+  Branch ffn_branch_;
   std::variant<layers::FeedForward, experts::MoeLayer> ffn_;
   std::int64_t moe_index_;  // among the layers with experts
 };

@@ -1,10 +1,25 @@
 #include "model/cost.h"
 
+#include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "model/declaration.h"
+#include "model/key_spans.h"
+#include "model/layer_spec.h"
 
 namespace troupe::model {
+
+namespace {
+
+/// Of the visible pairs those that a mixer's span leaves, at most.
+double pairs_of_span(const LayerSpec& layer, std::int64_t tokens, std::int64_t visible_pairs) {
+  const double keys = KeySpan(layer.mixer).most_keys();
+  const auto pairs = static_cast<double>(visible_pairs);
+  return keys == 0.0 ? pairs : std::min(pairs, keys * static_cast<double>(tokens));
+}
+
+}  // namespace
 
 ParameterCounts count_parameters(const ModelOptions& options, std::int64_t vocab_size) {
   ParameterCounts counts;
@@ -17,13 +32,32 @@ ParameterCounts count_parameters(const ModelOptions& options, std::int64_t vocab
   return counts;
 }
 
+std::int64_t cached_numbers(const AttentionOptions& mixer) {
+  if (mixer.kind == AttentionKind::kMla) return mixer.latent.kv_rank + mixer.latent.rope_dim;
+  return 2 * mixer.kv_heads * mixer.head_dim;
+}
+
+std::int64_t cached_numbers(const ModelOptions& options, std::int64_t context) {
+  std::int64_t numbers = 0;
+  for (const AttentionOptions& mixer : layer_mixers(options)) {
+    std::int64_t tokens = context;
+    if (mixer.window > 0) tokens = std::min(tokens, mixer.window);
+    if (mixer.chunk > 0) tokens = std::min(tokens, mixer.chunk);
+    numbers += tokens * cached_numbers(mixer);
+  }
+  return numbers;
+}
+
 double training_flops(const ModelOptions& options, std::int64_t vocab_size, std::int64_t tokens,
                       std::int64_t visible_pairs) {
+  const ModelDeclaration model = declare(options, vocab_size);
   double forward = 0.0;
-  declare(options, vocab_size).for_each([&](const layers::Declaration& layer) {
-    forward += 2.0 * layer.multiplied() * static_cast<double>(tokens) +
-               layer.pair_flops() * static_cast<double>(visible_pairs);
+  model.for_each([&](const layers::Declaration& layer) {
+    forward += 2.0 * layer.multiplied() * static_cast<double>(tokens);
   });
+  const std::vector<LayerSpec> layers = layer_specs(options);
+  for (std::size_t i = 0; i < layers.size(); ++i)
+    forward += model.blocks[i].pair_flops() * pairs_of_span(layers[i], tokens, visible_pairs);
   return 3.0 * forward;  // backward: for the input, and for the parameters
 }
 

@@ -14,9 +14,16 @@ struct ParameterCounts {
 
 [[nodiscard]] ParameterCounts count_parameters(const ModelOptions& options, std::int64_t vocab_size);
 
+/// Numbers that attention keeps of every token that is seen later: keys and values, or a latent.
+[[nodiscard]] std::int64_t cached_numbers(const AttentionOptions& mixer);
+
+/// What is kept to write another token after `context` of them: of all layers, a mixer with a window or
+/// chunks no more tokens than these.
+[[nodiscard]] std::int64_t cached_numbers(const ModelOptions& options, std::int64_t context);
+
 /// Floating-point operations of training, forward and twice as many backward, as the layers declare them: 6
 /// per active parameter and token, and attention's 12 * heads * head_dim per layer and visible (query, key)
-/// pair.
+/// pair; a mixer with a window or chunks has at most as many pairs as these leave.
 [[nodiscard]] double training_flops(const ModelOptions& options, std::int64_t vocab_size, std::int64_t tokens,
                                     std::int64_t visible_pairs);
 

@@ -1,5 +1,7 @@
 #include "model/declaration.h"
 
+#include <cmath>
+
 #include "layers/embedding.h"
 #include "layers/norm_layer.h"
 #include "model/block.h"
@@ -18,7 +20,7 @@ layers::Declaration declare_embedding(const ModelOptions& options, std::int64_t 
                                       const MicrobatchSize& size) {
   layers::Declaration embedding =
       outside_layers(options, ParameterPart::kEmbedding, size).part("embedding/", ParameterPart::kEmbedding);
-  layers::Embedding::declare(embedding, vocab_size, options.hidden_size);
+  layers::Embedding::declare(embedding, vocab_size, options.hidden_size, options.embedding.positions);
   return embedding;
 }
 
@@ -26,13 +28,18 @@ layers::Declaration declare_head(const ModelOptions& options, std::int64_t vocab
                                  const MicrobatchSize& size) {
   layers::Declaration head = outside_layers(options, ParameterPart::kHead, size);
   layers::Declaration norm = head.part("final_norm/", ParameterPart::kHead);
-  layers::NormLayer::declare(norm, options.hidden_size);
+  layers::NormLayer::declare(norm, options.norm, options.hidden_size);
   head.add(std::move(norm));
   head.keep(size.tokens * options.hidden_size);  // gradient of the norm's output
   layers::Declaration logits = head.part("head/", ParameterPart::kHead);
-  Head::declare(logits, vocab_size, options.hidden_size, options.tie_embeddings);
+  Head::declare(logits, options.logits, vocab_size, options.hidden_size, options.tie_embeddings);
   head.add(std::move(logits));
   return head;
+}
+
+/// Every layer writes twice to the residual stream.
+double residual_factor(const ModelOptions& options) {
+  return options.init.residual_scaling ? 1.0 / std::sqrt(2.0 * static_cast<double>(options.layers)) : 1.0;
 }
 
 }  // namespace
@@ -46,7 +53,8 @@ ModelDeclaration declare(const ModelOptions& options, std::int64_t vocab_size, c
                                                              .layer = layer.layer,
                                                              .part = ParameterPart::kMixer,
                                                              .tokens = size.tokens,
-                                                             .init_std = options.init.std});
+                                                             .init_std = options.init.std,
+                                                             .residual_factor = residual_factor(options)});
     Block::declare(block, layer, options.moe, options.hidden_size, size.rows);
   }
   return model;

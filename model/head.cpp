@@ -1,9 +1,12 @@
 #include "model/head.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/index.h"
 #include "tensor/ops/cross_entropy/cross_entropy.h"
+#include "tensor/ops/elementwise/elementwise.h"
+#include "tensor/ops/softcap/softcap.h"
 #include "tensor/transfer.h"
 
 namespace troupe::model {
@@ -20,23 +23,46 @@ void for_chunks(const Pass& pass, std::int64_t rows, const Body& body) {
 
 }  // namespace
 
-void Head::declare(layers::Declaration& declaration, std::int64_t vocab_size, std::int64_t hidden_size,
-                   bool tied) {
+void Head::declare(layers::Declaration& declaration, const LogitOptions& logits, std::int64_t vocab_size,
+                   std::int64_t hidden_size, bool tied) {
   if (tied) {
     declaration.multiply(vocab_size * hidden_size);
   } else {
     declaration.matrix("weight", ParameterRole::kHead, vocab_size, hidden_size);
   }
-  declaration.use_in_backward(std::min(kHostPieceRows, declaration.tokens()) * vocab_size);
+  if (logits.bias) declaration.vector("bias", ParameterRole::kOutputBias, vocab_size, 0.0F);
+  declaration.use_in_backward(std::min(kHostPieceRows, declaration.tokens()) * vocab_size,
+                              logits.softcap > 0.0 ? 2 : 1);
 }
 
-Head::Head(const ParameterHandle& weight, double z_loss, std::int64_t max_tokens, Accelerator* accelerator)
-    : projection_(weight),
+Head::Head(layers::Projection projection, const LogitOptions& logits, double z_loss, std::int64_t max_tokens,
+           Accelerator* accelerator)
+    : projection_(std::move(projection)),
+      logits_(logits),
       z_loss_(z_loss),
       losses_{Tensor({max_tokens}, DType::kF64), Tensor({max_tokens}, DType::kF64)} {
   if (accelerator == nullptr) return;
   device_losses_ = {Tensor({max_tokens}, DType::kF64, accelerator),
                     Tensor({max_tokens}, DType::kF64, accelerator)};
+}
+
+/// logits: [rows, vocab], of rows of x
+void Head::make_logits(const Pass& pass, ConstTensorView x, TensorView logits) const {
+  projection_.forward(pass.execution, pass.dense, x, logits);
+  if (logits_.softcap > 0.0) {
+    ops::softcap(pass.execution, logits_.scale, logits_.softcap, logits);
+  } else if (logits_.scale != 1.0) {
+    ops::affine(pass.execution, logits, static_cast<float>(logits_.scale), 0.0F, logits);
+  }
+}
+
+/// gradient: of the logits that were made, becomes that of the projection's outputs.
+void Head::backward_logits(const Pass& pass, ConstTensorView made, TensorView gradient) const {
+  if (logits_.softcap > 0.0) {
+    ops::softcap_backward(pass.execution, gradient, made, logits_.scale, logits_.softcap, gradient);
+  } else if (logits_.scale != 1.0) {
+    ops::affine(pass.execution, gradient, static_cast<float>(logits_.scale), 0.0F, gradient);
+  }
 }
 
 void Head::forward(const Pass& pass, ConstTensorView x, ConstTensorView targets, std::span<double> token_nll,
@@ -47,7 +73,7 @@ void Head::forward(const Pass& pass, ConstTensorView x, ConstTensorView targets,
       pass.arena.allocate({std::min(piece_rows(pass.execution), x.rows()), projection_.width()});
   for_chunks(pass, x.rows(), [&](std::int64_t first, std::int64_t count) {
     const TensorView chunk = logits.rows(0, count);
-    projection_.forward(pass.execution, pass.dense, x.rows(first, count), chunk);
+    make_logits(pass, x.rows(first, count), chunk);
     ops::cross_entropy_forward(pass.execution, chunk, targets.rows(first, count),
                                losses.nll.view().rows(first, count), losses.log_z.view().rows(first, count));
   });
@@ -63,13 +89,17 @@ void Head::forward_backward(const Pass& pass, ConstTensorView x, ConstTensorView
   TokenLosses& losses = computed(pass);
   const TensorView logits =
       pass.arena.allocate({std::min(piece_rows(pass.execution), x.rows()), projection_.width()});
+  const bool bends = logits_.softcap > 0.0;
+  const TensorView made = bends ? pass.arena.allocate(logits.shape()) : TensorView();
   if (x.rows() == 0) projection_.weight_gradients(pass.execution, logits, x, pass.dense_gradient);
   for_chunks(pass, x.rows(), [&](std::int64_t first, std::int64_t count) {
     const TensorView chunk = logits.rows(0, count);
-    projection_.forward(pass.execution, pass.dense, x.rows(first, count), chunk);
+    make_logits(pass, x.rows(first, count), chunk);
+    if (bends) ops::affine(pass.execution, chunk, 1.0F, 0.0F, made.rows(0, count));
     ops::cross_entropy_forward_backward(pass.execution, chunk, targets.rows(first, count), scale,
                                         static_cast<float>(z_loss_), losses.nll.view().rows(first, count),
                                         losses.log_z.view().rows(first, count));
+    backward_logits(pass, bends ? made.rows(0, count) : made, chunk);
     projection_.backward(pass.execution, pass.dense, chunk, dx.rows(first, count));
     projection_.weight_gradients(pass.execution, chunk, x.rows(first, count), pass.dense_gradient,
                                  first == 0 ? Accumulate::kNo : Accumulate::kYes);
@@ -103,10 +133,9 @@ void Head::add_sums(const MicrobatchInput& input, MicrobatchResult& result) cons
 void Head::logits_of_row(const Pass& pass, ConstTensorView x, std::int64_t row,
                          std::span<float> logits) const {
   const TensorView host(logits.data(), Shape{1, projection_.width()});
-  if (pass.execution.accelerator == nullptr)
-    return projection_.forward(pass.execution, pass.dense, x.rows(row, 1), host);
+  if (pass.execution.accelerator == nullptr) return make_logits(pass, x.rows(row, 1), host);
   const TensorView out = pass.arena.allocate(host.shape());
-  projection_.forward(pass.execution, pass.dense, x.rows(row, 1), out);
+  make_logits(pass, x.rows(row, 1), out);
   transfer(pass.execution.accelerator, out, host);
 }
 

@@ -4,6 +4,7 @@
 #include "layers/pass.h"
 #include "layers/projection.h"
 #include "model/microbatch.h"
+#include "model/options.h"
 #include "tensor/tensor.h"
 
 namespace troupe::model {
@@ -13,11 +14,12 @@ namespace troupe::model {
 class Head {
  public:
   /// tied: the weight is the embedding's.
-  static void declare(layers::Declaration& declaration, std::int64_t vocab_size, std::int64_t hidden_size,
-                      bool tied);
+  static void declare(layers::Declaration& declaration, const LogitOptions& logits, std::int64_t vocab_size,
+                      std::int64_t hidden_size, bool tied);
 
-  /// The weight is [vocab, hidden]. z_loss: coefficient of log²Z.
-  Head(const ParameterHandle& weight, double z_loss, std::int64_t max_tokens, Accelerator* accelerator);
+  /// projection: [vocab, hidden]. z_loss: coefficient of log²Z.
+  Head(layers::Projection projection, const LogitOptions& logits, double z_loss, std::int64_t max_tokens,
+       Accelerator* accelerator);
 
   /// Fills nll, log_z_squared and target_tokens of result.  x: [tokens, hidden]; targets: [tokens] i32
   /// token_nll: [tokens], or empty
@@ -44,9 +46,12 @@ class Head {
   [[nodiscard]] TokenLosses& computed(const Pass& pass) {
     return pass.execution.accelerator == nullptr ? losses_ : device_losses_;
   }
+  void make_logits(const Pass& pass, ConstTensorView x, TensorView logits) const;
+  void backward_logits(const Pass& pass, ConstTensorView made, TensorView gradient) const;
   void start_downloads(const Pass& pass, std::int64_t rows);
 
   layers::Projection projection_;
+  LogitOptions logits_;
   double z_loss_;
   TokenLosses losses_;
   TokenLosses device_losses_;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "base/index.h"
+
 namespace troupe::model {
 
 std::string layer_prefix(std::int64_t layer, std::int64_t layers) {
@@ -9,22 +11,24 @@ std::string layer_prefix(std::int64_t layer, std::int64_t layers) {
   return fmt::format("layers/{:0{}}/", layer, width);
 }
 
-LayerSpec layer_spec(const ModelOptions& options, std::int64_t layer) {
-  LayerSpec spec;
-  spec.layer = layer;
-  spec.prefix = layer_prefix(layer, options.layers);
-  spec.mixer = options.attention;
-  spec.positions = options.attention.rope;
-  spec.norm = options.norm;
-  spec.feed_forward = options.ffn;
-  if (is_moe_layer(options, layer)) spec.moe_layer = moe_index(options, layer);
-  return spec;
+std::vector<LayerSpec> layer_specs(const ModelOptions& options) {
+  const std::vector<AttentionOptions> mixers = layer_mixers(options);
+  std::vector<LayerSpec> specs;
+  for (std::int64_t layer = 0; layer < options.layers; ++layer) {
+    LayerSpec& spec = specs.emplace_back();
+    spec.layer = layer;
+    spec.prefix = layer_prefix(layer, options.layers);
+    spec.mixer = mixers[at(layer)];
+    spec.norm = options.norm;
+    spec.residual_multiplier = options.residual_multiplier;
+    spec.feed_forward = options.ffn;
+    if (is_moe_layer(options, layer)) spec.moe_layer = moe_index(options, layer);
+  }
+  return specs;
 }
 
-std::vector<LayerSpec> layer_specs(const ModelOptions& options) {
-  std::vector<LayerSpec> specs;
-  for (std::int64_t layer = 0; layer < options.layers; ++layer) specs.push_back(layer_spec(options, layer));
-  return specs;
+LayerSpec layer_spec(const ModelOptions& options, std::int64_t layer) {
+  return layer_specs(options).at(at(layer));
 }
 
 }  // namespace troupe::model

@@ -14,8 +14,8 @@ struct LayerSpec {
   std::int64_t layer = 0;  // of the model
   std::string prefix;      // of its parameters' names
   AttentionOptions mixer;
-  RopeOptions positions;                  // of the mixer
-  NormOptions norm;                       // before the mixer and before the feed-forward
+  NormOptions norm;                       // of the mixer and of the feed-forward
+  double residual_multiplier = 1.0;       // on what both add to the residual stream
   FfnOptions feed_forward;                // where there are no experts, and the form of theirs
   std::optional<std::int64_t> moe_layer;  // with experts: its index among the layers that have them
 };

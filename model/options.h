@@ -1,35 +1,101 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/fields.h"
 #include "experts/options.h"
 #include "layers/options.h"
+#include "tensor/ops/rope/pairing.h"
 
 namespace troupe::model {
 
-/// `model.norm`: RMSNorm before each sublayer.
-struct NormOptions {
-  double eps = 1e-6;
+/// With f a mixer or a feed-forward:
+///   kPre           x + f(norm(x))
+///   kPost          norm(x + f(x)) (arXiv 1706.03762)
+///   kPostResidual  x + norm(f(x)) (arXiv 2501.00656)
+///   kSandwich      x + norm(f(norm(x))) (arXiv 2408.00118)
+///   kParallel      x + mixer(norm(x)) + ffn(norm(x)), one norm for both (GPT-J)
+enum class NormPlacement { kPre, kPost, kPostResidual, kSandwich, kParallel };
+inline constexpr std::array<std::string_view, 5> kNormPlacementNames{"pre", "post", "post_residual",
+                                                                     "sandwich", "parallel"};
+
+/// `model.norm`
+struct NormOptions : layers::NormForm {
+  NormPlacement placement = NormPlacement::kPre;
 };
 
-enum class AttentionKind { kMha, kMqa, kGqa };  // mha and mqa only state what kv_heads must be
-inline constexpr std::array<std::string_view, 3> kAttentionNames{"mha", "mqa", "gqa"};
+/// mha and mqa only state what kv_heads must be; mla: latent keys and values (arXiv 2405.04434).
+enum class AttentionKind { kMha, kMqa, kGqa, kMla };
+inline constexpr std::array<std::string_view, 4> kAttentionNames{"mha", "mqa", "gqa", "mla"};
+
+enum class QkNorm { kNone, kPerHead, kFull };
+inline constexpr std::array<std::string_view, 3> kQkNormNames{"none", "per_head", "full"};
+
+enum class Positions { kRope, kNone };
+inline constexpr std::array<std::string_view, 2> kPositionsNames{"rope", "none"};
+
+using ops::RopePairing;
+inline constexpr std::array<std::string_view, 2> kRopePairingNames{"halves", "interleaved"};
+
+enum class RopeScalingKind { kNone, kLinear, kLlama3, kYarn };
+inline constexpr std::array<std::string_view, 4> kRopeScalingNames{"none", "linear", "llama3", "yarn"};
+
+/// How wavelengths are stretched to contexts longer than trained ones (model/rope_frequencies.h).
+struct RopeScalingOptions {
+  RopeScalingKind kind = RopeScalingKind::kNone;
+  double factor = 1.0;
+  std::int64_t original_length = 8192;  // of the context before
+  double low_frequency_factor = 1.0;    // llama3
+  double high_frequency_factor = 4.0;
+  double beta_fast = 32.0;  // yarn: rotations in the original context above which nothing is stretched,
+  double beta_slow = 1.0;   // and below which all is
+  bool truncate = true;     // yarn: the channels of these are rounded to whole ones
+  double magnitude = 0.0;   // yarn, of rotated queries and keys; 0: 0.1 ln(factor) + 1
+};
 
 struct RopeOptions {
   double theta = 10000.0;
   double fraction = 1.0;  // of head_dim that is rotated
+  RopePairing pairing = RopePairing::kHalves;
+  RopeScalingOptions scaling;
 };
 
+/// Of kind mla, in the place of head_dim and kv_heads.
+struct LatentOptions {
+  std::int64_t query_rank = 0;  // 0: queries without a latent
+  std::int64_t kv_rank = 64;
+  std::int64_t nope_dim = 32;  // of a head: not rotated,
+  std::int64_t rope_dim = 16;  // rotated, and its key shared by all heads
+  std::int64_t value_dim = 32;
+};
+
+/// `model.attention`, or one of `model.mixers`.
 struct AttentionOptions {
   AttentionKind kind = AttentionKind::kGqa;
   std::int64_t heads = 8;
   std::int64_t kv_heads = 4;
   std::int64_t head_dim = 32;
-  bool qk_norm = true;
+  QkNorm qk_norm = QkNorm::kPerHead;
+  bool qkv_bias = false;
+  bool out_bias = false;
+  std::int64_t window = 0;     // keys that a query sees, itself among them; 0: all
+  std::int64_t chunk = 0;      // a document is cut into chunks of this size, which see nothing else; 0: none
+  bool sinks = false;          // a learned logit per head that takes part in the softmax
+  double softcap = 0.0;        // c: scores become c tanh(score / c); 0: none
+  double softmax_scale = 0.0;  // factor on scores; 0: 1 / sqrt(head_dim)
+  Positions positions = Positions::kRope;
   RopeOptions rope;
+  LatentOptions latent;
+};
+
+struct NamedMixer {
+  std::string name;
+  AttentionOptions options;
 };
 
 struct FfnOptions {
@@ -37,8 +103,20 @@ struct FfnOptions {
   std::int64_t intermediate_size = 704;  // of the dense layers
 };
 
+struct EmbeddingOptions {
+  double scale = 1.0;          // factor on its rows
+  std::int64_t positions = 0;  // rows of a table of learned absolute positions; 0: none
+};
+
+struct LogitOptions {
+  double scale = 1.0;    // factor
+  double softcap = 0.0;  // c: then c tanh(logit / c); 0: none
+  bool bias = false;     // learned, of the head
+};
+
 struct InitOptions {
-  double std = 0.02;  // truncated normal, ±3 std
+  double std = 0.02;              // truncated normal, ±3 std
+  bool residual_scaling = false;  // what writes to the residual stream: std / sqrt(2 layers)
 };
 
 struct LossOptions {
@@ -50,18 +128,35 @@ struct ModelOptions {
   std::int64_t hidden_size = 256;
   std::int64_t layers = 4;
   bool tie_embeddings = true;
+  double residual_multiplier = 1.0;  // on what a mixer or feed-forward adds to the residual stream
+  EmbeddingOptions embedding;
   NormOptions norm;
-  AttentionOptions attention;
+  AttentionOptions
+      attention;  // the mixer of every layer, unless `mixers` has some: then what these begin with
+  std::vector<NamedMixer> mixers;
+  std::vector<std::string> layer_pattern;               // of mixers, NAME or NAME*COUNT; repeated
+  std::map<std::string, std::string> layer_exceptions;  // layer number: mixer
   FfnOptions ffn;
   experts::MoeOptions moe;
+  LogitOptions logits;
   InitOptions init;
   LossOptions loss;
 };
 
+/// `layer_pattern` with NAME*COUNT written out. kConfig on what is no count, or a pattern of more than 10
+/// 000.
+[[nodiscard]] std::vector<std::string> expanded_pattern(const ModelOptions& options);
+/// The mixer of every layer. kConfig naming a mixer that a layer shall have and that there is not.
+[[nodiscard]] std::vector<AttentionOptions> layer_mixers(const ModelOptions& options);
+
 void describe(Fields& fields, NormOptions& options);
+void describe(Fields& fields, RopeScalingOptions& options);
 void describe(Fields& fields, RopeOptions& options);
+void describe(Fields& fields, LatentOptions& options);
 void describe(Fields& fields, AttentionOptions& options);
 void describe(Fields& fields, FfnOptions& options);
+void describe(Fields& fields, EmbeddingOptions& options);
+void describe(Fields& fields, LogitOptions& options);
 void describe(Fields& fields, InitOptions& options);
 void describe(Fields& fields, LossOptions& options);
 void describe(Fields& fields, ModelOptions& options);

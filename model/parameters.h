@@ -13,11 +13,16 @@ namespace troupe::model {
 /// Every parameter of the global model, each expert on its own; the same for every layout.
 /// Linear weights are [out, in]. Names (LL: layer, at least two digits):
 ///   embedding/weight                     [vocab, hidden], also the head's when tied
-///   layers/LL/attention_norm/weight      [hidden]
+///   embedding/positions                  [embedding.positions, hidden]
+///   layers/LL/attention_norm/weight      [hidden]; bias with norm.bias, as every norm; without one before it: none
 ///   layers/LL/attention/qkv_proj         [(heads + 2 kv_heads) * head_dim, hidden]: q rows, k rows, v rows
-///   layers/LL/attention/{q,k}_norm       [head_dim], with qk_norm
+///   layers/LL/attention/{qkv,out}_bias   [rows of the projection], with qkv_bias, out_bias
+///   layers/LL/attention/{q,k}_norm       [head_dim], with qk_norm: full [(kv_)heads * head_dim]
+///   layers/LL/attention/sinks            [heads]
 ///   layers/LL/attention/out_proj         [hidden, heads * head_dim]
-///   layers/LL/ffn_norm/weight            [hidden]
+///   layers/LL/attention/…                of kind mla: model/latent_attention_layer.h
+///   layers/LL/attention_post_norm/…      where norm.placement has one after the mixer, as ffn_post_norm
+///   layers/LL/ffn_norm/weight            [hidden]; none where the placement is parallel
 ///   layers/LL/ffn/{gate_up,down}_proj    dense layers: [2 * intermediate, hidden] (gate rows first),
 ///                                        [hidden, intermediate]; an activation without a gate has
 ///                                        up_proj [intermediate, hidden] for gate_up_proj
@@ -28,7 +33,7 @@ namespace troupe::model {
 ///   layers/LL/experts/…                  the same as ffn/ for one expert, of width expert_size
 ///   layers/LL/shared_experts/…           the same, of width shared_experts * expert_size
 ///   layers/LL/shared_experts/gate_weight [1, hidden], with shared_gate
-///   final_norm/weight, head/weight       [hidden], [vocab, hidden] (untied)
+///   final_norm/weight, head/weight       [hidden], [vocab, hidden] (untied); head/bias [vocab], with logits.bias
 /// No weight decay on embeddings, norms and biases, which begin at 0.
 [[nodiscard]] std::vector<ParameterSpec> parameter_specs(const ModelOptions& options,
                                                          std::int64_t vocab_size);

@@ -1,9 +1,8 @@
 #pragma once
 #include <cstdint>
-#include <map>
-#include <utility>
+#include <deque>
 
-#include "model/options.h"
+#include "model/rope_frequencies.h"
 #include "tensor/ops/rope/rope.h"
 
 namespace troupe::model {
@@ -15,17 +14,28 @@ class RopeTables {
       : sequence_length_(sequence_length), accelerator_(accelerator) {}
 
   /// Lives as long as this.
-  [[nodiscard]] const ops::RopeTable& of(const RopeOptions& options, std::int64_t head_dim) {
-    const auto channels = static_cast<std::int64_t>(static_cast<double>(head_dim) * options.fraction) / 2 * 2;
+  [[nodiscard]] const ops::RopeTable& of(const AttentionOptions& mixer) {
+    const RopeFrequencies frequencies = rope_frequencies(mixer.rope, rotated_channels(mixer));
+    for (const Entry& entry : tables_) {
+      if (entry.frequencies == frequencies && entry.table.pairing() == mixer.rope.pairing) return entry.table;
+    }
     return tables_
-        .try_emplace({options.theta, channels}, sequence_length_, channels, options.theta, accelerator_)
-        .first->second;
+        .emplace_back(frequencies, ops::RopeTable(sequence_length_, frequencies.values, frequencies.magnitude,
+                                                  mixer.rope.pairing, accelerator_))
+        .table;
   }
 
  private:
+  struct Entry {
+    Entry(RopeFrequencies of, ops::RopeTable rotations)
+        : frequencies(std::move(of)), table(std::move(rotations)) {}
+    RopeFrequencies frequencies;
+    ops::RopeTable table;
+  };
+
   std::int64_t sequence_length_;
   Accelerator* accelerator_;
-  std::map<std::pair<double, std::int64_t>, ops::RopeTable> tables_;  // by theta and rotated channels
+  std::deque<Entry> tables_;  // where they are they stay
 };
 
 }  // namespace troupe::model

@@ -50,6 +50,14 @@ std::int64_t arena_bytes(const ModelOptions& options, const TransformerShape& sh
   return bound + kFloatBytes * std::min(kDevicePieceRows, shape.max_tokens) * (width + shape.vocab_size);
 }
 
+layers::Projection head_projection(const ModelOptions& options, const ParameterTable& dense,
+                                   const layers::Embedding& embedding) {
+  std::optional<ParameterHandle> bias;
+  if (options.logits.bias) bias.emplace(dense, "head/bias");
+  return layers::Projection(
+      options.tie_embeddings ? embedding.weight() : ParameterHandle(dense, "head/weight"), bias);
+}
+
 }  // namespace
 
 Transformer::Transformer(const ModelOptions& options, const TransformerShape& shape,
@@ -67,12 +75,13 @@ Transformer::Transformer(const ModelOptions& options, const TransformerShape& sh
                          {group.communicator.size(), most_local_experts(group), group.dispatch}, execution)),
           execution.accelerator),
       rope_(shape.sequence_length, execution.accelerator),
-      embedding_(dense, "embedding/weight"),
-      final_norm_(dense, "final_norm/weight", options.norm.eps),
-      head_(options.tie_embeddings ? embedding_.weight() : ParameterHandle(dense, "head/weight"),
-            options.loss.z_loss, shape.max_tokens, execution.accelerator) {
-  const BlockContext context{options.moe, shape.sequence_length, rope_, dense, expert_table, group,
-                             *exchange_};
+      spans_(layer_specs(options)),
+      embedding_(dense, "embedding/", options.embedding.scale, options.embedding.positions),
+      final_norm_(layers::NormLayer::in_folder(dense, "final_norm/", options.norm)),
+      head_(head_projection(options, dense, embedding_), options.logits, options.loss.z_loss,
+            shape.max_tokens, execution.accelerator) {
+  const BlockContext context{
+      options.moe, {shape.sequence_length, rope_, spans_, dense}, expert_table, group, *exchange_};
   blocks_.reserve(at(options.layers));
   for (const LayerSpec& layer : layer_specs(options)) blocks_.emplace_back(layer, context);
   for (std::int64_t i = 0; i < shape.held; ++i) held_.push_back(make_held());
@@ -100,8 +109,8 @@ void Transformer::forward(const MicrobatchInput& input, const StepContext& step,
   if (holds_ == 0) arena_.reset();
   const PhaseScope phase(execution_, Phase::kForward);
   Held& held = held_[holds_++];
-  held.input = execution_.accelerator == nullptr ? kept(checked(input, true), held)
-                                                 : placed(checked(input, true), held.device_integers);
+  held.input = execution_.accelerator == nullptr ? kept(checked(input, true), held.integers)
+                                                 : placed(checked(input, true), held.integers);
   const Pass pass = make_training_pass(held.input, step, weights);
   TensorView x = embed(pass);
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
@@ -132,7 +141,7 @@ void Transformer::backward(std::size_t number, const StepContext& step, const We
   ops::zero(execution_, gradient);
   final_norm_.backward(pass, dnormed, held.x, held.normed, gradient);
   backward_blocks(pass, step, held, gradient, result);
-  embedding_.backward(pass, held.input.tokens, gradient,
+  embedding_.backward(pass, held.input.tokens, held.input.positions, gradient,
                       options_.tie_embeddings ? ops::Accumulate::kYes : ops::Accumulate::kNo);
   if (execution_.accelerator != nullptr) execution_.accelerator->finish_downloads();
   head_.add_sums(held.input, result);
@@ -240,50 +249,65 @@ void Transformer::check_contents(const MicrobatchInput& input) const {
   }
 }
 
+/// The input's spans of keys, in host memory of `place`, after what is there.
+void Transformer::add_spans(MicrobatchInput& input, Integers& place) const {
+  const std::int64_t tokens = token_count(input);
+  const std::size_t begin = place.values.size();
+  place.values.reserve(at((5 + spans_.count()) * shape_.max_tokens));  // views stay where they are
+  spans_.append(input, place.values);
+  place.spans.clear();
+  for (std::int64_t span = 0; span < spans_.count(); ++span)
+    place.spans.emplace_back(place.values.data() + begin + at(span * tokens), Shape{tokens});
+  input.spans = place.spans;
+}
+
 /// The input where layers compute: as it is on the host; on a device a copy in `place`, without what only the
 /// host reads.
-MicrobatchInput Transformer::placed(const MicrobatchInput& input, Tensor& place) {
+MicrobatchInput Transformer::placed(const MicrobatchInput& given, Integers& place) const {
   Accelerator* accelerator = execution_.accelerator;
+  MicrobatchInput input = given;
+  place.values.clear();
+  add_spans(input, place);
   if (accelerator == nullptr) return input;
-  constexpr std::int64_t kViews = 5;
-  if (place.view().data() == nullptr)
-    place = Tensor({kViews * std::max<std::int64_t>(shape_.max_tokens, 1)}, DType::kI32, accelerator);
+  const std::int64_t views = 5 + spans_.count();
+  Tensor& values = place.device_values;
+  if (values.view().data() == nullptr)
+    values = Tensor({views * std::max<std::int64_t>(shape_.max_tokens, 1)}, DType::kI32, accelerator);
   std::int64_t begin = 0;
-  const auto copy = [&](const ConstTensorView& view) -> ConstTensorView {
-    if (view.shape().rank() == 0) return view;
-    const TensorView there = place.view().rows(begin, view.elements());
+  const auto copy = [&](ConstTensorView& view) {
+    if (view.shape().rank() == 0) return;
+    const TensorView there = values.view().rows(begin, view.elements());
     begin += view.elements();
     transfer(accelerator, view, there);
-    return there;
+    view = there;
   };
-  return {.tokens = copy(input.tokens),
-          .targets = copy(input.targets),
-          .positions = copy(input.positions),
-          .first_visible = copy(input.first_visible),
-          .domains = copy(input.domains),
-          .first_token = input.first_token,
-          .sequence_length = input.sequence_length,
-          .target_tokens = input.target_tokens};
+  copy(input.tokens);
+  copy(input.targets);
+  copy(input.positions);
+  copy(input.first_visible);
+  copy(input.domains);
+  for (ConstTensorView& span : place.spans) copy(span);
+  return input;
 }
 
 /// The caller's integers may be gone when backward comes: these are copies.
-MicrobatchInput Transformer::kept(const MicrobatchInput& input, Held& held) {
-  held.integers.clear();
-  held.integers.reserve(at(5 * shape_.max_tokens));
-  const auto copy = [&](const ConstTensorView& view) -> ConstTensorView {
-    if (view.data() == nullptr) return view;
-    const std::size_t begin = held.integers.size();
-    held.integers.insert(held.integers.end(), view.i32(), view.i32() + view.elements());
-    return {held.integers.data() + begin, view.shape()};
+MicrobatchInput Transformer::kept(const MicrobatchInput& given, Integers& place) const {
+  MicrobatchInput input = given;
+  place.values.clear();
+  place.values.reserve(at((5 + spans_.count()) * shape_.max_tokens));
+  const auto copy = [&](ConstTensorView& view) {
+    if (view.data() == nullptr) return;
+    const std::size_t begin = place.values.size();
+    place.values.insert(place.values.end(), view.i32(), view.i32() + view.elements());
+    view = {place.values.data() + begin, view.shape()};
   };
-  return {.tokens = copy(input.tokens),
-          .targets = copy(input.targets),
-          .positions = copy(input.positions),
-          .first_visible = copy(input.first_visible),
-          .domains = copy(input.domains),
-          .first_token = input.first_token,
-          .sequence_length = input.sequence_length,
-          .target_tokens = input.target_tokens};
+  copy(input.tokens);
+  copy(input.targets);
+  copy(input.positions);
+  copy(input.first_visible);
+  copy(input.domains);
+  add_spans(input, place);
+  return input;
 }
 
 void Transformer::check_gradients(const Gradients& gradients) const {
@@ -328,7 +352,7 @@ Pass Transformer::make_training_pass(const MicrobatchInput& input, const StepCon
 TensorView Transformer::embed(const Pass& pass) {
   const ConstTensorView& tokens = pass.microbatch.tokens;
   const TensorView x = arena_.allocate({tokens.elements(), options_.hidden_size});
-  embedding_.forward(pass, tokens, x);
+  embedding_.forward(pass, tokens, pass.microbatch.positions, x);
   return x;
 }
 

@@ -68,11 +68,16 @@ class Transformer {
   [[nodiscard]] std::size_t activation_peak_bytes() const { return arena_.peak_bytes(); }
 
  private:
+  /// What a model keeps of an input, and what it makes of it.
+  struct Integers {
+    std::vector<std::int32_t> values;
+    Tensor device_values;                // in their place, on a device
+    std::vector<ConstTensorView> spans;  // of KeySpans
+  };
   /// A microbatch between its forward and its backward.
   struct Held {
     MicrobatchInput input;
-    std::vector<std::int32_t> integers;  // of the input
-    Tensor device_integers;              // in their place, on a device
+    Integers integers;
     std::vector<Block::Saved> blocks;
     ConstTensorView x;  // [tokens, hidden], of the last block
     layers::NormLayer::Saved normed;
@@ -81,8 +86,9 @@ class Transformer {
   [[nodiscard]] Held make_held() const;
   [[nodiscard]] MicrobatchInput checked(const MicrobatchInput& input, bool with_targets) const;
   void check_contents(const MicrobatchInput& input) const;
-  [[nodiscard]] MicrobatchInput kept(const MicrobatchInput& input, Held& held);
-  [[nodiscard]] MicrobatchInput placed(const MicrobatchInput& input, Tensor& place);
+  void add_spans(MicrobatchInput& input, Integers& place) const;
+  [[nodiscard]] MicrobatchInput kept(const MicrobatchInput& input, Integers& place) const;
+  [[nodiscard]] MicrobatchInput placed(const MicrobatchInput& input, Integers& place) const;
   void check_gradients(const Gradients& gradients) const;
   [[nodiscard]] Pass make_pass(const MicrobatchInput& input, const StepContext& step, const Weights& weights);
   [[nodiscard]] Pass make_training_pass(const MicrobatchInput& input, const StepContext& step,
@@ -102,6 +108,7 @@ class Transformer {
   Execution execution_;
   Arena arena_;
   RopeTables rope_;
+  KeySpans spans_;
   layers::Embedding embedding_;
   layers::NormLayer final_norm_;
   Head head_;
@@ -109,7 +116,7 @@ class Transformer {
   std::vector<Held> held_;             // [shape.held]
   std::size_t holds_ = 0;              // of them
   std::vector<Block::Saved> scratch_;  // of passes that keep nothing
-  Tensor passing_integers_;            // of their input, on a device
+  Integers passing_integers_;          // of their input
 };
 
 }  // namespace troupe::model

@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 
+#include "base/index.h"
 #include "cli/run/training_setup.h"
 #include "layout/layout.h"
 #include "model/activation_memory.h"
@@ -21,7 +24,35 @@ void count_parameters(const model::ModelOptions& model, RunDescription& descript
     if (spec.kind == ParameterKind::kDense) description.dense_parameters += spec.elements();
     if (spec.kind == ParameterKind::kExpert && spec.expert == 0)
       description.parameters_per_expert += spec.elements();
+    description.parameters_by_part[at(spec.part)] += spec.elements();
   }
+}
+
+void describe_cache(const configs::RunConfig& config, RunDescription& description) {
+  constexpr std::int64_t kBytes = 4;
+  description.context = config.data.sequence_length;
+  description.cache_bytes_per_token = kBytes * model::cached_numbers(config.model, 1);
+  description.cache_bytes = kBytes * model::cached_numbers(config.model, description.context);
+}
+
+constexpr std::array<std::string_view, 7> kPartNames{
+    "embedding", "attention", "feed_forward", "router", "experts", "shared_experts", "head"};
+
+std::string where_text(const RunDescription& d) {
+  std::string text;
+  for (std::size_t part = 0; part < kPartNames.size(); ++part) {
+    if (d.parameters_by_part[part] == 0) continue;
+    text += fmt::format("{}{} {:.2f} M", text.empty() ? "" : ", ", kPartNames[part],
+                        static_cast<double>(d.parameters_by_part[part]) / 1e6);
+  }
+  return text;
+}
+
+nlohmann::ordered_json parts_json(const RunDescription& d) {
+  nlohmann::ordered_json parts;
+  for (std::size_t part = 0; part < kPartNames.size(); ++part)
+    parts[std::string(kPartNames[part])] = d.parameters_by_part[part];
+  return parts;
 }
 
 workers::TrainingMemory memory_of(const configs::RunConfig& config, std::int64_t vocab_size,
@@ -79,6 +110,7 @@ RunDescription describe_run(const configs::RunConfig& config, std::int64_t vocab
   RunDescription description;
   description.vocab_size = vocab_size;
   count_parameters(config.model, description);
+  describe_cache(config, description);
   const auto& moe = config.model.moe;
   if (description.parameters_per_expert > 0) {
     description.sparsity = static_cast<double>(moe.experts + moe.shared_experts) /
@@ -113,6 +145,10 @@ std::string to_text(const RunDescription& d) {
   std::string text;
   text += fmt::format("parameters       {} total, {} active per token (vocabulary {})\n",
                       million(d.parameters.total), million(d.parameters.active), d.vocab_size);
+  text += fmt::format("                 {}\n", where_text(d));
+  text += fmt::format(
+      "cache            {:.1f} KiB per token when writing, {} for a context of {}; 4 bytes a number\n",
+      static_cast<double>(d.cache_bytes_per_token) / 1024.0, mebibytes(d.cache_bytes), d.context);
   text += fmt::format("experts          sparsity {:.2f}, activation ratio {:.4f}, granularity {:.2f}\n",
                       d.sparsity, 1.0 / d.sparsity, d.granularity);
   text += fmt::format(
@@ -144,7 +180,10 @@ std::string to_json(const RunDescription& d) {
   const auto& bytes = d.bytes_per_worker;
   const nlohmann::ordered_json json{
       {"vocab_size", d.vocab_size},
-      {"parameters", {{"total", d.parameters.total}, {"active", d.parameters.active}}},
+      {"parameters",
+       {{"total", d.parameters.total}, {"active", d.parameters.active}, {"by_part", parts_json(d)}}},
+      {"cache",
+       {{"bytes_per_token", d.cache_bytes_per_token}, {"context", d.context}, {"bytes", d.cache_bytes}}},
       {"sparsity", d.sparsity},
       {"activation_ratio", 1.0 / d.sparsity},
       {"granularity", d.granularity},

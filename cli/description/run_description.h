@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstdint>
 #include <string>
 
@@ -14,10 +15,14 @@ namespace troupe::cli {
 struct RunDescription {
   std::int64_t vocab_size = 0;
   model::ParameterCounts parameters;
-  std::int64_t dense_parameters = 0;       // held by every worker
-  std::int64_t parameters_per_expert = 0;  // over all layers with experts
-  double sparsity = 1.0;                   // (experts + shared) / (top_k + shared); 1 / activation ratio
-  double granularity = 0.0;                // 2 * hidden / expert_size
+  std::int64_t dense_parameters = 0;                               // held by every worker
+  std::int64_t parameters_per_expert = 0;                          // over all layers with experts
+  std::array<std::int64_t, 7> parameters_by_part{};  // by ParameterPart
+  std::int64_t cache_bytes_per_token = 0;  // of keys and values, or latents, of all layers, 4 bytes each
+  std::int64_t cache_bytes = 0;            // of a context of `context` tokens
+  std::int64_t context = 0;
+  double sparsity = 1.0;     // (experts + shared) / (top_k + shared); 1 / activation ratio
+  double granularity = 0.0;  // 2 * hidden / expert_size
 
   std::int64_t tokens_per_step = 0;
   double visible_keys = 0.0;  // average per query: (sequence_length + 1) / 2, sequences of one document

@@ -155,6 +155,8 @@ void KernelOps::rope(const ops::RopeTable& table, ConstTensorView positions, std
   TROUPE_CHECK(head_dim > 0 && x.columns() % head_dim == 0 && table.rotary() <= head_dim,
                "rope: heads of {} channels, {} of them rotated, in rows of {}", head_dim, table.rotary(),
                x.columns());
+  TROUPE_CHECK(table.pairing() == ops::RopePairing::kHalves,
+               "rope: neighbours do not turn together on a device");
   check_flat("rope: positions", positions, x.rows());
   cuda::rope(stream(),
              {.cosine = table.cosines().device_data<float>(),

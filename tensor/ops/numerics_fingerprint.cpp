@@ -18,8 +18,10 @@
 #include "tensor/ops/elementwise/elementwise.h"
 #include "tensor/ops/embedding/embedding.h"
 #include "tensor/ops/gemm/gemm.h"
+#include "tensor/ops/layer_norm/layer_norm.h"
 #include "tensor/ops/rms_norm/rms_norm.h"
 #include "tensor/ops/rope/rope.h"
+#include "tensor/ops/softcap/softcap.h"
 
 namespace troupe::ops {
 namespace {
@@ -87,8 +89,7 @@ void hash_gemm(Inputs& inputs, Hash& hash) {
   }
 }
 
-void hash_attention(Inputs& inputs, Hash& hash) {
-  const AttentionShape shape{.sequences = 1, .length = 150, .heads = 2, .kv_heads = 1, .head_dim = 36};
+void hash_attention(const AttentionShape& shape, ConstTensorView sinks, Inputs& inputs, Hash& hash) {
   const Shape q_shape{shape.length, shape.heads * shape.head_dim};
   const Shape kv_shape{shape.length, shape.kv_heads * shape.head_dim};
   const Tensor q = inputs.reals(q_shape);
@@ -98,14 +99,24 @@ void hash_attention(Inputs& inputs, Hash& hash) {
   for (std::int64_t i = 0; i < shape.length; ++i) first_visible.i32()[i] = i < 70 ? 0 : 70;
   Tensor out(q_shape);
   Tensor log_sum_exp(Shape{shape.heads, shape.length});
-  attention_forward(kOneThread, shape, q, k, v, first_visible, out, log_sum_exp);
+  attention_forward(kOneThread, shape, q, k, v, first_visible, out, log_sum_exp, sinks);
   Tensor dq(q_shape);
   Tensor dk(kv_shape);
   Tensor dv(kv_shape);
+  Tensor dsinks(Shape{shape.heads});
   Arena arena(std::size_t{1} << 20);
   attention_backward(kOneThread, arena, shape, inputs.reals(q_shape), q, k, v, out, log_sum_exp,
-                     first_visible, dq, dk, dv);
-  for (const Tensor* tensor : {&out, &log_sum_exp, &dq, &dk, &dv}) hash.add(*tensor);
+                     first_visible, dq, dk, dv, sinks, dsinks);
+  for (const Tensor* tensor : {&out, &log_sum_exp, &dq, &dk, &dv, &dsinks}) hash.add(*tensor);
+}
+
+void hash_attentions(Inputs& inputs, Hash& hash) {
+  AttentionShape shape{.sequences = 1, .length = 150, .heads = 2, .kv_heads = 1, .head_dim = 36};
+  hash_attention(shape, {}, inputs, hash);
+  shape.scale = 0.2;
+  shape.softcap = 1.5;
+  const Tensor sinks = inputs.reals(Shape{shape.heads});
+  hash_attention(shape, sinks, inputs, hash);
 }
 
 void hash_norm(Inputs& inputs, Hash& hash) {
@@ -118,12 +129,19 @@ void hash_norm(Inputs& inputs, Hash& hash) {
   rms_norm_forward(kOneThread, x, weight, 1e-5, y, inv_rms);
   rms_norm_backward(kOneThread, y, x, weight, inv_rms, dx, dweight, false);
   for (const Tensor* tensor : {&y, &inv_rms, &dx, &dweight}) hash.add(*tensor);
+  Tensor mean(Shape{5});
+  Tensor dbias(Shape{70});
+  layer_norm_forward(kOneThread, x, weight, weight, 1e-5, y, mean, inv_rms);
+  layer_norm_backward(kOneThread, y, x, weight, mean, inv_rms, dx, dweight, dbias, false);
+  softcap(kOneThread, 0.5, 1.5, y);
+  softcap_backward(kOneThread, dx, y, 0.5, 1.5, dx);
+  for (const Tensor* tensor : {&y, &mean, &inv_rms, &dx, &dweight, &dbias}) hash.add(*tensor);
 }
 
 void hash_feed_forward(Inputs& inputs, Hash& hash) {
   for (const Activation activation :
        {Activation::kSwiGlu, Activation::kGeGlu, Activation::kReGlu, Activation::kRelu2, Activation::kGelu,
-        Activation::kClampedSwiGlu, Activation::kGeGluTanh, Activation::kGeluTanh}) {
+        Activation::kClampedSwiGlu, Activation::kGeGluTanh, Activation::kGeluTanh, Activation::kRelu}) {
     Tensor x = inputs.reals(Shape{5, input_columns(activation) * 35});
     Tensor y(Shape{5, 35});
     add_bias(kOneThread, inputs.reals(Shape{x.shape()[1]}), x);
@@ -141,6 +159,10 @@ void hash_positions_and_tokens(Inputs& inputs, Hash& hash) {
   const RopeTable table(64, 36, 10000.0);
   Tensor x = inputs.reals(Shape{9, 80});
   rope(kOneThread, table, inputs.integers(9, 64), 40, RopeDirection::kForward, x);
+  hash.add(x);
+  const RopeTable neighbours(64, std::vector<double>{1.0, 0.3, 0.1, 0.03, 0.01}, 1.2,
+                             RopePairing::kInterleaved);
+  rope(kOneThread, neighbours, inputs.integers(9, 64), 40, RopeDirection::kForward, x);
   hash.add(x);
   Tensor dtable = inputs.reals(Shape{4, 80});
   embedding_backward(kOneThread, inputs.integers(9, 4), x, dtable);
@@ -192,8 +214,8 @@ void hash_update(Inputs& inputs, Hash& hash) {
 std::uint64_t numerics_fingerprint() {
   Inputs inputs;
   Hash hash;
-  for (const auto& part : {hash_gemm, hash_attention, hash_norm, hash_feed_forward, hash_positions_and_tokens,
-                           hash_loss, hash_slots, hash_update}) {
+  for (const auto& part : {hash_gemm, hash_attentions, hash_norm, hash_feed_forward,
+                           hash_positions_and_tokens, hash_loss, hash_slots, hash_update}) {
     part(inputs, hash);
   }
   return hash.value();

@@ -73,6 +73,20 @@ std::vector<Factor> make_factors() {
         {"geglu_tanh", {"model.ffn.activation=geglu_tanh"}},
         {"gelu_tanh", {"model.ffn.activation=gelu_tanh"}},
         {"clamped_swiglu", {"model.ffn.activation=clamped_swiglu"}}}},
+      {"attention",
+       {{"one", {}},
+        {"local_and_full",
+         {"model.mixers={local: {window: 5, sinks: true, rope: {pairing: interleaved}}, full: {qk_norm: "
+          "full, "
+          "rope: null, softcap: 20}}",
+          "model.layer_pattern=[local, full]"}},
+        {"latent",
+         {"model.attention={kind: mla, heads: 3, latent: {query_rank: 12, kv_rank: 10, nope_dim: 6, "
+          "rope_dim: 4, value_dim: 7}}"}}}},
+      {"norm",
+       {{"pre", {}},
+        {"sandwich", {"model.norm={kind: rms_plus_one, placement: sandwich}", "model.logits.softcap=30"}},
+        {"parallel", {"model.norm={kind: layer_norm, bias: true, placement: parallel}"}}}},
       {"bias", {{"no", {}}, {"yes", {"model.ffn.bias=true"}}}},
       {"shared", {{"one", {}}, {"none", {moe("shared_experts=0")}}, {"gated", {moe("shared_gate=true")}}}},
       {"every", {{"one", {}}, {"two", {moe("every=2")}}}},

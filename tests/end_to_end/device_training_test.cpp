@@ -67,7 +67,7 @@ workers::TrainingOptions softmax() {
   auto options = small();
   options.batch = {.accumulation_steps = 2, .grad_lanes = 2, .expert_lanes = 1, .micro_batch = 2};
   options.model.tie_embeddings = false;
-  options.model.attention.qk_norm = false;
+  options.model.attention.qk_norm = model::QkNorm::kNone;
   options.model.attention.rope.fraction = 0.5;
   options.model.moe.shared_experts = 0;
   options.model.moe.router.score = Score::kSoftmax;

@@ -11,12 +11,12 @@ class EmbeddingTest : public testing::Test {
  protected:
   static ParameterTable make_table() {
     Declaration declaration({.prefix = "embedding/"});
-    Embedding::declare(declaration, kVocab, kHidden);
+    Embedding::declare(declaration, kVocab, kHidden, 0);
     return ParameterTable(declaration.parameters());
   }
 
   ParameterTable table_ = make_table();
-  Embedding embedding_{table_, "embedding/weight"};
+  Embedding embedding_{table_, "embedding/", 1.0, 0};
   Arena arena_{1 << 12};
   std::vector<float> values_{0, 1, 10, 11, 20, 21, 30, 31};
   std::vector<float> gradient_ = std::vector<float>(values_.size(), 5.0F);
@@ -28,14 +28,14 @@ class EmbeddingTest : public testing::Test {
 };
 
 TEST_F(EmbeddingTest, LooksRowsUp) {
-  embedding_.forward(pass_, tokens_, stream_);
+  embedding_.forward(pass_, tokens_, {}, stream_);
   EXPECT_EQ(rows_, (std::vector<float>{30, 31, 10, 11, 30, 31}));
 }
 
 TEST_F(EmbeddingTest, GradientOverwritesOrIsAddedToATiedHeads) {
-  embedding_.backward(pass_, tokens_, stream_, ops::Accumulate::kYes);
+  embedding_.backward(pass_, tokens_, {}, stream_, ops::Accumulate::kYes);
   EXPECT_EQ(gradient_, (std::vector<float>{5, 5, 8, 9, 5, 5, 11, 13}));
-  embedding_.backward(pass_, tokens_, stream_, ops::Accumulate::kNo);
+  embedding_.backward(pass_, tokens_, {}, stream_, ops::Accumulate::kNo);
   EXPECT_EQ(gradient_, (std::vector<float>{0, 0, 3, 4, 0, 0, 6, 8}));
 }
 

@@ -10,14 +10,16 @@ namespace {
 using reference::LayerTest;
 
 TEST_F(LayerTest, Norm) {
-  const NormLayer layer(weights_.dense, reference::kPrefix + "ffn_norm/weight", options_.norm.eps);
+  const NormLayer layer =
+      NormLayer::in_folder(weights_.dense, reference::kPrefix + "ffn_norm/", options_.norm);
   const auto saved = layer.forward(pass(), view(x_));
   layer.backward(pass(), view(dy_), view(x_), saved, view(dx_));
   expect_gradients({"ffn_norm/weight"}, [&] { return oracle_.norm(parameter("ffn_norm/weight"), input_); });
 }
 
 TEST_F(LayerTest, NormAddsToTheGradientOfTheResidualPath) {
-  const NormLayer layer(weights_.dense, reference::kPrefix + "ffn_norm/weight", options_.norm.eps);
+  const NormLayer layer =
+      NormLayer::in_folder(weights_.dense, reference::kPrefix + "ffn_norm/", options_.norm);
   const auto saved = layer.forward(pass(), view(x_));
   layer.backward(pass(), view(dy_), view(x_), saved, view(dx_));
   std::vector<float> added(x_.size(), 3.0F);

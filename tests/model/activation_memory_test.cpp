@@ -108,7 +108,26 @@ INSTANTIATE_TEST_SUITE_P(
         Change{"dense", [](Setting& setting) { setting.options.moe.first_dense_layers = 3; }},
         Change{"experts_everywhere", [](Setting& setting) { setting.options.moe.first_dense_layers = 0; }},
         Change{"recompute", [](Setting& setting) { setting.recompute = true; }},
-        Change{"without_qk_norm", [](Setting& setting) { setting.options.attention.qk_norm = false; }},
+        Change{"without_qk_norm",
+               [](Setting& setting) { setting.options.attention.qk_norm = QkNorm::kNone; }},
+        Change{"sandwich_of_plus_one",
+               [](Setting& setting) {
+                 setting.options.norm.placement = NormPlacement::kSandwich;
+                 setting.options.norm.kind = layers::NormKind::kRmsPlusOne;
+                 setting.options.residual_multiplier = 2.0;
+                 setting.options.logits.softcap = 3.0;
+               }},
+        Change{"parallel_layer_norm",
+               [](Setting& setting) {
+                 setting.options.norm.placement = NormPlacement::kParallel;
+                 setting.options.norm.kind = layers::NormKind::kLayerNorm;
+                 setting.options.embedding.positions = kLength;
+               }},
+        Change{"latent_attention",
+               [](Setting& setting) {
+                 setting.options.attention.kind = AttentionKind::kMla;
+                 setting.options.attention.latent.query_rank = 24;
+               }},
         Change{"untied", [](Setting& setting) { setting.options.tie_embeddings = false; }},
         Change{"without_gate",
                [](Setting& setting) {

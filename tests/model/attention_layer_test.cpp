@@ -11,7 +11,8 @@ using reference::LayerTest;
 
 TEST_F(LayerTest, Attention) {
   RopeTables rope(batch_.length);
-  const AttentionLayer layer(layer_spec(options_, 0), batch_.length, rope, weights_.dense);
+  const KeySpans spans(layer_specs(options_));
+  const AttentionLayer layer(layer_spec(options_, 0), {batch_.length, rope, spans, weights_.dense});
   AttentionLayer::Saved saved;
   layer.forward(pass(), view(x_), saved, view(y_));
   layer.backward(pass(), view(dy_), view(x_), saved, view(dx_));

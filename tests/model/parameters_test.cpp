@@ -101,7 +101,7 @@ TEST(LayerSpecs, SayWhichLayersHaveExpertsAndWhatTheirNamesBeginWith) {
   std::vector<std::int64_t> with_experts;
   for (const LayerSpec& layer : layers) {
     EXPECT_EQ(layer.prefix, layer_prefix(layer.layer, 6));
-    EXPECT_EQ(layer.positions.fraction, 0.5);
+    EXPECT_EQ(layer.mixer.rope.fraction, 0.5);
     if (!layer.moe_layer) continue;
     EXPECT_EQ(*layer.moe_layer, std::ssize(with_experts));
     with_experts.push_back(layer.layer);
@@ -137,7 +137,9 @@ TEST(ParameterCounts, EqualThePublishedOnesOfDots1) {
   options.hidden_size = 4096;
   options.layers = 62;
   options.tie_embeddings = false;
-  options.attention = {.heads = 32, .kv_heads = 32, .head_dim = 128, .qk_norm = true, .rope = {}};
+  options.attention.heads = 32;
+  options.attention.kv_heads = 32;
+  options.attention.head_dim = 128;
   options.ffn.intermediate_size = 10944;
   options.moe.first_dense_layers = 1;
   options.moe.experts = 128;

@@ -94,8 +94,97 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"loss_z_loss", [](ModelOptions& o) { o.loss.z_loss = 0.01; }},
         Case{"no_qk_norm_partial_rope",
              [](ModelOptions& o) {
-               o.attention.qk_norm = false;
+               o.attention.qk_norm = QkNorm::kNone;
                o.attention.rope.fraction = 0.7;
+             }},
+        Case{"mixers_by_layer",
+             [](ModelOptions& o) {
+               AttentionOptions local = o.attention;
+               local.heads = 2;
+               local.kv_heads = 1;
+               local.window = 3;
+               local.qk_norm = QkNorm::kNone;
+               AttentionOptions chunked = o.attention;
+               chunked.chunk = 2;
+               chunked.positions = Positions::kNone;
+               o.mixers = {{"full", o.attention}, {"local", local}, {"chunked", chunked}};
+               o.layer_pattern = {"local", "full"};
+               o.layer_exceptions = {{"2", "chunked"}};
+             }},
+        Case{"attention_biases_and_full_qk_norm",
+             [](ModelOptions& o) {
+               o.attention.qkv_bias = true;
+               o.attention.out_bias = true;
+               o.attention.qk_norm = QkNorm::kFull;
+             }},
+        Case{"sinks_soft_cap_and_scale",
+             [](ModelOptions& o) {
+               o.attention.sinks = true;
+               o.attention.softcap = 1.5;
+               o.attention.softmax_scale = 0.6;
+               o.attention.window = 4;
+             }},
+        Case{"latent_attention",
+             [](ModelOptions& o) {
+               o.attention.kind = AttentionKind::kMla;
+               o.attention.latent = {
+                   .query_rank = 5, .kv_rank = 7, .nope_dim = 3, .rope_dim = 4, .value_dim = 5};
+             }},
+        Case{"latent_attention_without_a_query_latent",
+             [](ModelOptions& o) {
+               o.attention.kind = AttentionKind::kMla;
+               o.attention.positions = Positions::kNone;
+               o.attention.latent = {
+                   .query_rank = 0, .kv_rank = 7, .nope_dim = 3, .rope_dim = 2, .value_dim = 5};
+               o.attention.window = 5;
+             }},
+        Case{"neighbours_turn_together",
+             [](ModelOptions& o) {
+               o.attention.rope.pairing = RopePairing::kInterleaved;
+               o.attention.rope.scaling = {.kind = RopeScalingKind::kLinear, .factor = 3.0};
+             }},
+        Case{"llama3_scaling",
+             [](ModelOptions& o) {
+               o.attention.rope.scaling = {
+                   .kind = RopeScalingKind::kLlama3, .factor = 4.0, .original_length = 32};
+             }},
+        Case{"yarn",
+             [](ModelOptions& o) {
+               o.attention.rope.scaling = {.kind = RopeScalingKind::kYarn,
+                                           .factor = 4.0,
+                                           .original_length = 16,
+                                           .beta_fast = 2.0,
+                                           .beta_slow = 0.5,
+                                           .truncate = false};
+             }},
+        Case{"layer_norm_parallel",
+             [](ModelOptions& o) {
+               o.norm.kind = layers::NormKind::kLayerNorm;
+               o.norm.bias = true;
+               o.norm.placement = NormPlacement::kParallel;
+               o.residual_multiplier = 0.7;
+             }},
+        Case{"layer_norm_without_bias_post",
+             [](ModelOptions& o) {
+               o.norm.kind = layers::NormKind::kLayerNorm;
+               o.norm.placement = NormPlacement::kPost;
+             }},
+        Case{"rms_plus_one_sandwich",
+             [](ModelOptions& o) {
+               o.norm.kind = layers::NormKind::kRmsPlusOne;
+               o.norm.placement = NormPlacement::kSandwich;
+               o.residual_multiplier = 1.4;
+               o.embedding.scale = 3.0;
+               o.logits.softcap = 2.0;
+             }},
+        Case{"post_residual", [](ModelOptions& o) { o.norm.placement = NormPlacement::kPostResidual; }},
+        Case{"learned_positions_and_a_head_with_bias",
+             [](ModelOptions& o) {
+               o.attention.positions = Positions::kNone;
+               o.embedding.positions = 11;
+               o.embedding.scale = 0.5;
+               o.logits.bias = true;
+               o.logits.scale = 0.4;
              }},
         Case{"dense_only", [](ModelOptions& o) { o.moe.first_dense_layers = o.layers; }},
         Case{"no_shared_expert", [](ModelOptions& o) { o.moe.shared_experts = 0; }},

@@ -36,7 +36,10 @@ model::ModelOptions tiny_options() {
   model::ModelOptions options;
   options.hidden_size = 12;
   options.layers = 3;
-  options.attention = {.heads = 4, .kv_heads = 2, .head_dim = 6, .qk_norm = true, .rope = {.theta = 100.0}};
+  options.attention.heads = 4;
+  options.attention.kv_heads = 2;
+  options.attention.head_dim = 6;
+  options.attention.rope.theta = 100.0;
   options.ffn.intermediate_size = 10;
   options.moe.first_dense_layers = 1;
   options.moe.experts = 5;

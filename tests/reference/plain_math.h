@@ -35,6 +35,10 @@ using Values = std::vector<double>;
   return {matrix.begin() + row * columns, matrix.begin() + (row + 1) * columns};
 }
 
+inline void add_to_rows(Values& y, const Values& bias) {
+  for (std::size_t i = 0; i < y.size(); ++i) y[i] += bias[i % bias.size()];
+}
+
 inline void add(Values& y, const Values& x) {
   for (std::size_t i = 0; i < y.size(); ++i) y[i] += x[i];
 }

@@ -20,8 +20,14 @@ Values normalized(const Values& x, const Values& weight, double eps) {
   return y;
 }
 
-void add_to_rows(Values& y, const Values& bias) {
-  for (std::size_t i = 0; i < y.size(); ++i) y[i] += bias[i % bias.size()];
+Values centered(const Values& x, std::int64_t n) {
+  Values y = x;
+  for (std::int64_t row = 0; row < std::ssize(x) / n; ++row) {
+    double sum = 0.0;
+    for (std::int64_t i = 0; i < n; ++i) sum += x[at(row * n + i)];
+    for (std::int64_t i = 0; i < n; ++i) y[at(row * n + i)] -= sum / static_cast<double>(n);
+  }
+  return y;
 }
 
 }  // namespace
@@ -31,7 +37,18 @@ std::string Model::prefix(std::int64_t layer) const {
 }
 
 Values Model::norm(const Values& weight, const Values& x) const {
-  return normalized(x, weight, options_.norm.eps);
+  Values factor = weight;
+  if (options_.norm.kind == layers::NormKind::kRmsPlusOne)
+    for (double& value : factor) value += 1.0;
+  return normalized(x, factor, options_.norm.eps);
+}
+
+Values Model::norm(const Parameters& parameters, const std::string& folder, const Values& x) const {
+  const Values& weight = parameters.at({folder + "weight", -1});
+  if (options_.norm.kind != layers::NormKind::kLayerNorm) return norm(weight, x);
+  Values y = norm(weight, centered(x, std::ssize(weight)));
+  if (options_.norm.bias) add_to_rows(y, parameters.at({folder + "bias", -1}));
+  return y;
 }
 
 double Model::activate(double gate, double up) const {
@@ -51,6 +68,8 @@ double Model::activate(double gate, double up) const {
       return gate > 0.0 ? gate * up : 0.0;
     case layers::Activation::kRelu2:
       return up > 0.0 ? up * up : 0.0;
+    case layers::Activation::kRelu:
+      return std::max(up, 0.0);
     case layers::Activation::kGelu:
       return gelu(up);
     case layers::Activation::kGeluTanh:
@@ -65,7 +84,8 @@ double Model::activate(double gate, double up) const {
 Values Model::ffn(const Parameters& parameters, const std::string& prefix, std::int64_t expert,
                   const Values& x) const {
   const auto& form = options_.ffn.form;
-  const bool gated = form.activation != layers::Activation::kRelu2 &&
+  const bool gated = form.activation != layers::Activation::kRelu &&
+                     form.activation != layers::Activation::kRelu2 &&
                      form.activation != layers::Activation::kGelu &&
                      form.activation != layers::Activation::kGeluTanh;
   const std::string first = prefix + (gated ? "gate_up" : "up");
@@ -96,68 +116,6 @@ Values Model::shared(const Parameters& parameters, const std::string& prefix, co
   return y;
 }
 
-void Model::rotate(Values& x, std::int64_t heads, const Batch& batch) const {
-  const std::int64_t dim = options_.attention.head_dim;
-  const auto half =
-      static_cast<std::int64_t>(static_cast<double>(dim) * options_.attention.rope.fraction) / 2;
-  for (std::int64_t t = 0; t < std::ssize(batch.tokens); ++t) {
-    for (std::int64_t h = 0; h < heads; ++h) {
-      for (std::int64_t i = 0; i < half; ++i) {
-        const double frequency =
-            std::pow(options_.attention.rope.theta, -static_cast<double>(i) / static_cast<double>(half));
-        const double angle = batch.positions[at(t)] * frequency;
-        double& a = x[at((t * heads + h) * dim + i)];
-        double& b = x[at((t * heads + h) * dim + i + half)];
-        const double rotated = a * std::cos(angle) - b * std::sin(angle);
-        b = b * std::cos(angle) + a * std::sin(angle);
-        a = rotated;
-      }
-    }
-  }
-}
-
-Values Model::attention(const Parameters& parameters, const std::string& prefix, const Batch& batch,
-                        const Values& x) const {
-  const auto& o = options_.attention;
-  const std::int64_t hidden = options_.hidden_size;
-  const Values& qkv = parameters.at({prefix + "attention/qkv_proj", -1});
-  const auto key_row = o.heads * o.head_dim * hidden;
-  const auto value_row = key_row + o.kv_heads * o.head_dim * hidden;
-  Values q = linear(x, {qkv.begin(), qkv.begin() + key_row}, hidden);
-  Values k = linear(x, {qkv.begin() + key_row, qkv.begin() + value_row}, hidden);
-  const Values v = linear(x, {qkv.begin() + value_row, qkv.end()}, hidden);
-  if (o.qk_norm) {
-    q = norm(parameters.at({prefix + "attention/q_norm", -1}), q);
-    k = norm(parameters.at({prefix + "attention/k_norm", -1}), k);
-  }
-  rotate(q, o.heads, batch);
-  rotate(k, o.kv_heads, batch);
-  Values out(q.size(), 0.0);
-  for (std::int64_t t = 0; t < std::ssize(batch.tokens); ++t) {
-    const std::int64_t start = t / batch.length * batch.length + batch.first_visible[at(t)];
-    for (std::int64_t h = 0; h < o.heads; ++h) {
-      const std::int64_t kv = h / (o.heads / o.kv_heads);
-      Values scores;
-      for (std::int64_t s = start; s <= t; ++s) {
-        double dot = 0.0;
-        for (std::int64_t i = 0; i < o.head_dim; ++i) {
-          dot += q[at((t * o.heads + h) * o.head_dim + i)] * k[at((s * o.kv_heads + kv) * o.head_dim + i)];
-        }
-        scores.push_back(dot / std::sqrt(static_cast<double>(o.head_dim)));
-      }
-      const double lse = log_sum_exp(scores);
-      for (std::int64_t s = start; s <= t; ++s) {
-        const double weight = std::exp(scores[at(s - start)] - lse);
-        for (std::int64_t i = 0; i < o.head_dim; ++i) {
-          out[at((t * o.heads + h) * o.head_dim + i)] +=
-              weight * v[at((s * o.kv_heads + kv) * o.head_dim + i)];
-        }
-      }
-    }
-  }
-  return linear(out, parameters.at({prefix + "attention/out_proj", -1}), o.heads * o.head_dim);
-}
-
 Values Model::moe(const Parameters& parameters, const std::string& prefix, const Values& x,
                   const Routing& routing) const {
   const std::int64_t hidden = options_.hidden_size;
@@ -183,9 +141,13 @@ Values Model::moe(const Parameters& parameters, const std::string& prefix, const
   return y;
 }
 
-void Model::head(const Values& weight, const Values& x, const Batch& batch, const Step& step,
+void Model::head(const Parameters& parameters, const Values& x, const Batch& batch, const Step& step,
                  Result& result) const {
-  const Values logits = linear(x, weight, options_.hidden_size);
+  const auto& o = options_.logits;
+  const Values& weight = parameters.at({options_.tie_embeddings ? "embedding/weight" : "head/weight", -1});
+  Values logits = linear(x, weight, options_.hidden_size);
+  if (o.bias) add_to_rows(logits, parameters.at({"head/bias", -1}));
+  for (double& z : logits) z = o.softcap > 0.0 ? o.softcap * std::tanh(o.scale * z / o.softcap) : o.scale * z;
   for (std::int64_t t = 0; t < std::ssize(batch.tokens); ++t) {
     const Values z = row_of(logits, t, vocab_);
     result.logits.push_back(z);
@@ -200,29 +162,61 @@ void Model::head(const Values& weight, const Values& x, const Batch& batch, cons
       (result.nll + options_.loss.z_loss * result.log_z_squared) / static_cast<double>(step.target_tokens);
 }
 
+Values Model::feed(const Parameters& parameters, std::int64_t layer, const Values& x, const Step& step,
+                   Result& result) const {
+  const std::string p = prefix(layer);
+  const std::int64_t after = layer - options_.moe.first_dense_layers;
+  if (after < 0 || after % options_.moe.every != options_.moe.every - 1)
+    return ffn(parameters, p + "ffn/", -1, x);
+  result.routing.push_back(route(parameters, p, x, step, result.routing.size()));
+  result.loss += result.routing.back().objective;
+  return moe(parameters, p, x, result.routing.back());
+}
+
+Values Model::branch(const Parameters& parameters, const std::string& name, const Values& x,
+                     const std::function<Values(const Values&)>& body) const {
+  using model::NormPlacement;
+  const NormPlacement placement = options_.norm.placement;
+  const bool before = placement == NormPlacement::kPre || placement == NormPlacement::kSandwich;
+  Values added = body(before ? norm(parameters, name + "_norm/", x) : x);
+  for (double& value : added) value *= options_.residual_multiplier;
+  const auto normed = [&](const Values& values) { return norm(parameters, name + "_post_norm/", values); };
+  Values y = x;
+  if (placement == NormPlacement::kPost) {
+    add(y, added);
+    return normed(y);
+  }
+  add(y, placement == NormPlacement::kPre ? added : normed(added));
+  return y;
+}
+
 Result Model::run(const Parameters& parameters, const Batch& batch, const Step& step) const {
-  const auto dense = [&](const std::string& name) -> const Values& { return parameters.at({name, -1}); };
+  const auto& embedding = options_.embedding;
   Result result;
   Values x;
-  for (const std::int32_t token : batch.tokens) {
-    const Values row = row_of(dense("embedding/weight"), token, options_.hidden_size);
+  for (std::size_t t = 0; t < batch.tokens.size(); ++t) {
+    Values row = row_of(parameters.at({"embedding/weight", -1}), batch.tokens[t], options_.hidden_size);
+    for (double& value : row) value *= embedding.scale;
+    if (embedding.positions > 0)
+      add(row, row_of(parameters.at({"embedding/positions", -1}), batch.positions[t], options_.hidden_size));
     x.insert(x.end(), row.begin(), row.end());
   }
   for (std::int64_t layer = 0; layer < options_.layers; ++layer) {
     const std::string p = prefix(layer);
-    add(x, attention(parameters, p, batch, norm(dense(p + "attention_norm/weight"), x)));
-    const Values normed = norm(dense(p + "ffn_norm/weight"), x);
-    const std::int64_t after = layer - options_.moe.first_dense_layers;
-    if (after < 0 || after % options_.moe.every != options_.moe.every - 1) {
-      add(x, ffn(parameters, p + "ffn/", -1, normed));
+    const auto mix = [&](const Values& in) { return attention(parameters, p, batch, in); };
+    const auto feed_forward = [&](const Values& in) { return feed(parameters, layer, in, step, result); };
+    if (options_.norm.placement == model::NormPlacement::kParallel) {
+      const Values normed = norm(parameters, p + "attention_norm/", x);
+      Values added = mix(normed);
+      add(added, feed_forward(normed));
+      for (double& value : added) value *= options_.residual_multiplier;
+      add(x, added);
       continue;
     }
-    result.routing.push_back(route(parameters, p, normed, step, result.routing.size()));
-    result.loss += result.routing.back().objective;
-    add(x, moe(parameters, p, normed, result.routing.back()));
+    x = branch(parameters, p + "attention", x, mix);
+    x = branch(parameters, p + "ffn", x, feed_forward);
   }
-  head(dense(options_.tie_embeddings ? "embedding/weight" : "head/weight"),
-       norm(dense("final_norm/weight"), x), batch, step, result);
+  head(parameters, norm(parameters, "final_norm/", x), batch, step, result);
   return result;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -71,7 +72,7 @@ class Model {
   [[nodiscard]] Result run(const Parameters& parameters, const Batch& batch, const Step& step) const;
 
   // The layers, for tests of one alone. x: [tokens, hidden]; prefix: "layers/03/".
-  [[nodiscard]] Values norm(const Values& weight, const Values& x) const;
+  [[nodiscard]] Values norm(const Values& weight, const Values& x) const;  // RMSNorm
   [[nodiscard]] Values attention(const Parameters& parameters, const std::string& prefix, const Batch& batch,
                                  const Values& x) const;
   /// prefix: of the feed-forward, "layers/03/experts/"; expert: -1 for a dense one
@@ -94,8 +95,16 @@ class Model {
   void choose(const std::vector<Values>& logits, const std::vector<Values>& scores, const Step& step,
               std::size_t moe_layer, std::int64_t layer, Routing& routing) const;
   void add_routing_losses(const AuxLossInput& input, Routing& routing) const;
-  void rotate(Values& x, std::int64_t heads, const Batch& batch) const;
-  void head(const Values& weight, const Values& x, const Batch& batch, const Step& step,
+  [[nodiscard]] model::AttentionOptions mixer(std::int64_t layer) const;
+  [[nodiscard]] Values norm(const Parameters& parameters, const std::string& folder, const Values& x) const;
+  [[nodiscard]] Values latent_attention(const Parameters& parameters, const std::string& folder,
+                                        const model::AttentionOptions& options, double scale,
+                                        const Batch& batch, const Values& x) const;
+  [[nodiscard]] Values feed(const Parameters& parameters, std::int64_t layer, const Values& x,
+                            const Step& step, Result& result) const;
+  [[nodiscard]] Values branch(const Parameters& parameters, const std::string& name, const Values& x,
+                              const std::function<Values(const Values&)>& body) const;
+  void head(const Parameters& parameters, const Values& x, const Batch& batch, const Step& step,
             Result& result) const;
 
   model::ModelOptions options_;

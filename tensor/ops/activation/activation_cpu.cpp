@@ -242,6 +242,8 @@ void with_kernel(Activation activation, const Body& body) {
       return body(Gated<Relu, PlainUp>());
     case Activation::kRelu2:
       return body(Plain<Relu2>());
+    case Activation::kRelu:
+      return body(Plain<Relu>());
     case Activation::kGelu:
       return body(Plain<Gelu>());
     case Activation::kGeluTanh:

@@ -60,6 +60,8 @@ T activate(Activation activation, T gate, T up) {
       return std::max(gate, T{0}) * up;
     case Activation::kRelu2:
       return std::max(up, T{0}) * std::max(up, T{0});
+    case Activation::kRelu:
+      return std::max(up, T{0});
     case Activation::kGelu:
       return gelu(up);
     case Activation::kGeluTanh:
@@ -88,6 +90,8 @@ GateUp<T> activation_slopes(Activation activation, T gate, T up) {
       return {gate > T{0} ? up : T{0}, std::max(gate, T{0})};
     case Activation::kRelu2:
       return {T{0}, T{2} * std::max(up, T{0})};
+    case Activation::kRelu:
+      return {T{0}, up > T{0} ? T{1} : T{0}};
     case Activation::kGelu:
       return {T{0}, gelu_slope(up)};
     case Activation::kGeluTanh:

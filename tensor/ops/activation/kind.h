@@ -10,17 +10,28 @@ namespace troupe::ops {
 ///   kGeGluTanh      gelu_tanh(gate) * up
 ///   kReGlu          max(gate, 0) * up
 ///   kRelu2          max(up, 0)^2 (arXiv 2109.08668)
+///   kRelu           max(up, 0)
 ///   kGelu           gelu(up)
 ///   kGeluTanh       gelu_tanh(up)
 ///   kClampedSwiGlu  g * sigmoid(1.702 g) * (u + 1), g = min(gate, 7), u = clamp(up, -7, 7) (gpt-oss)
 /// gelu(x) = x/2 * (1 + erf(x / sqrt(2))); gelu_tanh(x) = x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3))),
 /// which is within 5e-4 of it (both arXiv 1606.08415).
-enum class Activation { kSwiGlu, kGeGlu, kReGlu, kRelu2, kGelu, kClampedSwiGlu, kGeGluTanh, kGeluTanh };
+enum class Activation {
+  kSwiGlu,
+  kGeGlu,
+  kReGlu,
+  kRelu2,
+  kGelu,
+  kClampedSwiGlu,
+  kGeGluTanh,
+  kGeluTanh,
+  kRelu
+};
 
 /// Columns of an activation's input for one of its output: gate and up, or up alone.
 [[nodiscard]] constexpr std::int64_t input_columns(Activation activation) {
-  return activation == Activation::kRelu2 || activation == Activation::kGelu ||
-                 activation == Activation::kGeluTanh
+  return activation == Activation::kRelu || activation == Activation::kRelu2 ||
+                 activation == Activation::kGelu || activation == Activation::kGeluTanh
              ? 1
              : 2;
 }

@@ -1,4 +1,5 @@
 #pragma once
+#include <cmath>
 #include <cstdint>
 
 #include "tensor/arena.h"
@@ -7,33 +8,43 @@
 
 namespace troupe::ops {
 
-/// Sizes of one attention call. Query head h reads key/value head h / (heads / kv_heads).
+/// Sizes of one attention call, and its scores. Query head h reads key/value head h / (heads / kv_heads).
 struct AttentionShape {
   std::int64_t sequences;
   std::int64_t length;
   std::int64_t heads;
   std::int64_t kv_heads;
   std::int64_t head_dim;
+  double scale = 0.0;    // factor on the scores <q, k>; 0: 1 / sqrt(head_dim)
+  double softcap = 0.0;  // c: scores become c tanh(score / c); 0: they do not
 };
 
-/// Causal grouped-query attention inside documents, softmax scale 1/sqrt(head_dim), in tiles of
-/// constant size with online softmax (arXiv 2205.14135, 2307.08691): no [length, length] memory,
-/// blocks that no query of a tile may see are skipped.
+/// What scores are multiplied with.
+[[nodiscard]] inline double score_scale(const AttentionShape& shape) {
+  return shape.scale > 0.0 ? shape.scale : 1.0 / std::sqrt(static_cast<double>(shape.head_dim));
+}
+
+/// Causal grouped-query attention inside documents, in tiles of constant size with online softmax (arXiv
+/// 2205.14135, 2307.08691): no [length, length] memory, blocks that no query of a tile may see are skipped.
 ///   q: [tokens, heads * head_dim], k, v: [tokens, kv_heads * head_dim]; tokens = sequences * length,
 ///   rows may be strided
 ///   first_visible: [tokens] i32: the first position of the same sequence (0 ≤ · ≤ own position) that
 ///   a token sees; non-decreasing along a sequence
 ///   out: [tokens, heads * head_dim]; log_sum_exp: [sequences * heads, length], kept for backward
-/// Threads split (sequence, head) pairs.
+///   sinks: [heads], a logit that joins every softmax of its head, with nothing to give; without data: none
+/// Threads split (sequence, head) pairs. On a device: without softcap, scale and sinks.
 void attention_forward(const Execution& execution, const AttentionShape& shape, ConstTensorView q,
                        ConstTensorView k, ConstTensorView v, ConstTensorView first_visible, TensorView out,
-                       TensorView log_sum_exp);
+                       TensorView log_sum_exp, ConstTensorView sinks = {});
 
-/// dq, dk, dv: shapes of q, k, v, overwritten, rows may be strided. dk and dv add query heads, then
-/// query tiles, in order. Threads split (sequence, key/value head) pairs. `arena` gives scratch space.
+/// Its gradient.
+///   dq, dk, dv: shapes of q, k, v, overwritten, rows may be strided. dk and dv add query heads, then
+///   query tiles, in order. dsinks: [heads], overwritten, tokens added in order; where there are sinks.
+/// Threads split (sequence, key/value head) pairs. `arena` gives scratch space.
 void attention_backward(const Execution& execution, Arena& arena, const AttentionShape& shape,
                         ConstTensorView dout, ConstTensorView q, ConstTensorView k, ConstTensorView v,
                         ConstTensorView out, ConstTensorView log_sum_exp, ConstTensorView first_visible,
-                        TensorView dq, TensorView dk, TensorView dv);
+                        TensorView dq, TensorView dk, TensorView dv, ConstTensorView sinks = {},
+                        TensorView dsinks = {});
 
 }  // namespace troupe::ops

@@ -8,8 +8,10 @@
 #define HWY_TARGET_INCLUDE "tensor/ops/attention/attention_backward_cpu.cpp"
 #include <hwy/foreach_target.h>
 
+#include "base/index.h"
 #include "tensor/ops/attention/attention_inputs.h"
 #include "tensor/ops/attention/mask-inl.h"
+#include "tensor/ops/attention/softcap-inl.h"
 #include "tensor/ops/checks.h"
 #include "tensor/ops/device_ops.h"
 #include "tensor/ops/tile_product/tile_product.h"
@@ -46,13 +48,12 @@ struct BackwardTile {
   alignas(64) float keys[kAttentionTile * kMaxHeadDim];        // [keys, head_dim]
   alignas(64) float weights[kAttentionTile * kAttentionTile];  // [keys, queries]
   alignas(64) float dscores[kAttentionTile * kAttentionTile];  // [keys, queries]
+  alignas(64) float slopes[kAttentionTile * kAttentionTile];   // [keys, queries], of a soft cap
   alignas(64) float log_sum[kAttentionTile];                   // in powers of two
   alignas(64) float delta[kAttentionTile];
 };
 
-float softmax_scale(const AttentionShape& shape) {
-  return static_cast<float>(1.0 / std::sqrt(static_cast<double>(shape.head_dim)));
-}
+float softmax_scale(const AttentionShape& shape) { return static_cast<float>(score_scale(shape)); }
 
 void start_tile(const AttentionBackwardOperands& operands, const QueryTile& query, std::int64_t sequence,
                 std::int64_t head, BackwardTile& tile) {
@@ -62,9 +63,8 @@ void start_tile(const AttentionBackwardOperands& operands, const QueryTile& quer
   const float* dout_tile = operands.dout.row(query.first_row) + head * shape.head_dim;
   const std::int64_t size = shape.head_dim * kAttentionTile;
   for (float* transposed : {tile.queries, tile.dout, tile.dqueries}) std::fill_n(transposed, size, 0.0F);
-  transpose_tile(q_tile, q.stride, query.count, shape.head_dim,
-                 static_cast<float>(std::numbers::log2e / std::sqrt(static_cast<double>(shape.head_dim))),
-                 tile.queries, kAttentionTile);
+  transpose_tile(q_tile, q.stride, query.count, shape.head_dim, log2_scale(shape), tile.queries,
+                 kAttentionTile);
   copy_tile(q_tile, q.stride, query.count, shape.head_dim, softmax_scale(shape), tile.query_rows);
   transpose_tile(dout_tile, operands.dout.stride, query.count, shape.head_dim, 1.0F, tile.dout,
                  kAttentionTile);
@@ -95,6 +95,14 @@ HWY_NOINLINE void softmax_gradient(std::int64_t keys, BackwardTile& tile) {
   }
 }
 
+// dscores by the capped scores become those by the scores.
+HWY_NOINLINE void bend_gradient(std::int64_t keys, BackwardTile& tile) {
+  const Floats d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  for (std::int64_t i = 0; i < keys * kAttentionTile; i += lanes)
+    hn::Store(hn::Mul(hn::Load(d, tile.dscores + i), hn::Load(d, tile.slopes + i)), d, tile.dscores + i);
+}
+
 void add_key_tile(const AttentionBackwardOperands& operands, const QueryTile& query, std::int64_t kv_head,
                   std::int64_t key, BackwardTile& tile) {
   const AttentionInputs& inputs = operands.inputs;
@@ -105,11 +113,16 @@ void add_key_tile(const AttentionBackwardOperands& operands, const QueryTile& qu
   copy_tile(inputs.k.row(row) + column, inputs.k.stride, keys, head_dim, 1.0F, tile.keys);
   tile_product(Start::kZero, {tile.keys, head_dim, 1, tile.queries, kAttentionTile, head_dim}, nullptr, keys,
                kAttentionTile, tile.weights, kAttentionTile);
+  const bool bends = inputs.shape.softcap > 0.0;
+  if (bends)
+    cap_scores(static_cast<float>(inputs.shape.softcap * std::numbers::log2e), keys, tile.weights,
+               tile.slopes);
   if (query.needs_mask(key)) mask_scores(query, key, tile.weights);
   tile_product(Start::kZero,
                {inputs.v.row(row) + column, inputs.v.stride, 1, tile.dout, kAttentionTile, head_dim}, nullptr,
                keys, kAttentionTile, tile.dscores, kAttentionTile);
   softmax_gradient(keys, tile);
+  if (bends) bend_gradient(keys, tile);
   tile_product(Start::kSum, {tile.weights, kAttentionTile, 1, tile.dout_rows, head_dim, query.count}, nullptr,
                keys, head_dim, operands.dv.row(row) + column, operands.dv.stride);
   tile_product(Start::kSum, {tile.dscores, kAttentionTile, 1, tile.query_rows, head_dim, query.count},
@@ -174,14 +187,35 @@ namespace troupe::ops {
 HWY_EXPORT(attention_backward_head);
 HWY_EXPORT(attention_delta_rows);
 
+namespace {
+
+/// A sink gives nothing: its gradient is -Σ p delta, p its weight.
+void sink_gradient(const AttentionInputs& inputs, Matrix<const float> log_sum_exp, Matrix<const float> delta,
+                   std::span<float> dsinks) {
+  const AttentionShape& shape = inputs.shape;
+  for (std::int64_t head = 0; head < shape.heads; ++head) {
+    double sum = 0.0;
+    for (std::int64_t row = head; row < shape.sequences * shape.heads; row += shape.heads) {
+      for (std::int64_t i = 0; i < shape.length; ++i)
+        sum -= std::exp(static_cast<double>(inputs.sinks[at(head)] - log_sum_exp(row, i))) * delta(row, i);
+    }
+    dsinks[at(head)] = static_cast<float>(sum);
+  }
+}
+
+}  // namespace
+
 void attention_backward(const Execution& execution, Arena& arena, const AttentionShape& shape,
                         ConstTensorView dout, ConstTensorView q, ConstTensorView k, ConstTensorView v,
                         ConstTensorView out, ConstTensorView log_sum_exp, ConstTensorView first_visible,
-                        TensorView dq, TensorView dk, TensorView dv) {
+                        TensorView dq, TensorView dk, TensorView dv, ConstTensorView sinks,
+                        TensorView dsinks) {
   const OpScope measured(execution, OpKind::kAttention);
-  if (DeviceOps* device = device_ops(execution))
+  if (DeviceOps* device = device_ops(execution)) {
+    check_plain_softmax(shape, sinks);
     return device->attention_backward(shape, dout, q, k, v, out, log_sum_exp, first_visible, dq, dk, dv);
-  const AttentionInputs inputs = checked_attention_inputs(shape, q, k, v, first_visible);
+  }
+  const AttentionInputs inputs = checked_attention_inputs(shape, q, k, v, first_visible, sinks);
   check_matrix("attention: dout", dout, q.rows(), q.columns());
   check_matrix("attention: out", out, q.rows(), q.columns());
   check_matrix("attention: dq", dq, q.rows(), q.columns());
@@ -196,6 +230,8 @@ void attention_backward(const Execution& execution, Arena& arena, const Attentio
       });
   const AttentionBackwardOperands operands{inputs,     matrix(dout), matrix(log_sum_exp), delta,
                                            matrix(dq), matrix(dk),   matrix(dv)};
+  if (!inputs.sinks.empty())
+    sink_gradient(inputs, matrix(log_sum_exp), delta, reals("attention: dsinks", dsinks, shape.heads));
   parallel_for(execution, shape.sequences * shape.kv_heads, [&](std::int64_t i) {
     HWY_DYNAMIC_DISPATCH(attention_backward_head)(operands, i / shape.kv_heads, i % shape.kv_heads);
   });

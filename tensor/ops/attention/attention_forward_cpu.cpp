@@ -9,8 +9,10 @@
 
 #include <hwy/contrib/math/math-inl.h>
 
+#include "base/index.h"
 #include "tensor/ops/attention/attention_inputs.h"
 #include "tensor/ops/attention/mask-inl.h"
+#include "tensor/ops/attention/softcap-inl.h"
 #include "tensor/ops/checks.h"
 #include "tensor/ops/device_ops.h"
 #include "tensor/ops/tile_product/tile_product.h"
@@ -36,13 +38,21 @@ struct ForwardTile {
 
 constexpr float kBelowEveryScore = -1e30F;  // finite: minus infinity minus itself is not a number
 
+// A sink is as if a first score had been seen whose value is 0.
+void start_softmax(const AttentionInputs& inputs, std::int64_t head, ForwardTile& tile) {
+  const bool sinks = !inputs.sinks.empty();
+  const float first =
+      sinks ? inputs.sinks[at(head)] * static_cast<float>(std::numbers::log2e) : kBelowEveryScore;
+  std::fill_n(tile.largest, kAttentionTile, first);
+  std::fill_n(tile.sum, kAttentionTile, sinks ? 1.0F : 0.0F);
+}
+
 void start_tile(const AttentionInputs& inputs, const QueryTile& query, std::int64_t head, ForwardTile& tile) {
   const std::int64_t head_dim = inputs.shape.head_dim;
-  const auto scale = static_cast<float>(std::numbers::log2e / std::sqrt(static_cast<double>(head_dim)));
+  const float scale = log2_scale(inputs.shape);
   std::fill_n(tile.queries, head_dim * kAttentionTile, 0.0F);
   std::fill_n(tile.out, head_dim * kAttentionTile, 0.0F);
-  std::fill_n(tile.largest, kAttentionTile, kBelowEveryScore);
-  std::fill_n(tile.sum, kAttentionTile, 0.0F);
+  start_softmax(inputs, head, tile);
   transpose_tile(inputs.q.row(query.first_row) + head * head_dim, inputs.q.stride, query.count, head_dim,
                  scale, tile.queries, kAttentionTile);
 }
@@ -78,6 +88,8 @@ void add_key_tile(const AttentionInputs& inputs, const QueryTile& query, std::in
   const float* v = inputs.v.row(query.keys_row + key) + kv_head * head_dim;
   tile_product(Start::kZero, {k, inputs.k.stride, 1, tile.queries, kAttentionTile, head_dim}, nullptr, keys,
                kAttentionTile, tile.scores, kAttentionTile);
+  if (inputs.shape.softcap > 0.0)
+    cap_scores(static_cast<float>(inputs.shape.softcap * std::numbers::log2e), keys, tile.scores, nullptr);
   if (query.needs_mask(key)) mask_scores(query, key, tile.scores);
   online_softmax(keys, tile);
   copy_tile(v, inputs.v.stride, keys, head_dim, 1.0F, tile.values);
@@ -131,11 +143,13 @@ HWY_EXPORT(attention_forward_head);
 
 void attention_forward(const Execution& execution, const AttentionShape& shape, ConstTensorView q,
                        ConstTensorView k, ConstTensorView v, ConstTensorView first_visible, TensorView out,
-                       TensorView log_sum_exp) {
+                       TensorView log_sum_exp, ConstTensorView sinks) {
   const OpScope measured(execution, OpKind::kAttention);
-  if (DeviceOps* device = device_ops(execution))
+  if (DeviceOps* device = device_ops(execution)) {
+    check_plain_softmax(shape, sinks);
     return device->attention_forward(shape, q, k, v, first_visible, out, log_sum_exp);
-  const AttentionInputs inputs = checked_attention_inputs(shape, q, k, v, first_visible);
+  }
+  const AttentionInputs inputs = checked_attention_inputs(shape, q, k, v, first_visible, sinks);
   check_matrix("attention: out", out, q.rows(), q.columns());
   check_matrix("attention: log_sum_exp", log_sum_exp, shape.sequences * shape.heads, shape.length);
   parallel_for(execution, shape.sequences * shape.heads, [&](std::int64_t i) {

@@ -1,6 +1,8 @@
 #include "tensor/ops/attention/attention_inputs.h"
 
 #include <algorithm>
+#include <cmath>
+#include <numbers>
 
 #include "tensor/ops/checks.h"
 
@@ -21,7 +23,7 @@ void check_mask(const AttentionShape& shape, std::span<const std::int32_t> first
 
 AttentionInputs checked_attention_inputs(const AttentionShape& shape, const ConstTensorView& q,
                                          const ConstTensorView& k, const ConstTensorView& v,
-                                         const ConstTensorView& first_visible) {
+                                         const ConstTensorView& first_visible, const ConstTensorView& sinks) {
   TROUPE_CHECK(shape.kv_heads > 0 && shape.heads % shape.kv_heads == 0,
                "attention: {} heads share {} key/value heads", shape.heads, shape.kv_heads);
   TROUPE_CHECK(shape.head_dim > 0 && shape.head_dim <= kMaxHeadDim,
@@ -32,7 +34,19 @@ AttentionInputs checked_attention_inputs(const AttentionShape& shape, const Cons
   check_matrix("attention: v", v, tokens, shape.kv_heads * shape.head_dim);
   const auto mask = integers("attention: first_visible", first_visible, tokens);
   check_mask(shape, mask);
-  return {shape, matrix(q), matrix(k), matrix(v), mask};
+  const auto logits =
+      sinks.data() == nullptr ? std::span<const float>() : reals("attention: sinks", sinks, shape.heads);
+  return {shape, matrix(q), matrix(k), matrix(v), mask, logits};
+}
+
+void check_plain_softmax(const AttentionShape& shape, const ConstTensorView& sinks) {
+  TROUPE_CHECK(shape.scale == 0.0 && shape.softcap == 0.0 && sinks.data() == nullptr,
+               "attention: a softmax scale, a soft cap and sinks are computed on the host only");
+}
+
+float log2_scale(const AttentionShape& shape) {
+  if (shape.scale > 0.0) return static_cast<float>(std::numbers::log2e * shape.scale);
+  return static_cast<float>(std::numbers::log2e / std::sqrt(static_cast<double>(shape.head_dim)));
 }
 
 QueryTile::QueryTile(const AttentionInputs& inputs, std::int64_t sequence, std::int64_t position)

@@ -17,12 +17,19 @@ struct AttentionInputs {
   AttentionShape shape;
   Matrix<const float> q, k, v;
   std::span<const std::int32_t> first_visible;
+  std::span<const float> sinks;  // [heads], or none
 };
 
 /// Throws kInternal naming the operand that does not fit the shape, or a mask that looks ahead or back.
 AttentionInputs checked_attention_inputs(const AttentionShape& shape, const ConstTensorView& q,
                                          const ConstTensorView& k, const ConstTensorView& v,
-                                         const ConstTensorView& first_visible);
+                                         const ConstTensorView& first_visible, const ConstTensorView& sinks);
+
+/// Throws kInternal on what a device's kernels do not compute.
+void check_plain_softmax(const AttentionShape& shape, const ConstTensorView& sinks);
+
+/// Factor on scores in powers of two.
+float log2_scale(const AttentionShape& shape);
 
 /// Up to kAttentionTile queries of one head, and the keys that they may see.
 struct QueryTile {

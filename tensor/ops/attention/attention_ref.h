@@ -42,22 +42,43 @@ T dot(const T* a, const T* b, std::int64_t size) {
 }
 }  // namespace detail
 
-/// Softmax attention over the visible keys of each query, as in attention.h.
+namespace detail {
+/// A score before the softmax, and its slope by <q, k>.
+template <class T>
+struct Score {
+  T value;
+  T slope;
+};
+
+template <class T>
+Score<T> score(const AttentionShape& shape, T product) {
+  const T scale =
+      shape.scale > 0.0 ? static_cast<T>(shape.scale) : T{1} / std::sqrt(static_cast<T>(shape.head_dim));
+  if (shape.softcap == 0.0) return {scale * product, scale};
+  const T cap = static_cast<T>(shape.softcap);
+  const T bent = std::tanh(scale * product / cap);
+  return {cap * bent, scale * (T{1} - bent * bent)};
+}
+}  // namespace detail
+
+/// Softmax attention over the visible keys of each query, as in attention.h; empty sinks are none.
 template <class T>
 void attention_forward(const AttentionShape& shape, Input<T> q, Input<T> k, Input<T> v,
-                       std::span<const std::int32_t> first_visible, Matrix<T> out, Matrix<T> log_sum_exp) {
-  const T scale = T{1} / std::sqrt(static_cast<T>(shape.head_dim));
+                       std::span<const std::int32_t> first_visible, Matrix<T> out, Matrix<T> log_sum_exp,
+                       Vector<T> sinks = {}) {
   std::vector<T> scores(at(shape.length));
   detail::for_each_query(shape, [&](const detail::Query& query) {
     const std::int64_t first = first_visible[at(query.token())];
-    T largest = -std::numeric_limits<T>::infinity();
+    const std::int64_t head = query.head_row % shape.heads;
+    T largest = sinks.empty() ? -std::numeric_limits<T>::infinity() : sinks[at(head)];
     for (std::int64_t j = first; j <= query.position; ++j) {
       T& score = scores[at(j)];
-      score = scale * detail::dot(&q(query.token(), query.q_begin),
-                                  &k(query.sequence_begin + j, query.kv_begin), shape.head_dim);
+      score = detail::score(shape, detail::dot(&q(query.token(), query.q_begin),
+                                               &k(query.sequence_begin + j, query.kv_begin), shape.head_dim))
+                  .value;
       largest = std::max(largest, score);
     }
-    T sum = 0;
+    T sum = sinks.empty() ? T{0} : std::exp(sinks[at(head)] - largest);
     for (std::int64_t j = first; j <= query.position; ++j) sum += std::exp(scores[at(j)] - largest);
     const T log_sum = largest + std::log(sum);
     log_sum_exp(query.head_row, query.position) = log_sum;
@@ -71,26 +92,30 @@ void attention_forward(const AttentionShape& shape, Input<T> q, Input<T> k, Inpu
   });
 }
 
-/// With p the attention weights and delta = <dout, out>:  dv_j = Σ p dout,
-/// ds = p * (<dout, v_j> - delta) * scale,  dq = Σ ds k_j,  dk_j = Σ ds q.
+/// With p the attention weights, delta = <dout, out> and s' the score's slope:  dv_j = Σ p dout,
+/// ds = p * (<dout, v_j> - delta) * s',  dq = Σ ds k_j,  dk_j = Σ ds q,  dsink = -Σ p_sink delta.
 template <class T>
 void attention_backward(const AttentionShape& shape, Input<T> dout, Input<T> q, Input<T> k, Input<T> v,
                         Input<T> out, Input<T> log_sum_exp, std::span<const std::int32_t> first_visible,
-                        Matrix<T> dq, Matrix<T> dk, Matrix<T> dv) {
-  const T scale = T{1} / std::sqrt(static_cast<T>(shape.head_dim));
+                        Matrix<T> dq, Matrix<T> dk, Matrix<T> dv, Vector<T> sinks = {},
+                        std::span<T> dsinks = {}) {
   for (const auto& gradient : {dq, dk, dv}) {
     for (std::int64_t t = 0; t < gradient.rows; ++t) std::fill_n(&gradient(t, 0), gradient.columns, T{0});
   }
+  std::fill(dsinks.begin(), dsinks.end(), T{0});
   detail::for_each_query(shape, [&](const detail::Query& query) {
     const T* dout_row = &dout(query.token(), query.q_begin);
     const T* q_row = &q(query.token(), query.q_begin);
     const T delta = detail::dot(dout_row, &out(query.token(), query.q_begin), shape.head_dim);
+    const T log_sum = log_sum_exp(query.head_row, query.position);
+    const auto head = at(query.head_row % shape.heads);
+    if (!sinks.empty()) dsinks[head] -= std::exp(sinks[head] - log_sum) * delta;
     for (std::int64_t j = first_visible[at(query.token())]; j <= query.position; ++j) {
       const std::int64_t key = query.sequence_begin + j;
       const T* k_row = &k(key, query.kv_begin);
-      const T p = std::exp(scale * detail::dot(q_row, k_row, shape.head_dim) -
-                           log_sum_exp(query.head_row, query.position));
-      const T ds = scale * p * (detail::dot(dout_row, &v(key, query.kv_begin), shape.head_dim) - delta);
+      const auto score = detail::score(shape, detail::dot(q_row, k_row, shape.head_dim));
+      const T p = std::exp(score.value - log_sum);
+      const T ds = score.slope * p * (detail::dot(dout_row, &v(key, query.kv_begin), shape.head_dim) - delta);
       for (std::int64_t c = 0; c < shape.head_dim; ++c) {
         dv(key, query.kv_begin + c) += p * dout_row[c];
         dk(key, query.kv_begin + c) += ds * q_row[c];

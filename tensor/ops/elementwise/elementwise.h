@@ -12,6 +12,9 @@ void add(const Execution& execution, ConstTensorView x, TensorView y);
 /// out = a + b; out may be a or b.
 void sum(const Execution& execution, ConstTensorView a, ConstTensorView b, TensorView out);
 
+/// y = factor * x + shift; y may be x. On the host only.
+void affine(const Execution& execution, ConstTensorView x, float factor, float shift, TensorView y);
+
 /// y = 0.
 void zero(const Execution& execution, TensorView y);
 

@@ -6,6 +6,7 @@
 #define HWY_TARGET_INCLUDE "tensor/ops/elementwise/elementwise_cpu.cpp"
 #include <hwy/foreach_target.h>
 
+#include "tensor/ops/checks.h"
 #include "tensor/ops/device_ops.h"
 #include "tensor/ops/vector-inl.h"
 #include "tensor/parallel.h"
@@ -18,6 +19,13 @@ namespace {
 void sum_elements(const float* a, const float* b, float* out, std::int64_t begin, std::int64_t end) {
   for_each_vector(begin, end, [&](auto d, std::int64_t i) HWY_ATTR {
     hn::StoreU(hn::Add(hn::LoadU(d, a + i), hn::LoadU(d, b + i)), d, out + i);
+  });
+}
+
+void affine_elements(const float* x, float factor, float shift, float* y, std::int64_t begin,
+                     std::int64_t end) {
+  for_each_vector(begin, end, [&](auto d, std::int64_t i) HWY_ATTR {
+    hn::StoreU(hn::MulAdd(hn::LoadU(d, x + i), hn::Set(d, factor), hn::Set(d, shift)), d, y + i);
   });
 }
 
@@ -54,6 +62,7 @@ HWY_AFTER_NAMESPACE();
 namespace troupe::ops {
 
 HWY_EXPORT(sum_elements);
+HWY_EXPORT(affine_elements);
 HWY_EXPORT(sum_of_squares_lanes);
 
 namespace {
@@ -73,6 +82,15 @@ void sum(const Execution& execution, ConstTensorView a, ConstTensorView b, Tenso
   float* target = out.floats().data();
   parallel_for_blocks(execution, count, kElementsOfATask, [&](std::int64_t begin, std::int64_t end) {
     HWY_DYNAMIC_DISPATCH(sum_elements)(first, second, target, begin, end);
+  });
+}
+
+void affine(const Execution& execution, ConstTensorView x, float factor, float shift, TensorView y) {
+  const OpScope measured(execution, OpKind::kElementwise);
+  const float* from = reals("affine: x", x, y.elements()).data();
+  float* target = reals("affine: y", y, y.elements()).data();
+  parallel_for_blocks(execution, y.elements(), kElementsOfATask, [&](std::int64_t begin, std::int64_t end) {
+    HWY_DYNAMIC_DISPATCH(affine_elements)(from, factor, shift, target, begin, end);
   });
 }
 

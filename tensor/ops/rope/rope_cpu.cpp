@@ -17,7 +17,7 @@ namespace {
 
 // One head of one token: (first, second) *= e^(i * angle), or its conjugate.
 template <bool kConjugate>
-void rotate(const float* cosine, const float* sine, std::int64_t half, float* head) {
+void rotate_halves(const float* cosine, const float* sine, std::int64_t half, float* head) {
   for_each_vector(0, half, [&](auto d, std::int64_t i) HWY_ATTR {
     const auto first = hn::LoadU(d, head + i);
     const auto second = hn::LoadU(d, head + half + i);
@@ -28,19 +28,38 @@ void rotate(const float* cosine, const float* sine, std::int64_t half, float* he
   });
 }
 
+// The same for neighbours.
+template <bool kConjugate>
+void rotate_neighbours(const float* cosine, const float* sine, std::int64_t half, float* head) {
+  for_each_vector(0, half, [&](auto d, std::int64_t i) HWY_ATTR {
+    hn::VFromD<decltype(d)> first;
+    hn::VFromD<decltype(d)> second;
+    hn::LoadInterleaved2(d, head + 2 * i, first, second);
+    const auto c = hn::LoadU(d, cosine + i);
+    const auto s = kConjugate ? hn::Neg(hn::LoadU(d, sine + i)) : hn::LoadU(d, sine + i);
+    hn::StoreInterleaved2(hn::NegMulAdd(second, s, hn::Mul(first, c)),
+                          hn::MulAdd(first, s, hn::Mul(second, c)), d, head + 2 * i);
+  });
+}
+
+using RotateHead = void (*)(const float* cosine, const float* sine, std::int64_t half, float* head);
+
+RotateHead rotation(RopePairing pairing, RopeDirection direction) {
+  const bool forward = direction == RopeDirection::kForward;
+  if (pairing == RopePairing::kInterleaved)
+    return forward ? rotate_neighbours<false> : rotate_neighbours<true>;
+  return forward ? rotate_halves<false> : rotate_halves<true>;
+}
+
 void rope_rows(const RopeTable& table, const std::int32_t* positions, std::int64_t head_dim,
                RopeDirection direction, Matrix<float> x, std::int64_t first, std::int64_t last) {
   const std::int64_t half = table.rotary() / 2;
+  const RotateHead rotate = rotation(table.pairing(), direction);
   for (std::int64_t t = first; t < last; ++t) {
     const float* cosine = table.cosine(positions[t]);
     const float* sine = table.sine(positions[t]);
-    for (std::int64_t begin = 0; begin < x.columns; begin += head_dim) {
-      if (direction == RopeDirection::kForward) {
-        rotate<false>(cosine, sine, half, x.row(t) + begin);
-      } else {
-        rotate<true>(cosine, sine, half, x.row(t) + begin);
-      }
-    }
+    for (std::int64_t begin = 0; begin < x.columns; begin += head_dim)
+      rotate(cosine, sine, half, x.row(t) + begin);
   }
 }
 

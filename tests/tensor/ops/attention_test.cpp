@@ -21,8 +21,7 @@ testing::Integers packed(const AttentionShape& shape, std::int64_t document) {
   return {Shape{shape.sequences * shape.length}, first};
 }
 
-TEST(AttentionReference, GradientsAgreeWithCentralDifferences) {
-  const AttentionShape shape{.sequences = 2, .length = 5, .heads = 4, .kv_heads = 2, .head_dim = 3};
+void expect_reference_gradients(const AttentionShape& shape, std::vector<double> sinks) {
   const std::int64_t tokens = shape.sequences * shape.length;
   const std::int64_t q_columns = shape.heads * shape.head_dim;
   const std::int64_t kv_columns = shape.kv_heads * shape.head_dim;
@@ -37,32 +36,46 @@ TEST(AttentionReference, GradientsAgreeWithCentralDifferences) {
     reference::attention_forward<double>(shape, testing::matrix_of(q, q_columns),
                                          testing::matrix_of(k, kv_columns), testing::matrix_of(v, kv_columns),
                                          first.span(), testing::matrix_of(out, q_columns),
-                                         testing::matrix_of(log_sum_exp, shape.length));
+                                         testing::matrix_of(log_sum_exp, shape.length), sinks);
     return testing::dot(out, dout);
   };
   loss();
   std::vector<double> dq(q.size());
   std::vector<double> dk(k.size());
   std::vector<double> dv(v.size());
+  std::vector<double> dsinks(sinks.size());
   reference::attention_backward<double>(shape, testing::matrix_of(dout, q_columns),
                                         testing::matrix_of(q, q_columns), testing::matrix_of(k, kv_columns),
                                         testing::matrix_of(v, kv_columns), testing::matrix_of(out, q_columns),
                                         testing::matrix_of(log_sum_exp, shape.length), first.span(),
                                         testing::matrix_of(dq, q_columns), testing::matrix_of(dk, kv_columns),
-                                        testing::matrix_of(dv, kv_columns));
+                                        testing::matrix_of(dv, kv_columns), sinks, dsinks);
   testing::expect_gradient(loss, q, dq);
   testing::expect_gradient(loss, k, dk);
   testing::expect_gradient(loss, v, dv);
+  testing::expect_gradient(loss, sinks, dsinks);
+}
+
+constexpr AttentionShape kSmall{.sequences = 2, .length = 5, .heads = 4, .kv_heads = 2, .head_dim = 3};
+
+TEST(AttentionReference, GradientsAgreeWithCentralDifferences) { expect_reference_gradients(kSmall, {}); }
+
+TEST(AttentionReference, GradientsOfSinksASoftCapAndAScaleDoToo) {
+  AttentionShape shape = kSmall;
+  shape.scale = 0.9;
+  shape.softcap = 0.7;
+  expect_reference_gradients(shape, random_values<double>(shape.heads, 5));
 }
 
 struct Case {
   AttentionShape shape;
   std::int64_t document;
+  bool sinks = false;
 };
 
 struct Results {
   StridedMatrix out, dq, dk, dv;
-  Tensor log_sum_exp;
+  Tensor log_sum_exp, dsinks;
 };
 
 class AttentionTest : public ::testing::TestWithParam<Case> {
@@ -77,6 +90,13 @@ class AttentionTest : public ::testing::TestWithParam<Case> {
   StridedMatrix v_ = StridedMatrix::random(tokens_, kv_columns_, 3);
   StridedMatrix dout_ = StridedMatrix::random(tokens_, q_columns_, 4);
 
+  Tensor sinks_ = Tensor(Shape{shape_.heads});
+  void SetUp() override { std::ranges::copy(random_values<float>(shape_.heads, 6), sinks_.f32()); }
+  ConstTensorView sinks() const { return GetParam().sinks ? sinks_.view() : ConstTensorView(); }
+  std::span<const float> sink_values() const {
+    return GetParam().sinks ? sinks_.floats() : std::span<const float>();
+  }
+
   /// Larger scores, so that the running maximum moves and weights are far from even.
   static StridedMatrix sharp(StridedMatrix matrix) {
     const auto values = matrix.matrix();
@@ -86,18 +106,21 @@ class AttentionTest : public ::testing::TestWithParam<Case> {
     return matrix;
   }
   Results empty() const {
-    return {StridedMatrix(tokens_, q_columns_), StridedMatrix(tokens_, q_columns_),
-            StridedMatrix(tokens_, kv_columns_), StridedMatrix(tokens_, kv_columns_),
-            Tensor(Shape{shape_.sequences * shape_.heads, shape_.length})};
+    return {StridedMatrix(tokens_, q_columns_),
+            StridedMatrix(tokens_, q_columns_),
+            StridedMatrix(tokens_, kv_columns_),
+            StridedMatrix(tokens_, kv_columns_),
+            Tensor(Shape{shape_.sequences * shape_.heads, shape_.length}),
+            Tensor(Shape{shape_.heads})};
   }
   Results run(int threads) const {
     Results results = empty();
     Arena arena(std::size_t{1} << 24);
     attention_forward(Execution{threads}, shape_, q_.view(), k_.view(), v_.view(), first_.view(),
-                      results.out.view(), results.log_sum_exp);
+                      results.out.view(), results.log_sum_exp, sinks());
     attention_backward(Execution{threads}, arena, shape_, dout_.view(), q_.view(), k_.view(), v_.view(),
                        results.out.view(), results.log_sum_exp, first_.view(), results.dq.view(),
-                       results.dk.view(), results.dv.view());
+                       results.dk.view(), results.dv.view(), sinks(), results.dsinks);
     return results;
   }
 };
@@ -106,11 +129,12 @@ TEST_P(AttentionTest, AgreesWithTheReference) {
   const Results actual = run(1);
   Results expected = empty();
   reference::attention_forward<float>(shape_, q_.matrix(), k_.matrix(), v_.matrix(), first_.span(),
-                                      expected.out.matrix(), matrix(expected.log_sum_exp.view()));
-  reference::attention_backward<float>(shape_, dout_.matrix(), q_.matrix(), k_.matrix(), v_.matrix(),
-                                       expected.out.matrix(), matrix(expected.log_sum_exp.view()),
-                                       first_.span(), expected.dq.matrix(), expected.dk.matrix(),
-                                       expected.dv.matrix());
+                                      expected.out.matrix(), matrix(expected.log_sum_exp.view()),
+                                      sink_values());
+  reference::attention_backward<float>(
+      shape_, dout_.matrix(), q_.matrix(), k_.matrix(), v_.matrix(), expected.out.matrix(),
+      matrix(expected.log_sum_exp.view()), first_.span(), expected.dq.matrix(), expected.dk.matrix(),
+      expected.dv.matrix(), sink_values(), GetParam().sinks ? expected.dsinks.floats() : std::span<float>());
   testing::expect_near(actual.out, expected.out, 2e-5F);
   for (std::int64_t i = 0; i < actual.log_sum_exp.elements(); ++i) {
     ASSERT_NEAR(actual.log_sum_exp.f32()[i], expected.log_sum_exp.f32()[i], 2e-5F);
@@ -118,6 +142,8 @@ TEST_P(AttentionTest, AgreesWithTheReference) {
   testing::expect_near(actual.dq, expected.dq, 2e-4F);
   testing::expect_near(actual.dk, expected.dk, 2e-4F);
   testing::expect_near(actual.dv, expected.dv, 2e-4F);
+  for (std::int64_t h = 0; h < shape_.heads; ++h)
+    EXPECT_NEAR(actual.dsinks.f32()[h], expected.dsinks.f32()[h], 2e-4F);
 }
 
 TEST_P(AttentionTest, GivesTheSameBitsForEveryNumberOfThreads) {
@@ -129,6 +155,7 @@ TEST_P(AttentionTest, GivesTheSameBitsForEveryNumberOfThreads) {
     EXPECT_TRUE(results.dq.same_bits(once.dq));
     EXPECT_TRUE(results.dk.same_bits(once.dk));
     EXPECT_TRUE(results.dv.same_bits(once.dv));
+    EXPECT_TRUE(std::ranges::equal(results.dsinks.floats(), once.dsinks.floats()));
   }
 }
 
@@ -139,6 +166,12 @@ INSTANTIATE_TEST_SUITE_P(Shapes, AttentionTest,
                                            Case{{1, 200, 4, 2, 64}, 1000}, Case{{1, 200, 2, 1, 64}, 70},
                                            Case{{1, 300, 2, 1, 16}, 129}, Case{{1, 150, 1, 1, 128}, 7},
                                            Case{{1, 128, 2, 2, 1}, 64}, Case{{0, 8, 2, 1, 16}, 8}));
+
+INSTANTIATE_TEST_SUITE_P(Scores, AttentionTest,
+                         ::testing::Values(Case{{1, 150, 4, 2, 24}, 100, true},
+                                           Case{{2, 65, 2, 1, 33, 0.11}, 1000, false},
+                                           Case{{1, 200, 2, 1, 16, 0.0, 2.5}, 70, false},
+                                           Case{{2, 130, 2, 2, 8, 0.5, 1.5}, 129, true}));
 
 TEST(Attention, NeverLooksOutsideTheDocument) {
   const AttentionShape shape{.sequences = 1, .length = 150, .heads = 1, .kv_heads = 1, .head_dim = 16};

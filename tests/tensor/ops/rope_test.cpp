@@ -13,7 +13,9 @@ using testing::StridedMatrix;
 
 constexpr std::int64_t kHeads = 3;
 
-TEST(RopeReference, GradientAgreesWithCentralDifferences) {
+class RopeReference : public ::testing::TestWithParam<RopePairing> {};
+
+TEST_P(RopeReference, GradientAgreesWithCentralDifferences) {
   constexpr std::int64_t kHeadDim = 6;
   auto cosine = random_values<double>(4 * 2, 1);  // the gradient does not need a unit circle
   auto sine = random_values<double>(4 * 2, 2);
@@ -22,7 +24,7 @@ TEST(RopeReference, GradientAgreesWithCentralDifferences) {
   const auto dy = random_values<double>(3 * kHeads * kHeadDim, 4);
   const auto rotate = [&](std::vector<double>& values, RopeDirection direction) {
     reference::rope<double>(testing::matrix_of(cosine, 2), testing::matrix_of(sine, 2), positions, kHeadDim,
-                            direction, testing::matrix_of(values, kHeads * kHeadDim));
+                            direction, testing::matrix_of(values, kHeads * kHeadDim), GetParam());
   };
   const auto loss = [&] {
     auto y = x;
@@ -34,11 +36,25 @@ TEST(RopeReference, GradientAgreesWithCentralDifferences) {
   testing::expect_gradient(loss, x, dx);
 }
 
-class RopeTest : public ::testing::TestWithParam<std::pair<std::int64_t, std::int64_t>> {
+INSTANTIATE_TEST_SUITE_P(Pairings, RopeReference,
+                         ::testing::Values(RopePairing::kHalves, RopePairing::kInterleaved));
+
+std::vector<double> frequencies(std::int64_t count) {
+  std::vector<double> values;
+  for (std::int64_t i = 0; i < count; ++i) values.push_back(1.0 / static_cast<double>(1 + 3 * i));
+  return values;
+}
+
+struct RopeCase {
+  std::int64_t head_dim, rotary;
+  RopePairing pairing = RopePairing::kHalves;
+};
+
+class RopeTest : public ::testing::TestWithParam<RopeCase> {
  protected:
-  std::int64_t head_dim_ = GetParam().first;
-  std::int64_t rotary_ = GetParam().second;
-  RopeTable table_{300, rotary_, 10000.0};
+  std::int64_t head_dim_ = GetParam().head_dim;
+  std::int64_t rotary_ = GetParam().rotary;
+  RopeTable table_{300, frequencies(rotary_ / 2), 1.0, GetParam().pairing};
   testing::Integers positions() const {
     std::vector<std::int32_t> values(400);
     for (std::size_t t = 0; t < values.size(); ++t) values[t] = static_cast<std::int32_t>(t * 7 % 300);
@@ -54,7 +70,8 @@ TEST_P(RopeTest, AgreesWithTheReferenceInBothDirections) {
     auto x = StridedMatrix::random(400, kHeads * head_dim_, 1);
     auto expected = x.copy();
     rope(Execution{1}, table_, places.view(), head_dim_, direction, x.view());
-    reference::rope<float>(cosine, sine, places.span(), head_dim_, direction, expected.matrix());
+    reference::rope<float>(cosine, sine, places.span(), head_dim_, direction, expected.matrix(),
+                           GetParam().pairing);
     testing::expect_near(x, expected, 1e-6F);
   }
 }
@@ -79,13 +96,20 @@ TEST_P(RopeTest, BackwardUndoesForward) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, RopeTest,
-                         ::testing::Values(std::pair{64, 64}, std::pair{64, 32}, std::pair{10, 6},
-                                           std::pair{6, 0}));
+                         ::testing::Values(RopeCase{64, 64}, RopeCase{64, 32}, RopeCase{10, 6},
+                                           RopeCase{6, 0}, RopeCase{64, 64, RopePairing::kInterleaved},
+                                           RopeCase{10, 6, RopePairing::kInterleaved}));
 
 TEST(RopeTable, HoldsTheAnglesOfThePaper) {
   const RopeTable table(8, 4, 100.0);
   EXPECT_NEAR(table.cosine(3)[0], std::cos(3.0), 1e-6);
   EXPECT_NEAR(table.sine(3)[1], std::sin(3.0 * 0.1), 1e-6);  // 100^(-2/4) = 0.1
+}
+
+TEST(RopeTable, MultipliesByTheMagnitude) {
+  const RopeTable table(8, std::vector<double>{0.5}, 1.25);
+  EXPECT_NEAR(table.cosine(3)[0], 1.25 * std::cos(1.5), 1e-6);
+  EXPECT_NEAR(table.sine(3)[0], 1.25 * std::sin(1.5), 1e-6);
 }
 
 TEST(RopeTable, RefusesAnOddNumberOfChannels) { EXPECT_THROW(RopeTable(4, 3, 100.0), Error); }

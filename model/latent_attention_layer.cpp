@@ -1,0 +1,233 @@
+#include "model/latent_attention_layer.h"
+
+#include "tensor/ops/elementwise/elementwise.h"
+#include "tensor/ops/heads/heads.h"
+
+namespace troupe::model {
+namespace {
+
+using layers::NormLayer;
+using layers::Projection;
+using ops::Accumulate;
+
+/// Of latents: as the model's, but a latent has no bias and is not centered.
+layers::NormForm norm_form(const LayerSpec& layer) {
+  layers::NormForm form = layer.norm;
+  form.bias = false;
+  if (form.kind == layers::NormKind::kLayerNorm) form.kind = layers::NormKind::kRms;
+  return form;
+}
+
+std::string in_layer(const LayerSpec& layer, const char* name) { return layer.prefix + "attention/" + name; }
+
+Projection rows_of(const LayerSpec& layer, const ParameterTable& table, const char* name, std::int64_t first,
+                   std::int64_t count) {
+  return Projection(table, in_layer(layer, name), false).outputs(first, count);
+}
+
+void declare_parameters(layers::Declaration& declaration, const LayerSpec& layer, std::int64_t hidden_size) {
+  const LatentOptions& latent = layer.mixer.latent;
+  const std::int64_t heads = layer.mixer.heads;
+  const std::int64_t tokens = declaration.tokens();
+  const std::int64_t query = heads * (latent.rope_dim + latent.nope_dim);
+  const auto input = Projection::Side::kInput;
+  if (latent.query_rank > 0) {
+    Projection::declare(declaration, "q_down", input, latent.query_rank, hidden_size, false);
+    NormLayer::declare_as(declaration, "q_norm", norm_form(layer), latent.query_rank,
+                          tokens * latent.query_rank);
+    Projection::declare(declaration, "q_up", input, query, latent.query_rank, false);
+  } else {
+    Projection::declare(declaration, "q", input, query, hidden_size, false);
+  }
+  Projection::declare(declaration, "kv_down", input, latent.rope_dim + latent.kv_rank, hidden_size, false);
+  NormLayer::declare_as(declaration, "kv_norm", norm_form(layer), latent.kv_rank, tokens * latent.kv_rank);
+  Projection::declare(declaration, "kv_up", input, heads * (latent.nope_dim + latent.value_dim),
+                      latent.kv_rank, false);
+  Projection::declare(declaration, "out", Projection::Side::kOutput, hidden_size, heads * latent.value_dim,
+                      false);
+}
+
+}  // namespace
+
+void LatentAttentionLayer::declare(layers::Declaration& declaration, const LayerSpec& layer,
+                                   std::int64_t hidden_size) {
+  declare_parameters(declaration, layer, hidden_size);
+  const LatentOptions& latent = layer.mixer.latent;
+  const std::int64_t heads = layer.mixer.heads;
+  const std::int64_t tokens = declaration.tokens();
+  const std::int64_t full = tokens * heads * (latent.rope_dim + latent.nope_dim);
+  const std::int64_t values = tokens * heads * latent.value_dim;
+  const std::int64_t nope_keys = tokens * heads * latent.nope_dim;
+  declaration.keep(full, 4);  // q, k, v and what attention gives
+  declaration.keep(values);
+  declaration.keep(tokens * heads);
+  declaration.keep(tokens * latent.kv_rank);
+  for (const std::int64_t made : {tokens * latent.rope_dim, nope_keys, values}) {
+    declaration.use_in_forward(made);
+    declaration.use_in_backward(made);
+  }
+  declaration.use_in_backward(full, 4);
+  declaration.use_in_backward(tokens * latent.kv_rank);
+  if (latent.query_rank > 0) declaration.keep(tokens * latent.query_rank);
+  declaration.pair_flops(2.0 * static_cast<double>(heads * (latent.rope_dim + latent.nope_dim)) +
+                         2.0 * static_cast<double>(heads * latent.value_dim));
+}
+
+LatentAttentionLayer::LatentAttentionLayer(const LayerSpec& layer, const MixerContext& context)
+    : options_(layer.mixer),
+      latent_(layer.mixer.latent),
+      sequence_length_(context.sequence_length),
+      span_(context.spans.number_of(options_)),
+      rope_(&context.rope.of(options_)),
+      query_(context.table, in_layer(layer, latent_.query_rank > 0 ? "q_up" : "q"), false),
+      key_rope_(rows_of(layer, context.table, "kv_down", 0, latent_.rope_dim)),
+      kv_down_(rows_of(layer, context.table, "kv_down", latent_.rope_dim, latent_.kv_rank)),
+      kv_norm_(context.table, in_layer(layer, "kv_norm"), norm_form(layer)),
+      key_up_(rows_of(layer, context.table, "kv_up", 0, options_.heads * latent_.nope_dim)),
+      value_up_(rows_of(layer, context.table, "kv_up", options_.heads * latent_.nope_dim,
+                        options_.heads * latent_.value_dim)),
+      out_(context.table, in_layer(layer, "out"), false) {
+  if (latent_.query_rank == 0) return;
+  query_down_.emplace(context.table, in_layer(layer, "q_down"), false);
+  query_norm_.emplace(context.table, in_layer(layer, "q_norm"), norm_form(layer));
+}
+
+ops::AttentionShape LatentAttentionLayer::shape(std::int64_t tokens) const {
+  return {.sequences = tokens / sequence_length_,
+          .length = sequence_length_,
+          .heads = options_.heads,
+          .kv_heads = options_.heads,
+          .head_dim = head_dim(),
+          .scale = options_.softmax_scale,
+          .softcap = options_.softcap};
+}
+
+void LatentAttentionLayer::turn(const Pass& pass, std::int64_t head_dim, ops::RopeDirection direction,
+                                TensorView x) const {
+  if (rope_->rotary() > 0)
+    ops::rope(pass.execution, *rope_, pass.microbatch.positions, head_dim, direction, x);
+}
+
+void LatentAttentionLayer::fill_up(const Pass& pass, ConstTensorView values, TensorView filled) const {
+  ops::zero(pass.execution, filled);
+  ops::copy_heads(pass.execution, options_.heads, latent_.value_dim, values, {latent_.value_dim, 0}, filled,
+                  {head_dim(), 0});
+}
+
+void LatentAttentionLayer::make_queries(const Pass& pass, ConstTensorView x, Saved& saved) const {
+  saved.q = pass.arena.allocate({x.rows(), options_.heads * head_dim()});
+  ConstTensorView from = x;
+  if (query_down_) {
+    saved.query_raw = pass.arena.allocate({x.rows(), latent_.query_rank});
+    query_down_->forward(pass.execution, pass.dense, x, saved.query_raw);
+    saved.query_latent = query_norm_->forward(pass, saved.query_raw);
+    from = saved.query_latent.y;
+  }
+  query_.forward(pass.execution, pass.dense, from, saved.q);
+  turn(pass, head_dim(), ops::RopeDirection::kForward, saved.q);
+}
+
+void LatentAttentionLayer::make_keys_and_values(const Pass& pass, ConstTensorView x, Saved& saved) const {
+  const std::int64_t tokens = x.rows();
+  saved.k = pass.arena.allocate(saved.q.shape());
+  saved.v = pass.arena.allocate(saved.q.shape());
+  saved.latent_raw = pass.arena.allocate({tokens, latent_.kv_rank});
+  kv_down_.forward(pass.execution, pass.dense, x, saved.latent_raw);
+  saved.latent = kv_norm_.forward(pass, saved.latent_raw);
+  const ArenaScope scope(pass.arena);
+  const TensorView shared = pass.arena.allocate({tokens, latent_.rope_dim});
+  const TensorView own = pass.arena.allocate({tokens, options_.heads * latent_.nope_dim});
+  const TensorView values = pass.arena.allocate({tokens, options_.heads * latent_.value_dim});
+  key_rope_.forward(pass.execution, pass.dense, x, shared);
+  turn(pass, latent_.rope_dim, ops::RopeDirection::kForward, shared);
+  key_up_.forward(pass.execution, pass.dense, saved.latent.y, own);
+  value_up_.forward(pass.execution, pass.dense, saved.latent.y, values);
+  ops::copy_heads(pass.execution, options_.heads, latent_.rope_dim, shared, {0, 0}, saved.k, {head_dim(), 0});
+  ops::copy_heads(pass.execution, options_.heads, latent_.nope_dim, own, {latent_.nope_dim, 0}, saved.k,
+                  {head_dim(), latent_.rope_dim});
+  fill_up(pass, values, saved.v);
+}
+
+void LatentAttentionLayer::forward(const Pass& pass, ConstTensorView x, Mixer::Saved& kept,
+                                   TensorView y) const {
+  auto& saved = static_cast<Saved&>(kept);
+  const std::int64_t tokens = x.rows();
+  make_queries(pass, x, saved);
+  make_keys_and_values(pass, x, saved);
+  saved.filled_out = pass.arena.allocate(saved.q.shape());
+  saved.out = pass.arena.allocate({tokens, options_.heads * latent_.value_dim});
+  saved.log_sum_exp = pass.arena.allocate({tokens / sequence_length_ * options_.heads, sequence_length_});
+  ops::attention_forward(pass.execution, shape(tokens), saved.q, saved.k, saved.v,
+                         first_visible(pass.microbatch, span_), saved.filled_out, saved.log_sum_exp);
+  ops::copy_heads(pass.execution, options_.heads, latent_.value_dim, saved.filled_out, {head_dim(), 0},
+                  saved.out, {latent_.value_dim, 0});
+  out_.forward(pass.execution, pass.dense, saved.out, y);
+}
+
+void LatentAttentionLayer::backward(const Pass& pass, ConstTensorView dy, ConstTensorView x,
+                                    const Mixer::Saved& kept, TensorView dx) const {
+  const auto& saved = static_cast<const Saved&>(kept);
+  const ArenaScope scope(pass.arena);
+  const TensorView dfilled = pass.arena.allocate(saved.q.shape());
+  const TensorView dq = pass.arena.allocate(saved.q.shape());
+  const TensorView dk = pass.arena.allocate(saved.q.shape());
+  const TensorView dv = pass.arena.allocate(saved.q.shape());
+  {
+    const ArenaScope of_output(pass.arena);
+    const TensorView dout = pass.arena.allocate(saved.out.shape());
+    out_.backward(pass.execution, pass.dense, dy, dout);
+    out_.weight_gradients(pass.execution, dy, saved.out, pass.dense_gradient);
+    fill_up(pass, dout, dfilled);
+  }
+  ops::attention_backward(pass.execution, pass.arena, shape(x.rows()), dfilled, saved.q, saved.k, saved.v,
+                          saved.filled_out, saved.log_sum_exp, first_visible(pass.microbatch, span_), dq, dk,
+                          dv);
+  backward_keys_and_values(pass, dk, dv, x, saved, dx);
+  backward_queries(pass, dq, x, saved, dx);
+}
+
+/// dx is overwritten.
+void LatentAttentionLayer::backward_keys_and_values(const Pass& pass, ConstTensorView dk, ConstTensorView dv,
+                                                    ConstTensorView x, const Saved& saved,
+                                                    TensorView dx) const {
+  const ArenaScope scope(pass.arena);
+  const TensorView dshared = pass.arena.allocate({x.rows(), latent_.rope_dim});
+  const TensorView down = pass.arena.allocate({x.rows(), options_.heads * latent_.nope_dim});
+  const TensorView dvalues = pass.arena.allocate(saved.out.shape());
+  const TensorView dlatent = pass.arena.allocate(saved.latent_raw.shape());
+  ops::sum_heads(pass.execution, options_.heads, latent_.rope_dim, dk, {head_dim(), 0}, dshared);
+  ops::copy_heads(pass.execution, options_.heads, latent_.nope_dim, dk, {head_dim(), latent_.rope_dim}, down,
+                  {latent_.nope_dim, 0});
+  ops::copy_heads(pass.execution, options_.heads, latent_.value_dim, dv, {head_dim(), 0}, dvalues,
+                  {latent_.value_dim, 0});
+  key_up_.backward(pass.execution, pass.dense, down, dlatent);
+  value_up_.backward(pass.execution, pass.dense, dvalues, dlatent, Accumulate::kYes);
+  key_up_.weight_gradients(pass.execution, down, saved.latent.y, pass.dense_gradient);
+  value_up_.weight_gradients(pass.execution, dvalues, saved.latent.y, pass.dense_gradient);
+  kv_norm_.backward(pass, dlatent, saved.latent_raw, saved.latent, dlatent, Accumulate::kNo);
+  turn(pass, latent_.rope_dim, ops::RopeDirection::kBackward, dshared);
+  kv_down_.backward(pass.execution, pass.dense, dlatent, dx);
+  key_rope_.backward(pass.execution, pass.dense, dshared, dx, Accumulate::kYes);
+  kv_down_.weight_gradients(pass.execution, dlatent, x, pass.dense_gradient);
+  key_rope_.weight_gradients(pass.execution, dshared, x, pass.dense_gradient);
+}
+
+/// dx is added to; dq becomes another gradient.
+void LatentAttentionLayer::backward_queries(const Pass& pass, TensorView dq, ConstTensorView x,
+                                            const Saved& saved, TensorView dx) const {
+  turn(pass, head_dim(), ops::RopeDirection::kBackward, dq);
+  if (!query_down_) {
+    query_.backward(pass.execution, pass.dense, dq, dx, Accumulate::kYes);
+    query_.weight_gradients(pass.execution, dq, x, pass.dense_gradient);
+    return;
+  }
+  const ArenaScope scope(pass.arena);
+  const TensorView dlatent = pass.arena.allocate(saved.query_raw.shape());
+  query_.backward(pass.execution, pass.dense, dq, dlatent);
+  query_.weight_gradients(pass.execution, dq, saved.query_latent.y, pass.dense_gradient);
+  query_norm_->backward(pass, dlatent, saved.query_raw, saved.query_latent, dlatent, Accumulate::kNo);
+  query_down_->backward(pass.execution, pass.dense, dlatent, dx, Accumulate::kYes);
+  query_down_->weight_gradients(pass.execution, dlatent, x, pass.dense_gradient);
+}
+
+}  // namespace troupe::model

@@ -1,0 +1,77 @@
+#pragma once
+#include <memory>
+#include <optional>
+
+#include "layers/norm_layer.h"
+#include "layers/projection.h"
+#include "model/mixer.h"
+#include "model/options.h"
+#include "tensor/ops/attention/attention.h"
+#include "tensor/ops/rope/rope.h"
+#include "tensor/tensor.h"
+
+namespace troupe::model {
+
+/// Multi-head latent attention (arXiv 2405.04434): keys and values of all heads are made from one normed
+/// latent of every token, and a head's key has a rotated part that all heads share; queries may come from a
+/// latent, too. A head's channels are the rotated ones, then the others. With d = rope_dim + nope_dim:
+///   q_proj        [heads * d, hidden], or with query_rank q_down_proj [query_rank, hidden], q_norm
+///   [query_rank],
+///                 q_up_proj [heads * d, query_rank]
+///   kv_down_proj  [rope_dim + kv_rank, hidden]: the shared key, then the latent; kv_norm [kv_rank]
+///   kv_up_proj    [heads * (nope_dim + value_dim), kv_rank]: all heads' keys, then all heads' values
+///   out_proj      [hidden, heads * value_dim]
+/// Attention itself runs with values that are filled up with zeros to d.
+class LatentAttentionLayer final : public Mixer {
+ public:
+  struct Saved final : Mixer::Saved {
+    TensorView query_raw;  // [tokens, query_rank], before its norm
+    layers::NormLayer::Saved query_latent;
+    TensorView latent_raw;  // [tokens, kv_rank], before its norm
+    layers::NormLayer::Saved latent;
+    TensorView q, k, v;      // [tokens, heads * d], as attention sees them
+    TensorView filled_out;   // the same, of attention
+    TensorView out;          // [tokens, heads * value_dim]
+    TensorView log_sum_exp;  // [sequences * heads, sequence_length]
+  };
+
+  static void declare(layers::Declaration& declaration, const LayerSpec& layer, std::int64_t hidden_size);
+
+  LatentAttentionLayer(const LayerSpec& layer, const MixerContext& context);
+
+  [[nodiscard]] std::unique_ptr<Mixer::Saved> make_saved() const override {
+    return std::make_unique<Saved>();
+  }
+  void forward(const Pass& pass, ConstTensorView x, Mixer::Saved& saved, TensorView y) const override;
+  void backward(const Pass& pass, ConstTensorView dy, ConstTensorView x, const Mixer::Saved& saved,
+                TensorView dx) const override;
+
+ private:
+  void make_queries(const Pass& pass, ConstTensorView x, Saved& saved) const;
+  void make_keys_and_values(const Pass& pass, ConstTensorView x, Saved& saved) const;
+  void backward_queries(const Pass& pass, TensorView dq, ConstTensorView x, const Saved& saved,
+                        TensorView dx) const;
+  void backward_keys_and_values(const Pass& pass, ConstTensorView dk, ConstTensorView dv, ConstTensorView x,
+                                const Saved& saved, TensorView dx) const;
+  void turn(const Pass& pass, std::int64_t head_dim, ops::RopeDirection direction, TensorView x) const;
+  void fill_up(const Pass& pass, ConstTensorView values, TensorView filled) const;
+  [[nodiscard]] ops::AttentionShape shape(std::int64_t tokens) const;
+  [[nodiscard]] std::int64_t head_dim() const { return latent_.rope_dim + latent_.nope_dim; }
+
+  AttentionOptions options_;
+  LatentOptions latent_;
+  std::int64_t sequence_length_;
+  std::size_t span_;
+  const ops::RopeTable* rope_;
+  std::optional<layers::Projection> query_down_;
+  std::optional<layers::NormLayer> query_norm_;
+  layers::Projection query_;     // from the latent, or from x
+  layers::Projection key_rope_;  // these two are rows of one matrix,
+  layers::Projection kv_down_;
+  layers::NormLayer kv_norm_;
+  layers::Projection key_up_;  // and these
+  layers::Projection value_up_;
+  layers::Projection out_;
+};
+
+}  // namespace troupe::model

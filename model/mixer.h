@@ -1,0 +1,50 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+
+#include "layers/declaration.h"
+#include "layers/pass.h"
+#include "model/key_spans.h"
+#include "model/layer_spec.h"
+#include "model/rope_tables.h"
+#include "tensor/parameter.h"
+#include "tensor/tensor.h"
+
+namespace troupe::model {
+
+/// What the mixers of a model share; all must outlive them.
+struct MixerContext {
+  std::int64_t sequence_length;
+  RopeTables& rope;
+  const KeySpans& spans;
+  const ParameterTable& table;  // of dense parameters
+};
+
+/// The part of a block that moves information between the tokens of a sequence. One class for each kind,
+/// whose declare() is beside its forward. Its parameters begin with layer.prefix + "attention/".
+class Mixer {
+ public:
+  /// What forward keeps for backward.
+  struct Saved {
+    Saved() = default;
+    Saved(const Saved&) = delete;
+    Saved& operator=(const Saved&) = delete;
+    virtual ~Saved() = default;
+  };
+
+  virtual ~Mixer() = default;
+
+  /// One for every microbatch that is held; forward() overwrites it.
+  [[nodiscard]] virtual std::unique_ptr<Saved> make_saved() const = 0;
+
+  /// x, y: [tokens, hidden]; y overwritten. saved: of this mixer's make_saved()
+  virtual void forward(const Pass& pass, ConstTensorView x, Saved& saved, TensorView y) const = 0;
+  /// dx: [tokens, hidden], overwritten, as are the parameters' gradients.
+  virtual void backward(const Pass& pass, ConstTensorView dy, ConstTensorView x, const Saved& saved,
+                        TensorView dx) const = 0;
+};
+
+[[nodiscard]] std::unique_ptr<Mixer> make_mixer(const LayerSpec& layer, const MixerContext& context);
+void declare_mixer(layers::Declaration& declaration, const LayerSpec& layer, std::int64_t hidden_size);
+
+}  // namespace troupe::model

@@ -1,0 +1,76 @@
+// The presets of published models against their published counts.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "cli/description/run_description.h"
+#include "configs/load.h"
+#include "configs/silent_options.h"
+#include "model/cost.h"
+
+namespace troupe::configs::testing {
+namespace {
+
+const std::filesystem::path kFamilies = std::filesystem::path(TROUPE_SOURCE_DIR) / "configs/families";
+
+struct Published {
+  std::string name;
+  std::int64_t total = 0;
+  std::int64_t active = 0;  // with the embedding's table
+};
+
+std::vector<Published> published() {
+  std::ifstream file(std::filesystem::path(TROUPE_SOURCE_DIR) / "tests/configs/families/counts.txt");
+  std::vector<Published> all;
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with('#')) continue;
+    Published model;
+    std::istringstream(line) >> model.name >> model.total >> model.active;
+    all.push_back(model);
+  }
+  return all;
+}
+
+/// Tables that are only looked up: a count of active parameters leaves them out here.
+std::int64_t looked_up(const model::ModelOptions& model) {
+  const std::int64_t tokens = model.tie_embeddings ? 0 : *model.vocab_size;
+  return (tokens + model.embedding.positions) * model.hidden_size;
+}
+
+TEST(Families, PresetsHaveThePublishedNumbersOfParameters) {
+  ASSERT_GE(published().size(), 90U);
+  for (const Published& expected : published()) {
+    const RunConfig config = load_config(kFamilies / (expected.name + ".yaml"));
+    const auto counts = model::count_parameters(config.model, *config.model.vocab_size);
+    EXPECT_EQ(counts.total, expected.total) << expected.name;
+    EXPECT_EQ(counts.active + looked_up(config.model), expected.active) << expected.name;
+    EXPECT_TRUE(silent_options(config).empty()) << expected.name << ": " << silent_options(config)[0];
+  }
+}
+
+TEST(Families, EveryPresetIsCounted) {
+  std::set<std::string> counted;
+  for (const Published& model : published()) counted.insert(model.name + ".yaml");
+  std::set<std::string> presets;
+  for (const auto& file : std::filesystem::directory_iterator(kFamilies))
+    presets.insert(file.path().filename().string());
+  EXPECT_EQ(presets, counted);
+}
+
+TEST(Families, DescribeSaysTheCountsAndTheCache) {
+  const RunConfig config = load_config(kFamilies / "gemma-3-1b.yaml");
+  const auto description = cli::describe_run(config, *config.model.vocab_size, 1);
+  EXPECT_EQ(description.parameters.total, 999885952);
+  EXPECT_EQ(description.cache_bytes_per_token, 26 * 2 * 256 * 4);
+  // 22 layers see 512 tokens, 4 all of them.
+  EXPECT_EQ(description.cache_bytes, (22 * 512 + 4 * 4096) * 2 * 256 * 4);
+  std::int64_t sum = 0;
+  for (const std::int64_t part : description.parameters_by_part) sum += part;
+  EXPECT_EQ(sum, description.parameters.total);
+}
+
+}  // namespace
+}  // namespace troupe::configs::testing

@@ -1,0 +1,134 @@
+// Attention by layer, as configurations say it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "configs/silent_options.h"
+#include "tests/configs/config_text.h"
+
+namespace troupe::configs::testing {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr const char* kTwoMixers = R"(
+model:
+  layers: 6
+  mixers:
+    local: {window: 128, rope: {theta: 1.0e4}}
+    full: {qk_norm: full, rope: null}
+  attention: {heads: 16, rope: {theta: 5.0e5, fraction: 0.5}}
+  layer_pattern: [local*2, full]
+  layer_exceptions: {5: local}
+)";
+
+TEST(Mixers, BeginWithAttentionAndDifferInWhatTheySet) {
+  const model::ModelOptions model = parse(kTwoMixers).model;
+  ASSERT_EQ(model.mixers.size(), 2U);
+  const auto& [local_name, local] = model.mixers[0];
+  const auto& [full_name, full] = model.mixers[1];
+  EXPECT_EQ(local_name, "local");
+  EXPECT_EQ(full_name, "full");
+  EXPECT_EQ(local.heads, 16);
+  EXPECT_EQ(local.window, 128);
+  EXPECT_EQ(local.rope.theta, 1e4);
+  EXPECT_EQ(local.rope.fraction, 0.5);
+  EXPECT_EQ(local.positions, model::Positions::kRope);
+  EXPECT_EQ(full.heads, 16);
+  EXPECT_EQ(full.window, 0);
+  EXPECT_EQ(full.qk_norm, model::QkNorm::kFull);
+  EXPECT_EQ(full.positions, model::Positions::kNone);
+  std::vector<std::int64_t> windows;
+  for (const auto& mixer : model::layer_mixers(model)) windows.push_back(mixer.window);
+  EXPECT_THAT(windows, ElementsAre(128, 128, 0, 128, 128, 128));
+}
+
+TEST(Mixers, AreWrittenInARecordThatReadsBack) {
+  const RunConfig config = parse(kTwoMixers);
+  const RunConfig again = parse(dump(config));
+  EXPECT_EQ(dump(again), dump(config));
+  EXPECT_EQ(again.model.mixers[1].options.positions, model::Positions::kNone);
+  EXPECT_EQ(again.model.mixers[0].options.rope.fraction, 0.5);
+}
+
+TEST(Mixers, OneOptionOfOneIsSetFromTheCommandLine) {
+  const RunConfig config = parse(kTwoMixers, {"model.mixers.local.window=64"});
+  EXPECT_EQ(config.model.mixers[0].options.window, 64);
+}
+
+TEST(Mixers, QkNormIsStillAFlagToo) {
+  EXPECT_EQ(parse("model: {attention: {qk_norm: true}}").model.attention.qk_norm, model::QkNorm::kPerHead);
+  EXPECT_EQ(parse("model: {attention: {qk_norm: false}}").model.attention.qk_norm, model::QkNorm::kNone);
+  EXPECT_THAT(mistakes("model: {attention: {qk_norm: 'true'}}"), HasSubstr("one of none, per_head, full"));
+}
+
+TEST(Mixers, MistakesNameTheMixer) {
+  const auto two = [](const std::string& setting) { return mistakes(kTwoMixers, {setting}); };
+  EXPECT_THAT(two("model.mixers.local.kv_heads=3"), HasSubstr("model.mixers.local.kv_heads = 3 must divide"));
+  EXPECT_THAT(two("model.mixers.local.widow=3"), HasSubstr("did you mean model.mixers.local.window?"));
+  EXPECT_THAT(two("model.mixers.local=3"), HasSubstr("model.mixers.local must be a group"));
+  EXPECT_THAT(two("model.layer_pattern=[]"), HasSubstr("which of model.mixers"));
+  EXPECT_THAT(two("model.layer_pattern=[other]"), HasSubstr("no mixer 'other'"));
+  EXPECT_THAT(two("model.layer_pattern=[local*0]"), HasSubstr("NAME*COUNT"));
+  EXPECT_THAT(two("model.layer_exceptions={6: full}"), HasSubstr("numbered from 0 to 5"));
+  EXPECT_THAT(two("model.mixers=null"), HasSubstr("model.mixers has none"));
+}
+
+TEST(Mixers, RopeRefusesWhatCannotBe) {
+  const auto one = [](const std::string& setting) { return mistakes("", split_words(setting)); };
+  EXPECT_THAT(one("model.attention.rope.scaling.low_frequency_factor=5"), HasSubstr("exceeds"));
+  EXPECT_THAT(one("model.attention.rope.scaling.beta_slow=64"), HasSubstr("exceeds beta_fast"));
+  EXPECT_EQ(one("model.attention.rope.fraction=0.1 model.attention.positions=none"), "");
+}
+
+TEST(Mixers, LatentAttentionRefusesWhatItHasNot) {
+  const auto latent = [](const std::string& setting) {
+    return mistakes("model: {attention: {kind: mla}}", {"model.attention." + setting});
+  };
+  EXPECT_EQ(latent("heads=3"), "");
+  EXPECT_THAT(latent("latent.nope_dim=250"), HasSubstr("exceeds 256"));
+  EXPECT_THAT(latent("latent.value_dim=64"), HasSubstr("exceeds rope_dim + nope_dim"));
+  EXPECT_THAT(latent("latent.rope_dim=7"), HasSubstr("must be even"));
+  EXPECT_THAT(latent("qkv_bias=true"), HasSubstr("no biases"));
+  EXPECT_THAT(latent("out_bias=true"), HasSubstr("no biases"));
+  EXPECT_THAT(latent("sinks=true"), HasSubstr("no sinks"));
+}
+
+TEST(Model, PartsRefuseWhatTheyHaveNot) {
+  EXPECT_THAT(mistakes("model: {norm: {bias: true}}"), HasSubstr("the bias of kind: layer_norm"));
+  EXPECT_THAT(mistakes("model: {embedding: {positions: 8}}"), HasSubstr("too few"));
+}
+
+TEST(Model, WhatHasNoKernelOnADeviceIsRefusedByName) {
+  for (const char* setting :
+       {"model.attention.sinks=true", "model.attention.softcap=30", "model.attention.softmax_scale=0.1",
+        "model.attention.kind=mla", "model.attention.rope.pairing=interleaved", "model.norm.kind=layer_norm",
+        "model.norm.kind=rms_plus_one", "model.norm.placement=post", "model.residual_multiplier=0.5",
+        "model.embedding.scale=2", "model.logits.scale=0.5", "model.logits.softcap=30",
+        "model.ffn.activation=relu"}) {
+    const std::string key(setting, std::string(setting).find('='));
+    EXPECT_THAT(mistakes("", {"parallel.device=cuda", setting}), HasSubstr(key + ": ")) << setting;
+    EXPECT_EQ(mistakes("", {setting}), "") << setting;
+  }
+  for (const char* setting :
+       {"model.attention.window=8", "model.attention.chunk=8", "model.attention.qkv_bias=true",
+        "model.norm.placement=sandwich", "model.attention.positions=none"})
+    EXPECT_EQ(mistakes("", {"parallel.device=cuda", setting}), "") << setting;
+}
+
+TEST(SilentOptions, OfAttentionThatAnotherSilences) {
+  const auto silent = [](const std::string& settings) {
+    return silent_options(parse("", split_words(settings)));
+  };
+  EXPECT_THAT(silent("model.attention.positions=none model.attention.rope.theta=7"),
+              ElementsAre(HasSubstr("model.attention.rope.theta = 7 has no effect")));
+  EXPECT_THAT(silent("model.attention.latent.kv_rank=7"), ElementsAre(HasSubstr("latent.kv_rank")));
+  EXPECT_THAT(silent("model.attention.rope.scaling.kind=linear model.attention.rope.scaling.factor=2"),
+              IsEmpty());
+  EXPECT_THAT(silent("model.attention.rope.scaling.kind=linear model.attention.rope.scaling.beta_fast=2"),
+              ElementsAre(HasSubstr("beta_fast")));
+}
+
+}  // namespace
+}  // namespace troupe::configs::testing
