@@ -16,10 +16,9 @@ std::int64_t norm_width(const AttentionOptions& options, std::int64_t width) {
 
 /// Those norms have no bias and see rows of their own.
 layers::NormForm norm_form(const LayerSpec& layer) {
-  layers::NormForm form = layer.norm;
-  form.bias = false;
-  if (form.kind == layers::NormKind::kLayerNorm) form.kind = layers::NormKind::kRms;
-  return form;
+  const bool layer_norm = layer.norm.kind == layers::NormKind::kLayerNorm;
+  return {
+      .kind = layer_norm ? layers::NormKind::kRms : layer.norm.kind, .bias = false, .eps = layer.norm.eps};
 }
 
 }  // namespace

@@ -12,10 +12,9 @@ using ops::Accumulate;
 
 /// Of latents: as the model's, but a latent has no bias and is not centered.
 layers::NormForm norm_form(const LayerSpec& layer) {
-  layers::NormForm form = layer.norm;
-  form.bias = false;
-  if (form.kind == layers::NormKind::kLayerNorm) form.kind = layers::NormKind::kRms;
-  return form;
+  const bool layer_norm = layer.norm.kind == layers::NormKind::kLayerNorm;
+  return {
+      .kind = layer_norm ? layers::NormKind::kRms : layer.norm.kind, .bias = false, .eps = layer.norm.eps};
 }
 
 std::string in_layer(const LayerSpec& layer, const char* name) { return layer.prefix + "attention/" + name; }

@@ -13,7 +13,7 @@ NOT_READERS = ("tests/", "configs/", "build/")
 # Their rule is all they do: mha and mqa state what kv_heads must be.
 STATEMENTS = {("AttentionOptions", "kind")}
 DESCRIBE = re.compile(r"^void describe\(Fields& \w+, (\w+)& (\w+)\) \{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
-FIELD = r'\.(?:flag|integer|real|text|optional_integer|optional_text|schedule|reals|texts|real_map|choice|group)\(\s*"(\w+)",\s*'
+FIELD = r'\.(?:flag|integer|real|text|optional_integer|optional_text|schedule|reals|texts|real_map|text_map|choice|group)\(\s*"(\w+)",\s*'
 LIST = re.compile(r'\.list\(\s*"(\w+)",.*?describe\(\w+, (?:\w+)\.([\w.]+)\[', re.DOTALL)
 
 
