@@ -52,6 +52,11 @@ class Rules {
     if (!holds) problems_.push_back({std::string(key), fmt::format(format, std::forward<Args>(args)...)});
   }
 
+  [[nodiscard]] bool has_experts() const {
+    const auto& moe = config_.model.moe;
+    return config_.model.layers - moe.first_dense_layers - moe.last_dense_layers >= moe.every;
+  }
+
   void check_run() {
     const auto& run = config_.run;
     const bool plain = std::ranges::all_of(run.name, [](char c) {
@@ -78,7 +83,7 @@ class Rules {
   void check_routing_folders() {
     const auto& run = config_.run;
     const auto& moe = config_.model.moe;
-    const bool routes = config_.model.layers - moe.first_dense_layers >= moe.every;
+    const bool routes = has_experts();
     require(routes || !run.record_routing, "run.record_routing",
             "run.record_routing: the model has no layer with experts, so there is no routing to keep");
     require(routes || !run.replay_routing, "run.replay_routing",
@@ -163,6 +168,8 @@ class Rules {
             "kind: mha has as many kv_heads as heads, {}; {} are asked for", heads, kv_heads);
     require(attention.kind != model::AttentionKind::kMqa || kv_heads == 1, key + ".kv_heads",
             "kind: mqa has 1 kv_head; {} are asked for", kv_heads);
+    require(attention.query_rank == 0 || !attention.qkv_bias, key + ".qkv_bias",
+            "queries from a latent have no bias: set {}.qkv_bias: false", key);
     if (attention.positions == model::Positions::kRope) check_rope(attention, key);
   }
 
@@ -179,6 +186,10 @@ class Rules {
             "{}.latent.rope_dim = {} must be even: rotations turn pairs", key, latent.rope_dim);
     require(!attention.qkv_bias, key + ".qkv_bias", "kind: mla has no biases: set {}.qkv_bias: false", key);
     require(!attention.out_bias, key + ".out_bias", "kind: mla has no biases: set {}.out_bias: false", key);
+    require(attention.temperature == 0.0, key + ".temperature",
+            "kind: mla has no temperature: set {}.temperature: 0", key);
+    require(attention.query_rank == 0, key + ".query_rank",
+            "kind: mla has its queries' latent in {0}.latent.query_rank: set {0}.query_rank: 0", key);
     require(!attention.sinks, key + ".sinks", "kind: mla has no sinks: set {}.sinks: false", key);
     check_scaling(attention, key);
   }
@@ -207,6 +218,10 @@ class Rules {
     require(moe.first_dense_layers <= config_.model.layers, "model.moe.first_dense_layers",
             "model.moe.first_dense_layers = {} exceeds model.layers = {}", moe.first_dense_layers,
             config_.model.layers);
+    require(moe.first_dense_layers + moe.last_dense_layers <= config_.model.layers,
+            "model.moe.last_dense_layers",
+            "model.moe.first_dense_layers + last_dense_layers = {} exceed model.layers = {}",
+            moe.first_dense_layers + moe.last_dense_layers, config_.model.layers);
     require(moe.top_k <= moe.experts, "model.moe.top_k",
             "model.moe.top_k = {} exceeds model.moe.experts = {}", moe.top_k, moe.experts);
     require(moe.top_k > 1 || !router.normalize_weights, "model.moe.router.normalize_weights",
@@ -219,7 +234,8 @@ class Rules {
 
   void check_co_activation() {
     const auto& model = config_.model;
-    const std::int64_t layers = std::max<std::int64_t>(0, model.layers - model.moe.first_dense_layers);
+    const std::int64_t dense = model.moe.first_dense_layers + model.moe.last_dense_layers;
+    const std::int64_t layers = std::max<std::int64_t>(0, model.layers - dense);
     constexpr std::int64_t kMostPairs = std::int64_t{1} << 20;
     require(!model.moe.co_activation || layers * model.moe.experts * model.moe.experts <= kMostPairs,
             "model.moe.co_activation",
@@ -426,12 +442,14 @@ class Rules {
     const auto refuse = [&](bool used, std::string_view key, std::string_view value, std::string_view runs) {
       require(!used, key, "{}: {} does not run with parallel.device: cuda; {}", key, value, runs);
     };
-    const bool has_experts =
-        config_.model.layers - config_.model.moe.first_dense_layers >= config_.model.moe.every;
-    if (has_experts) check_experts_on_device(refuse);
+    if (has_experts()) check_experts_on_device(refuse);
     check_model_on_device(refuse);
     for_each_mixer([&](const model::AttentionOptions& mixer, const std::string& key) {
       refuse(mixer.kind == model::AttentionKind::kMla, key + ".kind", "mla", "all others do");
+      refuse(mixer.query_rank > 0, key + ".query_rank", "a number", "0 does");
+      refuse(mixer.qk_norm == model::QkNorm::kL2, key + ".qk_norm", "l2", "all others do");
+      refuse(mixer.temperature > 0.0, key + ".temperature", "a number", "0 does");
+      refuse(mixer.positions == model::Positions::kAlibi, key + ".positions", "alibi", "all others do");
       refuse(mixer.sinks, key + ".sinks", "true", "false does");
       refuse(mixer.softcap > 0.0, key + ".softcap", "a number", "0 does");
       refuse(mixer.softmax_scale > 0.0, key + ".softmax_scale", "a number", "0 does");
@@ -440,9 +458,9 @@ class Rules {
     });
     const auto activation = config_.model.ffn.form.activation;
     refuse(activation == layers::Activation::kGelu || activation == layers::Activation::kGeGlu ||
-               activation == layers::Activation::kRelu,
+               activation == layers::Activation::kRelu || activation == layers::Activation::kSilu,
            "model.ffn.activation", layers::kActivationNames[at(activation)],
-           "all but gelu, geglu and relu do");
+           "all but gelu, geglu, relu and silu do");
     const auto& parallel = config_.parallel;
     refuse(parallel.dispatch.hierarchical, "parallel.dispatch.hierarchical", "true", "false does");
     refuse(parallel.dispatch.dtype != layout::DispatchType::kF32, "parallel.dispatch.dtype", "bf16",
@@ -552,7 +570,7 @@ std::vector<RuleProblem> validate(const RunConfig& config) { return Rules(config
 std::vector<std::string> warnings(const RunConfig& config) {
   std::vector<std::string> found;
   const auto& moe = config.model.moe;
-  if (moe.first_dense_layers == config.model.layers) return found;
+  if (moe.first_dense_layers + moe.last_dense_layers == config.model.layers) return found;
   const auto looks_ahead = [&](const std::string& option, const std::string& what) {
     found.push_back(
         fmt::format("{} of a microbatch {}, so a causal model sees the future while it trains and is "

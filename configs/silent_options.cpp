@@ -47,7 +47,7 @@ std::vector<Silence> of_experts(const model::ModelOptions& model) {
   const BalancerKind balancer = moe.balancer.kind;
   const bool drops = moe.capacity.kind == experts::CapacityKind::kFactor;
   return {
-      {model.layers - moe.first_dense_layers < moe.every,
+      {model.layers - moe.first_dense_layers - moe.last_dense_layers < moe.every,
        "model.moe.first_dense_layers",
        {"model.moe.router", "model.moe.balancer", "model.moe.aux_loss", "model.moe.capacity"}},
       {selection != Selection::kGroupLimited, "model.moe.router.selection", {"model.moe.router.group_score"}},
@@ -79,7 +79,8 @@ std::vector<Silence> of_mixer(const model::AttentionOptions& mixer, const std::s
        key + ".kind",
        {key + ".kv_heads", key + ".head_dim", key + ".qk_norm", key + ".rope.fraction"}},
       {!latent, key + ".kind", {key + ".latent"}},
-      {mixer.positions == model::Positions::kNone, key + ".positions", {key + ".rope"}},
+      {mixer.positions != model::Positions::kRope, key + ".positions", {key + ".rope"}},
+      {mixer.temperature == 0.0, key + ".temperature", {key + ".temperature_length"}},
       {scaling == RopeScalingKind::kNone, in_scaling + "kind", {in_scaling + "factor"}},
       {scaling != RopeScalingKind::kLlama3 && scaling != RopeScalingKind::kYarn,
        in_scaling + "kind",

@@ -70,6 +70,8 @@ void describe(Fields& fields, CapacityOptions& options) {
 void describe(Fields& fields, MoeOptions& options) {
   fields.integer("first_dense_layers", options.first_dense_layers, {0, 10'000},
                  "Layers without experts, before those with; all layers: a dense model");
+  fields.integer("last_dense_layers", options.last_dense_layers, {0, 10'000},
+                 "Layers without experts, after those with");
   fields.integer("every", options.every, {1, 10'000},
                  "After first_dense_layers, each such layer has experts and the others are dense");
   fields.integer("experts", options.experts, {1, 1 << 16}, "Routed experts of a layer");

@@ -86,7 +86,8 @@ struct CapacityOptions {
 /// `model.moe`. A model without experts has first_dense_layers = layers.
 struct MoeOptions {
   std::int64_t first_dense_layers = 1;
-  std::int64_t every = 1;           // of the layers after them, each `every`-th has experts
+  std::int64_t last_dense_layers = 0;
+  std::int64_t every = 1;           // of the layers between them, each `every`-th has experts
   std::int64_t experts = 16;        // N, routed, per layer
   std::int64_t top_k = 2;           // k, chosen per token
   std::int64_t expert_size = 256;   // width of one expert's FFN

@@ -18,7 +18,7 @@ class NormLayer {
   struct Saved {
     TensorView inv_rms;  // [rows]; of a layer norm 1 / standard deviation
     TensorView mean;     // [rows], of a layer norm
-    TensorView weight;   // [columns], 1 + weight where that is the factor
+    TensorView weight;   // [columns], 1 + weight where that is the factor, or 1 without one
     TensorView y;        // [rows, columns]
   };
 
@@ -28,6 +28,11 @@ class NormLayer {
   static void declare_as(Declaration& declaration, const std::string& name, const NormForm& form,
                          std::int64_t columns, std::int64_t elements);
 
+  /// For `elements` elements in rows of `columns`, without a weight.
+  static void declare_unweighted(Declaration& declaration, std::int64_t columns, std::int64_t elements);
+
+  /// An RMSNorm without a weight.
+  explicit NormLayer(double eps) : form_{.kind = NormKind::kRms, .bias = false, .eps = eps} {}
   /// weight: its name; bias: its name, where the form has one.
   NormLayer(const ParameterTable& table, const std::string& weight, const NormForm& form,
             const std::string& bias = {});
@@ -46,9 +51,10 @@ class NormLayer {
 
  private:
   [[nodiscard]] ConstTensorView bias_value(const Pass& pass) const;
+  [[nodiscard]] TensorView shifted_weight(const Pass& pass, std::int64_t columns) const;
 
   NormForm form_;
-  ParameterHandle weight_;
+  std::optional<ParameterHandle> weight_;
   std::optional<ParameterHandle> bias_;
 };
 

@@ -7,8 +7,8 @@
 namespace troupe::layers {
 
 using ops::Activation;
-inline constexpr std::array<std::string_view, 9> kActivationNames{
-    "swiglu", "geglu", "reglu", "relu2", "gelu", "clamped_swiglu", "geglu_tanh", "gelu_tanh", "relu"};
+inline constexpr std::array<std::string_view, 10> kActivationNames{
+    "swiglu", "geglu", "reglu", "relu2", "gelu", "clamped_swiglu", "geglu_tanh", "gelu_tanh", "relu", "silu"};
 
 enum class NormKind { kRms, kRmsPlusOne, kLayerNorm };
 inline constexpr std::array<std::string_view, 3> kNormNames{"rms", "rms_plus_one", "layer_norm"};

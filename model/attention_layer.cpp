@@ -1,6 +1,9 @@
 #include "model/attention_layer.h"
 
 #include <algorithm>
+#include <cmath>
+
+#include "tensor/ops/elementwise/elementwise.h"
 
 namespace troupe::model {
 namespace {
@@ -11,14 +14,7 @@ using ops::Accumulate;
 
 /// Of the norm of queries or keys that are `width` wide together.
 std::int64_t norm_width(const AttentionOptions& options, std::int64_t width) {
-  return options.qk_norm == QkNorm::kPerHead ? options.head_dim : width;
-}
-
-/// Those norms have no bias and see rows of their own.
-layers::NormForm norm_form(const LayerSpec& layer) {
-  const bool layer_norm = layer.norm.kind == layers::NormKind::kLayerNorm;
-  return {
-      .kind = layer_norm ? layers::NormKind::kRms : layer.norm.kind, .bias = false, .eps = layer.norm.eps};
+  return options.qk_norm == QkNorm::kFull ? width : options.head_dim;
 }
 
 }  // namespace
@@ -29,8 +25,12 @@ void AttentionLayer::declare(layers::Declaration& declaration, const LayerSpec& 
   const std::int64_t tokens = declaration.tokens();
   const std::int64_t query = options.heads * options.head_dim;
   const std::int64_t key = options.kv_heads * options.head_dim;
-  Projection::declare(declaration, "qkv", Projection::Side::kInput, query + 2 * key, hidden_size,
-                      options.qkv_bias);
+  if (options.query_rank > 0) {
+    QueryProjection::declare_latent(declaration, layer, "q_latent_norm", options.query_rank, query,
+                                    hidden_size);
+  }
+  Projection::declare(declaration, options.query_rank > 0 ? "kv" : "qkv", Projection::Side::kInput,
+                      (options.query_rank > 0 ? 0 : query) + 2 * key, hidden_size, options.qkv_bias);
   Projection::declare(declaration, "out", Projection::Side::kOutput, hidden_size, query, options.out_bias);
   for (const std::int64_t width : {query, key, key}) {
     declaration.keep(tokens * width);
@@ -42,8 +42,14 @@ void AttentionLayer::declare(layers::Declaration& declaration, const LayerSpec& 
   declaration.use_in_backward(tokens * options.heads);
   declaration.pair_flops(4.0 * static_cast<double>(query));  // scores, and the values' sum
   if (options.sinks) declaration.vector("sinks", ParameterRole::kInputBias, options.heads, 0.0F);
+  if (options.temperature > 0.0) declaration.keep(tokens);
   if (options.qk_norm == QkNorm::kNone) return;
-  const layers::NormForm form = norm_form(layer);
+  if (options.qk_norm == QkNorm::kL2) {
+    NormLayer::declare_unweighted(declaration, options.head_dim, tokens * query);
+    NormLayer::declare_unweighted(declaration, options.head_dim, tokens * key);
+    return;
+  }
+  const layers::NormForm form = inner_norm_form(layer);
   NormLayer::declare_as(declaration, "q_norm", form, norm_width(options, query), tokens * query);
   NormLayer::declare_as(declaration, "k_norm", form, norm_width(options, key), tokens * key);
 }
@@ -53,21 +59,33 @@ AttentionLayer::AttentionLayer(const LayerSpec& layer, const MixerContext& conte
       sequence_length_(context.sequence_length),
       span_(context.spans.number_of(options_)),
       rope_(&context.rope.of(options_)),
-      query_(part(layer, context.table, 0, options_.heads)),
+      query_(make_query(layer, context.table)),
       key_(part(layer, context.table, options_.heads, options_.kv_heads)),
       value_(part(layer, context.table, options_.heads + options_.kv_heads, options_.kv_heads)),
       out_(context.table, layer.prefix + "attention/out", options_.out_bias) {
   if (options_.sinks) sinks_.emplace(context.table, layer.prefix + "attention/sinks");
   if (options_.qk_norm == QkNorm::kNone) return;
-  q_norm_.emplace(context.table, layer.prefix + "attention/q_norm", norm_form(layer));
-  k_norm_.emplace(context.table, layer.prefix + "attention/k_norm", norm_form(layer));
+  if (options_.qk_norm == QkNorm::kL2) {
+    q_norm_.emplace(layer.norm.eps);
+    k_norm_.emplace(layer.norm.eps);
+    return;
+  }
+  q_norm_.emplace(context.table, layer.prefix + "attention/q_norm", inner_norm_form(layer));
+  k_norm_.emplace(context.table, layer.prefix + "attention/k_norm", inner_norm_form(layer));
 }
 
-/// Some heads of the one projection to queries, keys and values.
+QueryProjection AttentionLayer::make_query(const LayerSpec& layer, const ParameterTable& table) const {
+  if (options_.query_rank > 0) return QueryProjection(layer, table, "q_latent_norm");
+  return QueryProjection(part(layer, table, 0, options_.heads));
+}
+
+/// Some heads of the one projection to queries, keys and values; with a latent of queries to keys and values.
 Projection AttentionLayer::part(const LayerSpec& layer, const ParameterTable& table, std::int64_t first_head,
                                 std::int64_t heads) const {
-  return Projection(table, layer.prefix + "attention/qkv", options_.qkv_bias)
-      .outputs(first_head * options_.head_dim, heads * options_.head_dim);
+  const bool latent = options_.query_rank > 0;
+  const std::int64_t first = latent ? first_head - options_.heads : first_head;
+  return Projection(table, layer.prefix + (latent ? "attention/kv" : "attention/qkv"), options_.qkv_bias)
+      .outputs(first * options_.head_dim, heads * options_.head_dim);
 }
 
 ops::AttentionShape AttentionLayer::shape(std::int64_t tokens) const {
@@ -77,7 +95,8 @@ ops::AttentionShape AttentionLayer::shape(std::int64_t tokens) const {
           .kv_heads = options_.kv_heads,
           .head_dim = options_.head_dim,
           .scale = options_.softmax_scale,
-          .softcap = options_.softcap};
+          .softcap = options_.softcap,
+          .alibi = options_.positions == Positions::kAlibi};
 }
 
 /// What a norm sees of [tokens, width]: rows of one head each, or of all of them.
@@ -89,8 +108,16 @@ Shape AttentionLayer::rows_of_norm(std::int64_t tokens, std::int64_t width) cons
 void AttentionLayer::forward(const Pass& pass, ConstTensorView x, Mixer::Saved& kept, TensorView y) const {
   auto& saved = static_cast<Saved&>(kept);
   const std::int64_t tokens = x.rows();
-  prepare(pass, query_, q_norm_, x, saved.q_raw, saved.q_norm, saved.q);
-  prepare(pass, key_, k_norm_, x, saved.k_raw, saved.k_norm, saved.k);
+  saved.q_raw = pass.arena.allocate({tokens, query_.width()});
+  query_.forward(pass, x, saved.query, saved.q_raw);
+  saved.q = prepare(pass, saved.q_raw, q_norm_, saved.q_norm);
+  saved.k_raw = pass.arena.allocate({tokens, key_.width()});
+  key_.forward(pass.execution, pass.dense, x, saved.k_raw);
+  saved.k = prepare(pass, saved.k_raw, k_norm_, saved.k_norm);
+  if (options_.temperature > 0.0) {
+    saved.temperature = temperatures(pass);
+    ops::scale_rows(pass.execution, saved.temperature, saved.q);
+  }
   saved.v = pass.arena.allocate({tokens, value_.width()});
   value_.forward(pass.execution, pass.dense, x, saved.v);
   saved.out = pass.arena.allocate({tokens, query_.width()});
@@ -101,34 +128,49 @@ void AttentionLayer::forward(const Pass& pass, ConstTensorView x, Mixer::Saved& 
   out_.forward(pass.execution, pass.dense, saved.out, y);
 }
 
-/// Projection, norm where there is one, then RoPE.
-void AttentionLayer::prepare(const Pass& pass, const Projection& projection,
-                             const std::optional<NormLayer>& norm, ConstTensorView x, TensorView& raw,
-                             NormLayer::Saved& normed, TensorView& prepared) const {
-  raw = pass.arena.allocate({x.rows(), projection.width()});
-  projection.forward(pass.execution, pass.dense, x, raw);
-  prepared = raw;
+void AttentionLayer::turn(const Pass& pass, ops::RopeDirection direction, TensorView x) const {
+  if (rope_->rotary() == 0) return;
+  ops::rope(pass.execution, *rope_, pass.microbatch.positions, options_.head_dim, direction, x);
+}
+
+/// Norm where there is one, and RoPE, which an l2 norm follows.
+TensorView AttentionLayer::prepare(const Pass& pass, TensorView raw, const std::optional<NormLayer>& norm,
+                                   NormLayer::Saved& normed) const {
+  const bool turns_first = options_.qk_norm == QkNorm::kL2;
+  if (turns_first) turn(pass, ops::RopeDirection::kForward, raw);
+  TensorView prepared = raw;
   if (norm) {
-    normed = norm->forward(pass, raw.reshaped(rows_of_norm(x.rows(), raw.columns())));
+    normed = norm->forward(pass, raw.reshaped(rows_of_norm(raw.rows(), raw.columns())));
     prepared = normed.y.reshaped(raw.shape());
   }
-  if (rope_->rotary() == 0) return;
-  ops::rope(pass.execution, *rope_, pass.microbatch.positions, options_.head_dim,
-            ops::RopeDirection::kForward, prepared);
+  if (!turns_first) turn(pass, ops::RopeDirection::kForward, prepared);
+  return prepared;
 }
 
 /// Turns the gradient of what was prepared into that of `raw`, in place.
 void AttentionLayer::prepare_backward(const Pass& pass, ConstTensorView raw,
                                       const std::optional<NormLayer>& norm, const NormLayer::Saved& normed,
                                       TensorView gradient) const {
-  if (rope_->rotary() > 0) {
-    ops::rope(pass.execution, *rope_, pass.microbatch.positions, options_.head_dim,
-              ops::RopeDirection::kBackward, gradient);
+  const bool turned_first = options_.qk_norm == QkNorm::kL2;
+  if (!turned_first) turn(pass, ops::RopeDirection::kBackward, gradient);
+  if (norm) {
+    const Shape rows = rows_of_norm(raw.rows(), raw.columns());
+    norm->backward(pass, gradient.reshaped(rows), raw.reshaped(rows), normed, gradient.reshaped(rows),
+                   Accumulate::kNo);
   }
-  if (!norm) return;
-  const Shape rows = rows_of_norm(raw.rows(), raw.columns());
-  norm->backward(pass, gradient.reshaped(rows), raw.reshaped(rows), normed, gradient.reshaped(rows),
-                 Accumulate::kNo);
+  if (turned_first) turn(pass, ops::RopeDirection::kBackward, gradient);
+}
+
+/// 1 + s ln(1 + floor((position + 1) / length)) of every token.
+TensorView AttentionLayer::temperatures(const Pass& pass) const {
+  const ConstTensorView positions = pass.microbatch.positions;
+  const TensorView factors = pass.arena.allocate({positions.elements()});
+  for (std::int64_t t = 0; t < positions.elements(); ++t) {
+    const std::int64_t lengths = (positions.i32()[t] + 1) / options_.temperature_length;
+    factors.f32()[t] =
+        static_cast<float>(1.0 + options_.temperature * std::log1p(static_cast<double>(lengths)));
+  }
+  return factors;
 }
 
 void AttentionLayer::backward(const Pass& pass, ConstTensorView dy, ConstTensorView x,
@@ -145,12 +187,12 @@ void AttentionLayer::backward(const Pass& pass, ConstTensorView dy, ConstTensorV
                           saved.out, saved.log_sum_exp, first_visible(pass.microbatch, span_), dq, dk, dv,
                           sinks_ ? sinks_->value(pass.dense) : ConstTensorView(),
                           sinks_ ? sinks_->gradient(pass.dense_gradient) : TensorView());
+  if (options_.temperature > 0.0) ops::scale_rows(pass.execution, saved.temperature, dq);
   prepare_backward(pass, saved.q_raw, q_norm_, saved.q_norm, dq);
   prepare_backward(pass, saved.k_raw, k_norm_, saved.k_norm, dk);
-  query_.backward(pass.execution, pass.dense, dq, dx);
+  query_.backward(pass, dq, x, saved.query, dx, Accumulate::kNo);
   key_.backward(pass.execution, pass.dense, dk, dx, Accumulate::kYes);
   value_.backward(pass.execution, pass.dense, dv, dx, Accumulate::kYes);
-  query_.weight_gradients(pass.execution, dq, x, pass.dense_gradient);
   key_.weight_gradients(pass.execution, dk, x, pass.dense_gradient);
   value_.weight_gradients(pass.execution, dv, x, pass.dense_gradient);
 }

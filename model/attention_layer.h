@@ -7,6 +7,7 @@
 #include "layers/projection.h"
 #include "model/mixer.h"
 #include "model/options.h"
+#include "model/query_projection.h"
 #include "tensor/ops/attention/attention.h"
 #include "tensor/ops/rope/rope.h"
 #include "tensor/tensor.h"
@@ -18,9 +19,11 @@ namespace troupe::model {
 class AttentionLayer final : public Mixer {
  public:
   struct Saved final : Mixer::Saved {
+    QueryProjection::Saved query;
     TensorView q_raw, k_raw;  // [tokens, (kv_)heads * head_dim], before norm; with qk_norm only
     layers::NormLayer::Saved q_norm, k_norm;  // with qk_norm only
     TensorView q, k, v;                       // as attention sees them
+    TensorView temperature;                   // [tokens], what queries were multiplied with; if any
     TensorView out;                           // [tokens, heads * head_dim]
     TensorView log_sum_exp;                   // [sequences * heads, sequence_length]
   };
@@ -38,11 +41,14 @@ class AttentionLayer final : public Mixer {
                 TensorView dx) const override;
 
  private:
-  void prepare(const Pass& pass, const layers::Projection& projection,
-               const std::optional<layers::NormLayer>& norm, ConstTensorView x, TensorView& raw,
-               layers::NormLayer::Saved& normed, TensorView& prepared) const;
+  [[nodiscard]] TensorView prepare(const Pass& pass, TensorView raw,
+                                   const std::optional<layers::NormLayer>& norm,
+                                   layers::NormLayer::Saved& normed) const;
   void prepare_backward(const Pass& pass, ConstTensorView raw, const std::optional<layers::NormLayer>& norm,
                         const layers::NormLayer::Saved& normed, TensorView gradient) const;
+  void turn(const Pass& pass, ops::RopeDirection direction, TensorView x) const;
+  [[nodiscard]] TensorView temperatures(const Pass& pass) const;
+  [[nodiscard]] QueryProjection make_query(const LayerSpec& layer, const ParameterTable& table) const;
   [[nodiscard]] layers::Projection part(const LayerSpec& layer, const ParameterTable& table,
                                         std::int64_t first_head, std::int64_t heads) const;
   [[nodiscard]] ops::AttentionShape shape(std::int64_t tokens) const;
@@ -52,7 +58,7 @@ class AttentionLayer final : public Mixer {
   std::int64_t sequence_length_;
   std::size_t span_;
   const ops::RopeTable* rope_;
-  layers::Projection query_;  // these three are rows of one matrix
+  QueryProjection query_;  // these three are rows of one matrix, or the last two are
   layers::Projection key_;
   layers::Projection value_;
   layers::Projection out_;

@@ -10,13 +10,6 @@ using layers::NormLayer;
 using layers::Projection;
 using ops::Accumulate;
 
-/// Of latents: as the model's, but a latent has no bias and is not centered.
-layers::NormForm norm_form(const LayerSpec& layer) {
-  const bool layer_norm = layer.norm.kind == layers::NormKind::kLayerNorm;
-  return {
-      .kind = layer_norm ? layers::NormKind::kRms : layer.norm.kind, .bias = false, .eps = layer.norm.eps};
-}
-
 std::string in_layer(const LayerSpec& layer, const char* name) { return layer.prefix + "attention/" + name; }
 
 Projection rows_of(const LayerSpec& layer, const ParameterTable& table, const char* name, std::int64_t first,
@@ -31,19 +24,22 @@ void declare_parameters(layers::Declaration& declaration, const LayerSpec& layer
   const std::int64_t query = heads * (latent.rope_dim + latent.nope_dim);
   const auto input = Projection::Side::kInput;
   if (latent.query_rank > 0) {
-    Projection::declare(declaration, "q_down", input, latent.query_rank, hidden_size, false);
-    NormLayer::declare_as(declaration, "q_norm", norm_form(layer), latent.query_rank,
-                          tokens * latent.query_rank);
-    Projection::declare(declaration, "q_up", input, query, latent.query_rank, false);
+    QueryProjection::declare_latent(declaration, layer, "q_norm", latent.query_rank, query, hidden_size);
   } else {
     Projection::declare(declaration, "q", input, query, hidden_size, false);
   }
   Projection::declare(declaration, "kv_down", input, latent.rope_dim + latent.kv_rank, hidden_size, false);
-  NormLayer::declare_as(declaration, "kv_norm", norm_form(layer), latent.kv_rank, tokens * latent.kv_rank);
+  NormLayer::declare_as(declaration, "kv_norm", inner_norm_form(layer), latent.kv_rank,
+                        tokens * latent.kv_rank);
   Projection::declare(declaration, "kv_up", input, heads * (latent.nope_dim + latent.value_dim),
                       latent.kv_rank, false);
   Projection::declare(declaration, "out", Projection::Side::kOutput, hidden_size, heads * latent.value_dim,
                       false);
+}
+
+QueryProjection make_query(const LayerSpec& layer, const ParameterTable& table) {
+  if (layer.mixer.latent.query_rank > 0) return QueryProjection(layer, table, "q_norm");
+  return QueryProjection(Projection(table, in_layer(layer, "q"), false));
 }
 
 }  // namespace
@@ -67,7 +63,6 @@ void LatentAttentionLayer::declare(layers::Declaration& declaration, const Layer
   }
   declaration.use_in_backward(full, 4);
   declaration.use_in_backward(tokens * latent.kv_rank);
-  if (latent.query_rank > 0) declaration.keep(tokens * latent.query_rank);
   declaration.pair_flops(2.0 * static_cast<double>(heads * (latent.rope_dim + latent.nope_dim)) +
                          2.0 * static_cast<double>(heads * latent.value_dim));
 }
@@ -78,18 +73,14 @@ LatentAttentionLayer::LatentAttentionLayer(const LayerSpec& layer, const MixerCo
       sequence_length_(context.sequence_length),
       span_(context.spans.number_of(options_)),
       rope_(&context.rope.of(options_)),
-      query_(context.table, in_layer(layer, latent_.query_rank > 0 ? "q_up" : "q"), false),
+      query_(make_query(layer, context.table)),
       key_rope_(rows_of(layer, context.table, "kv_down", 0, latent_.rope_dim)),
       kv_down_(rows_of(layer, context.table, "kv_down", latent_.rope_dim, latent_.kv_rank)),
-      kv_norm_(context.table, in_layer(layer, "kv_norm"), norm_form(layer)),
+      kv_norm_(context.table, in_layer(layer, "kv_norm"), inner_norm_form(layer)),
       key_up_(rows_of(layer, context.table, "kv_up", 0, options_.heads * latent_.nope_dim)),
       value_up_(rows_of(layer, context.table, "kv_up", options_.heads * latent_.nope_dim,
                         options_.heads * latent_.value_dim)),
-      out_(context.table, in_layer(layer, "out"), false) {
-  if (latent_.query_rank == 0) return;
-  query_down_.emplace(context.table, in_layer(layer, "q_down"), false);
-  query_norm_.emplace(context.table, in_layer(layer, "q_norm"), norm_form(layer));
-}
+      out_(context.table, in_layer(layer, "out"), false) {}
 
 ops::AttentionShape LatentAttentionLayer::shape(std::int64_t tokens) const {
   return {.sequences = tokens / sequence_length_,
@@ -111,19 +102,6 @@ void LatentAttentionLayer::fill_up(const Pass& pass, ConstTensorView values, Ten
   ops::zero(pass.execution, filled);
   ops::copy_heads(pass.execution, options_.heads, latent_.value_dim, values, {latent_.value_dim, 0}, filled,
                   {head_dim(), 0});
-}
-
-void LatentAttentionLayer::make_queries(const Pass& pass, ConstTensorView x, Saved& saved) const {
-  saved.q = pass.arena.allocate({x.rows(), options_.heads * head_dim()});
-  ConstTensorView from = x;
-  if (query_down_) {
-    saved.query_raw = pass.arena.allocate({x.rows(), latent_.query_rank});
-    query_down_->forward(pass.execution, pass.dense, x, saved.query_raw);
-    saved.query_latent = query_norm_->forward(pass, saved.query_raw);
-    from = saved.query_latent.y;
-  }
-  query_.forward(pass.execution, pass.dense, from, saved.q);
-  turn(pass, head_dim(), ops::RopeDirection::kForward, saved.q);
 }
 
 void LatentAttentionLayer::make_keys_and_values(const Pass& pass, ConstTensorView x, Saved& saved) const {
@@ -151,7 +129,9 @@ void LatentAttentionLayer::forward(const Pass& pass, ConstTensorView x, Mixer::S
                                    TensorView y) const {
   auto& saved = static_cast<Saved&>(kept);
   const std::int64_t tokens = x.rows();
-  make_queries(pass, x, saved);
+  saved.q = pass.arena.allocate({tokens, query_.width()});
+  query_.forward(pass, x, saved.query, saved.q);
+  turn(pass, head_dim(), ops::RopeDirection::kForward, saved.q);
   make_keys_and_values(pass, x, saved);
   saved.filled_out = pass.arena.allocate(saved.q.shape());
   saved.out = pass.arena.allocate({tokens, options_.heads * latent_.value_dim});
@@ -182,7 +162,8 @@ void LatentAttentionLayer::backward(const Pass& pass, ConstTensorView dy, ConstT
                           saved.filled_out, saved.log_sum_exp, first_visible(pass.microbatch, span_), dq, dk,
                           dv);
   backward_keys_and_values(pass, dk, dv, x, saved, dx);
-  backward_queries(pass, dq, x, saved, dx);
+  turn(pass, head_dim(), ops::RopeDirection::kBackward, dq);
+  query_.backward(pass, dq, x, saved.query, dx, Accumulate::kYes);
 }
 
 /// dx is overwritten.
@@ -209,24 +190,6 @@ void LatentAttentionLayer::backward_keys_and_values(const Pass& pass, ConstTenso
   key_rope_.backward(pass.execution, pass.dense, dshared, dx, Accumulate::kYes);
   kv_down_.weight_gradients(pass.execution, dlatent, x, pass.dense_gradient);
   key_rope_.weight_gradients(pass.execution, dshared, x, pass.dense_gradient);
-}
-
-/// dx is added to; dq becomes another gradient.
-void LatentAttentionLayer::backward_queries(const Pass& pass, TensorView dq, ConstTensorView x,
-                                            const Saved& saved, TensorView dx) const {
-  turn(pass, head_dim(), ops::RopeDirection::kBackward, dq);
-  if (!query_down_) {
-    query_.backward(pass.execution, pass.dense, dq, dx, Accumulate::kYes);
-    query_.weight_gradients(pass.execution, dq, x, pass.dense_gradient);
-    return;
-  }
-  const ArenaScope scope(pass.arena);
-  const TensorView dlatent = pass.arena.allocate(saved.query_raw.shape());
-  query_.backward(pass.execution, pass.dense, dq, dlatent);
-  query_.weight_gradients(pass.execution, dq, saved.query_latent.y, pass.dense_gradient);
-  query_norm_->backward(pass, dlatent, saved.query_raw, saved.query_latent, dlatent, Accumulate::kNo);
-  query_down_->backward(pass.execution, pass.dense, dlatent, dx, Accumulate::kYes);
-  query_down_->weight_gradients(pass.execution, dlatent, x, pass.dense_gradient);
 }
 
 }  // namespace troupe::model

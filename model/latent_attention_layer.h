@@ -1,11 +1,11 @@
 #pragma once
 #include <memory>
-#include <optional>
 
 #include "layers/norm_layer.h"
 #include "layers/projection.h"
 #include "model/mixer.h"
 #include "model/options.h"
+#include "model/query_projection.h"
 #include "tensor/ops/attention/attention.h"
 #include "tensor/ops/rope/rope.h"
 #include "tensor/tensor.h"
@@ -25,8 +25,7 @@ namespace troupe::model {
 class LatentAttentionLayer final : public Mixer {
  public:
   struct Saved final : Mixer::Saved {
-    TensorView query_raw;  // [tokens, query_rank], before its norm
-    layers::NormLayer::Saved query_latent;
+    QueryProjection::Saved query;
     TensorView latent_raw;  // [tokens, kv_rank], before its norm
     layers::NormLayer::Saved latent;
     TensorView q, k, v;      // [tokens, heads * d], as attention sees them
@@ -47,10 +46,7 @@ class LatentAttentionLayer final : public Mixer {
                 TensorView dx) const override;
 
  private:
-  void make_queries(const Pass& pass, ConstTensorView x, Saved& saved) const;
   void make_keys_and_values(const Pass& pass, ConstTensorView x, Saved& saved) const;
-  void backward_queries(const Pass& pass, TensorView dq, ConstTensorView x, const Saved& saved,
-                        TensorView dx) const;
   void backward_keys_and_values(const Pass& pass, ConstTensorView dk, ConstTensorView dv, ConstTensorView x,
                                 const Saved& saved, TensorView dx) const;
   void turn(const Pass& pass, std::int64_t head_dim, ops::RopeDirection direction, TensorView x) const;
@@ -63,9 +59,7 @@ class LatentAttentionLayer final : public Mixer {
   std::int64_t sequence_length_;
   std::size_t span_;
   const ops::RopeTable* rope_;
-  std::optional<layers::Projection> query_down_;
-  std::optional<layers::NormLayer> query_norm_;
-  layers::Projection query_;     // from the latent, or from x
+  QueryProjection query_;
   layers::Projection key_rope_;  // these two are rows of one matrix,
   layers::Projection kv_down_;
   layers::NormLayer kv_norm_;

@@ -29,10 +29,12 @@ struct LayerSpec {
 /// After first_dense_layers, every `every`-th layer has experts: the last one of each such run.
 [[nodiscard]] inline bool is_moe_layer(const ModelOptions& options, std::int64_t layer) {
   const std::int64_t after = layer - options.moe.first_dense_layers;
-  return after >= 0 && (after + 1) % options.moe.every == 0;
+  const bool between = after >= 0 && layer < options.layers - options.moe.last_dense_layers;
+  return between && (after + 1) % options.moe.every == 0;
 }
 [[nodiscard]] inline std::int64_t moe_layers(const ModelOptions& options) {
-  return std::max<std::int64_t>(0, options.layers - options.moe.first_dense_layers) / options.moe.every;
+  const std::int64_t dense = options.moe.first_dense_layers + options.moe.last_dense_layers;
+  return std::max<std::int64_t>(0, options.layers - dense) / options.moe.every;
 }
 /// The layer with experts number `index`, and back.
 [[nodiscard]] inline std::int64_t layer_of_moe(const ModelOptions& options, std::int64_t index) {

@@ -66,9 +66,13 @@ void describe(Fields& fields, AttentionOptions& options) {
   fields.integer("heads", options.heads, kHeads, "Query heads");
   fields.integer("kv_heads", options.kv_heads, kHeads, "Key and value heads; divides heads");
   fields.integer("head_dim", options.head_dim, kHeadDim, "Width of a head");
-  fields.choice("qk_norm", options.qk_norm, kQkNormNames,
-                "RMSNorm before the rotation, on every query and key head, or over the heads together",
-                ChoiceFlags{at(QkNorm::kNone), at(QkNorm::kPerHead)});
+  fields.integer("query_rank", options.query_rank, {0, 1 << 20},
+                 "Width of a normed latent that queries come from; 0: none");
+  fields.choice(
+      "qk_norm", options.qk_norm, kQkNormNames,
+      "RMSNorm before the rotation, on every query and key head, or over the heads together; l2: on "
+      "heads, after it, without a weight",
+      ChoiceFlags{at(QkNorm::kNone), at(QkNorm::kPerHead)});
   fields.flag("qkv_bias", options.qkv_bias, "Biases on queries, keys and values");
   fields.flag("out_bias", options.out_bias, "A bias on the output projection");
   fields.integer("window", options.window, kLength,
@@ -78,8 +82,13 @@ void describe(Fields& fields, AttentionOptions& options) {
   fields.flag("sinks", options.sinks, "A learned logit per head in every softmax, with nothing to give");
   fields.real("softcap", options.softcap, kCap, "c: scores become c tanh(score / c); 0: they do not");
   fields.real("softmax_scale", options.softmax_scale, kCap, "Factor on scores; 0: 1 / sqrt(head_dim)");
+  fields.real("temperature", options.temperature, kCap,
+              "s: queries times 1 + s ln(1 + floor((position + 1) / temperature_length)); 0: as they are");
+  fields.integer("temperature_length", options.temperature_length, {1, std::int64_t{1} << 40},
+                 "Positions from which on the temperature rises");
   fields.choice("positions", options.positions, kPositionsNames,
-                "rope: rotary positions; none: order is seen by the causal mask only");
+                "rope: rotary positions; none: order is seen by the causal mask only; alibi: scores fall "
+                "with distance");
   if (fields.is_null("rope")) options.positions = Positions::kNone;
   fields.group("rope", options.rope, "Rotary positions; null is positions: none");
   fields.group("latent", options.latent, "Widths of kind: mla, in the place of kv_heads and head_dim");

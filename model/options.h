@@ -33,11 +33,13 @@ struct NormOptions : layers::NormForm {
 enum class AttentionKind { kMha, kMqa, kGqa, kMla };
 inline constexpr std::array<std::string_view, 4> kAttentionNames{"mha", "mqa", "gqa", "mla"};
 
-enum class QkNorm { kNone, kPerHead, kFull };
-inline constexpr std::array<std::string_view, 3> kQkNormNames{"none", "per_head", "full"};
+/// kL2: of each head, without a weight, after the rotation (Llama 4).
+enum class QkNorm { kNone, kPerHead, kFull, kL2 };
+inline constexpr std::array<std::string_view, 4> kQkNormNames{"none", "per_head", "full", "l2"};
 
-enum class Positions { kRope, kNone };
-inline constexpr std::array<std::string_view, 2> kPositionsNames{"rope", "none"};
+/// kAlibi: scores fall linearly with distance (arXiv 2108.12409).
+enum class Positions { kRope, kNone, kAlibi };
+inline constexpr std::array<std::string_view, 3> kPositionsNames{"rope", "none", "alibi"};
 
 using ops::RopePairing;
 inline constexpr std::array<std::string_view, 2> kRopePairingNames{"halves", "interleaved"};
@@ -80,6 +82,7 @@ struct AttentionOptions {
   std::int64_t heads = 8;
   std::int64_t kv_heads = 4;
   std::int64_t head_dim = 32;
+  std::int64_t query_rank = 0;  // of a latent that queries come from (MFA, arXiv 2507.19427); 0: none
   QkNorm qk_norm = QkNorm::kPerHead;
   bool qkv_bias = false;
   bool out_bias = false;
@@ -88,6 +91,8 @@ struct AttentionOptions {
   bool sinks = false;          // a learned logit per head that takes part in the softmax
   double softcap = 0.0;        // c: scores become c tanh(score / c); 0: none
   double softmax_scale = 0.0;  // factor on scores; 0: 1 / sqrt(head_dim)
+  double temperature = 0.0;    // s: queries times 1 + s ln(1 + floor((position + 1) / temperature_length))
+  std::int64_t temperature_length = 8192;
   Positions positions = Positions::kRope;
   RopeOptions rope;
   LatentOptions latent;

@@ -52,7 +52,7 @@ double yarn_magnitude(const RopeScalingOptions& scaling) {
 }  // namespace
 
 std::int64_t rotated_channels(const AttentionOptions& mixer) {
-  if (mixer.positions == Positions::kNone) return 0;
+  if (mixer.positions != Positions::kRope) return 0;
   if (mixer.kind == AttentionKind::kMla) return mixer.latent.rope_dim;
   return static_cast<std::int64_t>(static_cast<double>(mixer.head_dim) * mixer.rope.fraction) / 2 * 2;
 }

@@ -115,6 +115,7 @@ void hash_attentions(Inputs& inputs, Hash& hash) {
   hash_attention(shape, {}, inputs, hash);
   shape.scale = 0.2;
   shape.softcap = 1.5;
+  shape.alibi = true;
   const Tensor sinks = inputs.reals(Shape{shape.heads});
   hash_attention(shape, sinks, inputs, hash);
 }
@@ -141,7 +142,8 @@ void hash_norm(Inputs& inputs, Hash& hash) {
 void hash_feed_forward(Inputs& inputs, Hash& hash) {
   for (const Activation activation :
        {Activation::kSwiGlu, Activation::kGeGlu, Activation::kReGlu, Activation::kRelu2, Activation::kGelu,
-        Activation::kClampedSwiGlu, Activation::kGeGluTanh, Activation::kGeluTanh, Activation::kRelu}) {
+        Activation::kClampedSwiGlu, Activation::kGeGluTanh, Activation::kGeluTanh, Activation::kRelu,
+        Activation::kSilu}) {
     Tensor x = inputs.reals(Shape{5, input_columns(activation) * 35});
     Tensor y(Shape{5, 35});
     add_bias(kOneThread, inputs.reals(Shape{x.shape()[1]}), x);

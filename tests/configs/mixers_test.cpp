@@ -106,7 +106,9 @@ TEST(Model, WhatHasNoKernelOnADeviceIsRefusedByName) {
         "model.attention.kind=mla", "model.attention.rope.pairing=interleaved", "model.norm.kind=layer_norm",
         "model.norm.kind=rms_plus_one", "model.norm.placement=post", "model.residual_multiplier=0.5",
         "model.embedding.scale=2", "model.logits.scale=0.5", "model.logits.softcap=30",
-        "model.ffn.activation=relu"}) {
+        "model.ffn.activation=relu", "model.ffn.activation=silu", "model.attention.qk_norm=l2",
+        "model.attention.temperature=0.1", "model.attention.positions=alibi",
+        "model.attention.query_rank=8"}) {
     const std::string key(setting, std::string(setting).find('='));
     EXPECT_THAT(mistakes("", {"parallel.device=cuda", setting}), HasSubstr(key + ": ")) << setting;
     EXPECT_EQ(mistakes("", {setting}), "") << setting;

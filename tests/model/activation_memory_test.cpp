@@ -128,6 +128,12 @@ INSTANTIATE_TEST_SUITE_P(
                  setting.options.attention.kind = AttentionKind::kMla;
                  setting.options.attention.latent.query_rank = 24;
                }},
+        Change{"l2_norm_temperature_and_a_query_latent",
+               [](Setting& setting) {
+                 setting.options.attention.qk_norm = QkNorm::kL2;
+                 setting.options.attention.temperature = 0.1;
+                 setting.options.attention.query_rank = 20;
+               }},
         Change{"untied", [](Setting& setting) { setting.options.tie_embeddings = false; }},
         Change{"without_gate",
                [](Setting& setting) {

@@ -138,6 +138,21 @@ INSTANTIATE_TEST_SUITE_P(
                    .query_rank = 0, .kv_rank = 7, .nope_dim = 3, .rope_dim = 2, .value_dim = 5};
                o.attention.window = 5;
              }},
+        Case{"alibi_and_queries_from_a_latent",
+             [](ModelOptions& o) {
+               o.attention.positions = Positions::kAlibi;
+               o.attention.query_rank = 5;
+               o.moe.first_dense_layers = 0;
+               o.moe.last_dense_layers = 2;
+             }},
+        Case{"l2_norm_after_the_rotation_and_temperature",
+             [](ModelOptions& o) {
+               o.attention.qk_norm = QkNorm::kL2;
+               o.attention.temperature = 0.4;
+               o.attention.temperature_length = 2;
+               o.moe.first_dense_layers = o.layers;
+               o.ffn.form.activation = layers::Activation::kSilu;
+             }},
         Case{"neighbours_turn_together",
              [](ModelOptions& o) {
                o.attention.rope.pairing = RopePairing::kInterleaved;

@@ -76,8 +76,27 @@ std::int64_t first_key(const AttentionOptions& o, const Batch& batch, std::int64
   return first;
 }
 
+Values root_mean_square_normed(const Values& x, std::int64_t n, double eps) {
+  Values y = x;
+  for (std::int64_t row = 0; row < std::ssize(x) / n; ++row) {
+    double squares = 0.0;
+    for (std::int64_t i = 0; i < n; ++i) squares += x[at(row * n + i)] * x[at(row * n + i)];
+    for (std::int64_t i = 0; i < n; ++i)
+      y[at(row * n + i)] /= std::sqrt(squares / static_cast<double>(n) + eps);
+  }
+  return y;
+}
+
 Values part(const Values& all, std::int64_t begin, std::int64_t end) {
   return {all.begin() + begin, all.begin() + end};
+}
+
+/// As in the paper's program: of a power of two of heads, or a mixture of two such.
+double slope_of(std::int64_t head, std::int64_t heads) {
+  std::int64_t power = 1;
+  while (2 * power <= heads) power *= 2;
+  if (head < power) return std::pow(2.0, -8.0 / static_cast<double>(power) * static_cast<double>(head + 1));
+  return std::pow(2.0, -4.0 / static_cast<double>(power) * static_cast<double>(2 * (head - power) + 1));
 }
 
 /// Heads of softmax attention. q: [tokens, heads * dim]; k, v: [tokens, kv_heads * dim or value_dim]
@@ -99,7 +118,9 @@ Values softmax_attention(const AttentionOptions& o, const Heads& h, const Batch&
         for (std::int64_t i = 0; i < h.dim; ++i)
           dot += q[at((t * h.heads + head) * h.dim + i)] * k[at((s * h.kv_heads + kv) * h.dim + i)];
         dot *= h.scale;
-        scores.push_back(o.softcap > 0.0 ? o.softcap * std::tanh(dot / o.softcap) : dot);
+        if (o.softcap > 0.0) dot = o.softcap * std::tanh(dot / o.softcap);
+        const bool falls = o.positions == model::Positions::kAlibi;
+        scores.push_back(falls ? dot - slope_of(head, h.heads) * static_cast<double>(t - s) : dot);
       }
       if (!sinks.empty()) scores.push_back(sinks[at(head)]);
       const double lse = log_sum_exp(scores);
@@ -147,16 +168,22 @@ Values Model::attention(const Parameters& parameters, const std::string& prefix,
   const std::int64_t hidden = options_.hidden_size;
   const std::int64_t query = o.heads * o.head_dim;
   const std::int64_t key = o.kv_heads * o.head_dim;
-  Values qkv = linear(x, at_name("qkv_proj"), hidden);
+  const bool latent = o.query_rank > 0;
+  const std::int64_t in_matrix = latent ? 0 : query;
+  Values qkv = linear(x, at_name(latent ? "kv_proj" : "qkv_proj"), hidden);
   if (o.qkv_bias) add_to_rows(qkv, at_name("qkv_bias"));
   Values q, k, v;
   for (std::int64_t t = 0; t < std::ssize(batch.tokens); ++t) {
-    const Values row = row_of(qkv, t, query + 2 * key);
-    q.insert(q.end(), row.begin(), row.begin() + query);
-    k.insert(k.end(), row.begin() + query, row.begin() + query + key);
-    v.insert(v.end(), row.begin() + query + key, row.end());
+    const Values row = row_of(qkv, t, in_matrix + 2 * key);
+    q.insert(q.end(), row.begin(), row.begin() + in_matrix);
+    k.insert(k.end(), row.begin() + in_matrix, row.begin() + in_matrix + key);
+    v.insert(v.end(), row.begin() + in_matrix + key, row.end());
   }
-  if (o.qk_norm != QkNorm::kNone) {
+  if (latent) {
+    const Values normed = norm(at_name("q_latent_norm"), linear(x, at_name("q_down_proj"), hidden));
+    q = linear(normed, at_name("q_up_proj"), o.query_rank);
+  }
+  if (o.qk_norm == QkNorm::kPerHead || o.qk_norm == QkNorm::kFull) {
     q = norm(at_name("q_norm"), q);
     k = norm(at_name("k_norm"), k);
   }
@@ -164,6 +191,15 @@ Values Model::attention(const Parameters& parameters, const std::string& prefix,
     const auto rotary = static_cast<std::int64_t>(static_cast<double>(o.head_dim) * o.rope.fraction) / 2 * 2;
     rotate(q, o.head_dim, rotary, o.rope, batch);
     rotate(k, o.head_dim, rotary, o.rope, batch);
+  }
+  if (o.qk_norm == QkNorm::kL2) {
+    q = root_mean_square_normed(q, o.head_dim, options_.norm.eps);
+    k = root_mean_square_normed(k, o.head_dim, options_.norm.eps);
+  }
+  for (std::int64_t i = 0; i < std::ssize(q); ++i) {
+    const auto position = static_cast<double>(batch.positions[at(i / query)] + 1);
+    q[at(i)] *= 1.0 + o.temperature *
+                          std::log(1.0 + std::floor(position / static_cast<double>(o.temperature_length)));
   }
   const Values out =
       softmax_attention(o, {o.heads, o.kv_heads, o.head_dim, o.head_dim, scale}, batch, q, k, v, sinks);

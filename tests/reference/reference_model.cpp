@@ -68,6 +68,8 @@ double Model::activate(double gate, double up) const {
       return gate > 0.0 ? gate * up : 0.0;
     case layers::Activation::kRelu2:
       return up > 0.0 ? up * up : 0.0;
+    case layers::Activation::kSilu:
+      return up * sigmoid(up);
     case layers::Activation::kRelu:
       return std::max(up, 0.0);
     case layers::Activation::kGelu:
@@ -84,10 +86,10 @@ double Model::activate(double gate, double up) const {
 Values Model::ffn(const Parameters& parameters, const std::string& prefix, std::int64_t expert,
                   const Values& x) const {
   const auto& form = options_.ffn.form;
-  const bool gated = form.activation != layers::Activation::kRelu &&
-                     form.activation != layers::Activation::kRelu2 &&
-                     form.activation != layers::Activation::kGelu &&
-                     form.activation != layers::Activation::kGeluTanh;
+  const bool gated =
+      form.activation != layers::Activation::kSilu && form.activation != layers::Activation::kRelu &&
+      form.activation != layers::Activation::kRelu2 && form.activation != layers::Activation::kGelu &&
+      form.activation != layers::Activation::kGeluTanh;
   const std::string first = prefix + (gated ? "gate_up" : "up");
   const std::int64_t hidden = options_.hidden_size;
   Values projected = linear(x, parameters.at({first + "_proj", expert}), hidden);
@@ -166,7 +168,8 @@ Values Model::feed(const Parameters& parameters, std::int64_t layer, const Value
                    Result& result) const {
   const std::string p = prefix(layer);
   const std::int64_t after = layer - options_.moe.first_dense_layers;
-  if (after < 0 || after % options_.moe.every != options_.moe.every - 1)
+  const bool dense = after < 0 || layer >= options_.layers - options_.moe.last_dense_layers;
+  if (dense || after % options_.moe.every != options_.moe.every - 1)
     return ffn(parameters, p + "ffn/", -1, x);
   result.routing.push_back(route(parameters, p, x, step, result.routing.size()));
   result.loss += result.routing.back().objective;

@@ -244,6 +244,8 @@ void with_kernel(Activation activation, const Body& body) {
       return body(Plain<Relu2>());
     case Activation::kRelu:
       return body(Plain<Relu>());
+    case Activation::kSilu:
+      return body(Plain<Silu>());
     case Activation::kGelu:
       return body(Plain<Gelu>());
     case Activation::kGeluTanh:

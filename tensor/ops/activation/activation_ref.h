@@ -62,6 +62,8 @@ T activate(Activation activation, T gate, T up) {
       return std::max(up, T{0}) * std::max(up, T{0});
     case Activation::kRelu:
       return std::max(up, T{0});
+    case Activation::kSilu:
+      return up * sigmoid(up);
     case Activation::kGelu:
       return gelu(up);
     case Activation::kGeluTanh:
@@ -90,6 +92,8 @@ GateUp<T> activation_slopes(Activation activation, T gate, T up) {
       return {gate > T{0} ? up : T{0}, std::max(gate, T{0})};
     case Activation::kRelu2:
       return {T{0}, T{2} * std::max(up, T{0})};
+    case Activation::kSilu:
+      return {T{0}, sigmoid(up) * (T{1} + up * (T{1} - sigmoid(up)))};
     case Activation::kRelu:
       return {T{0}, up > T{0} ? T{1} : T{0}};
     case Activation::kGelu:

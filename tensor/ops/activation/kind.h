@@ -10,6 +10,7 @@ namespace troupe::ops {
 ///   kGeGluTanh      gelu_tanh(gate) * up
 ///   kReGlu          max(gate, 0) * up
 ///   kRelu2          max(up, 0)^2 (arXiv 2109.08668)
+///   kSilu           silu(up)
 ///   kRelu           max(up, 0)
 ///   kGelu           gelu(up)
 ///   kGeluTanh       gelu_tanh(up)
@@ -25,15 +26,22 @@ enum class Activation {
   kClampedSwiGlu,
   kGeGluTanh,
   kGeluTanh,
-  kRelu
+  kRelu,
+  kSilu
 };
 
 /// Columns of an activation's input for one of its output: gate and up, or up alone.
 [[nodiscard]] constexpr std::int64_t input_columns(Activation activation) {
-  return activation == Activation::kRelu || activation == Activation::kRelu2 ||
-                 activation == Activation::kGelu || activation == Activation::kGeluTanh
-             ? 1
-             : 2;
+  switch (activation) {
+    case Activation::kRelu2:
+    case Activation::kGelu:
+    case Activation::kGeluTanh:
+    case Activation::kRelu:
+    case Activation::kSilu:
+      return 1;
+    default:
+      return 2;
+  }
 }
 
 inline constexpr double kGeluScale = 0.7978845608028654;  // sqrt(2 / pi)

@@ -17,7 +17,12 @@ struct AttentionShape {
   std::int64_t head_dim;
   double scale = 0.0;    // factor on the scores <q, k>; 0: 1 / sqrt(head_dim)
   double softcap = 0.0;  // c: scores become c tanh(score / c); 0: they do not
+  bool alibi = false;    // then they fall by alibi_slope() for every position between query and key
 };
+
+/// ALiBi (arXiv 2108.12409): 2^(-8 (h + 1) / heads) for a power of two of heads; for another number those of
+/// the next smaller one, then every other one of the next larger one.
+[[nodiscard]] double alibi_slope(std::int64_t head, std::int64_t heads);
 
 /// What scores are multiplied with.
 [[nodiscard]] inline double score_scale(const AttentionShape& shape) {
@@ -32,7 +37,7 @@ struct AttentionShape {
 ///   a token sees; non-decreasing along a sequence
 ///   out: [tokens, heads * head_dim]; log_sum_exp: [sequences * heads, length], kept for backward
 ///   sinks: [heads], a logit that joins every softmax of its head, with nothing to give; without data: none
-/// Threads split (sequence, head) pairs. On a device: without softcap, scale and sinks.
+/// Threads split (sequence, head) pairs. On a device: without softcap, scale, alibi and sinks.
 void attention_forward(const Execution& execution, const AttentionShape& shape, ConstTensorView q,
                        ConstTensorView k, ConstTensorView v, ConstTensorView first_visible, TensorView out,
                        TensorView log_sum_exp, ConstTensorView sinks = {});

@@ -11,7 +11,7 @@
 #include "base/index.h"
 #include "tensor/ops/attention/attention_inputs.h"
 #include "tensor/ops/attention/mask-inl.h"
-#include "tensor/ops/attention/softcap-inl.h"
+#include "tensor/ops/attention/scores-inl.h"
 #include "tensor/ops/checks.h"
 #include "tensor/ops/device_ops.h"
 #include "tensor/ops/tile_product/tile_product.h"
@@ -103,9 +103,10 @@ HWY_NOINLINE void bend_gradient(std::int64_t keys, BackwardTile& tile) {
     hn::Store(hn::Mul(hn::Load(d, tile.dscores + i), hn::Load(d, tile.slopes + i)), d, tile.dscores + i);
 }
 
-void add_key_tile(const AttentionBackwardOperands& operands, const QueryTile& query, std::int64_t kv_head,
+void add_key_tile(const AttentionBackwardOperands& operands, const QueryTile& query, std::int64_t head,
                   std::int64_t key, BackwardTile& tile) {
   const AttentionInputs& inputs = operands.inputs;
+  const std::int64_t kv_head = head / (inputs.shape.heads / inputs.shape.kv_heads);
   const std::int64_t head_dim = inputs.shape.head_dim;
   const std::int64_t keys = query.keys_of_tile(key);
   const std::int64_t row = query.keys_row + key;
@@ -117,6 +118,7 @@ void add_key_tile(const AttentionBackwardOperands& operands, const QueryTile& qu
   if (bends)
     cap_scores(static_cast<float>(inputs.shape.softcap * std::numbers::log2e), keys, tile.weights,
                tile.slopes);
+  if (inputs.shape.alibi) lower_by_distance(query, key, log2_slope(inputs.shape, head), tile.weights);
   if (query.needs_mask(key)) mask_scores(query, key, tile.weights);
   tile_product(Start::kZero,
                {inputs.v.row(row) + column, inputs.v.stride, 1, tile.dout, kAttentionTile, head_dim}, nullptr,
@@ -151,7 +153,7 @@ void attention_backward_head(const AttentionBackwardOperands& operands, std::int
       const QueryTile query(operands.inputs, sequence, position);
       start_tile(operands, query, sequence, head, tile);
       for (std::int64_t key = query.keys_begin; key < query.keys_end(); key += kAttentionTile) {
-        add_key_tile(operands, query, kv_head, key, tile);
+        add_key_tile(operands, query, head, key, tile);
       }
       transpose_tile(tile.dqueries, kAttentionTile, shape.head_dim, query.count, softmax_scale(shape),
                      operands.dq.row(query.first_row) + head * shape.head_dim, operands.dq.stride);

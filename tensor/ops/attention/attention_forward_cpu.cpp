@@ -12,7 +12,7 @@
 #include "base/index.h"
 #include "tensor/ops/attention/attention_inputs.h"
 #include "tensor/ops/attention/mask-inl.h"
-#include "tensor/ops/attention/softcap-inl.h"
+#include "tensor/ops/attention/scores-inl.h"
 #include "tensor/ops/checks.h"
 #include "tensor/ops/device_ops.h"
 #include "tensor/ops/tile_product/tile_product.h"
@@ -80,8 +80,9 @@ HWY_NOINLINE void online_softmax(std::int64_t keys, ForwardTile& tile) {
   }
 }
 
-void add_key_tile(const AttentionInputs& inputs, const QueryTile& query, std::int64_t kv_head,
-                  std::int64_t key, ForwardTile& tile) {
+void add_key_tile(const AttentionInputs& inputs, const QueryTile& query, std::int64_t head, std::int64_t key,
+                  ForwardTile& tile) {
+  const std::int64_t kv_head = head / (inputs.shape.heads / inputs.shape.kv_heads);
   const std::int64_t head_dim = inputs.shape.head_dim;
   const std::int64_t keys = query.keys_of_tile(key);
   const float* k = inputs.k.row(query.keys_row + key) + kv_head * head_dim;
@@ -90,6 +91,7 @@ void add_key_tile(const AttentionInputs& inputs, const QueryTile& query, std::in
                kAttentionTile, tile.scores, kAttentionTile);
   if (inputs.shape.softcap > 0.0)
     cap_scores(static_cast<float>(inputs.shape.softcap * std::numbers::log2e), keys, tile.scores, nullptr);
+  if (inputs.shape.alibi) lower_by_distance(query, key, log2_slope(inputs.shape, head), tile.scores);
   if (query.needs_mask(key)) mask_scores(query, key, tile.scores);
   online_softmax(keys, tile);
   copy_tile(v, inputs.v.stride, keys, head_dim, 1.0F, tile.values);
@@ -119,13 +121,12 @@ void finish_tile(std::int64_t head_dim, const QueryTile& query, ForwardTile& til
 void attention_forward_head(const AttentionInputs& inputs, std::int64_t sequence, std::int64_t head,
                             Matrix<float> out, Matrix<float> log_sum_exp) {
   const AttentionShape& shape = inputs.shape;
-  const std::int64_t kv_head = head / (shape.heads / shape.kv_heads);
   ForwardTile tile;
   for (std::int64_t position = 0; position < shape.length; position += kAttentionTile) {
     const QueryTile query(inputs, sequence, position);
     start_tile(inputs, query, head, tile);
     for (std::int64_t key = query.keys_begin; key < query.keys_end(); key += kAttentionTile) {
-      add_key_tile(inputs, query, kv_head, key, tile);
+      add_key_tile(inputs, query, head, key, tile);
     }
     finish_tile(shape.head_dim, query, tile, out.row(query.first_row) + head * shape.head_dim, out.stride,
                 log_sum_exp.row(sequence * shape.heads + head) + position);

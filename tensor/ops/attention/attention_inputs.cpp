@@ -1,6 +1,7 @@
 #include "tensor/ops/attention/attention_inputs.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <numbers>
 
@@ -40,8 +41,16 @@ AttentionInputs checked_attention_inputs(const AttentionShape& shape, const Cons
 }
 
 void check_plain_softmax(const AttentionShape& shape, const ConstTensorView& sinks) {
-  TROUPE_CHECK(shape.scale == 0.0 && shape.softcap == 0.0 && sinks.data() == nullptr,
-               "attention: a softmax scale, a soft cap and sinks are computed on the host only");
+  TROUPE_CHECK(shape.scale == 0.0 && shape.softcap == 0.0 && !shape.alibi && sinks.data() == nullptr,
+               "attention: a softmax scale, a soft cap, ALiBi and sinks are computed on the host only");
+}
+
+double alibi_slope(std::int64_t head, std::int64_t heads) {
+  const auto power = static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(heads)));
+  const auto slope = [](std::int64_t number, std::int64_t of) {
+    return std::exp2(-8.0 * static_cast<double>(number) / static_cast<double>(of));
+  };
+  return head < power ? slope(head + 1, power) : slope(2 * (head - power) + 1, 2 * power);
 }
 
 float log2_scale(const AttentionShape& shape) {

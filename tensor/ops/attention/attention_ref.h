@@ -50,14 +50,17 @@ struct Score {
   T slope;
 };
 
+/// distance: from the key to the query, in positions
 template <class T>
-Score<T> score(const AttentionShape& shape, T product) {
+Score<T> score(const AttentionShape& shape, std::int64_t head, std::int64_t distance, T product) {
   const T scale =
       shape.scale > 0.0 ? static_cast<T>(shape.scale) : T{1} / std::sqrt(static_cast<T>(shape.head_dim));
-  if (shape.softcap == 0.0) return {scale * product, scale};
+  const T fall =
+      shape.alibi ? static_cast<T>(alibi_slope(head, shape.heads)) * static_cast<T>(distance) : T{0};
+  if (shape.softcap == 0.0) return {scale * product - fall, scale};
   const T cap = static_cast<T>(shape.softcap);
   const T bent = std::tanh(scale * product / cap);
-  return {cap * bent, scale * (T{1} - bent * bent)};
+  return {cap * bent - fall, scale * (T{1} - bent * bent)};
 }
 }  // namespace detail
 
@@ -73,8 +76,9 @@ void attention_forward(const AttentionShape& shape, Input<T> q, Input<T> k, Inpu
     T largest = sinks.empty() ? -std::numeric_limits<T>::infinity() : sinks[at(head)];
     for (std::int64_t j = first; j <= query.position; ++j) {
       T& score = scores[at(j)];
-      score = detail::score(shape, detail::dot(&q(query.token(), query.q_begin),
-                                               &k(query.sequence_begin + j, query.kv_begin), shape.head_dim))
+      score = detail::score(shape, head, query.position - j,
+                            detail::dot(&q(query.token(), query.q_begin),
+                                        &k(query.sequence_begin + j, query.kv_begin), shape.head_dim))
                   .value;
       largest = std::max(largest, score);
     }
@@ -113,7 +117,8 @@ void attention_backward(const AttentionShape& shape, Input<T> dout, Input<T> q, 
     for (std::int64_t j = first_visible[at(query.token())]; j <= query.position; ++j) {
       const std::int64_t key = query.sequence_begin + j;
       const T* k_row = &k(key, query.kv_begin);
-      const auto score = detail::score(shape, detail::dot(q_row, k_row, shape.head_dim));
+      const auto score = detail::score(shape, query.head_row % shape.heads, query.position - j,
+                                       detail::dot(q_row, k_row, shape.head_dim));
       const T p = std::exp(score.value - log_sum);
       const T ds = score.slope * p * (detail::dot(dout_row, &v(key, query.kv_begin), shape.head_dim) - delta);
       for (std::int64_t c = 0; c < shape.head_dim; ++c) {

@@ -15,6 +15,9 @@ void sum(const Execution& execution, ConstTensorView a, ConstTensorView b, Tenso
 /// y = factor * x + shift; y may be x. On the host only.
 void affine(const Execution& execution, ConstTensorView x, float factor, float shift, TensorView y);
 
+/// x[t] *= factors[t].  x: [tokens, columns], rows may be strided; factors: [tokens]. On the host only.
+void scale_rows(const Execution& execution, ConstTensorView factors, TensorView x);
+
 /// y = 0.
 void zero(const Execution& execution, TensorView y);
 

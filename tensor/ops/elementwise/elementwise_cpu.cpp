@@ -8,6 +8,7 @@
 
 #include "tensor/ops/checks.h"
 #include "tensor/ops/device_ops.h"
+#include "tensor/ops/matrix.h"
 #include "tensor/ops/vector-inl.h"
 #include "tensor/parallel.h"
 #include "tensor/profile.h"
@@ -92,6 +93,20 @@ void affine(const Execution& execution, ConstTensorView x, float factor, float s
   parallel_for_blocks(execution, y.elements(), kElementsOfATask, [&](std::int64_t begin, std::int64_t end) {
     HWY_DYNAMIC_DISPATCH(affine_elements)(from, factor, shift, target, begin, end);
   });
+}
+
+void scale_rows(const Execution& execution, ConstTensorView factors, TensorView x) {
+  const OpScope measured(execution, OpKind::kElementwise);
+  const float* scales = reals("scale_rows: factors", factors, x.rows()).data();
+  check_matrix("scale_rows: x", x, x.rows(), x.columns());
+  const Matrix<float> rows = matrix(x);
+  parallel_for_blocks(execution, x.rows(), rows_of_a_task(x.columns()),
+                      [&](std::int64_t first, std::int64_t last) {
+                        for (std::int64_t t = first; t < last; ++t) {
+                          HWY_DYNAMIC_DISPATCH(affine_elements)
+                          (rows.row(t), scales[t], 0.0F, rows.row(t), 0, rows.columns);
+                        }
+                      });
 }
 
 void zero(const Execution& execution, TensorView y) {

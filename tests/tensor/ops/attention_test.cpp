@@ -64,6 +64,7 @@ TEST(AttentionReference, GradientsOfSinksASoftCapAndAScaleDoToo) {
   AttentionShape shape = kSmall;
   shape.scale = 0.9;
   shape.softcap = 0.7;
+  shape.alibi = true;
   expect_reference_gradients(shape, random_values<double>(shape.heads, 5));
 }
 
@@ -171,7 +172,16 @@ INSTANTIATE_TEST_SUITE_P(Scores, AttentionTest,
                          ::testing::Values(Case{{1, 150, 4, 2, 24}, 100, true},
                                            Case{{2, 65, 2, 1, 33, 0.11}, 1000, false},
                                            Case{{1, 200, 2, 1, 16, 0.0, 2.5}, 70, false},
-                                           Case{{2, 130, 2, 2, 8, 0.5, 1.5}, 129, true}));
+                                           Case{{1, 150, 6, 3, 16, 0.0, 0.0, true}, 70, false},
+                                           Case{{2, 130, 2, 2, 8, 0.5, 1.5, true}, 129, true}));
+
+TEST(Alibi, HasTheSlopesOfThePaper) {
+  EXPECT_DOUBLE_EQ(alibi_slope(0, 8), 0.5);
+  EXPECT_DOUBLE_EQ(alibi_slope(7, 8), 1.0 / 256.0);
+  EXPECT_DOUBLE_EQ(alibi_slope(3, 6), 1.0 / 256.0);      // of 4 heads the last
+  EXPECT_DOUBLE_EQ(alibi_slope(4, 6), 0.5);              // of 8 heads the first
+  EXPECT_DOUBLE_EQ(alibi_slope(5, 6), std::exp2(-3.0));  // and the third
+}
 
 TEST(Attention, NeverLooksOutsideTheDocument) {
   const AttentionShape shape{.sequences = 1, .length = 150, .heads = 1, .kv_heads = 1, .head_dim = 16};
