@@ -23,7 +23,7 @@ Aspects llama_like(double eps = 1e-6, bool tied = false) {
 
 Aspects dense_layers() { return {dense(), value({"intermediate_size"}, "ffn.intermediate_size")}; }
 
-Aspects qk_norm(bool has) { return {implied("attention.qk_norm", has ? "true" : "false")}; }
+Aspects qk_norm(bool has) { return {implied("attention.qk_norm", has ? "per_head" : "none")}; }
 
 Aspects no_bias() { return {fixed("attention_bias", false), fixed("mlp_bias", false)}; }
 
@@ -135,10 +135,20 @@ Family dots1() {
 }
 
 Family glm4_moe() {
+  const Aspect norm = {
+      .read =
+          [](ConfigReader& config, OptionTexts& options) {
+            const json given = config.take_any({"use_qk_norm"});
+            options["attention.qk_norm"] = given.is_boolean() && given.get<bool>() ? "per_head" : "none";
+          },
+      .write =
+          [](const model::ModelOptions& /*model*/, const OptionTexts& options, ordered_json& config) {
+            config["use_qk_norm"] = options.at("attention.qk_norm") != "none";
+          }};
   return {"glm4_moe", "Glm4MoeForCausalLM",
           joined({llama_like(1e-5),
-                  {rope(10000.0, 0.5), value({"use_qk_norm"}, "attention.qk_norm", false),
-                   fixed("attention_bias", false), ignored({"num_nextn_predict_layers"})},
+                  {rope(10000.0, 0.5), norm, fixed("attention_bias", false),
+                   ignored({"num_nextn_predict_layers"})},
                   sigmoid_router()}),
           with_router_bias(llama_names())};
 }

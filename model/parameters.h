@@ -19,6 +19,8 @@ namespace troupe::model {
 ///   layers/LL/attention/{qkv,out}_bias   [rows of the projection], with qkv_bias, out_bias
 ///   layers/LL/attention/{q,k}_norm       [head_dim], with qk_norm: full [(kv_)heads * head_dim]
 ///   layers/LL/attention/sinks            [heads]
+///   layers/LL/attention/…                with query_rank kv_proj for qkv_proj, and q_down_proj [rank, hidden],
+///                                        q_latent_norm [rank], q_up_proj [heads * head_dim, rank]
 ///   layers/LL/attention/out_proj         [hidden, heads * head_dim]
 ///   layers/LL/attention/…                of kind mla: model/latent_attention_layer.h
 ///   layers/LL/attention_post_norm/…      where norm.placement has one after the mixer, as ffn_post_norm

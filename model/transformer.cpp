@@ -261,8 +261,7 @@ void Transformer::add_spans(MicrobatchInput& input, Integers& place) const {
   input.spans = place.spans;
 }
 
-/// The input where layers compute: as it is on the host; on a device a copy in `place`, without what only the
-/// host reads.
+/// The input where layers compute: as it is on the host; on a device a copy in `place`.
 MicrobatchInput Transformer::placed(const MicrobatchInput& given, Integers& place) const {
   Accelerator* accelerator = execution_.accelerator;
   MicrobatchInput input = given;

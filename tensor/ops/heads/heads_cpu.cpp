@@ -12,7 +12,7 @@ namespace {
 void check_channels(const char* operand, const ConstTensorView& view, std::int64_t rows, std::int64_t heads,
                     std::int64_t width, HeadChannels channels) {
   const std::int64_t least = (heads - 1) * channels.dim + channels.first + width;
-  TROUPE_CHECK(view.device() == Device::kCpu && view.rows() == rows && view.columns() >= least &&
+  TROUPE_CHECK(view.device() == DeviceKind::kCpu && view.rows() == rows && view.columns() >= least &&
                    (channels.dim == 0 || channels.first + width <= channels.dim),
                "{} is {}, expected {} rows with {} heads of {}, of them {} from {} on", operand,
                view.shape().to_string(), rows, heads, channels.dim, width, channels.first);
