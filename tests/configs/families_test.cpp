@@ -43,7 +43,7 @@ std::int64_t looked_up(const model::ModelOptions& model) {
 TEST(Families, PresetsHaveThePublishedNumbersOfParameters) {
   ASSERT_GE(published().size(), 90U);
   for (const Published& expected : published()) {
-    const RunConfig config = load_config(kFamilies / (expected.name + ".yaml"));
+    const RunConfig config = load_config(kFamilies / (expected.name + ".yaml"), {});
     const auto counts = model::count_parameters(config.model, *config.model.vocab_size);
     EXPECT_EQ(counts.total, expected.total) << expected.name;
     EXPECT_EQ(counts.active + looked_up(config.model), expected.active) << expected.name;
@@ -61,7 +61,7 @@ TEST(Families, EveryPresetIsCounted) {
 }
 
 TEST(Families, DescribeSaysTheCountsAndTheCache) {
-  const RunConfig config = load_config(kFamilies / "gemma-3-1b.yaml");
+  const RunConfig config = load_config(kFamilies / "gemma-3-1b.yaml", {});
   const auto description = cli::describe_run(config, *config.model.vocab_size, 1);
   EXPECT_EQ(description.parameters.total, 999885952);
   EXPECT_EQ(description.cache_bytes_per_token, 26 * 2 * 256 * 4);
