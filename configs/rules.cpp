@@ -82,7 +82,6 @@ class Rules {
 
   void check_routing_folders() {
     const auto& run = config_.run;
-    const auto& moe = config_.model.moe;
     const bool routes = has_experts();
     require(routes || !run.record_routing, "run.record_routing",
             "run.record_routing: the model has no layer with experts, so there is no routing to keep");
