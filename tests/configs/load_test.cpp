@@ -185,7 +185,7 @@ TEST(LoadConfig, AKeyInTheWrongGroupIsPointedToItsPlace) {
 }
 
 TEST(LoadConfig, NamesWithoutAnImplementationSayWhichValuesWork) {
-  EXPECT_THAT(mistakes("model: {attention: {kind: mla}}"), HasSubstr("one of mha, mqa, gqa"));
+  EXPECT_THAT(mistakes("model: {attention: {kind: lightning}}"), HasSubstr("one of mha, mqa, gqa, mla"));
   EXPECT_THAT(mistakes("parallel: {recompute: layer}"), HasSubstr("one of none, block"));
   EXPECT_THAT(mistakes("parallel: {backend: nccl}"), HasSubstr("one of mpi, inproc"));
 }
