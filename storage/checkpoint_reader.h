@@ -4,13 +4,11 @@
 #include <map>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
-#include "storage/element_type.h"
 #include "storage/hdf5/dataset.h"
 #include "storage/hdf5/file.h"
-#include "storage/manifest.h"
+#include "storage/tensor_reader.h"
 
 namespace troupe::storage {
 
@@ -21,18 +19,17 @@ namespace troupe::storage {
 [[nodiscard]] hdf5::Dataset open_slice(const hdf5::File& file, const TensorEntry& tensor,
                                        const TensorSlice& slice);
 
-/// Reads any element range of a checkpoint's global tensors, however they were sharded. Untrusted
-/// input: the manifest is checked when the reader is made, each file's size and hash before HDF5 opens
-/// it, unless someone else has compared it. Shapes are in tensors(), for the caller to compare before it
-/// allocates. One thread (the process' storage thread).
-class CheckpointReader {
+/// Reads a checkpoint's global tensors. Untrusted input: the manifest is checked when the reader is made,
+/// each file's size and hash before HDF5 opens it, unless someone else has compared it. Shapes are in
+/// tensors(), for the caller to compare before it allocates. One thread (the process' storage thread).
+class CheckpointReader final : public TensorReader {
  public:
   /// Which files are looked at when the reader is made.
   enum class Look { kAtAll, kAtNone };
 
   /// kCorrupt or kIo, naming the file, when the manifest is unsound or a file is missing or has
   /// another size. kAtNone leaves the files to verify_share(): many readers would each look at all.
-  explicit CheckpointReader(std::filesystem::path folder, Look look = Look::kAtAll);
+  explicit CheckpointReader(const std::filesystem::path& folder, Look look = Look::kAtAll);
 
   /// Compares one of `shares` shares of the files, about equally large, with their hashes; kCorrupt, kIo.
   /// All shares are all files.
@@ -43,27 +40,12 @@ class CheckpointReader {
   [[nodiscard]] std::int64_t bytes_verified() const { return bytes_verified_; }
   [[nodiscard]] std::int64_t bytes_read() const { return bytes_read_; }
 
-  [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
-  [[nodiscard]] const Manifest& manifest() const { return manifest_; }
-  [[nodiscard]] std::span<const TensorEntry> tensors() const { return manifest_.tensors; }
-  /// kCorrupt, naming it, when the checkpoint has no such tensor.
-  [[nodiscard]] const TensorEntry& tensor(std::string_view name) const;
-
-  /// Elements [begin, begin + values.size()); T is the tensor's type: kCorrupt otherwise.
-  template <Element T>
-  void read(std::string_view name, std::int64_t begin, std::span<T> values) {
-    read_bytes(tensor_of_type(name, element_type_of<T>()), begin, std::as_writable_bytes(values));
-  }
-  /// The same in the tensor's own type.
-  void read_bytes(const TensorEntry& tensor, std::int64_t begin, std::span<std::byte> bytes);
-
  private:
-  [[nodiscard]] const TensorEntry& tensor_of_type(std::string_view name, ElementType type) const;
+  void read_slice(const TensorEntry& tensor, const TensorSlice& slice, std::int64_t begin,
+                  std::span<std::byte> bytes) override;
   void verify(const FileDescription& file);
   [[nodiscard]] const hdf5::File& verified_file(const std::string& name);
 
-  std::filesystem::path folder_;
-  Manifest manifest_;
   std::map<std::string, hdf5::File> files_;  // verified, open
   bool trusted_ = false;
   std::int64_t bytes_verified_ = 0;

@@ -245,6 +245,18 @@ IntactSearch CheckpointStore::search_intact() {
   return found;
 }
 
+std::optional<fs::path> CheckpointStore::newest_intact(
+    const std::function<bool(const CheckpointMetadata&)>& wanted) {
+  for (CheckpointSummary& checkpoint : list()) {
+    if (!checkpoint.usable()) {
+      warn_of(checkpoint);
+    } else if (wanted(load_manifest(checkpoint.folder).metadata) && is_intact(checkpoint)) {
+      return checkpoint.folder;
+    }
+  }
+  return std::nullopt;
+}
+
 CheckpointReader CheckpointStore::open(std::int64_t step) const {
   if (path_exists(final_folder(step))) return CheckpointReader(final_folder(step));
   std::string steps;

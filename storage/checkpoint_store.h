@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -81,6 +82,9 @@ class CheckpointStore {
   [[nodiscard]] std::vector<CheckpointSummary> list() const;
   /// The newest checkpoint whose every byte is as it was written. Others are passed over with a warning.
   [[nodiscard]] IntactSearch search_intact();
+  /// The newest checkpoint of those that `wanted` takes whose every byte is as it was written; as above.
+  [[nodiscard]] std::optional<std::filesystem::path> newest_intact(
+      const std::function<bool(const CheckpointMetadata&)>& wanted);
   /// kConfig, naming what there is, when the step does not exist.
   [[nodiscard]] CheckpointReader open(std::int64_t step) const;
   /// The newest usable one; kConfig when there is none.

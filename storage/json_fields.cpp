@@ -48,6 +48,10 @@ std::string JsonFields::text(const std::string& name) {
   return value.get<std::string>();
 }
 
+std::int64_t JsonFields::optional_integer(const std::string& name) {
+  return object_.contains(name) ? integer(name) : 0;
+}
+
 std::string JsonFields::optional_text(const std::string& name) {
   return object_.contains(name) ? text(name) : std::string();
 }

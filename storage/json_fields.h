@@ -24,6 +24,8 @@ class JsonFields {
   [[nodiscard]] std::int64_t integer(const std::string& name, std::int64_t low = 0,
                                      std::int64_t high = std::int64_t{1} << 62);
   [[nodiscard]] std::string text(const std::string& name);
+  /// 0 when it is missing.
+  [[nodiscard]] std::int64_t optional_integer(const std::string& name);
   /// Empty when it is missing.
   [[nodiscard]] std::string optional_text(const std::string& name);
   [[nodiscard]] Hash128 hash(const std::string& name);

@@ -27,6 +27,7 @@ struct CheckpointMetadata {
   std::int64_t tokens_total = 0;  // consumed
   std::int64_t data_cursor = 0;   // global number of the next sequence
   std::int64_t epoch = 0;         // of the workers that wrote it
+  std::int64_t roll_backs = 0;    // so far, because training diverged
   std::int64_t workers = 1;
   std::int64_t expert_parallel = 1;
   std::string config_hash;

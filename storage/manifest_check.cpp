@@ -89,7 +89,7 @@ void check_no_name_is_inside_another(std::span<const TensorEntry> tensors) {
 void check_metadata(const CheckpointMetadata& metadata) {
   const bool sound = metadata.timeline >= 0 && metadata.step >= 0 && metadata.updates >= 0 &&
                      metadata.tokens_total >= 0 && metadata.data_cursor >= 0 && metadata.epoch >= 0 &&
-                     metadata.workers >= 1 && metadata.expert_parallel >= 1;
+                     metadata.roll_backs >= 0 && metadata.workers >= 1 && metadata.expert_parallel >= 1;
   if (!sound) throw Error(ErrorCode::kCorrupt, "a counter of the checkpoint is negative");
 }
 

@@ -58,6 +58,7 @@ CheckpointMetadata parse_metadata(JsonFields fields) {
   metadata.tokens_total = fields.integer("tokens_total");
   metadata.data_cursor = fields.integer("data_cursor");
   metadata.epoch = fields.integer("epoch");
+  metadata.roll_backs = fields.optional_integer("roll_backs");
   metadata.workers = fields.integer("workers", 1);
   metadata.expert_parallel = fields.integer("expert_parallel", 1);
   metadata.config_hash = fields.text("config_hash");
@@ -127,20 +128,23 @@ void check_own_hash(std::string_view text) {
 
 }  // namespace
 
+/// What is rare is said only where it is: programs that do not know it read all others.
 Json to_json(const CheckpointMetadata& metadata) {
-  return {{"timeline", metadata.timeline},
-          {"step", metadata.step},
-          {"updates", metadata.updates},
-          {"tokens_total", metadata.tokens_total},
-          {"data_cursor", metadata.data_cursor},
-          {"epoch", metadata.epoch},
-          {"workers", metadata.workers},
-          {"expert_parallel", metadata.expert_parallel},
-          {"config_hash", metadata.config_hash},
-          {"tokenizer_hash", metadata.tokenizer_hash},
-          {"numerics_fingerprint", fmt::format("{:016x}", metadata.numerics_fingerprint)},
-          {"config", metadata.config},
-          {"corpus", metadata.corpus}};
+  Json json{{"timeline", metadata.timeline},
+            {"step", metadata.step},
+            {"updates", metadata.updates},
+            {"tokens_total", metadata.tokens_total},
+            {"data_cursor", metadata.data_cursor},
+            {"epoch", metadata.epoch},
+            {"workers", metadata.workers},
+            {"expert_parallel", metadata.expert_parallel},
+            {"config_hash", metadata.config_hash},
+            {"tokenizer_hash", metadata.tokenizer_hash},
+            {"numerics_fingerprint", fmt::format("{:016x}", metadata.numerics_fingerprint)},
+            {"config", metadata.config},
+            {"corpus", metadata.corpus}};
+  if (metadata.roll_backs > 0) json["roll_backs"] = metadata.roll_backs;
+  return json;
 }
 
 std::string serialize_manifest(const Manifest& manifest) {
