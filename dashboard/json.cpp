@@ -104,7 +104,8 @@ json to_json(const RestartRecord& restart) {
   return {{"epoch", restart.epoch},
           {"workers", restart.workers},
           {"failed_step", restart.failed_step},
-          {"reason", restart.reason}};
+          {"reason", restart.reason},
+          {"rolled_back", restart.rolled_back}};
 }
 
 std::vector<float> relative_load(const std::vector<std::int64_t>& counts) {

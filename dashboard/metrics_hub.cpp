@@ -126,9 +126,23 @@ void MetricsHub::record(const CheckpointRecord& checkpoint) {
 }
 
 void MetricsHub::record(const RestartRecord& restart) {
-  const std::scoped_lock lock(mutex_);
-  ++restarts_;
-  info_.workers = restart.workers;
+  {
+    const std::scoped_lock lock(mutex_);
+    info_.workers = restart.workers;
+    if (restart.epoch > restart_epoch_) ++(restart.rolled_back ? roll_backs_ : restarts_);
+    restart_epoch_ = std::max(restart_epoch_, restart.epoch);
+    if (restart.rolled_back) forget_after(restart.step);
+  }
+  if (restart.rolled_back) publish("rolled_back", {{"step", restart.step}});
+}
+
+void MetricsHub::forget_after(std::int64_t step) {
+  const auto later = std::ranges::upper_bound(curve_steps_, step);
+  const auto kept = static_cast<std::size_t>(later - curve_steps_.begin());
+  curve_steps_.resize(kept);
+  for (auto& [name, values] : curves_) values.resize(kept);
+  std::erase_if(frames_, [step](const LoadFrame& frame) { return frame.step > step; });
+  std::erase_if(evaluations_, [step](const EvaluationRecord& one) { return one.step > step; });
 }
 
 void MetricsHub::record_phases(std::int64_t rank, const std::map<std::string, double>& phase_seconds) {
@@ -144,6 +158,11 @@ void MetricsHub::set_workers(std::vector<WorkerRecord> workers, std::int64_t epo
     workers_until_ = first_event_ + events_.size() + 1;
   }
   append_event({});  // events_since() writes it
+}
+
+void MetricsHub::set_stragglers(std::vector<StragglerRecord> stragglers) {
+  const std::scoped_lock lock(mutex_);
+  stragglers_ = std::move(stragglers);
 }
 
 void MetricsHub::set_folder(const std::string& folder) {
@@ -241,6 +260,7 @@ std::string MetricsHub::state_json() const {
                  {"world_size", info_.workers},
                  {"epoch", info_.epoch},
                  {"restarts", restarts_},
+                 {"roll_backs", roll_backs_},
                  {"domains", info_.domains}}},
                {"state", state_},
                {"step", step_json(latest_)},
@@ -293,7 +313,9 @@ std::string MetricsHub::prometheus(bool per_expert) const {
                           .checkpoint = checkpoints_.empty() ? nullptr : &checkpoints_.back(),
                           .checkpoint_failures = checkpoint_failures_,
                           .restarts = restarts_,
+                          .roll_backs = roll_backs_,
                           .workers = workers_,
+                          .stragglers = stragglers_,
                           .phases = phases_},
                          per_expert);
 }

@@ -31,11 +31,13 @@ class MetricsHub {
   void record(const EvaluationRecord& evaluation);
   void record(const SampleRecord& sample);
   void record(const CheckpointRecord& checkpoint);
-  /// Counted only: a note says it to people.
+  /// Counted, and after a roll-back the histories forget the steps after it; a note says it to people.
   void record(const RestartRecord& restart);
   /// Of a rank's last step; shown with the workers.
   void record_phases(std::int64_t rank, const std::map<std::string, double>& phase_seconds);
   void set_workers(std::vector<WorkerRecord> workers, std::int64_t epoch);
+  /// All that are slow now.
+  void set_stragglers(std::vector<StragglerRecord> stragglers);
   void set_folder(const std::string& folder);
   void set_state(const std::string& state);
   void note(const std::string& severity, const std::string& text);
@@ -85,6 +87,7 @@ class MetricsHub {
     std::vector<std::vector<float>> load;  // [layers][experts]
   };
 
+  void forget_after(std::int64_t step);
   void keep_curve_point(const StepRecord& step);
   void keep_load_frame(const StepRecord& step);
   void keep_shares(const StepRecord& step);
@@ -106,10 +109,13 @@ class MetricsHub {
   std::deque<SampleRecord> samples_;
   std::vector<CheckpointRecord> checkpoints_;
   std::vector<WorkerRecord> workers_;
+  std::vector<StragglerRecord> stragglers_;
   std::map<std::int64_t, std::map<std::string, double>> phases_;
   std::deque<std::pair<std::string, std::string>> notes_;  // severity, text
   std::int64_t checkpoint_failures_ = 0;
   std::int64_t restarts_ = 0;
+  std::int64_t roll_backs_ = 0;
+  std::int64_t restart_epoch_ = 0;  // of the last that was counted: a file may be read again
   std::deque<std::string> events_;
   std::uint64_t first_event_ = 0;
   std::uint64_t workers_until_ = 0;  // who reads from an earlier event has not seen the newest workers

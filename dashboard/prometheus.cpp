@@ -68,7 +68,7 @@ constexpr Metric kStepMetrics[] = {
     {"mfu", "Model FLOPs utilisation of the last step."},
     {"memory_bytes", "Resident memory of worker 0."},
     {"tokens_total", "Tokens consumed since the run's start."},
-    {"skipped_steps_total", "Steps whose values were not finite."},
+    {"skipped_steps_total", "Steps that were skipped: values not finite, or a loss spike."},
 };
 
 constexpr Metric kLayerMetrics[] = {
@@ -175,8 +175,14 @@ void write_control_plane(Writer& out, const PrometheusView& view) {
     for (const auto& [phase, seconds] : phases)
       out.sample({{"worker", std::to_string(rank)}, {"phase", phase}}, seconds);
   }
+  if (!view.stragglers.empty())
+    out.family("straggler_factor", "How many times as long as the others a slow worker takes in a phase.");
+  for (const auto& slow : view.stragglers)
+    out.sample({{"worker", std::to_string(slow.rank)}, {"phase", slow.phase}}, slow.factor);
   out.family("restarts_total", "Times that lost workers were replaced.");
   out.sample({}, static_cast<double>(view.restarts));
+  out.family("roll_backs_total", "Times that training diverged and went back to a checkpoint.");
+  out.sample({}, static_cast<double>(view.roll_backs));
   out.family("checkpoint_failures_total", "Checkpoints that could not be written.");
   out.sample({}, static_cast<double>(view.checkpoint_failures));
   if (view.checkpoint == nullptr) return;

@@ -17,7 +17,9 @@ struct PrometheusView {
   const CheckpointRecord* checkpoint;
   std::int64_t checkpoint_failures;
   std::int64_t restarts;
+  std::int64_t roll_backs;
   const std::vector<WorkerRecord>& workers;
+  const std::vector<StragglerRecord>& stragglers;
   const std::map<std::int64_t, std::map<std::string, double>>& phases;
 };
 

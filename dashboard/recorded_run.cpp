@@ -1,6 +1,7 @@
 #include "dashboard/recorded_run.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -130,6 +131,17 @@ EvaluationRecord evaluation_of(const json& line) {
   return evaluation;
 }
 
+RestartRecord restart_of(const json& object) {
+  const json& restart = object.at("restart");
+  return {.time = object.at("time").get<double>(),
+          .step = object.at("step").get<std::int64_t>(),
+          .failed_step = restart.at("failed_step").get<std::int64_t>(),
+          .epoch = restart.at("epoch").get<std::int64_t>(),
+          .workers = restart.at("workers").get<std::int64_t>(),
+          .reason = restart.at("reason").get<std::string>(),
+          .rolled_back = restart.value("rolled_back", false)};
+}
+
 /// Appends the next part of the file; false at its end.
 bool read_part(const FileDescriptor& file, std::int64_t offset, std::string& text,
                const std::filesystem::path& path) {
@@ -181,9 +193,9 @@ void RecordedRun::poll() {
 void RecordedRun::record_line(std::string_view line) try {
   const json object = json::parse(line);
   if (object.contains("restart")) {
-    const json& restart = object["restart"];
-    hub_.note("warning", "step " + object.at("step").dump() + ": went on from here after " +
-                             restart.at("reason").get<std::string>());
+    const RestartRecord restart = restart_of(object);
+    hub_.note("warning", fmt::format("step {}: went on from here after {}", restart.step, restart.reason));
+    hub_.record(restart);
   } else if (object.contains("layers")) {
     const StepRecord step = step_of(object);
     hub_.record(step);

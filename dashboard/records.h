@@ -57,6 +57,13 @@ struct WorkerRecord {
   bool suspected = false;
 };
 
+/// A worker that is slower than the others.
+struct StragglerRecord {
+  std::int64_t rank = 0;
+  std::string phase;
+  double factor = 1.0;  // times as long as the others take
+};
+
 struct SampleRecord {
   std::int64_t step = 0;
   std::string prompt;
@@ -70,7 +77,8 @@ struct CheckpointRecord {
   std::string error;  // empty on success
 };
 
-/// Lost workers were replaced: the run goes on from `step`.
+/// Workers were started again: the run goes on from `step`, as the same run where they were lost, and with
+/// other batches where training diverged.
 struct RestartRecord {
   double time = 0.0;
   std::int64_t step = 0;
@@ -78,6 +86,7 @@ struct RestartRecord {
   std::int64_t epoch = 0;
   std::int64_t workers = 0;
   std::string reason;
+  bool rolled_back = false;  // training diverged: the steps after `step` are of no use
 };
 
 struct RunInfo {

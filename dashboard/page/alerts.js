@@ -14,7 +14,7 @@ function unevenLayers(step) {
 function alertsOf(step, workers, checkpoint) {
   const metrics = step.metrics || {};
   const alerts = [];
-  if (metrics.skipped_steps_total > 0) alerts.push(`${metrics.skipped_steps_total} steps were skipped: values not finite.`);
+  if (metrics.skipped_steps_total > 0) alerts.push(`${metrics.skipped_steps_total} steps were skipped: values not finite, or a loss spike.`);
   if (metrics.dead_experts > 0) alerts.push(`A layer has ${metrics.dead_experts} experts without a token in 100 steps.`);
   alerts.push(...unevenLayers({layers: [], ...step}));
   for (const {rank, host} of workers.filter((worker) => worker.suspected)) alerts.push(`Worker ${rank} on ${host} is silent.`);

@@ -120,6 +120,7 @@ const onEvent = {
     panels: (step) => { showStep(step); addFrame(step); addShares(step); }},
   evaluation: {curves: (run, evaluation) => run.addEvaluation(evaluation),
     panels: (evaluation) => { showEvaluation(evaluation); tellProgress(evaluation); }},
+  rolled_back: {curves: (run, event) => run.forgetAfter(event.step), panels: () => {}},
   state: {panels: (event) => showState(event.state)},
   workers: {panels: (event) => { workers = event.workers; showWorkers(workers, event.phases); showAlerts(); }},
   sample: {panels: (sample) => samples.add(sample)},

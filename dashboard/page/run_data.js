@@ -25,6 +25,16 @@ class RunData {
     if (this.steps.length > RunData.mostPoints) this.thin();
   }
 
+  // Training went back to this step, and goes on otherwise.
+  forgetAfter(step) {
+    const later = this.steps.findIndex((one) => one > step);
+    if (later >= 0) {
+      this.steps.length = later;
+      for (const column of Object.values(this.metrics)) column.length = Math.min(column.length, later);
+    }
+    for (const one of [...this.evaluations.keys()]) if (one > step) this.evaluations.delete(one);
+  }
+
   thin() {
     const everySecond = (_, index) => index % 2 === 0;
     this.steps = this.steps.filter(everySecond);

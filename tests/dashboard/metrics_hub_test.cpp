@@ -33,6 +33,22 @@ TEST(MetricsHub, HistoryHasOneColumnPerMetricAsLongAsTheSteps) {
   EXPECT_EQ(history["metrics"]["aux_loss"], json({nullptr, 1.5}));
 }
 
+TEST(MetricsHub, ARollBackForgetsWhatCameAfterIt) {
+  MetricsHub hub({});
+  for (std::int64_t step = 1; step <= 5; ++step) hub.record(step_record(step, 1.0));
+  hub.record(EvaluationRecord{.time = 0, .step = 2, .total = {}, .domains = {}});
+  hub.record(EvaluationRecord{.time = 0, .step = 4, .total = {}, .domains = {}});
+  hub.record(RestartRecord{
+      .step = 3, .failed_step = 5, .epoch = 2, .workers = 2, .reason = {}, .rolled_back = true});
+  hub.record(step_record(4, 2.0));
+  EXPECT_EQ(json::parse(hub.history_json())["steps"], json({1, 2, 3, 4}));
+  EXPECT_EQ(json::parse(hub.history_json())["metrics"]["loss"], json({1.0, 1.0, 1.0, 2.0}));
+  EXPECT_EQ(json::parse(hub.state_json())["evaluations"].size(), 1U);
+  EXPECT_EQ(json::parse(hub.state_json())["run"]["roll_backs"], 1);
+  EXPECT_EQ(json::parse(hub.state_json())["run"]["restarts"], 0);
+  EXPECT_EQ(json::parse(hub.loads_json())["frames"].size(), 4U);
+}
+
 TEST(MetricsHub, CurvesShowTheWorstLayer) {
   MetricsHub hub({});
   hub.record(step_record(1, 3.0));

@@ -20,6 +20,7 @@ struct Fixture {
   EvaluationRecord evaluation{
       .time = 0, .step = 5, .total = {2.0, 1.0, 10}, .domains = {{"python", {1.5, 0.8, 5}}}};
   std::vector<WorkerRecord> workers{{.rank = 0, .host = "a"}, {.rank = 1, .host = "b"}};
+  std::vector<StragglerRecord> stragglers{{.rank = 1, .phase = "forward", .factor = 2.5}};
   std::map<std::int64_t, std::map<std::string, double>> phases{{0, {{"forward", 0.25}}}};
 
   [[nodiscard]] std::string text(bool per_expert) const {
@@ -30,7 +31,9 @@ struct Fixture {
                             .checkpoint = nullptr,
                             .checkpoint_failures = 3,
                             .restarts = 2,
+                            .roll_backs = 1,
                             .workers = workers,
+                            .stragglers = stragglers,
                             .phases = phases},
                            per_expert);
   }
