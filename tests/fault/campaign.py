@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Kills at random places: of workers and mpirun in every phase of a step, and of workers and the coordinator in
-every part of a save. Every run must end with the bits of a run that nobody disturbed. A seed chooses the same
+every part of a save; runs of odd seeds also take snapshots in memory. Every run must end with the bits of a run that nobody disturbed. A seed chooses the same
 places again. Usage: scripts/fault_campaign.sh [--kills N] [--seed S] [--workers W]"""
 import argparse
 import collections
@@ -22,7 +22,10 @@ COMMIT = ["commit", "committed"]
 KILLS_A_RUN = 5
 
 
-def places(random_numbers, workers, count):
+SNAPSHOTS = ["--set", "checkpoint.snapshot_every=1"]
+
+
+def places(random_numbers, workers, count, snapshots):
     """Faults at different places; each step once at most, so that each is reached."""
     faults = []
     for step in sorted(random_numbers.sample(range(1, STEPS + 1), count)):
@@ -31,8 +34,9 @@ def places(random_numbers, workers, count):
         if kind < 0.1:
             faults.append(f"worker{worker}:{random_numbers.choice(PHASES)}:step{step}:kill_launcher")
         elif kind < 0.4:
-            step = max(4, step - step % 4)
-            faults.append(f"worker{worker}:{random_numbers.choice(SAVE)}:step{step}:kill")
+            point = random_numbers.choice([*SAVE, "snapshot", "snapshot"] if snapshots else SAVE)
+            step = step if point == "snapshot" else max(4, step - step % 4)
+            faults.append(f"worker{worker}:{point}:step{step}:kill")
         elif kind < 0.5:
             step = max(4, step - step % 4)
             faults.append(f"coordinator:{random_numbers.choice(COMMIT)}:step{step}:kill")
@@ -50,20 +54,24 @@ class Campaign:
     def __init__(self, at, arguments):
         self.at, self.workers = at, arguments.workers
         self.counts, self.seconds, self.failures = collections.Counter(), [], []
+        self.lost = {False: [], True: []}  # steps, by whether there were snapshots in memory
 
     def run(self, seed, count):
         name = f"seed-{seed}"
-        faults = places(random.Random(seed), self.workers, count)
+        snapshots = seed % 2 == 1
+        faults = places(random.Random(seed), self.workers, count, snapshots)
         code = -signal.SIGKILL
         while code == -signal.SIGKILL:  # the coordinator: the same command again
             run = self.at.start(name, "--set", "elastic.max_restarts=1000", "--set", "elastic.max_failures_per_step=1000",
-                                faults=faults, workers=self.workers)
+                                *(SNAPSHOTS if snapshots else []), faults=faults, workers=self.workers)
             code = run.end(600)
         fired = [mark.name for mark in (self.at.work / f"{name}-marks").iterdir()]
         for fault in fired:
             who, point, _, action = fault.split(":")
             self.counts[f"{'mpirun' if action == 'kill_launcher' else who.rstrip('0123456789')} in {point}"] += 1
         log = (run.folder / "logs/coordinator.log").read_text()
+        went_on = re.findall(r"the run goes on at step ([0-9]+), .*; step ([0-9]+) was the last", log)
+        self.lost[snapshots] += [int(last) - int(first) for first, last in went_on]
         self.seconds += [float(time) for time in re.findall(r"is finished, ([0-9.]+) s after workers were lost", log)]
         try:
             assert code == 0, f"exit {code}: {told(run)}"
@@ -108,6 +116,9 @@ def main():
     print(f"from the loss of workers to the next finished step: p50 {quantile(campaign.seconds, 0.5):.2f} s, "
           f"p99 {quantile(campaign.seconds, 0.99):.2f} s, most {max(campaign.seconds, default=float('nan')):.2f} s "
           f"of {len(campaign.seconds)}")
+    for snapshots, lost in campaign.lost.items():
+        print(f"steps computed again by a restart, {'with' if snapshots else 'without'} snapshots in memory: "
+              f"mean {sum(lost) / max(1, len(lost)):.2f}, most {max(lost, default=0)} of {len(lost)}")
     for failure in campaign.failures:
         print("FAILED:", failure)
     return 1 if campaign.failures or left else 0
