@@ -25,8 +25,8 @@ bool is_meaning(std::string_view key) {
   constexpr std::array<std::string_view, 9> kGroups{"parallel",  "control",    "launch",
                                                     "dashboard", "metrics",    "checkpoint",
                                                     "sampling",  "evaluation", "elastic"};
-  constexpr std::array<std::string_view, 5> kOptions{"run.stop_after", "run.dir", "run.name",
-                                                     "run.record_routing", "data.corpus"};
+  constexpr std::array<std::string_view, 6> kOptions{
+      "run.stop_after", "run.dir", "run.name", "run.max_roll_backs", "run.record_routing", "data.corpus"};
   if (key == "parallel.dispatch.dtype") return true;  // bf16 rounds
   const std::string_view group = key.substr(0, key.find('.'));
   return std::ranges::find(kGroups, group) == kGroups.end() &&

@@ -403,6 +403,9 @@ class Rules {
         "parallel.placement",
         "parallel.placement: balanced has nothing to place with expert_parallel: 1, where every worker holds "
         "all experts");
+    require(config_.checkpoint.snapshot_every == 0 || !config_.launch.hostfile, "checkpoint.snapshot_every",
+            "checkpoint.snapshot_every keeps the state of workers on one machine; with launch.hostfile set "
+            "it to 0");
     require(parallel.backend == layout::Backend::kMpi || !config_.launch.hostfile, "launch.hostfile",
             "backend: inproc computes in one process; launch.hostfile goes with backend: mpi");
     if (parallel.workers) {

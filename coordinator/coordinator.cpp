@@ -107,8 +107,13 @@ class Coordinator::Impl {
     options.world_size = options_.workers;
     options.job = job_;
     options.loss_limit = duration_of(options_.elastic.silence_seconds);
+    options.straggler_factor = options_.elastic.straggler_factor;
+    options.lanes = options_.lanes;
     options.stall_limit = duration_of(options_.elastic.stall_seconds);
     options.checkpoint = options_.checkpoint;
+    options.data_cursor = options_.data_cursor;
+    options.snapshot = options_.snapshot;
+    if (options_.make_snapshots) options.snapshots = options_.make_snapshots(epoch_);
     options.first_step = options_.first_step;
     options.evaluated = options_.evaluated;
     options.history = options_.history;

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,8 +22,13 @@ struct CoordinatorOptions {
   ScheduleOptions schedule;
   comm::ControlOptions control;
   ElasticOptions elastic = {};
-  std::string checkpoint;       // folder to load, absolute; empty: initial values
-  std::int64_t first_step = 0;  // of that checkpoint
+  std::int64_t lanes = 1;        // of a batch, over all workers
+  std::string checkpoint;        // folder to load, absolute; empty: initial values
+  std::int64_t data_cursor = 0;  // sequences before this one are left out; 0: as the checkpoint says
+  std::string snapshot = {};     // folder of memory to load instead; empty: the checkpoint is
+  /// Makes the folder that an epoch's workers take snapshots to; empty: they take none.
+  std::function<std::string(comm::Epoch)> make_snapshots = {};
+  std::int64_t first_step = 0;  // of that checkpoint or snapshot
   bool evaluated = true;        // the evaluation of that step, if one is due there, is in the metrics
   std::vector<std::vector<comm::LayerLoad>> history = {};  // of steps before it, oldest first
 };

@@ -6,8 +6,18 @@ void describe(Fields& fields, RunOptions& options) {
   fields.text("name", options.name, "Name of the run; part of its folder's name");
   fields.integer("seed", options.seed, kNonNegative, "Seed of initial weights, data order and sampling");
   fields.integer("steps", options.steps, kPositive, "Optimizer steps, one global batch each");
-  fields.integer("max_skipped_steps", options.max_skipped_steps, kPositive,
-                 "A step with a value that is not finite is skipped; so many in a row end the run");
+  fields.integer(
+      "max_skipped_steps", options.max_skipped_steps, kPositive,
+      "A step with a value that is not finite is skipped; after so many in a row the run goes back "
+      "to a checkpoint (run.max_roll_backs)");
+  fields.integer(
+      "max_roll_backs", options.max_roll_backs, kNonNegative,
+      "Times, in all of the run, that it goes back to a checkpoint with older weights and skips the "
+      "batches since; then, or without such a checkpoint, it ends; 0: it never goes back");
+  fields.real(
+      "loss_spike_sigmas", options.loss_spike_sigmas, {0.0, 1000.0},
+      "A step is skipped, too, when its loss is so many standard deviations above the mean of the last "
+      "128 steps that were not; 6 is usual; 0: none is");
   fields.optional_integer(
       "stop_after", options.stop_after, "null", kPositive,
       "Save and exit 75 after this step, for time-sliced queues; the same command goes on");
@@ -47,6 +57,11 @@ void describe(Fields& fields, SamplingOptions& options) {
 void describe(Fields& fields, CheckpointOptions& options) {
   fields.integer("every", options.every, kNonNegative,
                  "Steps between checkpoints; 0: only when the run stops");
+  fields.integer(
+      "snapshot_every", options.snapshot_every, kNonNegative,
+      "Steps between copies of the state in /dev/shm, which workers that are started again on this "
+      "machine go on from when it is newer than the checkpoint: two copies of weights and optimizer "
+      "state; 0: none");
   fields.integer("keep", options.keep, kPositive, "The newest checkpoints that are kept");
   fields.integer("keep_every", options.keep_every, kNonNegative,
                  "Also keeps the checkpoints whose step is a multiple of this; 0: none");
@@ -70,6 +85,13 @@ void describe(Fields& fields, ElasticOptions& options) {
       "Workers are given up when none of them gets any further for so long, or for 8 times the median "
       "step if that is longer, though they can be heard; 10 times so long while they load and save; "
       "0: never");
+  fields.integer(
+      "verify_every", options.verify_every, kNonNegative,
+      "Steps between comparisons of the parameters that several workers hold: where they differ, the "
+      "worker that deviates from most is left out, and the run goes back to its last state; 0: never");
+  fields.real(
+      "straggler_factor", options.straggler_factor, {0.0, 1000.0},
+      "A worker that takes so many times as long as the others for the same work is told of; 0: never");
   fields.real("backoff_seconds", options.backoff_seconds, {0.0, 3600.0},
               "Wait before the same step is tried again, doubled each time");
 }

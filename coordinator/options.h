@@ -12,7 +12,9 @@ struct RunOptions {
   std::string name = "quickstart";
   std::int64_t seed = 1;
   std::int64_t steps = 240;
-  std::int64_t max_skipped_steps = 5;         // in a row, for values that are not finite; then the run ends
+  std::int64_t max_skipped_steps = 5;         // in a row; then the run goes back to a checkpoint, or ends
+  std::int64_t max_roll_backs = 3;            // of the whole run; 0: it ends instead
+  double loss_spike_sigmas = 0.0;             // a step with such a loss is skipped, too; 0: none
   bool record_routing = false;                // keep every step's routing in <run folder>/routing
   std::optional<std::string> replay_routing;  // route as a recording says
   std::optional<std::int64_t> stop_after;     // save and exit 75 after this step
@@ -45,13 +47,16 @@ struct ElasticOptions {
   std::int64_t min_workers = 1;
   double silence_seconds = 60.0;  // of a worker, then it is given up
   double stall_seconds = 30.0;    // without a move of any worker; 0: never given up
+  std::int64_t verify_every = 0;  // steps between comparisons of what several workers hold; 0: never
+  double straggler_factor = 2.0;  // so many times slower than the others is told; 0: never
   double backoff_seconds = 1.0;   // doubled with every failure without a new step
 };
 
 struct CheckpointOptions {
-  std::int64_t every = 100;     // steps; 0 = only when stopping
-  std::int64_t keep = 3;        // newest ones kept
-  std::int64_t keep_every = 0;  // also keeps those whose step is a multiple; 0 = none
+  std::int64_t every = 100;         // steps; 0 = only when stopping
+  std::int64_t snapshot_every = 0;  // steps between copies in shared memory; 0 = none
+  std::int64_t keep = 3;            // newest ones kept
+  std::int64_t keep_every = 0;      // also keeps those whose step is a multiple; 0 = none
 };
 
 void describe(Fields& fields, RunOptions& options);

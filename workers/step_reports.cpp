@@ -102,7 +102,7 @@ comm::StepFinished StepReports::step(const StepResult& result, bool saved) {
   message.tokens_total = counters.tokens;
   message.metrics = metrics_of(result, counters, batch_tokens, options.model.moe.aux_loss);
   message.metrics["mfu"] = mfu(message.metrics.at("step_seconds"));
-  message.not_finite = result.not_finite;
+  message.skip_reason = result.skip_reason;
   message.loads = layer_loads(result.load, trainer_.model());
   add_losses(result, message.loads);
   add_shares(result, saved, message.loads);

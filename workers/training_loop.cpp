@@ -46,17 +46,23 @@ TrainingLoop::TrainingLoop(const TrainingOptions& options, const EventOptions& e
       routing_(options, data.train.content_hash(), layout, world.rank(), storage.routing),
       reports_(trainer_, peak_flops(events, model_, clock)),
       saver_(storage.checkpoints, storage.epoch, storage_thread, control) {
+  if (events.snapshot_every > 0 && !storage.snapshots.empty())
+    snapshots_.emplace(storage.snapshots, world.rank());
   load();
 }
 
 void TrainingLoop::load() {
-  if (!storage_.load.empty()) {
+  if (!storage_.snapshot.empty()) {
+    load_snapshot(storage_.snapshot, storage_.snapshot_step, model_, trainer_.state());
+  } else if (!storage_.load.empty()) {
     load_together(storage_.load, storage_thread_, model_, trainer_.state());
   } else if (storage_.weights) {
     initialize_from(*storage_.weights, storage_thread_, model_, trainer_.state());
   } else {
     initialize_together(trainer_.state().partition, model_);
   }
+  TrainingCounters& counters = trainer_.state().counters;
+  counters.next_sequence = std::max(counters.next_sequence, storage_.data_cursor);
 }
 
 comm::TrainingEnded TrainingLoop::run() {
@@ -71,8 +77,8 @@ comm::TrainingEnded TrainingLoop::run() {
     const StepResult& result = train_step();
     step = result.step;
     last = step >= trainer_.options().steps || step == plan_.stop_after || result.control.stop != 0;
-    control_.report(reports_.step(result, last || contains(plan_.save, step)));
-    count_skipped(result);
+    control_.report(reports_.step(result, last || contains(plan_.save, step) || takes_snapshot(step)));
+    if (has_diverged()) return end_diverged(result);
     if (result.control.plan_version > plan_.version) plan_ = control_.plan(result.control.plan_version);
     last = border(step, last || step == plan_.stop_after);
     if (!last) placer_.after(result);
@@ -97,8 +103,17 @@ bool TrainingLoop::border(std::int64_t step, bool last) {
   hold_events(step);
   last = last || interrupted_;
   // While steps are skipped, checkpoints of the same weights would only push good ones out.
-  if (last || (contains(plan_.save, step) && skipped_in_a_row_ == 0)) save(step, last);
+  const bool skipped = trainer_.state().counters.skipped_in_a_row > 0;
+  if (last || (contains(plan_.save, step) && !skipped)) save(step, last);
+  if (!last && takes_snapshot(step)) {
+    control_.set_activity(step, "saving");
+    snapshots_->take(model_, trainer_.state());
+  }
   return last;
+}
+
+bool TrainingLoop::takes_snapshot(std::int64_t step) const {
+  return snapshots_ && step % events_.snapshot_every == 0;
 }
 
 void TrainingLoop::hold_events(std::int64_t step) {
@@ -117,16 +132,23 @@ bool TrainingLoop::interrupted() {
   return interrupted_;
 }
 
-void TrainingLoop::count_skipped(const StepResult& result) {
-  skipped_in_a_row_ = result.skipped ? skipped_in_a_row_ + 1 : 0;
-  if (skipped_in_a_row_ < events_.max_skipped_steps) return;
-  throw Error(
-      ErrorCode::kConfig,
-      "{} steps in a row were skipped, up to step {}: not finite: {}. No checkpoint was written since "
-      "the first of them. Try a lower optimizer.lr or optimizer.weight_decay, a longer "
-      "schedule.warmup, or optimizer.grad_clip, from the last checkpoint; run.max_skipped_steps says "
-      "how many may be skipped",
-      skipped_in_a_row_, result.step, result.not_finite);
+bool TrainingLoop::has_diverged() const {
+  return trainer_.state().counters.skipped_in_a_row >= events_.max_skipped_steps;
+}
+
+comm::TrainingEnded TrainingLoop::end_diverged(const StepResult& result) const {
+  const TrainingCounters& counters = trainer_.state().counters;
+  return {.rank = rank_,
+          .step = result.step,
+          .finished = false,
+          .diverged = fmt::format(
+              "{} steps in a row were skipped, up to step {}: {}. No checkpoint was written since the first "
+              "of them. Try a lower optimizer.lr or optimizer.weight_decay, a longer schedule.warmup, or "
+              "optimizer.grad_clip, from the last checkpoint; run.max_skipped_steps says how many may be "
+              "skipped",
+              counters.skipped_in_a_row, result.step, result.skip_reason),
+          .updates = counters.updates,
+          .data_cursor = counters.next_sequence};
 }
 
 void TrainingLoop::evaluate(std::int64_t step, std::int64_t sequences) {

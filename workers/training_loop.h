@@ -10,6 +10,7 @@
 #include "model/model.h"
 #include "workers/agent/run_control.h"
 #include "workers/checkpoint/checkpoint_saver.h"
+#include "workers/checkpoint/snapshot_writer.h"
 #include "workers/checkpoint/storage_thread.h"
 #include "workers/evaluator.h"
 #include "workers/init_from/initialize_from.h"
@@ -32,13 +33,18 @@ struct EventOptions {
   std::int64_t placement_every = 0;    // steps between moves of experts; 0: they stay
   double peak_flops = 0.0;             // of all workers together, FLOP/s; 0: measured at the start
   bool saves_on_the_way = false;       // not only at the end: memory for that is taken at the start
+  std::int64_t snapshot_every = 0;     // steps between snapshots in memory; 0: none
 };
 
 /// Where a loop saves to and resumes from.
 struct LoopStorage {
   std::filesystem::path checkpoints;  // folder of the run
   std::string load;                   // checkpoint folder to resume from; empty: a new run
+  std::int64_t data_cursor = 0;       // sequences before this one are left out
   comm::Epoch epoch = 0;
+  std::string snapshots = {};  // folder for snapshots in memory, of this start of workers; empty: none
+  std::string snapshot = {};   // folder of that to go on from, instead of `load`; empty: none
+  std::int64_t snapshot_step = 0;
   std::optional<InitialWeights> weights;  // of a new run; none: initial values
   RoutingFolders routing = {};
 };
@@ -54,7 +60,7 @@ class TrainingLoop {
                StorageThread& storage_thread, RunControl& control, const Clock& clock,
                Accelerator* accelerator = nullptr);
 
-  /// Until the run's last step, or until someone asks to stop. A stop saves first.
+  /// Until the run's last step, or until someone asks to stop, or until it has diverged. A stop saves first.
   comm::TrainingEnded run();
 
  private:
@@ -66,11 +72,13 @@ class TrainingLoop {
   void hold_events(std::int64_t step);
   /// Whether any worker was asked to stop. Collective; once true, it stays so.
   bool interrupted();
-  /// Throws kConfig after too many steps in a row whose values were not finite.
-  void count_skipped(const StepResult& result);
+  /// Too many steps in a row were skipped.
+  [[nodiscard]] bool has_diverged() const;
+  [[nodiscard]] comm::TrainingEnded end_diverged(const StepResult& result) const;
   void evaluate(std::int64_t step, std::int64_t sequences);
   void sample(std::int64_t step);
   void save(std::int64_t step, bool last);
+  [[nodiscard]] bool takes_snapshot(std::int64_t step) const;
 
   EventOptions events_;
   LoopStorage storage_;
@@ -86,8 +94,8 @@ class TrainingLoop {
   RoutingTapes routing_;
   comm::StepPlan plan_;
   bool interrupted_ = false;  // in the middle of events, which are still to be held
-  std::int64_t skipped_in_a_row_ = 0;
   StepReports reports_;
+  std::optional<SnapshotWriter> snapshots_;
   CheckpointSaver saver_;  // may read model_ and trainer_ to its end
 };
 

@@ -15,9 +15,11 @@ struct TrainingMemory {
   std::int64_t activations = 0;  // of the microbatches that are held, experts evenly used
   std::int64_t statistics = 0;   // load and losses of a step
   std::int64_t saved_copy = 0;   // of what a checkpoint writes while training goes on
+  std::int64_t snapshots = 0;    // two copies of the same in shared memory
 
   [[nodiscard]] std::int64_t total() const {
-    return parameters + gradient_lanes + reduction + optimizer_state + activations + statistics + saved_copy;
+    return parameters + gradient_lanes + reduction + optimizer_state + activations + statistics + saved_copy +
+           snapshots;
   }
 };
 

@@ -20,6 +20,8 @@ struct TrainingOptions {
   layout::BatchShape batch;
   optimizer::OptimizerOptions optimizer;
   optimizer::ScheduleOptions schedule;
+  std::int64_t verify_every = 0;   // steps between comparisons of replicas; 0: never
+  double loss_spike_sigmas = 0.0;  // a step with such a loss is skipped; 0: none
   int threads = 1;
   bool recompute = false;    // blocks are computed again in backward
   bool profile_ops = false;  // the model's profile counts ops too

@@ -58,6 +58,7 @@ nlohmann::ordered_json parts_json(const RunDescription& d) {
 workers::TrainingMemory memory_of(const configs::RunConfig& config, std::int64_t vocab_size,
                                   const layout::Layout& layout) {
   workers::TrainingMemory memory = workers::training_memory(training_options(config, vocab_size), layout);
+  if (config.checkpoint.snapshot_every > 0) memory.snapshots = 2 * memory.saved_copy;
   if (!event_options(config).saves_on_the_way) memory.saved_copy = 0;
   return memory;
 }
@@ -168,10 +169,10 @@ std::string to_text(const RunDescription& d) {
   text += fmt::format(
       "memory           {} per worker: parameters {}, gradient lanes {}, their sums {},\n"
       "                 optimizer {}, activations about {}, load and losses {},\n"
-      "                 copy of what a save writes {}\n",
+      "                 copy of what a save writes {}, snapshots in shared memory {}\n",
       mebibytes(bytes.total()), mebibytes(bytes.parameters), mebibytes(bytes.gradient_lanes),
       mebibytes(bytes.reduction), mebibytes(bytes.optimizer_state), mebibytes(bytes.activations),
-      mebibytes(bytes.statistics), mebibytes(bytes.saved_copy));
+      mebibytes(bytes.statistics), mebibytes(bytes.saved_copy), mebibytes(bytes.snapshots));
   if (d.layout.workers > 1) text += traffic_text(d);
   return text;
 }
@@ -208,6 +209,7 @@ std::string to_json(const RunDescription& d) {
         {"activations", bytes.activations},
         {"statistics", bytes.statistics},
         {"saved_copy", bytes.saved_copy},
+        {"snapshots", bytes.snapshots},
         {"total", bytes.total()}}},
       {"sent_in_a_step_by_worker_0",
        {{"dispatch", to_json(d.traffic.dispatch)},

@@ -147,6 +147,13 @@ void MetricsObserver::membership_changed(const coordinator::MembershipView& memb
   hub_.set_workers(std::move(workers), membership.epoch);
 }
 
+void MetricsObserver::stragglers_changed(const std::map<std::int64_t, coordinator::Straggler>& stragglers) {
+  std::vector<dashboard::StragglerRecord> records;
+  for (const auto& [rank, slow] : stragglers)
+    records.push_back({.rank = rank, .phase = slow.phase, .factor = slow.factor()});
+  hub_.set_stragglers(std::move(records));
+}
+
 void MetricsObserver::restarted(const dashboard::RestartRecord& restart) {
   keep(file_.path(), [&] { file_.write(restart); });
   hub_.record(restart);

@@ -27,6 +27,7 @@ class MetricsObserver final : public coordinator::RunObserver {
   void sample_finished(const comm::SampleFinished& sample) override;
   void checkpoint_settled(const coordinator::CheckpointView& checkpoint) override;
   void membership_changed(const coordinator::MembershipView& membership) override;
+  void stragglers_changed(const std::map<std::int64_t, coordinator::Straggler>& stragglers) override;
   void note(coordinator::Severity severity, const std::string& text) override;
   void restarted(const dashboard::RestartRecord& restart);
 

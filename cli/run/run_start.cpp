@@ -4,6 +4,7 @@
 #include <charconv>
 #include <optional>
 #include <span>
+#include <utility>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -90,6 +91,14 @@ bool goes_back(std::span<const CheckpointSummary> all, const storage::Checkpoint
   });
 }
 
+StartPoint start_at(const fs::path& checkpoint, const storage::CheckpointMetadata& metadata,
+                    std::span<const CheckpointSummary> all) {
+  return {.checkpoint = fs::absolute(checkpoint).string(),
+          .step = metadata.step,
+          .timeline = goes_back(all, metadata) ? next_timeline(all) : metadata.timeline,
+          .roll_backs = metadata.roll_backs};
+}
+
 /// What the run's folder says about a run that has no checkpoint yet.
 std::optional<configs::RunConfig> recorded_without_checkpoint(const RunRecord& record, const Resume& resume) {
   if (std::holds_alternative<ResumeNever>(resume)) return std::nullopt;
@@ -122,17 +131,39 @@ StartPoint choose_restart(storage::CheckpointStore& store, const StartPoint& bef
   const std::vector<CheckpointSummary> all = store.list();
   if (found.newest) {
     const storage::CheckpointMetadata metadata = storage::CheckpointReader(*found.newest).manifest().metadata;
-    if (metadata.timeline == before.timeline) {
-      return {.checkpoint = fs::absolute(*found.newest).string(),
-              .step = metadata.step,
-              .timeline = goes_back(all, metadata) ? next_timeline(all) : metadata.timeline};
-    }
+    if (metadata.timeline == before.timeline) return start_at(*found.newest, metadata, all);
   }
   // What is there is of timelines that it had left behind (--resume), or damaged.
   const auto is_own = [&](const CheckpointSummary& one) { return one.timeline >= before.timeline; };
   if (before.checkpoint.empty() && std::ranges::any_of(found.passed_over, is_own)) refuse_damaged(found);
   if (!before.checkpoint.empty()) require_intact(before.checkpoint);
-  return {.checkpoint = before.checkpoint, .step = before.step, .timeline = next_timeline(all)};
+  StartPoint again = before;
+  again.snapshot.reset();
+  again.timeline = next_timeline(all);
+  return again;
+}
+
+std::optional<StartPoint> choose_roll_back(storage::CheckpointStore& store, const StartPoint& before,
+                                           const coordinator::Divergence& divergence) {
+  const std::optional<fs::path> older = store.newest_intact([&](const storage::CheckpointMetadata& metadata) {
+    return metadata.updates < divergence.updates && metadata.timeline <= before.timeline;
+  });
+  if (!older) return std::nullopt;
+  const storage::CheckpointMetadata metadata = storage::CheckpointReader(*older).manifest().metadata;
+  return StartPoint{.checkpoint = fs::absolute(*older).string(),
+                    .step = metadata.step,
+                    .timeline = next_timeline(store.list()),
+                    .data_cursor = divergence.data_cursor,
+                    .roll_backs = before.roll_backs + 1};
+}
+
+StartPoint with_snapshot(StartPoint disk, const std::optional<storage::FoundSnapshot>& found) {
+  if (!found || std::pair(found->label.timeline, found->step) <= std::pair(disk.timeline, disk.step))
+    return disk;
+  disk.timeline = found->label.timeline;
+  disk.roll_backs = found->label.roll_backs;
+  disk.snapshot = found;
+  return disk;
 }
 
 Resume parse_resume(const std::string& text) {
@@ -163,9 +194,7 @@ StartPoint choose_start(storage::CheckpointStore& store, const fs::path& run_fol
   const configs::RunConfig saved = configs::parse_record(metadata.config, reader.folder().string());
   resolve_init_from(config, saved);
   require_same_run(reader, saved, {config, corpus, allowed, record.config});
-  return {.checkpoint = fs::absolute(reader.folder()).string(),
-          .step = metadata.step,
-          .timeline = goes_back(all, metadata) ? next_timeline(all) : metadata.timeline};
+  return start_at(reader.folder(), metadata, all);
 }
 
 }  // namespace troupe::cli

@@ -15,11 +15,13 @@
 #include "base/index.h"
 #include "base/log.h"
 #include "base/network.h"
+#include "base/sha256.h"
 #include "base/signals.h"
 #include "cli/arguments/shell_command.h"
 #include "cli/arguments/standard_streams.h"
 #include "cli/arguments/this_process.h"
 #include "cli/description/run_description.h"
+#include "cli/run/device_choice.h"
 #include "cli/run/initial_weights.h"
 #include "cli/run/memory_check.h"
 #include "cli/run/metrics_observer.h"
@@ -47,6 +49,7 @@
 #include "dashboard/access.h"
 #include "dashboard/http_server.h"
 #include "storage/checkpoint_store.h"
+#include "storage/memory_snapshots.h"
 
 namespace troupe::cli {
 namespace {
@@ -60,6 +63,7 @@ storage::CheckpointMetadata metadata_of(const configs::RunConfig& config, const 
                                         const CorpusFacts& corpus) {
   storage::CheckpointMetadata metadata;
   metadata.timeline = start.timeline;
+  metadata.roll_backs = start.roll_backs;
   metadata.workers = *config.parallel.workers;
   metadata.expert_parallel = *config.parallel.expert_parallel;
   metadata.config_hash = configs::config_hash(config);
@@ -131,6 +135,11 @@ class TrainingRun::Implementation {
       coordinator::RunOutcome outcome = coordinator_->run_supervised(job_options());
       outcome.seconds = trained_seconds_ += outcome.seconds;
       if (outcome.result != coordinator::RunResult::kFailed) return conclude(outcome);
+      if (outcome.divergence) {
+        if (const auto end = roll_back(outcome, stop)) return conclude(*end);
+        policy.went_back(start_.step);
+        continue;
+      }
       const auto verdict = policy.decide(outcome, clock_.now());
       if (const auto* end = std::get_if<coordinator::NoRestart>(&verdict)) {
         if (!end->reason.empty()) outcome.message += "; " + end->reason;
@@ -150,6 +159,8 @@ class TrainingRun::Implementation {
  private:
   static constexpr const char* kOutputClosed = "the output was closed";
   static constexpr std::chrono::seconds kHostAnswerLimit{10};
+  static constexpr std::int64_t kStateBytes = 12;  // of a parameter: its value and two moments
+  static constexpr std::int64_t kSlotOverhead = std::int64_t{1} << 20;
 
   [[nodiscard]] coordinator::RestartPolicy restart_policy() const {
     const auto fewer = [this](std::int64_t workers) -> std::optional<std::int64_t> {
@@ -170,21 +181,62 @@ class TrainingRun::Implementation {
                        fmt::format("the workers are started again in {:.1f} s", seconds(restart.delay)));
     }
     stop.wait(restart.delay);
+    const auto choose = [&](storage::CheckpointStore& store) {
+      start_ = with_snapshot(choose_restart(store, start_), found_in_memory());
+      take_layout(take_hosts(restart.workers));
+      return std::optional<std::string>();
+    };
+    if (auto end = begin_again(failed, stop, choose)) return end;
+    recovery_.restarted();
+    tell_restart(failed, epoch_before, fmt::format("restart {}", restart.number));
+    return std::nullopt;
+  }
+
+  /// The same for a run that diverged: it goes back to a checkpoint, and on with other batches.
+  std::optional<coordinator::RunOutcome> roll_back(const coordinator::RunOutcome& diverged,
+                                                   coordinator::StopMemory& stop) {
+    const std::int64_t most = request_.config.run.max_roll_backs;
+    if (most == 0) return diverged;
+    const std::int64_t epoch_before = coordinator_->epoch();
+    coordinator_.reset();
+    const auto choose = [&](storage::CheckpointStore& store) -> std::optional<std::string> {
+      if (start_.roll_backs >= most)
+        return fmt::format("; it was rolled back {} before (run.max_roll_backs)",
+                           counted(start_.roll_backs, "time"));
+      const auto older = choose_roll_back(store, start_, *diverged.divergence);
+      if (!older) return "; there is no checkpoint of older weights to go back to";
+      start_ = *older;
+      return std::nullopt;
+    };
+    if (auto end = begin_again(diverged, stop, choose)) return end;
+    tell_restart(diverged, epoch_before,
+                 fmt::format("roll-back {} of {}: {}; the batches up to sequence {} are left out",
+                             start_.roll_backs, most, diverged.message, start_.data_cursor),
+                 true);
+    return std::nullopt;
+  }
+
+  /// choose: sets where the run goes on, or says why it does not
+  template <class Choose>
+  std::optional<coordinator::RunOutcome> begin_again(const coordinator::RunOutcome& failed,
+                                                     coordinator::StopMemory& stop, const Choose& choose) {
+    coordinator::RunOutcome outcome = failed;
     try {
       storage::CheckpointStore store(folder_->checkpoints());
       store.recover();
-      start_ = choose_restart(store, start_);
-      const std::int64_t workers = take_hosts(restart.workers);
-      take_layout(workers);
-      if (const auto reason = stop.reason(); reason || output_is_closed_ || is_done())
+      if (const std::optional<std::string> reason = choose(store)) {
+        outcome.message += *reason;
+        return outcome;
+      }
+      if (const auto reason = stop.reason(); reason || output_is_closed_ || is_done()) {
+        keeps_memory_ = start_.snapshot.has_value();
         return stopped(failed, reason.value_or(output_is_closed_ ? kOutputClosed : ""));
+      }
       begin_epoch(std::move(store));
     } catch (const Error& error) {
-      coordinator::RunOutcome outcome = failed;
       outcome.message += fmt::format("; the run cannot go on: {}", error.what());
       return outcome;
     }
-    tell_restart(failed, restart, epoch_before);
     return std::nullopt;
   }
 
@@ -245,7 +297,7 @@ class TrainingRun::Implementation {
   /// What run.stop_after asked for is there, though the workers were lost before they could leave.
   [[nodiscard]] bool is_done() const {
     const auto& stop_after = request_.config.run.stop_after;
-    return stop_after && start_.step >= *stop_after;
+    return stop_after && !start_.snapshot && start_.step >= *stop_after;
   }
 
   [[nodiscard]] coordinator::RunOutcome stopped(coordinator::RunOutcome failed,
@@ -259,22 +311,25 @@ class TrainingRun::Implementation {
     return failed;
   }
 
-  void tell_restart(const coordinator::RunOutcome& failed, const coordinator::Restart& restart,
-                    std::int64_t epoch_before) {
-    const std::string from = start_.checkpoint.empty() ? "from its beginning" : "from " + start_.checkpoint;
+  void tell_restart(const coordinator::RunOutcome& failed, std::int64_t epoch_before, const std::string& what,
+                    bool rolled_back = false) {
+    const std::string from = start_.is_beginning() ? "from its beginning" : "from " + source();
+    const std::int64_t workers = *request_.config.parallel.workers;
     observers_->note(
         coordinator::Severity::kWarning,
-        fmt::format("restart {}: the run goes on at step {}, {}, with {}; step {} was the last one finished, "
-                    "and what the lost ones printed is in {}",
-                    restart.number, start_.step, from, counted(*request_.config.parallel.workers, "worker"),
-                    failed.step, (folder_->logs() / fmt::format("workers-{}.log", epoch_before)).string()));
-    recovery_.restarted();
+        fmt::format(
+            "{}: the run goes on at step {}, {}, with {}; step {} was the last one finished, and what "
+            "the {} printed is in {}",
+            what, start_.first_step(), from, counted(workers, "worker"), failed.step,
+            rolled_back ? "workers" : "lost ones",
+            (folder_->logs() / fmt::format("workers-{}.log", epoch_before)).string()));
     metrics_->restarted({.time = clock_.wall_seconds(),
-                         .step = start_.step,
+                         .step = start_.first_step(),
                          .failed_step = failed.step,
                          .epoch = coordinator_->epoch(),
-                         .workers = *request_.config.parallel.workers,
-                         .reason = failed.message});
+                         .workers = workers,
+                         .reason = failed.message,
+                         .rolled_back = rolled_back});
   }
 
   [[nodiscard]] coordinator::JobOptions job_options() const {
@@ -311,6 +366,8 @@ class TrainingRun::Implementation {
       log::warn("of the run's last start, {} still there: ended",
                 ended == 1 ? "a process was" : fmt::format("{} processes were", ended));
     }
+    snapshots_.emplace(sha256(folder_->id() + folder_->path().string()).substr(0, 24));  // of copies, too
+    require_memory();
     storage::CheckpointStore store(folder_->checkpoints());
     store.recover();
     start_ = choose_start(store, folder_->path(), request_.resume, request_.allowed_changes, request_.config,
@@ -320,8 +377,54 @@ class TrainingRun::Implementation {
     if (!token_.empty() && !request_.config.dashboard.token_file)
       write_file_atomically(token_file(), token_ + "\n", 0600);
     hub_.set_folder(folder_->path().string());
+    if (std::holds_alternative<ResumeAuto>(request_.resume))
+      start_ = with_snapshot(start_, found_in_memory());
     begin_epoch(std::move(store));
     print_start();
+  }
+
+  /// Of the run's bits: a snapshot of other ones is none.
+  [[nodiscard]] std::string identity() const {
+    return sha256(fmt::format("{}\n{}\n{}\n{:016x}", configs::config_hash(request_.config),
+                              corpus_.tokenizer_hash, identity_text(corpus_.identity),
+                              numerics_identity(request_.config)));
+  }
+
+  /// What workers took there, as far as metrics.jsonl tells of it.
+  [[nodiscard]] std::optional<storage::FoundSnapshot> found_in_memory() const {
+    if (request_.config.checkpoint.snapshot_every == 0) return std::nullopt;
+    return snapshots_->newest(identity(), coordinator::newest_step_in(folder_->metrics_file()));
+  }
+
+  /// Snapshots are possible here, and have room.
+  void require_memory() const {
+    if (request_.config.checkpoint.snapshot_every == 0) return;
+    const std::int64_t workers = *request_.config.parallel.workers;
+    if (workers_here() != workers) {
+      throw Error(
+          ErrorCode::kConfig,
+          "checkpoint.snapshot_every keeps the state of workers on this machine, and not all of the {} are "
+          "known to be here: set it to 0",
+          workers);
+    }
+    const auto parameters =
+        describe_run(request_.config, corpus_.vocab_size, available_cores()).parameters.total;
+    snapshots_->require_room(kStateBytes * parameters + workers * kSlotOverhead);
+  }
+
+  std::string make_snapshots(comm::Epoch epoch) const {
+    return snapshots_
+        ->begin({.identity = identity(),
+                 .timeline = start_.timeline,
+                 .epoch = epoch,
+                 .workers = *request_.config.parallel.workers,
+                 .roll_backs = start_.roll_backs})
+        .string();
+  }
+
+  /// What workers load.
+  [[nodiscard]] std::string source() const {
+    return start_.snapshot ? start_.snapshot->folder.string() : start_.checkpoint;
   }
 
   /// Everything that belongs to one start of workers, which begins at start_.
@@ -330,7 +433,8 @@ class TrainingRun::Implementation {
     commits_.emplace(std::move(store), request_.config.checkpoint,
                      metadata_of(request_.config, start_, corpus_));
     folder_->write_config(record_text(request_.config));
-    evaluated_ = folder_->cut_metrics(start_.checkpoint.empty() ? -1 : start_.step);
+    snapshots_->keep_only(start_.snapshot);
+    evaluated_ = folder_->cut_metrics(start_.is_beginning() ? -1 : start_.first_step());
     metrics_file_.emplace(folder_->metrics_file());
     metrics_.emplace(hub_, *metrics_file_, folder_->path() / "samples.txt", clock_);
     observers_.emplace(std::vector<coordinator::RunObserver*>{&terminal_, &log_, &recovery_, &*metrics_});
@@ -339,6 +443,9 @@ class TrainingRun::Implementation {
 
   [[nodiscard]] coordinator::CoordinatorOptions coordinator_options() const {
     const configs::RunConfig& config = request_.config;
+    std::function<std::string(comm::Epoch)> make;
+    if (config.checkpoint.snapshot_every > 0)
+      make = [this](comm::Epoch epoch) { return make_snapshots(epoch); };
     return {.workers = *config.parallel.workers,
             .schedule = {.run = config.run,
                          .evaluation = config.evaluation,
@@ -346,8 +453,12 @@ class TrainingRun::Implementation {
                          .checkpoint = config.checkpoint},
             .control = control_options(config),
             .elastic = config.elastic,
+            .lanes = config.batch.grad_lanes,
             .checkpoint = start_.checkpoint,
-            .first_step = start_.step,
+            .data_cursor = start_.snapshot ? 0 : start_.data_cursor,
+            .snapshot = start_.snapshot ? start_.snapshot->folder.string() : "",
+            .make_snapshots = std::move(make),
+            .first_step = start_.first_step(),
             .evaluated = evaluated_,
             .history = coordinator::read_recent_loads(folder_->metrics_file(),
                                                       coordinator::LoadMonitor::kDeadWindow)};
@@ -384,10 +495,10 @@ class TrainingRun::Implementation {
         {"batch", fmt::format("{} of {} tokens, {} at once", counted(config.batch.sequences, "sequence"),
                               config.data.sequence_length, config.batch.micro_batch)},
         {"binding", request_.under_mpi ? "as mpirun was told" : coordinator::describe_binding(job_options())},
-        {"steps", start_.checkpoint.empty()
+        {"steps", start_.is_beginning()
                       ? fmt::format("{} of {} tokens", config.run.steps, run.tokens_per_step)
-                      : fmt::format("{} to {} of {} tokens, from {}", start_.step, config.run.steps,
-                                    run.tokens_per_step, start_.checkpoint)},
+                      : fmt::format("{} to {} of {} tokens, from {}", start_.first_step(), config.run.steps,
+                                    run.tokens_per_step, source())},
         {"folder", folder_->path().string()},
     };
     if (const auto control = control_options(config).address; !is_loopback_address(control))
@@ -428,6 +539,7 @@ class TrainingRun::Implementation {
       next = troupe_command({"train", "--run-dir", folder});
     }
     log_.ended(outcome);
+    if (!keeps_memory_) snapshots_->keep_only(std::nullopt);
     terminal_.print_end(outcome, {{"folder", folder}}, next);
     return exit_code(outcome);
   }
@@ -446,6 +558,8 @@ class TrainingRun::Implementation {
   coordinator::RecoveryTimer recovery_{clock_};
   std::optional<dashboard::HttpServer> server_;
   std::optional<coordinator::RunFolder> folder_;
+  std::optional<storage::MemorySnapshots> snapshots_;
+  bool keeps_memory_ = false;  // it has more than the disk, and nobody saves it any more
   StartPoint start_;
   bool evaluated_ = false;
   double trained_seconds_ = 0.0;

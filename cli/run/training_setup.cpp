@@ -21,6 +21,8 @@ workers::TrainingOptions training_options(const configs::RunConfig& config, std:
           .batch = batch_shape(config),
           .optimizer = config.optimizer,
           .schedule = config.schedule,
+          .verify_every = config.elastic.verify_every,
+          .loss_spike_sigmas = config.run.loss_spike_sigmas,
           .threads = static_cast<int>(config.parallel.threads),
           .recompute = config.parallel.recompute == layout::Recompute::kBlock,
           .dispatch = config.parallel.dispatch,
@@ -37,7 +39,8 @@ workers::EventOptions event_options(const configs::RunConfig& config) {
                                  ? config.parallel.placement_every
                                  : 0,
           .peak_flops = 1e9 * config.metrics.peak_gflops,
-          .saves_on_the_way = config.checkpoint.every > 0 && config.checkpoint.every < config.run.steps};
+          .saves_on_the_way = config.checkpoint.every > 0 && config.checkpoint.every < config.run.steps,
+          .snapshot_every = config.checkpoint.snapshot_every};
 }
 
 workers::RoutingFolders routing_folders(const configs::RunConfig& config,

@@ -22,6 +22,7 @@
 #include "comm/control/tcp/tcp_client.h"
 #include "tensor/parallel.h"
 #include "workers/agent/worker_agent.h"
+#include "workers/step/replica_check.h"
 #include "workers/training_loop.h"
 
 namespace troupe::cli {
@@ -50,10 +51,14 @@ struct RankOutcome {
 
 /// The coordinator learns it at once: when this thread's communicator is gone, its peers fail for this
 /// reason.
-Error tell(workers::WorkerAgent& agent, std::int64_t rank, const Error& error) {
+Error tell(workers::WorkerAgent& agent, std::int64_t rank, const Error& error, std::string_view code) {
   log::error("worker {}: {}", rank, error.what());
-  agent.fail(rank, std::string(to_string(error.code())), error.what());
+  agent.fail(rank, std::string(code), error.what());
   return error;
+}
+
+Error tell(workers::WorkerAgent& agent, std::int64_t rank, const Error& error) {
+  return tell(agent, rank, error, to_string(error.code()));
 }
 
 RankOutcome train_watched(const Process& process, std::unique_ptr<comm::Communicator> world) {
@@ -64,6 +69,10 @@ RankOutcome train_watched(const Process& process, std::unique_ptr<comm::Communic
                                *world, process.storage_thread, process.agent, process.clock,
                                accelerator.get());
     return {.ended = loop.run(), .error = std::nullopt};
+  } catch (const workers::ReplicaMismatch& error) {
+    return {
+        .ended = {.rank = rank},
+        .error = tell(process.agent, rank, error, error.by_majority() ? comm::kDeviates : comm::kDisagrees)};
   } catch (const Error& error) {
     return {.ended = {.rank = rank}, .error = tell(process.agent, rank, error)};
   } catch (const std::exception& error) {
@@ -143,14 +152,19 @@ int train(const std::filesystem::path& run_folder, const configs::RunConfig& con
   std::optional<workers::TrainingData> data;
   storage_thread.run([&] { data.emplace(config.data.corpus, options); });
   std::optional<workers::InitialWeights> weights;
-  if (start.checkpoint.empty()) storage_thread.run([&] { weights = initial_weights(config); });
+  if (start.checkpoint.empty() && start.snapshot.empty())
+    storage_thread.run([&] { weights = initial_weights(config); });
   const auto workers = static_cast<int>(world_size);
   const Process process{
       .options = options,
       .events = event_options(config),
       .storage = {.checkpoints = run_folder / "checkpoints",
                   .load = start.checkpoint,
+                  .data_cursor = start.data_cursor,
                   .epoch = job.epoch,
+                  .snapshots = start.snapshots,
+                  .snapshot = start.snapshot,
+                  .snapshot_step = start.snapshot_step,
                   .weights = std::move(weights),
                   .routing = routing_folders(config, run_folder)},
       .layout = {options.batch, workers, static_cast<int>(config.parallel.expert_parallel.value_or(workers)),

@@ -8,6 +8,8 @@ namespace troupe::coordinator {
 /// the job ends, all within moments and in any order.
 enum class FailureKind {
   kImpossible,   // a worker says that the run cannot go on as configured
+  kDeviates,     // a worker holds other numbers than most that should hold the same: it is left out
+  kDisagrees,    // workers hold different numbers, and nobody can tell who is right
   kWorkerError,  // a worker says what went wrong with itself
   kRefusal,      // a worker was not let in
   kWorkerGone,   // a worker vanished without a word

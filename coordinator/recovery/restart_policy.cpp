@@ -25,6 +25,8 @@ RestartPolicy::RestartPolicy(const ElasticOptions& options, std::int64_t workers
 std::variant<Restart, NoRestart> RestartPolicy::decide(const RunOutcome& outcome, TimePoint now) {
   if (!outcome.failure || options_.max_restarts == 0 || !may_help(*outcome.failure)) return NoRestart{};
   count(*outcome.failure, outcome.step);
+  if (outcome.failure->kind == FailureKind::kDeviates)
+    static_cast<void>(shrink());  // without the one that deviates
   if (failed_starts_ >= kFailedStarts && shrink()) failed_starts_ = failures_there_ = 0;
   if (failures_there_ >= options_.max_failures_per_step) {
     return NoRestart{
@@ -41,6 +43,11 @@ std::variant<Restart, NoRestart> RestartPolicy::decide(const RunOutcome& outcome
   }
   recent_.push_back(now);
   return Restart{++restarts_, workers_, delay()};
+}
+
+void RestartPolicy::went_back(std::int64_t step) {
+  newest_step_ = std::min(newest_step_, step);
+  failures_there_ = 0;
 }
 
 bool RestartPolicy::may_help(const RunFailure& failure) const {

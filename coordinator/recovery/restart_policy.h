@@ -32,7 +32,8 @@ struct NoRestart {
 /// What only a person can change is never tried again: a configuration that workers refuse (values that are
 /// not finite too), a first start in which nothing was killed, whatever comes after a request to stop. What
 /// happens again and again without a new step is given up, and so is a run that fails all the time. When the
-/// workers cannot even be started twice in a row, fewer are tried.
+/// workers cannot even be started twice in a row, fewer are tried; so are they when one computes wrong
+/// numbers.
 class RestartPolicy {
  public:
   /// The next smaller number of workers that can compute the run, if any.
@@ -42,6 +43,9 @@ class RestartPolicy {
 
   /// After a run's outcome kFailed; now: of any clock that only rises.
   [[nodiscard]] std::variant<Restart, NoRestart> decide(const RunOutcome& outcome, TimePoint now);
+
+  /// The run itself went back to this step: what is done again is new.
+  void went_back(std::int64_t step);
 
  private:
   [[nodiscard]] bool may_help(const RunFailure& failure) const;

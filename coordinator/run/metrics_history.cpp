@@ -52,4 +52,14 @@ std::vector<std::vector<comm::LayerLoad>> read_recent_loads(const std::filesyste
   return history;
 }
 
+std::int64_t newest_step_in(const std::filesystem::path& file) {
+  std::ifstream lines(file);
+  std::string last;
+  for (std::string line; std::getline(lines, line);)
+    if (line.find("\"layers\"") != std::string::npos && line.ends_with('}')) last = std::move(line);
+  const json record = json::parse(last, nullptr, /*allow_exceptions=*/false);
+  const bool has_step = record.is_object() && record.contains("step") && record["step"].is_number_integer();
+  return has_step ? record["step"].get<std::int64_t>() : -1;
+}
+
 }  // namespace troupe::coordinator

@@ -12,4 +12,7 @@ namespace troupe::coordinator {
 [[nodiscard]] std::vector<std::vector<comm::LayerLoad>> read_recent_loads(const std::filesystem::path& file,
                                                                           std::size_t steps);
 
+/// The newest step that has its line in a metrics.jsonl; -1: none has.
+[[nodiscard]] std::int64_t newest_step_in(const std::filesystem::path& file);
+
 }  // namespace troupe::coordinator

@@ -32,6 +32,9 @@ class ObserverList final : public RunObserver {
   void membership_changed(const MembershipView& membership) override {
     for (RunObserver* observer : observers_) observer->membership_changed(membership);
   }
+  void stragglers_changed(const std::map<std::int64_t, Straggler>& stragglers) override {
+    for (RunObserver* observer : observers_) observer->stragglers_changed(stragglers);
+  }
   void note(Severity severity, const std::string& text) override {
     for (RunObserver* observer : observers_) observer->note(severity, text);
   }

@@ -23,17 +23,25 @@ struct RunFailure {
   bool operator==(const RunFailure&) const = default;
 };
 
+/// The workers' weights are of no use any more: one step after the other was skipped.
+struct Divergence {
+  std::int64_t updates = 0;      // that the weights have seen: a checkpoint of fewer has older ones
+  std::int64_t data_cursor = 0;  // first sequence that has not been tried
+  bool operator==(const Divergence&) const = default;
+};
+
 /// The end of a run, for the program's exit code and the summary.
 struct RunOutcome {
   RunResult result = RunResult::kFailed;
-  std::string message;                // kFailed: what happened, where, and what to do
-  std::optional<RunFailure> failure;  // kFailed, where it was the workers' end
-  int signal = 0;                     // kAborted: the signal
-  std::int64_t step = 0;              // last finished step
-  std::optional<double> loss;         // of that step
-  std::int64_t tokens = 0;            // consumed since the run's start
-  double seconds = 0.0;               // since this process began to train
-  bool workers_leave = false;         // they were dismissed, and end by themselves
+  std::string message;                        // kFailed: what happened, where, and what to do
+  std::optional<RunFailure> failure;          // kFailed, where it was the workers' end
+  std::optional<Divergence> divergence = {};  // kFailed, where it was the training's; everything is settled
+  int signal = 0;                             // kAborted: the signal
+  std::int64_t step = 0;                      // last finished step
+  std::optional<double> loss;                 // of that step
+  std::int64_t tokens = 0;                    // consumed since the run's start
+  double seconds = 0.0;                       // since this process began to train
+  bool workers_leave = false;                 // they were dismissed, and end by themselves
   std::string checkpoint;  // newest committed by this process, or the one it began from; may be empty
   std::string log_file;    // kFailed, supervised: what the worker job printed,
   std::string log_tail;    // and the end of it

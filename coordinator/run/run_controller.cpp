@@ -1,5 +1,6 @@
 #include "coordinator/run/run_controller.h"
 
+#include <algorithm>
 #include <utility>
 #include <variant>
 
@@ -26,7 +27,16 @@ namespace {
 FailureKind kind_of(const comm::WorkerFailed& failure) {
   if (failure.error_code == to_string(ErrorCode::kPeerLost)) return FailureKind::kPeerLost;
   if (failure.error_code == to_string(ErrorCode::kConfig)) return FailureKind::kImpossible;
+  if (failure.error_code == comm::kDeviates) return FailureKind::kDeviates;
+  if (failure.error_code == comm::kDisagrees) return FailureKind::kDisagrees;
   return FailureKind::kWorkerError;
+}
+
+const WorkerView* worker_of(const MembershipView& view, std::int64_t rank) {
+  const auto found = std::ranges::find_if(view.workers, [rank](const WorkerView& one) {
+    return rank >= one.first_rank && rank < one.first_rank + one.ranks;
+  });
+  return found == view.workers.end() ? nullptr : &*found;
 }
 
 }  // namespace
@@ -38,6 +48,7 @@ RunController::RunController(RunControllerOptions options, RunObserver& observer
       scheduler_(options_.schedule),
       progress_(options_.epoch, options_.world_size, options_.first_step, options_.schedule.run.steps,
                 observer),
+      stragglers_(options_.straggler_factor, options_.world_size, options_.lanes),
       newest_checkpoint_(options_.checkpoint) {
   for (const auto& loads : options_.history) progress_.remember(loads);
   options_.history.clear();
@@ -58,7 +69,8 @@ void RunController::on(const AllJoined& joined) {
   (void)committer_.send(BeginCommits{joined.numerics_fingerprint});
   training_since_ = now();
   set_state(RunState::kTraining);
-  broadcast(comm::StartTraining{options_.world_size, options_.checkpoint});
+  broadcast(comm::StartTraining{options_.world_size, options_.checkpoint, options_.data_cursor,
+                                options_.snapshots, options_.snapshot, options_.first_step});
   publish_plan(scheduler_.first_boundary(options_.first_step, options_.evaluated));
 }
 
@@ -88,7 +100,26 @@ void RunController::on(const WorkerReported& reported) {
 
 void RunController::report(const comm::StepFinished& step) {
   progress_.report(step, clock().wall_seconds());
+  watch_pace(step);
   if (scheduler_.renewal_due(plan_, progress_.step())) publish_plan(progress_.step() + 1);
+}
+
+void RunController::watch_pace(const comm::StepFinished& step) {
+  const auto news = stragglers_.observe(step);
+  if (stragglers_.stragglers() != shown_stragglers_) {
+    shown_stragglers_ = stragglers_.stragglers();
+    observer_.stragglers_changed(shown_stragglers_);
+  }
+  if (!news) return;
+  const auto* worker = worker_of(view_, news->rank);
+  observer_.note(
+      Severity::kWarning,
+      fmt::format(
+          "worker {}{} is slow: {} takes it {:.1f} times as long as the others, {:.3g} s of a "
+          "step and not {:.3g} s (medians of {} steps)",
+          news->rank,
+          worker == nullptr ? "" : fmt::format(" (host {}, process {})", worker->host, worker->process_id),
+          news->phase, news->factor(), news->seconds, news->others_seconds, StragglerWatch::kSteps));
 }
 
 void RunController::report(const comm::EvaluationFinished& evaluation) {
@@ -106,6 +137,10 @@ void RunController::report(const comm::TrainingEnded& ended) {
   if (!ended_ranks_.insert(ended.rank).second) return;
   ended_step_ = std::max(ended_step_, ended.step);
   finished_ = finished_ && ended.finished;
+  if (!ended.diverged.empty()) {
+    diverged_ = ended.diverged;
+    divergence_ = {ended.updates, ended.data_cursor};
+  }
   if (static_cast<std::int64_t>(ended_ranks_.size()) < options_.world_size) return;
   set_state(RunState::kStopping);
   (void)committer_.send(FinishCommits{});
@@ -173,7 +208,9 @@ void RunController::on(const LeaveLimitReached&) {
 }
 
 void RunController::end_dismissed() {
-  if (failed_checkpoint_ && failed_checkpoint_->step == ended_step_) {
+  if (divergence_) {
+    end(RunResult::kFailed, diverged_);
+  } else if (failed_checkpoint_ && failed_checkpoint_->step == ended_step_) {
     end(RunResult::kFailed, fmt::format("step {} is done, but its checkpoint could not be written: {}",
                                         ended_step_, failed_checkpoint_->error));
   } else {
@@ -248,6 +285,7 @@ void RunController::end(RunResult result, const std::string& message, int signal
   outcome.signal = signal;
   outcome.message = message;
   if (failure_.kind()) outcome.failure = {*failure_.kind(), training_since_.has_value(), stop_requested_};
+  if (dismissed_) outcome.divergence = divergence_;
   outcome.workers_leave = dismissed_;
   outcome.step = progress_.step();
   outcome.loss = progress_.loss();

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -9,6 +10,7 @@
 #include "actors/actor.h"
 #include "coordinator/checkpoints/checkpoint_committer.h"
 #include "coordinator/job/failure_report.h"
+#include "coordinator/recovery/straggler_watch.h"
 #include "coordinator/run/membership.h"
 #include "coordinator/run/outcome.h"
 #include "coordinator/run/run_messages.h"
@@ -35,12 +37,17 @@ using RunControllerApi =
 struct RunControllerOptions {
   comm::Epoch epoch = 0;
   std::int64_t world_size = 1;
-  std::string job = {};         // what workers of this epoch say; empty: of whoever knows the secret
-  std::string checkpoint;       // folder that workers load, absolute; empty: initial values
-  std::int64_t first_step = 0;  // of that checkpoint
+  std::string job = {};          // what workers of this epoch say; empty: of whoever knows the secret
+  std::string checkpoint;        // folder that workers load, absolute; empty: initial values
+  std::int64_t data_cursor = 0;  // sequences before this one are left out
+  std::string snapshots = {};    // as StartTraining's, as the next
+  std::string snapshot = {};
+  std::int64_t first_step = 0;  // of that checkpoint or snapshot
   bool evaluated = true;        // the evaluation of that step, if one is due there, is in the metrics
   std::vector<std::vector<comm::LayerLoad>> history = {};  // of steps before it, oldest first
   ScheduleOptions schedule;
+  double straggler_factor = 0.0;  // see StragglerWatch
+  std::int64_t lanes = 1;
   Duration loss_limit = std::chrono::seconds(60);   // silence after which a worker is given up
   Duration stall_limit = Duration::zero();          // see StallWatch
   Duration join_limit = std::chrono::seconds(120);  // for all workers to come
@@ -78,6 +85,7 @@ class RunController final : public actors::Actor<RunControllerApi> {
 
  private:
   void report(const comm::StepFinished& step);
+  void watch_pace(const comm::StepFinished& step);
   void report(const comm::EvaluationFinished& evaluation);
   void report(const comm::SampleFinished& sample);
   void report(const comm::ShardWritten& shard);
@@ -98,6 +106,8 @@ class RunController final : public actors::Actor<RunControllerApi> {
   OnEnded on_ended_;
   StepScheduler scheduler_;
   RunProgress progress_;
+  StragglerWatch stragglers_;
+  std::map<std::int64_t, Straggler> shown_stragglers_;
   actors::Address<MembershipApi> membership_;
   actors::Address<CheckpointCommitterApi> committer_;
 
@@ -112,6 +122,8 @@ class RunController final : public actors::Actor<RunControllerApi> {
   bool dismissed_ = false;
   bool stop_requested_ = false;
   std::string newest_checkpoint_;
+  std::string diverged_;  // why, if it did
+  std::optional<Divergence> divergence_;
   std::optional<CheckpointView> failed_checkpoint_;  // the last attempt, if it failed
 };
 

@@ -61,6 +61,18 @@ comm::Epoch read_epoch(const fs::path& file) {
   return epoch;
 }
 
+/// Of hexadecimal digits: it becomes a part of file names.
+std::string read_or_make_id(const fs::path& file) {
+  if (fs::exists(file)) {
+    std::string id = read_file(file, kSmallFileBytes);
+    while (id.ends_with('\n')) id.pop_back();
+    if (id.size() >= 16 && id.find_first_not_of("0123456789abcdef") == std::string::npos) return id;
+  }
+  std::string id = random_hex();
+  write_file_atomically(file, id + "\n");
+  return id;
+}
+
 }  // namespace
 
 RunFolder RunFolder::create_numbered(const fs::path& parent, const std::string& name) {
@@ -83,6 +95,7 @@ RunFolder::RunFolder(fs::path path, FolderLock lock)
   create_folders(checkpoints());
   create_folders(logs());
   write_file_atomically(path_ / comm::kNonceFile, nonce_);
+  id_ = read_or_make_id(path_ / "id");
 }
 
 comm::Epoch RunFolder::raise_epoch() {

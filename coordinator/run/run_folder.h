@@ -29,6 +29,8 @@ class RunFolder {
 
   /// Random, new at each opening, and written to the folder: a worker that knows it sees the same folder.
   [[nodiscard]] const std::string& nonce() const { return nonce_; }
+  /// Random, and the same for as long as the folder lives: names what a run has outside of it.
+  [[nodiscard]] const std::string& id() const { return id_; }
   /// The next epoch, durable before it is returned, so that no two starts of workers share one, also after
   /// a crash. Throws kCorrupt when the stored counter is not a number.
   [[nodiscard]] comm::Epoch raise_epoch();
@@ -45,6 +47,7 @@ class RunFolder {
   std::filesystem::path path_;
   FolderLock lock_;
   std::string nonce_;
+  std::string id_;
 };
 
 }  // namespace troupe::coordinator

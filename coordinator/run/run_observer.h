@@ -1,10 +1,12 @@
 #pragma once
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "comm/control/messages/messages.h"
+#include "coordinator/recovery/straggler_watch.h"
 #include "coordinator/run/evaluation_summary.h"
 #include "coordinator/run/load_monitor.h"
 
@@ -68,6 +70,8 @@ class RunObserver {
   virtual void checkpoint_settled(const CheckpointView& /*checkpoint*/) {}
   /// Soon after workers come, go, fall silent or come back, and once a second: not for each of them.
   virtual void membership_changed(const MembershipView& /*membership*/) {}
+  /// Workers that are slower than the others, by rank; when that has changed.
+  virtual void stragglers_changed(const std::map<std::int64_t, Straggler>& /*stragglers*/) {}
   /// One line for people and the log.
   virtual void note(Severity /*severity*/, const std::string& /*text*/) {}
 };

@@ -23,10 +23,9 @@ void RunProgress::report_run(const comm::StepFinished& report, double time) {
   if (const auto loss = report.metrics.find("loss"); loss != report.metrics.end()) loss_ = loss->second;
   const std::vector<LayerLoadStatistics> layers = loads_.observe(report.loads);
   observer_.step_finished({time, epoch_, last_step_, report, layers});
-  if (!report.not_finite.empty())
-    observer_.note(Severity::kWarning,
-                   fmt::format("step {} was skipped, the weights are as before: not finite: {}", report.step,
-                               report.not_finite));
+  if (!report.skip_reason.empty())
+    observer_.note(Severity::kWarning, fmt::format("step {} was skipped, the weights are as before: {}",
+                                                   report.step, report.skip_reason));
 }
 
 }  // namespace troupe::coordinator

@@ -208,6 +208,45 @@ TEST_F(RunStartTest, WorkersThatWereLostPassOverDamage) {
                {"none of its checkpoints"});
 }
 
+TEST_F(RunStartTest, ARunThatDivergedGoesBackToOlderWeightsAndLeavesOutTheBatchesSince) {
+  const StartPoint before = start();
+  save(10);
+  save(20);
+  const auto back = choose_roll_back(store_, before, {.updates = 23, .data_cursor = 777});
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->step, 20);
+  EXPECT_EQ(back->timeline, 1);
+  EXPECT_EQ(back->data_cursor, 777);
+  EXPECT_EQ(back->roll_backs, 1);
+  const StartPoint again = choose_restart(store_, *back);  // lost before anything was saved there
+  EXPECT_EQ(again.step, 20);
+  EXPECT_EQ(again.data_cursor, 777);
+  EXPECT_EQ(again.roll_backs, 1);
+}
+
+TEST_F(RunStartTest, TheWeightsThatDivergedAreNotGoneBackToNorDamagedOnes) {
+  const StartPoint before = start();
+  save(10);
+  save(20);
+  save(30);
+  EXPECT_EQ(choose_roll_back(store_, before, {.updates = 30, .data_cursor = 777})->step, 20);
+  flip_byte(folder_ / "checkpoints" / "step-00000020");
+  storage::CheckpointStore fresh(store_.folder());
+  EXPECT_EQ(choose_roll_back(fresh, before, {.updates = 30, .data_cursor = 777})->step, 10);
+  EXPECT_FALSE(choose_roll_back(fresh, before, {.updates = 10, .data_cursor = 777}));
+}
+
+TEST_F(RunStartTest, RollBacksAreCountedOverAllOfTheRun) {
+  storage::CheckpointMetadata metadata = storage::sample_metadata(10, 2);
+  metadata.roll_backs = 2;
+  metadata.config = configs::dump(config_);
+  metadata.tokenizer_hash = corpus_.tokenizer_hash;
+  metadata.corpus = "";
+  storage::save(store_, storage::sample_state(), metadata);
+  EXPECT_EQ(start().roll_backs, 2);
+  EXPECT_EQ(choose_roll_back(store_, start(), {.updates = 11, .data_cursor = 777})->roll_backs, 3);
+}
+
 TEST_F(RunStartTest, ABranchBeginsAtItsOriginAndGoesOnFromItsOwn) {
   const std::string origin = save(10).string();
   flip_byte(save(20));

@@ -3,7 +3,9 @@
 ///   TROUPE_FAULT=worker1:dispatch:step7:kill,coordinator:commit:step8:kill
 /// Who, where, in which step, and what:
 ///   kill (SIGKILL), crash (SIGSEGV), stop (SIGSTOP), hang (for ever), exit (code 1), kill_launcher (the
-///   parent), refuse (an error of the configuration), fork (leaves a process behind that only SIGKILL ends).
+///   parent), refuse (an error of the configuration), fork (leaves a process behind that only SIGKILL ends),
+///   full (an error of the disk);
+///   of data (weights, snapshot): nan (the first number), flip (a bit in the middle).
 /// Each happens once: the folder TROUPE_FAULT_MARKS remembers, over all processes of a test; without it,
 /// every time.
 #include <fcntl.h>
@@ -12,6 +14,8 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <limits>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -77,6 +81,7 @@ void happen(const Fault& fault) {
   if (fault.action == "stop") ::raise(SIGSTOP);
   if (fault.action == "exit") ::_exit(1);
   if (fault.action == "kill_launcher") ::kill(::getppid(), SIGKILL);
+  if (fault.action == "full") throw Error(ErrorCode::kIo, "a fault: No space left on device");
   if (fault.action == "refuse") throw Error(ErrorCode::kConfig, "a fault: this run is impossible");
   if (fault.action == "fork" && ::fork() == 0) {
     ::setsid();
@@ -92,11 +97,26 @@ void act(std::string_view point, std::int64_t rank, std::int64_t step) {
   }
 }
 
+void happen(const Fault& fault, std::span<std::byte> data) {
+  if (fault.action == "flip") data[data.size() / 2] ^= std::byte{16};
+  if (fault.action == "nan") {
+    const float nan = std::numeric_limits<float>::quiet_NaN();
+    std::memcpy(data.data(), &nan, sizeof nan);
+  }
+}
+
+void spoil(std::string_view point, std::int64_t rank, std::int64_t step, std::span<std::byte> data) {
+  for (const Fault& fault : faults()) {
+    if (fault.rank == rank && fault.step == step && fault.point == point && claim(fault)) happen(fault, data);
+  }
+}
+
 const bool prepared = [] {
   const char* text = std::getenv("TROUPE_FAULT");
   if (text == nullptr) return false;
   for (const std::string& one : split(text, ',')) faults().push_back(parse(one));
   fault_points::act = act;
+  fault_points::spoil = spoil;
   return true;
 }();
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Runs that lose workers, mpirun or their coordinator at chosen places, and go on as the same run, bit for bit;
 and those that must not go on. Usage: fault_test.py TROUPE_WITH_FAULTS SOURCE_DIR [TEST...]"""
+import hashlib
 import json
 import os
 import pathlib
@@ -229,10 +230,124 @@ def an_intruder_is_turned_away_and_the_run_goes_on(at):
     expect_told(run, "tried to join, but does not belong to the run's job: refused")
 
 
+def rolled_back(run):
+    return [(one["failed_step"], one["epoch"]) for one in restarts(run) if one["rolled_back"]]
+
+
+def a_run_that_diverges_goes_back_alike_on_every_layout(at):
+    """From step 10 on the weights are not finite: after two skipped steps the weights of step 9, of which there is no
+    checkpoint, are left for those of step 8, and the batches of steps 9 to 11 are not seen again, also when workers
+    are lost before anything was saved with the new ones."""
+    options = ["--set", "run.max_skipped_steps=2"]
+    one = at.start("diverged-1", *options, "--set", "parallel.backend=inproc", workers=1,
+                   faults=["worker0:weights:step10:nan"])
+    expect(one, 0)
+    two = at.start("diverged-2", *options, faults=["worker1:weights:step10:nan", "worker0:backward:step9:kill",
+                                                   "worker1:backward:step14:kill"])
+    expect(two, 0)
+    assert [step for step, _ in rolled_back(one)] == [step for step, _ in rolled_back(two)] == [11], restarts(two)
+    assert len(restarts(two)) == 3, restarts(two)
+    for run in (one, two):
+        expect_told(run, "roll-back 1 of 3: 2 steps in a row were skipped, up to step 11: not finite: ",
+                    "the run goes on at step 8, from ", "the batches up to sequence ")
+    assert at.digest(one) == at.digest(two) != at.undisturbed()[0]
+    assert metrics(one) == metrics(two)
+    assert metrics(one)[:10] == at.undisturbed()[1][:10] and len(metrics(one)) == len(at.undisturbed()[1])
+
+
+def a_run_that_diverges_again_and_again_ends(at):
+    """Fresh batches do not help: the weights break at each start anew."""
+    run = at.start("diverging", "--set", "run.max_skipped_steps=2", "--set", "run.max_roll_backs=1", once=False,
+                   faults=["worker1:weights:step10:nan"])
+    expect(run, 1)
+    assert len(rolled_back(run)) == 1, restarts(run)
+    expect_told(run, "2 steps in a row were skipped", "it was rolled back 1 time before (run.max_roll_backs)")
+
+
+def a_disk_that_fills_while_a_save_is_written_costs_that_save(at):
+    """In the background, after everything was written: nothing of it stays, and the checkpoint before is gone on from."""
+    run = survives(at, "full", ["worker1:shard_synced:step8:full", "worker0:backward:step11:kill"])
+    expect_told(run, "the checkpoint of step 8 could not be written: worker 1: a fault: No space left on device",
+                "the run goes on at step 4, from ")
+    assert not list((run.folder / "checkpoints").glob(".tmp-*"))
+
+
+def a_resume_passes_over_a_damaged_checkpoint_and_says_why(at):
+    run = at.start("damaged", "--set", "run.stop_after=12")
+    expect(run, 75)
+    newest = run.folder / "checkpoints/step-00000012"
+    with (newest / "worker-00001.h5").open("r+b") as file:
+        file.seek(5000)
+        byte = file.read(1)
+        file.seek(5000)
+        file.write(bytes([byte[0] ^ 1]))
+    run = at.start("damaged")
+    expect(run, 0)
+    expect_told(run, f"checkpoint {newest} is not used; damaged: ", "worker-00001.h5 was changed")
+    assert re.search(r"steps +8 to 16", told(run)), told(run)
+    at.expect_same(run)
+
+
+MEMORY = ["--set", "checkpoint.snapshot_every=2", "--set", "checkpoint.every=100"]
+
+
+def a_restart_goes_on_from_memory(at):
+    """Also with other workers, and when a worker died while it copied."""
+    run = survives(at, "memory", ["worker1:backward:step7:kill", "worker0:snapshot:step10:kill",
+                                  "worker1:begin:step3:exit", "worker1:begin:step4:exit"], *MEMORY)
+    expect_told(run, "the run goes on at step 6, from /dev/shm/troupe-snapshots-",
+                "the run goes on at step 8, from /dev/shm/troupe-snapshots-", "with 1 worker;")
+
+
+def workers_as_threads_go_on_from_memory(at):
+    run = survives(at, "memory-threads", ["worker1:backward:step7:kill", "worker0:update:step13:kill"], *MEMORY,
+                   "--set", "parallel.backend=inproc")
+    expect_told(run, "the run goes on at step 6, from /dev/shm/", "the run goes on at step 12, from /dev/shm/")
+
+
+def a_coordinator_that_is_killed_goes_on_from_memory(at):
+    faults = ["coordinator:commit:step8:kill"]
+    options = ["--set", "checkpoint.snapshot_every=1", "--set", "checkpoint.every=8"]
+    run = at.start("memory-coordinator", *options, faults=faults)
+    expect(run, -signal.SIGKILL)
+    run = at.start("memory-coordinator", *options, faults=faults)
+    expect(run, 0)
+    assert re.search(r"steps +([89]|1[0-6]) to 16 of .* from /dev/shm/", told(run)), told(run)
+    at.expect_same(run)
+
+
+def a_snapshot_that_was_changed_is_not_used(at):
+    """Two slots are: the one of step 8 is intact on both workers."""
+    run = survives(at, "memory-flip", ["worker1:snapshot_taken:step10:flip", "worker0:update:step11:kill"], *MEMORY)
+    expect_told(run, "the run goes on at step 8, from /dev/shm/")
+    log = (run.folder / "logs/coordinator.log").read_text()
+    assert re.search("the snapshot of step 10 in memory is not used: .*worker-00001-[01]: '.*' was changed", log), log
+
+
+def numbers_that_one_worker_computes_wrong_are_found_and_it_is_left_out(at):
+    run = survives(at, "deviates", ["worker1:weights:step7:flip"], "--set", "elastic.verify_every=1", workers=3)
+    expect_told(run, "worker 1 (host ", "in step 7, worker 1 holds other dense parameters than the other workers",
+                "with 2 workers;")
+
+
+def of_two_workers_with_different_numbers_both_are_named(at):
+    run = survives(at, "disagree", ["worker1:weights:step7:flip"], "--set", "elastic.verify_every=1", *MEMORY)
+    expect_told(run, "in step 7, workers 0, 1 hold other dense parameters", "which of them is right cannot be told",
+                "the run goes on at step 6, from /dev/shm/", "with 2 workers;")
+
+
+def memory_of(run):
+    """The folder of a run's snapshots."""
+    name = hashlib.sha256(((run / "id").read_text().strip() + str(run)).encode()).hexdigest()[:24]
+    return pathlib.Path("/dev/shm") / f"troupe-snapshots-{name}"
+
+
 def nothing_is_left(at):
     wait_until(lambda: not processes_of(at), "the last process to end", 20)
     files = list((at.work / "tmp").iterdir())
     assert not files, files
+    for run in at.work.glob("*/id"):
+        assert not memory_of(run.parent).exists(), memory_of(run.parent)
     for log in at.work.glob("*/logs/coordinator.log"):
         for folder in re.findall(r"btl_vader_backing_directory (\S+)", log.read_text()):
             assert not os.path.exists(folder), folder
@@ -244,7 +359,13 @@ TESTS = [a_kill_in_every_phase_of_a_step_changes_no_bit, a_kill_in_every_part_of
          fewer_workers_go_on_where_all_cannot_be_started, what_fails_at_the_same_step_again_and_again_ends,
          what_workers_call_impossible_is_not_tried_again, no_restart_where_none_is_wanted,
          a_request_to_stop_between_two_starts_is_heard, a_coordinator_that_is_killed_goes_on_by_the_same_command,
-         what_a_killed_job_left_is_ended_by_the_next_start, an_intruder_is_turned_away_and_the_run_goes_on]
+         what_a_killed_job_left_is_ended_by_the_next_start, an_intruder_is_turned_away_and_the_run_goes_on,
+         a_run_that_diverges_goes_back_alike_on_every_layout, a_run_that_diverges_again_and_again_ends,
+         a_disk_that_fills_while_a_save_is_written_costs_that_save,
+         a_resume_passes_over_a_damaged_checkpoint_and_says_why, a_restart_goes_on_from_memory, workers_as_threads_go_on_from_memory,
+         a_coordinator_that_is_killed_goes_on_from_memory, a_snapshot_that_was_changed_is_not_used,
+         numbers_that_one_worker_computes_wrong_are_found_and_it_is_left_out,
+         of_two_workers_with_different_numbers_both_are_named]
 
 
 def main():

@@ -1,4 +1,4 @@
-// A run whose weights explode: every skipped step says why, none is saved, and it ends.
+// A run whose weights explode: every skipped step says why, none is saved, and it ends by saying so.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -55,8 +55,7 @@ class ExplodingRun : public ::testing::Test {
   }
   ~ExplodingRun() override { std::filesystem::remove_all(folder_); }
 
-  /// What the run ends with.
-  std::string train(Coordinator& coordinator, std::int64_t max_skipped_steps) {
+  comm::TrainingEnded train(Coordinator& coordinator, std::int64_t max_skipped_steps) {
     auto world = std::move(comm::make_inproc_group(1).front());
     const layout::Layout layout(options_.batch, 1, 1, static_cast<int>(options_.model.moe.experts));
     StorageThread storage;
@@ -64,12 +63,7 @@ class ExplodingRun : public ::testing::Test {
     events.max_skipped_steps = max_skipped_steps;
     TrainingLoop loop(options_, events, {.checkpoints = folder_, .load = {}, .epoch = 1, .weights = {}},
                       data_, layout, *world, storage, coordinator, clock_);
-    try {
-      (void)loop.run();
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "finished";
+    return loop.run();
   }
 
   std::filesystem::path folder_;
@@ -80,14 +74,15 @@ class ExplodingRun : public ::testing::Test {
 
 TEST_F(ExplodingRun, EndsAfterSoManySkippedStepsAndSavesNoneOfThem) {
   Coordinator coordinator(options_.steps);
-  const std::string end = train(coordinator, 3);
-  EXPECT_THAT(end, HasSubstr("3 steps in a row were skipped"));
-  EXPECT_THAT(end, HasSubstr("optimizer.lr"));
+  const comm::TrainingEnded end = train(coordinator, 3);
+  EXPECT_FALSE(end.finished);
+  EXPECT_THAT(end.diverged, HasSubstr("3 steps in a row were skipped"));
+  EXPECT_THAT(end.diverged, HasSubstr("optimizer.lr"));
   ASSERT_GT(coordinator.steps.size(), 4U);
   ASSERT_LT(coordinator.steps.size(), 30U);
   const auto first_skipped = std::ssize(coordinator.steps) - 2;  // step numbers begin with 1
   for (const comm::StepFinished& step : coordinator.steps) {
-    EXPECT_EQ(step.not_finite.empty(), step.step < first_skipped) << step.step;
+    EXPECT_EQ(step.skip_reason.empty(), step.step < first_skipped) << step.step;
     EXPECT_EQ(step.metrics.at("skipped_steps_total"),
               static_cast<double>(std::max<std::int64_t>(0, step.step - first_skipped + 1)));
     EXPECT_DOUBLE_EQ(step.metrics.at("learning_rate"),
@@ -95,12 +90,46 @@ TEST_F(ExplodingRun, EndsAfterSoManySkippedStepsAndSavesNoneOfThem) {
   }
   ASSERT_FALSE(coordinator.saved.empty());
   EXPECT_EQ(coordinator.saved.back(), first_skipped - 1);
+  EXPECT_EQ(end.updates, first_skipped - 1);
+  EXPECT_EQ(end.data_cursor, end.step * options_.batch.sequences());
 }
 
 TEST_F(ExplodingRun, SaysWhatWasNotFinite) {
   Coordinator coordinator(options_.steps);
   (void)train(coordinator, 1);
-  EXPECT_THAT(coordinator.steps.back().not_finite, ::testing::ContainsRegex("loss of the text|gradients of"));
+  EXPECT_THAT(coordinator.steps.back().skip_reason,
+              ::testing::ContainsRegex("not finite: (the loss of the text|the gradients of)"));
+}
+
+/// A step after 128 losses that hardly differed, far below those of a model that knows nothing.
+StepResult step_after_low_losses(TrainingOptions options, double sigmas, int workers) {
+  options.loss_spike_sigmas = sigmas;
+  const data::TokenDataset dataset = test::tiny_dataset();
+  StepResult second;
+  std::mutex mutex;
+  test::train_inproc(options, dataset, {.workers = workers, .expert_parallel = workers}, 2,
+                     [&](Trainer& trainer, const StepResult& result) {
+                       TrainingState& state = trainer.state();
+                       const std::scoped_lock lock(mutex);
+                       if (result.step == 2) {
+                         second = result;
+                         EXPECT_EQ(state.counters.updates, result.skipped ? 1 : 2);
+                         EXPECT_EQ(state.counters.skipped_in_a_row, result.skipped ? 1 : 0);
+                       }
+                       for (std::size_t i = 0; i < LossWindow::kSteps; ++i)
+                         state.recent_losses.add(i % 2 == 0 ? 1.0 : 1.1);
+                     });
+  return second;
+}
+
+TEST(LossSpike, TheStepIsSkippedAlikeOnEveryLayout) {
+  const TrainingOptions options = test::tiny_options(test::tiny_dataset());
+  const StepResult one = step_after_low_losses(options, 6.0, 1);
+  const StepResult three = step_after_low_losses(options, 6.0, 3);
+  EXPECT_TRUE(one.skipped);
+  EXPECT_THAT(one.skip_reason, HasSubstr("standard deviations above the mean, 1.05, of the last 128 steps"));
+  EXPECT_EQ(one.skip_reason, three.skip_reason);
+  EXPECT_FALSE(step_after_low_losses(options, 0.0, 1).skipped);
 }
 
 }  // namespace

@@ -10,6 +10,8 @@ namespace {
 
 constexpr const char* kCounters = "training/counters";
 constexpr std::size_t kCounterFields = 4;
+constexpr const char* kSkippedInARow = "training/skipped_in_a_row";
+constexpr const char* kRecentLosses = "training/recent_losses";
 
 std::string first_moment(const std::string& name) { return "optimizer/first_moment/" + name; }
 std::string second_moment(const std::string& name) { return "optimizer/second_moment/" + name; }
@@ -42,7 +44,7 @@ void add_owned(const ParameterTable& table, Partition::Slice slice, const Buffer
       });
 }
 
-void require_shape(const storage::CheckpointReader& reader, const std::string& name, const Shape& expected) {
+void require_shape(const storage::TensorReader& reader, const std::string& name, const Shape& expected) {
   const Shape& stored = reader.tensor(name).shape;
   if (stored == expected) return;
   throw Error(ErrorCode::kConfig,
@@ -51,11 +53,11 @@ void require_shape(const storage::CheckpointReader& reader, const std::string& n
 }
 
 /// Of all parameters, so that every worker refuses another model, whatever it owns.
-void require_shapes(const storage::CheckpointReader& reader, const std::vector<ParameterSpec>& specs) {
+void require_shapes(const storage::TensorReader& reader, const std::vector<ParameterSpec>& specs) {
   for (const ParameterSpec& spec : specs) require_shape(reader, spec.name, spec.global_shape());
 }
 
-void read_values(storage::CheckpointReader& reader, const ParameterTable& table, Partition::Slice slice,
+void read_values(storage::TensorReader& reader, const ParameterTable& table, Partition::Slice slice,
                  std::span<float> values) {
   for_each_stretch(
       table, slice,
@@ -65,7 +67,7 @@ void read_values(storage::CheckpointReader& reader, const ParameterTable& table,
       });
 }
 
-void read_moments(storage::CheckpointReader& reader, const ParameterTable& table, Partition::Slice slice,
+void read_moments(storage::TensorReader& reader, const ParameterTable& table, Partition::Slice slice,
                   HostMirror& first, HostMirror& second) {
   for_each_stretch(
       table, slice,
@@ -79,7 +81,21 @@ Shape counts_shape(const layout::LoadCounts& counts) { return {counts.layers(), 
 
 std::size_t moe_layer_count(const model::Model& model) { return at(model::moe_layers(model.options())); }
 
-void read_counts(storage::CheckpointReader& reader, const char* name, layout::LoadCounts& counts) {
+/// Of what decides whether steps are skipped: nothing, where a checkpoint does not have it.
+void read_skips(storage::TensorReader& reader, TrainingState& state) {
+  if (reader.manifest().find(kSkippedInARow) != nullptr) {
+    require_shape(reader, kSkippedInARow, Shape{1});
+    reader.read(kSkippedInARow, 0, std::span<std::int64_t>(&state.counters.skipped_in_a_row, 1));
+  }
+  const storage::TensorEntry* stored = reader.manifest().find(kRecentLosses);
+  if (stored == nullptr) return;
+  std::vector<double> losses(LossWindow::kSteps);
+  losses.resize(at(std::min<std::int64_t>(std::ssize(losses), stored->shape.elements())));
+  reader.read(kRecentLosses, 0, std::span<double>(losses));
+  state.recent_losses.restore(losses);
+}
+
+void read_counts(storage::TensorReader& reader, const char* name, layout::LoadCounts& counts) {
   require_shape(reader, name, counts_shape(counts));
   reader.read(name, 0, counts.all());
 }
@@ -105,6 +121,10 @@ void with_shards(model::Model& model, TrainingState& state,
   const std::array<std::int64_t, kCounterFields> counters{c.step, c.updates, c.next_sequence, c.tokens};
   if (partition.worker == 0) {
     shards.emplace_back(kCounters, Shape{kCounterFields}, 0, std::span<const std::int64_t>(counters));
+    if (c.skipped_in_a_row > 0)
+      shards.emplace_back(kSkippedInARow, Shape{1}, 0, std::span<const std::int64_t>(&c.skipped_in_a_row, 1));
+    if (const auto losses = state.recent_losses.losses(); !losses.empty())
+      shards.emplace_back(kRecentLosses, Shape{std::ssize(losses)}, 0, losses);
     for (std::size_t layer = 0; layer < state.balancers.size(); ++layer) {
       const experts::Balancer& balancer = *state.balancers[layer];
       shards.emplace_back(balancer_name(model.options(), layer), balancer_shape(balancer), 0,
@@ -130,7 +150,7 @@ storage::ShardDescription save_shards(const std::filesystem::path& folder, model
   return description;
 }
 
-void load_model(storage::CheckpointReader& reader, model::Model& model) {
+void load_model(storage::TensorReader& reader, model::Model& model) {
   const auto read = [&](const ParameterTable& table, std::span<float> values) {
     read_values(reader, table, {0, table.buffer_elements()}, values);
   };
@@ -145,14 +165,14 @@ void load_model(storage::CheckpointReader& reader, model::Model& model) {
   }
 }
 
-void load_owned(storage::CheckpointReader& reader, model::Model& model, TrainingState& state) {
+void load_owned(storage::TensorReader& reader, model::Model& model, TrainingState& state) {
   StateMirror mirror(model, state, HostMirror::Content::kZero);
   load_owned(reader, model, state, mirror);
   mirror.put_back();
   state.refresh_bias(model);
 }
 
-void load_owned(storage::CheckpointReader& reader, const model::Model& model, TrainingState& state,
+void load_owned(storage::TensorReader& reader, const model::Model& model, TrainingState& state,
                 StateMirror& mirror) {
   const Partition& partition = state.partition;
   require_shapes(reader, model.specs());
@@ -167,6 +187,8 @@ void load_owned(storage::CheckpointReader& reader, const model::Model& model, Tr
   reader.read(kCounters, 0, std::span<std::int64_t>(counters));
   state.counters = {
       .step = counters[0], .updates = counters[1], .next_sequence = counters[2], .tokens = counters[3]};
+
+  read_skips(reader, state);
 
   for (std::size_t layer = 0; layer < state.balancers.size(); ++layer) {
     experts::Balancer& balancer = *state.balancers[layer];

@@ -4,8 +4,8 @@
 #include <span>
 
 #include "model/model.h"
-#include "storage/checkpoint_reader.h"
 #include "storage/shard.h"
+#include "storage/tensor_reader.h"
 #include "workers/checkpoint/state_mirror.h"
 #include "workers/step/training_state.h"
 
@@ -18,6 +18,8 @@ namespace troupe::workers {
 ///   balancer/previous_counts            [moe layers, experts] int64, of the last global batch
 ///   balancer/previous_unbiased_counts   the same, by selection without bias
 ///   training/counters                   step, updates, next sequence, tokens
+///   training/skipped_in_a_row           [1] int64, where the last step was skipped
+///   training/recent_losses              [steps] f64, where loss spikes are looked for
 
 inline constexpr const char* kPreviousCounts = "balancer/previous_counts";
 inline constexpr const char* kPreviousUnbiasedCounts = "balancer/previous_unbiased_counts";
@@ -36,14 +38,14 @@ void with_shards(model::Model& model, TrainingState& state,
 
 /// Reads a model's values and bias that any layout wrote, and nothing of what trained them. Throws kConfig,
 /// naming the tensor and both shapes, when the checkpoint is of another model. On the storage thread.
-void load_model(storage::CheckpointReader& reader, model::Model& model);
+void load_model(storage::TensorReader& reader, model::Model& model);
 
 /// Reads what this worker owns of the weights, and of all that training adds to them; the weights that others
 /// own are still to be gathered (load_together() does all of it). As load_model().
 /// Buffers are read into `mirror`.
-void load_owned(storage::CheckpointReader& reader, const model::Model& model, TrainingState& state,
+void load_owned(storage::TensorReader& reader, const model::Model& model, TrainingState& state,
                 StateMirror& mirror);
 /// The same, and puts the mirror back: for a thread that does both.
-void load_owned(storage::CheckpointReader& reader, model::Model& model, TrainingState& state);
+void load_owned(storage::TensorReader& reader, model::Model& model, TrainingState& state);
 
 }  // namespace troupe::workers

@@ -1,28 +1,19 @@
 #include "workers/checkpoint/shard_snapshot.h"
 
-#include <cstring>
-
-#include "base/index.h"
-#include "tensor/parallel.h"
+#include <numeric>
 
 namespace troupe::workers {
 
+std::size_t bytes_of(std::span<const storage::TensorShard> shards) {
+  return std::accumulate(
+      shards.begin(), shards.end(), std::size_t{0},
+      [](std::size_t sum, const storage::TensorShard& one) { return sum + one.data.size(); });
+}
+
 void ShardSnapshot::take(const Execution& execution, std::span<const storage::TensorShard> shards) {
-  shards_.assign(shards.begin(), shards.end());
-  std::vector<std::size_t> places;
-  std::size_t bytes = 0;
-  for (const auto& shard : shards) {
-    places.push_back(bytes);
-    bytes += shard.data.size();
-  }
+  const std::size_t bytes = bytes_of(shards);
   reserve(bytes);
-  parallel_for(execution, std::ssize(shards), [&](std::int64_t i) {
-    const auto index = at(i);
-    const std::span<const std::byte> data = shards[index].data;
-    std::byte* place = memory_.get() + places[index];
-    std::memcpy(place, data.data(), data.size());
-    shards_[index].data = {place, data.size()};
-  });
+  copy_shards(execution, shards, {memory_.get(), bytes}, shards_, [](std::size_t) {});
 }
 
 void ShardSnapshot::reserve(std::size_t bytes) {

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "comm/collectives/broadcast_text.h"
+#include "storage/memory_snapshots.h"
 #include "workers/checkpoint/checkpoint.h"
 
 namespace troupe::workers {
@@ -22,6 +23,13 @@ void throw_together(const std::optional<Error>& found, comm::Communicator& world
   world.broadcast(std::as_writable_bytes(std::span(code)), root);
   const std::string text = comm::broadcast_text(world, found ? found->what() : "", root);
   throw Error(code[0], text);
+}
+
+/// What every worker read of what it owns, to all.
+void share(StateMirror& mirror, model::Model& model, TrainingState& state) {
+  gather_owned(state.partition, model, mirror.dense.values(), mirror.experts.values());
+  mirror.put_back();
+  state.refresh_bias(model);
 }
 
 }  // namespace
@@ -53,10 +61,16 @@ LoadCost load_together(const std::filesystem::path& checkpoint, StorageThread& s
     load_owned(opening, model, state, mirror);
     cost = {.verified = opening.bytes_verified(), .read = opening.bytes_read()};
   });
-  gather_owned(state.partition, model, mirror.dense.values(), mirror.experts.values());
-  mirror.put_back();
-  state.refresh_bias(model);
+  share(mirror, model, state);
   return cost;
+}
+
+void load_snapshot(const std::filesystem::path& folder, std::int64_t step, model::Model& model,
+                   TrainingState& state) {
+  storage::SnapshotReader reader(folder, step);
+  StateMirror mirror(model, state, HostMirror::Content::kZero);
+  load_owned(reader, model, state, mirror);
+  share(mirror, model, state);
 }
 
 }  // namespace troupe::workers

@@ -29,4 +29,9 @@ struct LoadCost {
 LoadCost load_together(const std::filesystem::path& checkpoint, StorageThread& storage_thread,
                        model::Model& model, TrainingState& state);
 
+/// The same from the slots of a memory snapshot on this machine (storage::MemorySnapshots), whatever layout
+/// took it.
+void load_snapshot(const std::filesystem::path& folder, std::int64_t step, model::Model& model,
+                   TrainingState& state);
+
 }  // namespace troupe::workers

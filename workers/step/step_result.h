@@ -23,8 +23,8 @@ struct StepLosses {
 /// What one training step yields; the same on every worker, but for seconds.
 struct StepResult : StepLosses {
   std::int64_t step = 0;
-  bool skipped = false;    // a value was not finite: the state did not change
-  std::string not_finite;  // what; empty where nothing was skipped
+  bool skipped = false;     // the state did not change
+  std::string skip_reason;  // empty where it was not skipped
   double grad_norm = 0.0;
   double learning_rate = 0.0;
   layout::LoadStatistics load;  // global

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/fault_points.h"
 #include "base/index.h"
 #include "optimizer/schedule.h"
 #include "workers/step/migration.h"
 #include "workers/step/not_finite.h"
+#include "workers/step/replica_check.h"
 
 namespace troupe::workers {
 Trainer::Trainer(const TrainingOptions& options, model::Model& model, const data::TokenDataset& dataset,
@@ -32,28 +34,42 @@ std::int64_t Trainer::place_experts(layout::Placement placement) {
 
 const StepResult& Trainer::step(const ControlSource& control, std::span<const experts::RoutingTape> tapes) {
   model_.profile().reset();
+  if (model_.accelerator() == nullptr)
+    fault_points::reach("weights", model_.rank(), state_.counters.step + 1,
+                        std::as_writable_bytes(model_.dense_values()));
   exchange_.clear();
   gradients_.clear();
   model::StepContext context = step_context();
   run_microbatches(context, tapes);
   gradients_.reduce();
   exchange(control ? control() : ControlWord());
+  if (options_.verify_every > 0 && model_.world().size() > 1 &&
+      (state_.counters.step + 1) % options_.verify_every == 0)
+    check_replicas(model_, state_);
   losses_.sum(exchange_, {context.target_tokens, context.routed_tokens, aux_coefficients_}, step_);
   step_.learning_rate =
       options_.optimizer.lr *
       optimizer::learning_rate_factor(options_.schedule, state_.counters.step + 1, options_.steps);
-  step_.not_finite =
-      not_finite(step_, std::isfinite(step_.grad_norm) ? std::vector<std::string>() : norm_.not_finite(),
-                 options_.model);
-  step_.skipped = !step_.not_finite.empty();
+  step_.skip_reason = skip_reason();
+  step_.skipped = !step_.skip_reason.empty();
   if (!step_.skipped) update();
   TrainingCounters& counters = state_.counters;
   ++counters.step;
+  counters.skipped_in_a_row = step_.skipped ? counters.skipped_in_a_row + 1 : 0;
   counters.next_sequence += options_.batch.sequences();
   counters.tokens += options_.batch.sequences() * options_.data.sequence_length;
   step_.step = counters.step;
   step_.seconds = model_.profile().seconds();
   return step_;
+}
+
+/// From what was reduced over all workers, so that all decide alike.
+std::string Trainer::skip_reason() {
+  const auto gradients = std::isfinite(step_.grad_norm) ? std::vector<std::string>() : norm_.not_finite();
+  const std::string what = not_finite(step_, gradients, options_.model);
+  if (!what.empty()) return "not finite: " + what;
+  if (options_.loss_spike_sigmas == 0.0) return {};
+  return loss_spike(state_.recent_losses, step_.loss, options_.loss_spike_sigmas);
 }
 
 model::StepContext Trainer::step_context() {
@@ -159,6 +175,7 @@ void Trainer::update() {
     const float scale =
         clip > 0.0 && step_.grad_norm > clip ? static_cast<float>(clip / step_.grad_norm) : 1.0F;
     ++state_.counters.updates;
+    if (options_.loss_spike_sigmas > 0.0) state_.recent_losses.add(step_.loss);
     state_.dense_adamw.update(model_.execution(), state_.counters.updates, step_.learning_rate, scale,
                               model_.dense_buffer(), gradients_.dense_total());
     state_.expert_adamw.update(model_.execution(), state_.counters.updates, step_.learning_rate, scale,

@@ -68,6 +68,8 @@ class Trainer {
   void backward(std::int64_t index, std::size_t held, const model::StepContext& context);
   [[nodiscard]] MicrobatchInput load(const Place& place);
   void exchange(const ControlWord& control);
+  /// Why the step must not change the state; empty: nothing speaks against it. Collective.
+  [[nodiscard]] std::string skip_reason();
   void update();
   void gather_weights();
 

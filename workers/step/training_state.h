@@ -7,6 +7,7 @@
 #include "layout/load_statistics.h"
 #include "model/model.h"
 #include "optimizer/sharded_adamw.h"
+#include "workers/step/loss_window.h"
 #include "workers/step/partition.h"
 #include "workers/training_options.h"
 
@@ -14,10 +15,11 @@ namespace troupe::workers {
 
 /// Counters that cross steps; part of every checkpoint.
 struct TrainingCounters {
-  std::int64_t step = 0;           // finished steps, skipped ones included
-  std::int64_t updates = 0;        // steps that changed the weights
-  std::int64_t next_sequence = 0;  // data cursor: sequences consumed
-  std::int64_t tokens = 0;         // consumed
+  std::int64_t step = 0;              // finished steps, skipped ones included
+  std::int64_t updates = 0;           // steps that changed the weights
+  std::int64_t next_sequence = 0;     // data cursor: sequences consumed
+  std::int64_t tokens = 0;            // consumed
+  std::int64_t skipped_in_a_row = 0;  // up to `step`
   [[nodiscard]] std::int64_t skipped() const { return step - updates; }
   bool operator==(const TrainingCounters&) const = default;
 };
@@ -35,6 +37,7 @@ class TrainingState {
   layout::LoadCounts previous_counts;           // of the last global batch; zero before the first
   layout::LoadCounts previous_unbiased_counts;  // the same without bias
   TrainingCounters counters;
+  LossWindow recent_losses;  // filled where loss spikes are looked for
 
   /// Moves every balancer by one global batch, and the model's bias with it, and keeps the counts for the
   /// next step's losses.

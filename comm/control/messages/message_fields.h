@@ -50,7 +50,7 @@ struct Description<StepFinished> {
     archive("metrics", message.metrics);
     archive("loads", message.loads);
     archive("phase_seconds", message.phase_seconds);
-    archive("not_finite", message.not_finite);
+    archive("skip_reason", message.skip_reason);
   }
 };
 
@@ -138,6 +138,9 @@ struct Description<TrainingEnded> {
     archive("rank", message.rank);
     archive("step", message.step);
     archive("finished", message.finished);
+    archive("diverged", message.diverged);
+    archive("updates", message.updates);
+    archive("data_cursor", message.data_cursor);
   }
 };
 
@@ -147,6 +150,10 @@ struct Description<StartTraining> {
   static void fields(auto& archive, auto& message) {
     archive("world_size", message.world_size);
     archive("checkpoint", message.checkpoint);
+    archive("data_cursor", message.data_cursor);
+    archive("snapshots", message.snapshots);
+    archive("snapshot", message.snapshot);
+    archive("snapshot_step", message.snapshot_step);
   }
 };
 

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -50,8 +51,8 @@ struct StepFinished {
   std::map<std::string, double> metrics;  // names of docs/observability.md: "loss", "grad_norm", …
   std::vector<LayerLoad> loads;
   std::map<std::string, double>
-      phase_seconds;            // load, forward, dispatch, expert, combine, backward, reduce, update
-  std::string not_finite = {};  // why the step was skipped; empty where it was not
+      phase_seconds;             // load, forward, dispatch, expert, combine, backward, reduce, update
+  std::string skip_reason = {};  // empty where the step was not skipped
   bool operator==(const StepFinished&) const = default;
 };
 
@@ -110,10 +111,15 @@ struct WorkerActive {
   bool operator==(const WorkerActive&) const = default;
 };
 
+/// What WorkerFailed::error_code says of a worker whose replicated parameters are not those of most, or of
+/// all, that hold them.
+inline constexpr std::string_view kDeviates = "deviates";
+inline constexpr std::string_view kDisagrees = "disagrees";
+
 /// A rank cannot go on. The process ends after this.
 struct WorkerFailed {
   std::int64_t rank = 0;
-  std::string error_code;  // to_string(ErrorCode)
+  std::string error_code;  // to_string(ErrorCode), or one of the above
   std::string message;
   bool operator==(const WorkerFailed&) const = default;
 };
@@ -123,6 +129,10 @@ struct TrainingEnded {
   std::int64_t rank = 0;
   std::int64_t step = 0;  // last finished
   bool finished = false;  // true: run.steps reached; false: stopped early, state saved
+  // Steps were skipped again and again: the weights are of no use, and nothing was saved since.
+  std::string diverged = {};     // why, and what to do; empty: it was not so
+  std::int64_t updates = 0;      // that these weights have seen; of a run that diverged, as the next
+  std::int64_t data_cursor = 0;  // global number of the sequence after the last that was skipped
   bool operator==(const TrainingEnded&) const = default;
 };
 
@@ -131,7 +141,11 @@ struct TrainingEnded {
 /// Sent once all ranks joined with equal fingerprints and nonces.
 struct StartTraining {
   std::int64_t world_size = 1;
-  std::string checkpoint;  // folder to load, absolute; empty: start from initial values
+  std::string checkpoint;        // folder to load, absolute; empty: start from initial values
+  std::int64_t data_cursor = 0;  // sequences before this one are left out; 0: as the checkpoint says
+  std::string snapshots;         // folder in shared memory that snapshots are taken to; empty: none are
+  std::string snapshot;  // folder there to go on from, instead of the checkpoint; empty: from the checkpoint
+  std::int64_t snapshot_step = 0;
   bool operator==(const StartTraining&) const = default;
 };
 

@@ -50,6 +50,27 @@ TEST(RestartPolicy, ALostWorkerIsReplacedAtOnce) {
   }
 }
 
+TEST(RestartPolicy, StepsThatARollBackMadeNewCountAgain) {
+  const ElasticOptions options{.max_failures_per_step = 2};
+  RestartPolicy policy(options, 4, [](std::int64_t) { return std::optional<std::int64_t>(); });
+  const auto restarts = [&](std::int64_t step) {
+    return std::holds_alternative<Restart>(policy.decide(failure_at(step), TimePoint{}));
+  };
+  EXPECT_TRUE(restarts(12));
+  policy.went_back(8);
+  EXPECT_TRUE(restarts(10));
+  EXPECT_TRUE(restarts(11));
+  EXPECT_FALSE(restarts(11));
+}
+
+TEST(RestartPolicy, WhoComputesWrongNumbersIsLeftOutUnlessNobodyCanTell) {
+  Decisions decisions;
+  EXPECT_EQ(decisions.next(failure_at(12, FailureKind::kDeviates))->workers, 2);
+  EXPECT_EQ(decisions.next(failure_at(13, FailureKind::kDisagrees))->workers, 2);
+  Decisions few({.min_workers = 4});
+  EXPECT_EQ(few.next(failure_at(12, FailureKind::kDeviates))->workers, 4);
+}
+
 TEST(RestartPolicy, WhatOnlyAPersonCanChangeIsNotTriedAgain) {
   for (const FailureKind kind : {FailureKind::kImpossible, FailureKind::kRefusal}) {
     Decisions decisions;

@@ -42,7 +42,7 @@ TEST(RunProgress, WarnsOfEverySkippedStepAndSaysWhatWasNotFinite) {
   RunProgress progress(1, 1, 0, 10, recorder);
   for (const std::int64_t step : {1, 2, 3}) {
     comm::StepFinished report = report_of(0, step);
-    if (step > 1) report.not_finite = "the loss of the text";
+    if (step > 1) report.skip_reason = "not finite: the loss of the text";
     progress.report(report, 0.0);
   }
   ASSERT_EQ(recorder.notes.size(), 2U);

@@ -266,6 +266,34 @@ TEST(CoordinatorSimulation, ARunWhoseLastCheckpointFailedDoesNotClaimSuccess) {
                         "is full"));
 }
 
+TEST(CoordinatorSimulation, ARunThatDivergedFailsOnceEverythingIsSettledAndSaysFromWhere) {
+  SimulatedCluster cluster({.seed = 1, .steps = 120});
+  cluster.start_workers();
+  cluster.run_for(milliseconds(1500));
+  for (const std::int64_t rank : {0, 1, 2}) {
+    cluster.say(
+        rank, comm::TrainingEnded{
+                  .rank = rank, .step = 9, .diverged = "5 steps in a row", .updates = 4, .data_cursor = 72});
+  }
+  ASSERT_TRUE(cluster.run());
+  EXPECT_EQ(cluster.outcome().result, RunResult::kFailed);
+  EXPECT_EQ(cluster.outcome().divergence, (Divergence{4, 72}));
+  EXPECT_EQ(cluster.outcome().failure, std::nullopt);
+  EXPECT_TRUE(cluster.outcome().workers_leave);
+  EXPECT_THAT(cluster.outcome().message, HasSubstr("5 steps in a row"));
+}
+
+TEST(CoordinatorSimulation, WhoHoldsOtherNumbersIsNamedAheadOfThoseWhoLostIt) {
+  SimulatedCluster cluster({.seed = 1, .steps = 120});
+  cluster.start_workers();
+  cluster.run_for(milliseconds(1500));
+  cluster.break_down(0, "peer lost", "worker 2 holds other dense parameters");
+  cluster.break_down(2, std::string(comm::kDeviates), "it holds other dense parameters");
+  ASSERT_TRUE(cluster.run());
+  EXPECT_EQ(cluster.outcome().failure->kind, FailureKind::kDeviates);
+  EXPECT_THAT(cluster.outcome().message, HasSubstr("worker 2 (host host2"));
+}
+
 TEST(CoordinatorSimulation, ASecondSignalEndsAtOnce) {
   SimulatedCluster cluster({.seed = 1, .steps = 1000});
   cluster.start_workers();

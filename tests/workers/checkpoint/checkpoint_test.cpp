@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <array>
+
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -15,9 +17,11 @@
 
 #include "comm/collectives/inproc/inproc_communicator.h"
 #include "storage/checkpoint_store.h"
+#include "storage/memory_snapshots.h"
 #include "tests/end_to_end/inproc_training.h"
 #include "tests/workers/marked_values.h"
 #include "workers/checkpoint/shared_loading.h"
+#include "workers/checkpoint/snapshot_writer.h"
 #include "workers/initial_values.h"
 
 namespace troupe::workers {
@@ -44,7 +48,8 @@ class WorkerCheckpoint : public ::testing::Test {
     };
     all(model.dense_table(), partition.dense_slice(), model.dense_values(), state.dense_adamw);
     all(model.expert_table(), partition.expert_slice(), model.expert_values(), state.expert_adamw);
-    state.counters = {.step = 7, .updates = 6, .next_sequence = 336, .tokens = 10752};
+    state.counters = {.step = 7, .updates = 6, .next_sequence = 336, .tokens = 10752, .skipped_in_a_row = 1};
+    state.recent_losses.restore(std::array{4.5, 4.25, 1e-300});
     for (std::size_t i = 0; i < state.previous_counts.all().size(); ++i) {
       state.previous_counts.all()[i] = static_cast<std::int64_t>(3 * i);
       state.previous_unbiased_counts.all()[i] = static_cast<std::int64_t>(5 * i);
@@ -77,6 +82,7 @@ class WorkerCheckpoint : public ::testing::Test {
                  copy(worker.state.expert_adamw.second_moment()),
                  copy(worker.model.bias())},
           counters(worker.state.counters),
+          losses(worker.state.recent_losses.losses().begin(), worker.state.recent_losses.losses().end()),
           counts(worker.state.previous_counts),
           unbiased_counts(worker.state.previous_unbiased_counts) {
       for (const auto& balancer : worker.state.balancers) floats.push_back(copy(balancer->state()));
@@ -86,6 +92,7 @@ class WorkerCheckpoint : public ::testing::Test {
 
     std::vector<std::vector<float>> floats;
     TrainingCounters counters;
+    std::vector<double> losses;
     layout::LoadCounts counts;
     layout::LoadCounts unbiased_counts;
   };
@@ -155,6 +162,28 @@ TEST_F(WorkerCheckpoint, AnyLayoutLoadsWhatAnotherSaved) {
       EXPECT_TRUE(content == Content(loaded)) << loaded.model.world().size() << " workers";
     });
   }
+}
+
+TEST_F(WorkerCheckpoint, AnyLayoutLoadsTheSnapshotThatAnotherTook) {
+  const auto options = test::tiny_options(test::tiny_dataset());
+  const storage::MemorySnapshots snapshots("test-" + std::to_string(::getpid()));
+  const auto memory = snapshots.begin({.identity = "run", .timeline = 0, .epoch = 1, .workers = 3});
+  for_workers(options, 3, 3, [&](Worker& worker) {
+    SnapshotWriter writer(memory, worker.model.rank());
+    writer.take(worker.model, worker.state);  // of nothing
+    fill(worker.model, worker.state);
+    writer.take(worker.model, worker.state);
+  });
+  ASSERT_EQ(snapshots.newest("run", 100)->step, 7);
+  for (const auto& [workers, expert_parallel] : {std::pair{3, 3}, {1, 1}, {4, 2}, {6, 1}}) {
+    for_workers_together(options, workers, expert_parallel, [&](Worker& loaded, StorageThread&) {
+      load_snapshot(memory, 7, loaded.model, loaded.state);
+      const Content content(loaded);
+      fill(loaded.model, loaded.state);
+      EXPECT_TRUE(content == Content(loaded)) << loaded.model.world().size() << " workers";
+    });
+  }
+  snapshots.keep_only(std::nullopt);
 }
 
 TEST_F(WorkerCheckpoint, IsComparedOnceAndReadOnceHoweverManyWorkersLoadIt) {
