@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+"""Kills a commit of a checkpoint at its system calls, and loses writes that no fsync covers; what a run finds afterwards
+must be the old checkpoint or the new one, whole, and after the commit has returned the new one.
+Usage: crash_points.py CRASH_SUBJECT [--kills N] [--states N] [--seed S]    (N: at most so many; 0: all, or none)"""
+import argparse
+import collections
+import hashlib
+import pathlib
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from lost_writes import CALL, Recorder, materialize  # noqa: E402
+
+SKIPPED = 77
+SCENARIOS = ("first", "next", "again")
+TRACED = "%file,%desc"
+BATCH = 200
+
+
+def before(scenario):
+    return "none" if scenario == "first" else "old"
+
+
+class Subject:
+    def __init__(self, program, work):
+        self.program, self.work = program, work
+        self.made = self.drawn = 0
+
+    def prepared(self, scenario, workers):
+        self.made += 1
+        store = self.work / f"store-{self.made}"
+        store.mkdir()
+        subprocess.run([self.program, "prepare", store, scenario, str(workers)], check=True)
+        return store
+
+    def trace(self, store, scenario, workers):
+        """Every call of a commit, whole."""
+        log = self.work / "trace"
+        subprocess.run(["strace", "-f", "-qq", "-xx", "-s", str(1 << 24), "-o", log, "-e", f"trace={TRACED}", self.program,
+                        "commit", store, scenario, str(workers)], check=True)
+        lines = log.read_text().splitlines()
+        log.unlink()
+        return lines
+
+    def found(self, stores):
+        """What a run would go on from, for each."""
+        answers = subprocess.run([self.program, "check"], input="".join(f"{store}\n" for store in stores), text=True,
+                                 capture_output=True, check=True).stdout.splitlines()
+        assert len(answers) == len(stores), answers
+        return answers
+
+
+def marks(lines):
+    """Where the commit begins, where it has returned, and where all is over."""
+    names = ["/mark/begin", "/mark/committed", "/mark/end"]
+    hexadecimal = ["".join(f"\\x{byte:02x}" for byte in name.encode()) for name in names]
+    return [next(at for at, line in enumerate(lines) if text in line) for text in hexadecimal]
+
+
+# ---- kills ---------------------------------------------------------------------------------------
+
+
+def places(lines):
+    """(call, how many times it came before, whether the commit had returned) of every call that could be the last."""
+    begin, committed, end = marks(lines)
+    counts, found = collections.Counter(), []
+    for at, line in enumerate(lines[:end]):
+        match = re.match(r"^(?:\d+ +)?(\w+)\(", line)
+        if not match:
+            continue
+        counts[match[1]] += 1
+        if at > begin:
+            found.append((match[1], counts[match[1]], at > committed))
+    return found
+
+
+def kill_at(subject, scenario, workers, call, number):
+    store = subject.prepared(scenario, workers)
+    killed = subprocess.run(["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e",
+                             f"inject={call}:signal=KILL:when={number}", subject.program, "commit", store, scenario,
+                             str(workers)], capture_output=True, check=False)
+    assert killed.returncode != 0, f"{call} {number} was not reached"
+    return store
+
+
+def kill_everywhere(subject, chance, most):
+    all_places = []
+    for scenario in SCENARIOS:
+        for workers in (1, 2, 3):
+            store = subject.prepared(scenario, workers)
+            all_places += [(scenario, workers, *place) for place in places(subject.trace(store, scenario, workers))]
+            shutil.rmtree(store)
+    chosen = all_places if most == 0 else sorted(chance.sample(all_places, min(most, len(all_places))))
+    bad, found = [], collections.Counter()
+    for begin in range(0, len(chosen), BATCH):
+        batch = chosen[begin:begin + BATCH]
+        stores = [kill_at(subject, *place[:4]) for place in batch]
+        for place, answer in zip(batch, subject.found(stores)):
+            scenario, _, _, _, returned = place
+            found[answer] += 1
+            if answer not in (("new",) if returned else (before(scenario), "new")):
+                bad.append(f"killed at {place}: {answer}")
+        for store in stores:
+            shutil.rmtree(store)
+    print(f"{len(chosen)} commits killed, at {len(all_places)} places in all: {dict(found)}")
+    return bad
+
+
+# ---- lost writes ---------------------------------------------------------------------------------
+
+
+def states(subject, scenario, workers, chance, wanted):
+    """(tree, whether the commit had returned) after every call, as the disk may hold them; each once."""
+    store = subject.prepared(scenario, workers)
+    recorder = Recorder(store)
+    lines = subject.trace(store, scenario, workers)
+    begin, committed, end = marks(lines)
+    moments = [at for at in range(begin, end) if CALL.match(lines[at])]
+    each = max(2, wanted // max(1, len(moments)))
+    seen = set()
+    for at in range(end):
+        changed = recorder.follow(lines[at])
+        if at < begin or not (changed or at == committed):
+            continue
+        for number in range(each):
+            subject.drawn += 1
+            tree = recorder.survivors(chance if number > 0 else None)
+            key = (hashlib.sha256(repr(tree).encode()).digest(), at >= committed)
+            if key not in seen:
+                seen.add(key)
+                yield tree, at >= committed
+    shutil.rmtree(store)
+
+
+def lose_writes(subject, chance, most):
+    cases = [(scenario, workers) for scenario in SCENARIOS for workers in (1, 2, 3, 5)]
+    bad, found, count = [], collections.Counter(), 0
+
+    def look(batch):
+        stores = []
+        for number, (_, tree, _) in enumerate(batch):
+            stores.append(subject.work / f"state-{number}")
+            materialize(tree, stores[-1])
+        for (scenario, _, returned), answer in zip(batch, subject.found(stores)):
+            found[answer] += 1
+            if answer not in (("new",) if returned else (before(scenario), "new")):
+                bad.append(f"{scenario}, {'after' if returned else 'before'} the commit returned: {answer}")
+        for store in stores:
+            shutil.rmtree(store)
+
+    for scenario, workers in cases:
+        batch = []
+        for tree, returned in states(subject, scenario, workers, chance, most // len(cases)):
+            batch.append((scenario, tree, returned))
+            count += 1
+            if len(batch) == BATCH:
+                look(batch)
+                batch = []
+        look(batch)
+    print(f"{subject.drawn} crashes that lost unsynced writes, {count} different disks after them: {dict(found)}")
+    return bad
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("subject")
+    parser.add_argument("--kills", type=int, default=0)
+    parser.add_argument("--states", type=int, default=10000)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    if shutil.which("strace") is None:
+        print("SKIPPED: strace is not here; apt-get install strace")
+        return SKIPPED
+    if subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"], capture_output=True, check=False).returncode != 0:
+        print("SKIPPED: strace may not trace here (ptrace is refused)")
+        return SKIPPED
+    work = pathlib.Path(tempfile.mkdtemp(prefix="troupe-crash-"))
+    try:
+        subject = Subject(str(pathlib.Path(arguments.subject).resolve()), work)
+        chance = random.Random(arguments.seed)
+        bad = kill_everywhere(subject, chance, arguments.kills)
+        if arguments.states > 0:
+            bad += lose_writes(subject, chance, arguments.states)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    for problem in bad[:20]:
+        print("FAILED:", problem)
+    print(f"{len(bad)} bad, seed {arguments.seed}")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
