@@ -1,7 +1,5 @@
 #include "actors/runtime.h"
 
-#include <ranges>
-
 #include "actors/cell.h"
 
 namespace troupe::actors {
@@ -42,7 +40,7 @@ void Runtime::end_all_actors() {
     const std::lock_guard lock(mutex_);
     cells.swap(cells_);
   }
-  for (const auto& [number, cell] : cells | std::views::reverse) cell->destroy();
+  for (auto youngest = cells.rbegin(); youngest != cells.rend(); ++youngest) youngest->second->destroy();
 }
 
 }  // namespace troupe::actors

@@ -37,3 +37,13 @@ if(TROUPE_SANITIZE)
     target_compile_options(troupe_compiler INTERFACE -Wno-tsan)
   endif()
 endif()
+
+option(TROUPE_FUZZ "Instrument everything for libFuzzer, and build tests/fuzz; needs Clang" OFF)
+if(TROUPE_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID MATCHES Clang)
+    message(FATAL_ERROR "TROUPE_FUZZ needs Clang: scripts/fuzz.sh configures a folder of its own with it")
+  endif()
+  target_compile_options(troupe_compiler INTERFACE
+    -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+  target_link_options(troupe_compiler INTERFACE -fsanitize=address,undefined)
+endif()

@@ -59,6 +59,8 @@ class HeaderParser {
     } catch (const json::parse_error& error) {
       refuse("its header is not valid JSON at byte {}: {}",
              kLengthBytes + static_cast<std::int64_t>(error.byte), error.what());
+    } catch (const json::exception& error) {  // of a number like 1e999
+      refuse("its header is not valid JSON: {}", error.what());
     }
   }
 

@@ -90,7 +90,7 @@ def two_hosts_train_as_one_does(at):
 
 
 def the_coordinator_listens_where_the_route_to_the_hosts_begins(at):
-    """And nothing listens at other ports than those that a firewall lets through."""
+    """And nothing listens at other ports than those that a firewall lets through, or shows the job's token."""
     run = at.begin("route", "--set", "control.port=20000", hosts=[at.hosts.address(name) for name in at.hosts.names],
                    faults=[HANG], mpirun=PORTS)
     at.wait_for_fault(run, HANG)
@@ -98,6 +98,9 @@ def the_coordinator_listens_where_the_route_to_the_hosts_begins(at):
     assert contact["addresses"] == [at.hosts.address(at.near)], contact
     for name in at.hosts.names:
         ports = listening_ports(at.hosts.processes(name)[0])
+        for process in at.hosts.processes(name):
+            arguments = pathlib.Path(f"/proc/{process}/cmdline").read_text(errors="replace")
+            assert "TROUPE_JOB=" not in arguments, f"a secret that everybody on the host can read: {arguments}"
         assert ports and ports - {22} <= {*range(20000, 20009), *range(20100, 20200)}, ports
     at.hosts.kill(at.far)
     expect(run, 0)

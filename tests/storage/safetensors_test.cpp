@@ -69,6 +69,7 @@ TEST(Safetensors, UnsoundHeadersAreRefusedWithTheirPlace) {
   expect_refused("\"b\"", "\"a\"", {"'a' twice"});
   expect_refused("\"a\":{", "\"a\":1,\"d\":{", {"'a' is not described"});
   expect_refused("\"b\":", "\"b\"", {"not valid JSON at byte"});
+  expect_refused("[2,", "[1e999,", {"not valid JSON"});
   expect_error([] { (void)parsed("[]"); }, ErrorCode::kCorrupt, {"not a JSON object"});
 }
 
