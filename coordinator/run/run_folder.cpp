@@ -68,7 +68,7 @@ std::string read_or_make_id(const fs::path& file) {
     while (id.ends_with('\n')) id.pop_back();
     if (id.size() >= 16 && id.find_first_not_of("0123456789abcdef") == std::string::npos) return id;
   }
-  std::string id = random_hex();
+  std::string id = random_hex(kNonceBytes);
   write_file_atomically(file, id + "\n");
   return id;
 }
