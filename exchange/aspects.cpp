@@ -1,6 +1,7 @@
 #include "exchange/aspects.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
 #include "base/index.h"
@@ -11,9 +12,6 @@ namespace {
 
 void nothing_written(const model::ModelOptions& /*model*/, const OptionTexts& /*options*/,
                      ordered_json& /*config*/) {}
-
-std::string text(std::int64_t value) { return std::to_string(value); }
-std::string text(double value) { return json(value).dump(); }
 
 }  // namespace
 
@@ -44,7 +42,9 @@ Aspect word(std::string key, std::string option, std::map<std::string, std::stri
           .write =
               [=](const model::ModelOptions& /*model*/, const OptionTexts& options, ordered_json& config) {
                 for (const auto& [theirs, ours] : names) {
-                  if (ours == options.at(option)) config[key] = theirs;
+                  if (ours != options.at(option)) continue;
+                  config[key] = theirs;
+                  return;
                 }
               }};
 }
@@ -124,10 +124,10 @@ Aspect heads() {
               }};
 }
 
-Aspect dense() {
+Aspect dense(std::string layers) {
   return {.read =
-              [](ConfigReader& config, OptionTexts& options) {
-                options["moe.first_dense_layers"] = text(config.require_integer("num_hidden_layers"));
+              [=](ConfigReader& config, OptionTexts& options) {
+                options["moe.first_dense_layers"] = text(config.require_integer(layers));
               },
           .write = nothing_written};
 }
@@ -168,6 +168,26 @@ Aspect sparse_step() {
           }};
 }
 
+Aspect interleaved_experts() {
+  return {.read =
+              [](ConfigReader& config, OptionTexts& options) {
+                const std::int64_t step = config.integer("interleave_moe_layer_step", 1);
+                if (step < 1) config.refuse("interleave_moe_layer_step", "{} is no step", step);
+                json expected = json::array();
+                for (std::int64_t layer = step - 1; layer < config.require_integer("num_hidden_layers");
+                     layer += step)
+                  expected.push_back(layer);
+                const json listed = config.take("moe_layers");
+                if (!listed.is_null() && listed != expected)
+                  config.refuse("moe_layers", "{} cannot be said here, only {}", listed.dump(),
+                                expected.dump());
+                options["moe.first_dense_layers"] = "0";
+                options["moe.every"] = text(step);
+              },
+          .write = [](const model::ModelOptions& model, const OptionTexts& /*options*/,
+                      ordered_json& config) { config["interleave_moe_layer_step"] = model.moe.every; }};
+}
+
 Aspect groups(std::string score) {
   return {.read =
               [=](ConfigReader& config, OptionTexts& options) {
@@ -184,32 +204,107 @@ Aspect groups(std::string score) {
               }};
 }
 
-Aspect rope(double theta, double fraction) {
+Aspect gpt_heads() {
   return {.read =
-              [=](ConfigReader& config, OptionTexts& options) {
-                json parameters = config.take_any({"rope_parameters", "rope_scaling"});
-                if (parameters.is_null()) parameters = json::object();
-                if (!parameters.is_object())
-                  config.refuse("rope_parameters", "{} is no object", parameters.dump());
-                ConfigReader inner(parameters, config.file() + ": rope_parameters");
-                const json kind = inner.take_any({"rope_type", "type"});
-                if (!kind.is_null() && kind != "default")
-                  inner.refuse("rope_type", "{} cannot be said here", kind.dump());
-                options["attention.rope.theta"] =
-                    text(inner.number("rope_theta", config.number("rope_theta", theta)));
-                options["attention.rope.fraction"] = text(
-                    inner.number("partial_rotary_factor", config.number("partial_rotary_factor", fraction)));
-                inner.require_all_taken();
+              [](ConfigReader& config, OptionTexts& options) {
+                const std::int64_t count = config.require_integer("n_head");
+                const std::int64_t hidden = config.require_integer("n_embd");
+                if (count < 1 || hidden % count != 0)
+                  config.refuse("n_head", "{} of {} channels", count, hidden);
+                options["hidden_size"] = text(hidden);
+                options["attention.kind"] = "mha";
+                options["attention.heads"] = options["attention.kv_heads"] = text(count);
+                options["attention.head_dim"] = text(hidden / count);
               },
           .write =
-              [=](const model::ModelOptions& model, const OptionTexts& /*options*/, ordered_json& config) {
-                const model::RopeOptions& rope = model.attention.rope;
-                config["rope_theta"] = rope.theta;  // as programs before rope_parameters read it
-                config["rope_parameters"] = {{"rope_type", "default"}, {"rope_theta", rope.theta}};
-                if (rope.fraction == 1.0 && fraction == 1.0) return;
-                config["partial_rotary_factor"] = rope.fraction;
-                config["rope_parameters"]["partial_rotary_factor"] = rope.fraction;
+              [](const model::ModelOptions& model, const OptionTexts& options, ordered_json& config) {
+                config["n_embd"] = model.hidden_size;
+                config["n_head"] = json_of(options.at("attention.heads"));
               }};
+}
+
+Aspect gpt_feed_forward() {
+  return {.read =
+              [](ConfigReader& config, OptionTexts& options) {
+                options["ffn.intermediate_size"] =
+                    text(config.integer("n_inner", 4 * config.require_integer("n_embd")));
+              },
+          .write = [](const model::ModelOptions& model, const OptionTexts& /*options*/,
+                      ordered_json& config) { config["n_inner"] = model.ffn.intermediate_size; }};
+}
+
+Aspect latent_heads() {
+  return {.read =
+              [](ConfigReader& config, OptionTexts& options) {
+                const std::int64_t count = config.require_integer("num_attention_heads");
+                const std::int64_t rotated = config.require_integer("qk_rope_head_dim");
+                const std::int64_t nope = config.require_integer("qk_nope_head_dim");
+                if (config.integer("num_key_value_heads", count) != count)
+                  config.refuse("num_key_value_heads", "it is not num_attention_heads, {}", count);
+                if (config.integer("head_dim", rotated) != rotated)
+                  config.refuse("head_dim", "it is not qk_rope_head_dim, {}", rotated);
+                if (config.integer("qk_head_dim", rotated + nope) != rotated + nope)
+                  config.refuse("qk_head_dim", "it is not that of both parts, {}", rotated + nope);
+                options["attention.kind"] = "mla";
+                options["attention.heads"] = text(count);
+                options["attention.qk_norm"] = "none";
+                options["attention.latent.query_rank"] = text(config.integer("q_lora_rank", 0));
+                options["attention.latent.kv_rank"] = text(config.require_integer("kv_lora_rank"));
+                options["attention.latent.rope_dim"] = text(rotated);
+                options["attention.latent.nope_dim"] = text(nope);
+                options["attention.latent.value_dim"] = text(config.require_integer("v_head_dim"));
+              },
+          .write =
+              [](const model::ModelOptions& model, const OptionTexts& /*options*/, ordered_json& config) {
+                const model::AttentionOptions mixer = model::layer_mixers(model).front();
+                const model::LatentOptions& latent = mixer.latent;
+                config["num_attention_heads"] = config["num_key_value_heads"] = mixer.heads;
+                config["q_lora_rank"] =
+                    latent.query_rank > 0 ? ordered_json(latent.query_rank) : ordered_json();
+                config["kv_lora_rank"] = latent.kv_rank;
+                config["qk_rope_head_dim"] = config["head_dim"] = latent.rope_dim;
+                config["qk_nope_head_dim"] = latent.nope_dim;
+                config["qk_head_dim"] = latent.rope_dim + latent.nope_dim;
+                config["v_head_dim"] = latent.value_dim;
+              }};
+}
+
+Aspect query_scalar() {
+  return {.read =
+              [](ConfigReader& config, OptionTexts& options) {
+                const double scalar = config.number("query_pre_attn_scalar", 256.0);
+                if (scalar <= 0.0) config.refuse("query_pre_attn_scalar", "{} is not positive", scalar);
+                const bool is_usual = text(scalar) == text(std::stod(options.at("attention.head_dim")));
+                options["attention.softmax_scale"] = is_usual ? "0" : text(1.0 / std::sqrt(scalar));
+              },
+          .write =
+              [](const model::ModelOptions& model, const OptionTexts& /*options*/, ordered_json& config) {
+                const model::AttentionOptions mixer = model::layer_mixers(model).front();
+                const double scale = mixer.softmax_scale;
+                // Such numbers are small and whole, but the root of their reciprocal is rounded.
+                config["query_pre_attn_scalar"] =
+                    scale == 0.0 ? mixer.head_dim
+                                 : static_cast<std::int64_t>(std::llround(1.0 / (scale * scale)));
+              }};
+}
+
+Aspect optional_cap(std::string key, std::string option) {
+  return {.read = [=](ConfigReader& config,
+                      OptionTexts& options) { options[option] = text(config.number(key, 0.0)); },
+          .write =
+              [=](const model::ModelOptions& /*model*/, const OptionTexts& options, ordered_json& config) {
+                const json cap = json_of(options.at(option));
+                config[key] = cap == 0.0 ? ordered_json() : ordered_json(cap.get<double>());
+              }};
+}
+
+Aspect scaled_embedding() {
+  return {.read =
+              [](ConfigReader& config, OptionTexts& options) {
+                options["embedding.scale"] =
+                    text(std::sqrt(static_cast<double>(config.require_integer("hidden_size"))));
+              },
+          .write = nothing_written};
 }
 
 Aspects joined(std::vector<Aspects> parts) {

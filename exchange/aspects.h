@@ -40,15 +40,26 @@ using Aspects = std::vector<Aspect>;
 [[nodiscard]] Aspect bookkeeping();
 /// num_attention_heads, num_key_value_heads, head_dim: of every layer.
 [[nodiscard]] Aspect heads();
-/// No layer has experts.
-[[nodiscard]] Aspect dense();
+/// n_head of n_embd channels: every head has keys of its own.
+[[nodiscard]] Aspect gpt_heads();
+/// n_inner, or four times n_embd.
+[[nodiscard]] Aspect gpt_feed_forward();
+/// The keys of latent attention.
+[[nodiscard]] Aspect latent_heads();
+/// No layer has experts. layers: the key of their number
+[[nodiscard]] Aspect dense(std::string layers = "num_hidden_layers");
 /// decoder_sparse_step and mlp_only_layers: which layers have experts.
 [[nodiscard]] Aspect sparse_step();
+/// interleave_moe_layer_step, moe_layers: the last of so many layers has experts.
+[[nodiscard]] Aspect interleaved_experts();
 /// n_group, topk_group: experts are chosen in the best groups. score: a name of router.group_score
 [[nodiscard]] Aspect groups(std::string score);
-/// rope_theta, rope_scaling, partial_rotary_factor, or all of them in rope_parameters; theta, fraction: when
-/// they are absent.
-[[nodiscard]] Aspect rope(double theta = 10000.0, double fraction = 1.0);
+/// query_pre_attn_scalar: scores are divided by its root.
+[[nodiscard]] Aspect query_scalar();
+/// A cap of logits that may be null. option: 0 is none
+[[nodiscard]] Aspect optional_cap(std::string key, std::string option);
+/// The embedding's rows times the root of hidden_size, which no key says.
+[[nodiscard]] Aspect scaled_embedding();
 
 [[nodiscard]] Aspects joined(std::vector<Aspects> parts);
 

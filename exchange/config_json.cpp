@@ -30,6 +30,9 @@ std::optional<std::string> text_of(const json& value) {
   return std::nullopt;
 }
 
+std::string text(std::int64_t value) { return std::to_string(value); }
+std::string text(double value) { return json(value).dump(); }
+
 json json_of(const std::string& text) {
   const json value = json::parse(text, nullptr, /*allow_exceptions=*/false);
   return value.is_boolean() || value.is_number() ? value : json(text);

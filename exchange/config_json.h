@@ -22,6 +22,9 @@ using OptionTexts = std::map<std::string, std::string>;
 
 /// A value of config.json as an option's text; none for what is no number, flag or word.
 [[nodiscard]] std::optional<std::string> text_of(const json& value);
+/// Of a number, so that it reads back as the same.
+[[nodiscard]] std::string text(std::int64_t value);
+[[nodiscard]] std::string text(double value);
 /// The other way round: numbers and flags as such, else a word.
 [[nodiscard]] json json_of(const std::string& text);
 

@@ -16,6 +16,7 @@ struct Family {
   std::string architecture;  // the class
   Aspects aspects;
   TensorNames names;
+  std::string length_key = "max_position_embeddings";  // the longest context; says nothing of the function
 };
 
 /// In the order in which they are told to users.

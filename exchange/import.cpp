@@ -27,7 +27,6 @@ namespace fs = std::filesystem;
 using storage::safetensors::Folder;
 using storage::safetensors::TensorInfo;
 
-constexpr std::int64_t kMostSequenceLength = 2048;
 constexpr const char* kTrainFile = "train.yaml";
 constexpr std::size_t kMaximumTokenizerBytes = std::size_t{64} << 20;
 
@@ -169,16 +168,10 @@ std::string import_tokenizer(const fs::path& folder, const fs::path& corpus) {
   return tokenizer.hash();
 }
 
-std::int64_t sequence_length(const ImportRequest& request, const ReadConfig& read) {
-  if (request.sequence_length > 0) return request.sequence_length;
-  if (read.max_position_embeddings == 0) return kMostSequenceLength;
-  return std::min(kMostSequenceLength, read.max_position_embeddings);
-}
-
 }  // namespace
 
 ImportReport import_model(const ImportRequest& request) {
-  ReadConfig read = read_config(request.folder / "config.json");
+  ReadConfig read = read_config(request.folder / "config.json", request.sequence_length);
   const Folder folder(request.folder);
   const model::ModelOptions& model = read.run.model;
   const TensorMap map(*read.family, model, *model.vocab_size);
@@ -187,7 +180,6 @@ ImportReport import_model(const ImportRequest& request) {
   report.left_out = compare_tensors(folder, map, model);
   require_new(request.output);
   const fs::path corpus = fs::absolute(request.output).lexically_normal() / "corpus";
-  read.run.data.sequence_length = sequence_length(request, read);
   read.run.data.corpus = corpus.string();
   try {
     storage::make_folders(corpus);

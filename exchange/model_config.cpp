@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -37,12 +38,24 @@ bool is_compared(const std::string& key, const model::ModelOptions& model) {
          model.moe.router.selection == experts::Selection::kSinkhorn;
 }
 
+/// Numbers that were computed on the way there and back may differ in the last digits.
+bool same_value(const std::string& one, const std::string& other) {
+  if (one == other) return true;
+  const json a = json_of(one);
+  const json b = json_of(other);
+  if (!a.is_number() || !b.is_number()) return false;
+  const double x = a.get<double>();
+  const double y = b.get<double>();
+  return std::abs(x - y) <= 1e-9 * std::max(std::abs(x), std::abs(y));
+}
+
 void compare(const std::string& prefix, const OptionTexts& one, const OptionTexts& other,
              std::vector<std::string>& found) {
   for (const auto& [key, text] : one) {
     const auto there = other.find(key);
     const std::string& theirs = there == other.end() ? "absent" : there->second;
-    if (theirs != text) found.push_back(fmt::format("model.{}{}: {}, {}", prefix, key, text, theirs));
+    if (!same_value(theirs, text))
+      found.push_back(fmt::format("model.{}{}: {}, {}", prefix, key, text, theirs));
   }
 }
 
@@ -61,6 +74,18 @@ OptionTexts mixer_texts(const model::LayerSpec& layer) {
   return texts;
 }
 
+/// With the first layer's mixer as `attention`: where layers are alike in something, as it is.
+OptionTexts texts_with_first_mixer(model::ModelOptions model) {
+  model.attention = model::layer_mixers(model).front();
+  return texts_of(model);
+}
+
+/// What the model was made for, unless that is too much for a start.
+std::int64_t usual_length(ConfigReader& reader, const Family& family) {
+  constexpr std::int64_t kMost = 2048;
+  return std::clamp<std::int64_t>(reader.integer(family.length_key, kMost), 1, kMost);
+}
+
 configs::RunConfig config_of(const std::vector<std::string>& overrides, const std::string& file) {
   try {
     return configs::parse_config("", file, overrides);
@@ -73,7 +98,7 @@ configs::RunConfig config_of(const std::vector<std::string>& overrides, const st
 
 }  // namespace
 
-ReadConfig parse_config(const json& config, const std::string& file) {
+ReadConfig parse_config(const json& config, const std::string& file, std::int64_t sequence_length) {
   ConfigReader reader(config, file);
   const json type = reader.require_any({"model_type"});
   ReadConfig read;
@@ -84,18 +109,19 @@ ReadConfig parse_config(const json& config, const std::string& file) {
   }
   OptionTexts options;
   for (const Aspect& aspect : read.family->aspects) aspect.read(reader, options);
-  reader.require_all_taken();
   std::vector<std::string> overrides;
   for (const auto& [key, text] : options) overrides.push_back(fmt::format("model.{}={}", key, text));
+  const std::int64_t usual = usual_length(reader, *read.family);
+  reader.require_all_taken();
+  overrides.push_back(fmt::format("data.sequence_length={}", sequence_length > 0 ? sequence_length : usual));
   read.run = config_of(overrides, file);
-  read.max_position_embeddings = std::max<std::int64_t>(0, reader.integer("max_position_embeddings", 0));
   return read;
 }
 
-ReadConfig read_config(const std::filesystem::path& path) {
+ReadConfig read_config(const std::filesystem::path& path, std::int64_t sequence_length) {
   const json config = json::parse(read_file(path, kMaximumConfigBytes), nullptr, /*allow_exceptions=*/false);
   if (config.is_discarded()) throw Error(ErrorCode::kConfig, "{}: it is not valid JSON", path.string());
-  return parse_config(config, path.string());
+  return parse_config(config, path.string(), sequence_length);
 }
 
 ordered_json write_config(const Family& family, const model::ModelOptions& options, std::int64_t vocab_size,
@@ -103,9 +129,9 @@ ordered_json write_config(const Family& family, const model::ModelOptions& optio
   model::ModelOptions model = options;
   model.vocab_size = vocab_size;
   ordered_json config{{"architectures", {family.architecture}}, {"model_type", family.model_type}};
-  const OptionTexts texts = texts_of(model);
+  const OptionTexts texts = texts_with_first_mixer(model);
   for (const Aspect& aspect : family.aspects) aspect.write(model, texts, config);
-  config["max_position_embeddings"] = length;
+  if (!config.contains(family.length_key)) config[family.length_key] = length;
   const std::string what = fmt::format("a config.json of type '{}'", family.model_type);
   std::vector<std::string> lost;
   try {
@@ -122,7 +148,7 @@ const Family& family_for(const model::ModelOptions& options, std::int64_t vocab_
   std::string reasons;
   for (const Family& family : families()) {
     try {
-      static_cast<void>(write_config(family, options, vocab_size, 1));
+      static_cast<void>(write_config(family, options, vocab_size, 2));
       return family;
     } catch (const Error& error) {
       reasons += fmt::format("\n{}", error.what());

@@ -10,17 +10,18 @@ namespace troupe::exchange {
 /// What a config.json says.
 struct ReadConfig {
   const Family* family = nullptr;
-  configs::RunConfig run;                    // with its model; the rest at its defaults
-  std::int64_t max_position_embeddings = 0;  // 0: it does not say
+  configs::RunConfig run;  // with its model and data.sequence_length; the rest at its defaults
 };
 
 /// kConfig, naming the file and the key, for a model_type that is not known, a key that is not, or a value
 /// that no option says; kIo.
-[[nodiscard]] ReadConfig read_config(const std::filesystem::path& path);
-[[nodiscard]] ReadConfig parse_config(const json& config, const std::string& file);
+///   sequence_length: data.sequence_length; 0: what the model was made for, at most 2048
+[[nodiscard]] ReadConfig read_config(const std::filesystem::path& path, std::int64_t sequence_length = 0);
+[[nodiscard]] ReadConfig parse_config(const json& config, const std::string& file,
+                                      std::int64_t sequence_length = 0);
 
 /// The config.json of a model. kConfig, naming the options, when reading it back would give another model.
-///   length: max_position_embeddings
+///   length: the longest context
 [[nodiscard]] ordered_json write_config(const Family& family, const model::ModelOptions& options,
                                         std::int64_t vocab_size, std::int64_t length);
 

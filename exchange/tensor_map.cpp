@@ -40,17 +40,50 @@ std::vector<std::int64_t> shape_of(const NamedPart& part, const ParameterSpec& s
   return shape;
 }
 
-Slice slice_of(const NamedPart& part, const ParameterSpec& spec, std::int64_t rows) {
+/// all: rows of the part
+Slice slice_of(const NamedPart& part, const ParameterSpec& spec, std::int64_t all, const RowBlock& block) {
   const std::int64_t columns = columns_of(spec);
-  const std::int64_t outputs = rows * part.step;
+  const std::int64_t outputs = all * part.step;
   const std::int64_t row = part.transposed ? 1 : columns;
-  Slice slice{.begin = part.first * row,
-              .rows = rows,
+  Slice slice{.begin = (part.first + part.step * block.first) * row,
+              .rows = block.rows,
               .columns = columns,
               .row_stride = part.step * row,
               .column_stride = part.transposed ? outputs : 1};
   if (is_stacked(part, spec)) slice.begin += spec.expert * outputs * columns;
   return slice;
+}
+
+std::int64_t rows_of(const std::vector<RowBlock>& blocks) {
+  std::int64_t rows = 0;
+  for (const RowBlock& block : blocks) rows += block.rows;
+  return rows;
+}
+
+/// Of every head `rows` from `first` on, of `all`.
+void add_heads(std::int64_t heads, std::int64_t all, std::int64_t first, std::int64_t rows,
+               std::vector<RowBlock>& blocks) {
+  for (std::int64_t head = 0; head < heads; ++head) blocks.push_back({head * all + first, rows});
+}
+
+std::vector<RowBlock> latent_query_blocks(const model::AttentionOptions& mixer) {
+  const std::int64_t nope = mixer.latent.nope_dim;
+  const std::int64_t rotated = mixer.latent.rope_dim;
+  std::vector<RowBlock> blocks;
+  for (std::int64_t head = 0; head < mixer.heads; ++head) {
+    blocks.push_back({head * (nope + rotated) + nope, rotated});
+    blocks.push_back({head * (nope + rotated), nope});
+  }
+  return blocks;
+}
+
+std::vector<RowBlock> latent_up_blocks(const model::AttentionOptions& mixer) {
+  const std::int64_t nope = mixer.latent.nope_dim;
+  const std::int64_t values = mixer.latent.value_dim;
+  std::vector<RowBlock> blocks;
+  add_heads(mixer.heads, nope + values, 0, nope, blocks);
+  add_heads(mixer.heads, nope + values, nope, values, blocks);
+  return blocks;
 }
 
 }  // namespace
@@ -68,29 +101,37 @@ const std::vector<NamedPart>& TensorMap::named_parts(const ParameterSpec& spec) 
   throw Error(ErrorCode::kConfig, "a model of type '{}' has no tensor for {}", family_.model_type, spec.name);
 }
 
-std::int64_t TensorMap::rows_of(const NamedPart& part, const ParameterSpec& spec) const {
+std::vector<RowBlock> TensorMap::blocks_of(const NamedPart& part, const ParameterSpec& spec) const {
   const model::AttentionOptions mixer =
       spec.layer < 0 ? model::AttentionOptions{} : model::layer_spec(options_, spec.layer).mixer;
   switch (part.rows) {
     case Rows::kAll:
-      return spec.shape[0];
+      return {{0, spec.shape[0]}};
     case Rows::kHalf:
-      return spec.shape[0] / 2;
+      return {{0, spec.shape[0] / 2}};
     case Rows::kQuery:
-      return mixer.heads * mixer.head_dim;
+      return {{0, mixer.heads * mixer.head_dim}};
     case Rows::kKeyValue:
-      return mixer.kv_heads * mixer.head_dim;
+      return {{0, mixer.kv_heads * mixer.head_dim}};
+    case Rows::kLatentQuery:
+      return latent_query_blocks(mixer);
+    case Rows::kLatentDown:
+      return {{mixer.latent.kv_rank, mixer.latent.rope_dim}, {0, mixer.latent.kv_rank}};
+    case Rows::kLatentUp:
+      return latent_up_blocks(mixer);
   }
-  return 0;
+  return {};
 }
 
 std::vector<Part> TensorMap::parts(const ParameterSpec& spec) const {
   std::vector<Part> parts;
   std::int64_t rows = 0;
   for (const NamedPart& part : named_parts(spec)) {
-    const std::int64_t of_part = rows_of(part, spec);
-    parts.push_back({name_of(part.name, spec.layer, spec.expert), slice_of(part, spec, of_part)});
-    rows += of_part;
+    const auto blocks = blocks_of(part, spec);
+    const std::int64_t all = rows_of(blocks);
+    for (const RowBlock& block : blocks)
+      parts.push_back({name_of(part.name, spec.layer, spec.expert), slice_of(part, spec, all, block)});
+    rows += all;
   }
   TROUPE_CHECK(rows == spec.shape[0], "{}: {} rows of {} have names", spec.name, rows, spec.shape[0]);
   return parts;
@@ -99,12 +140,15 @@ std::vector<Part> TensorMap::parts(const ParameterSpec& spec) const {
 void TensorMap::add(const ParameterSpec& spec) {
   std::int64_t begin = spec.global_begin();
   for (const NamedPart& part : named_parts(spec)) {
-    const std::int64_t rows = rows_of(part, spec);
+    const auto blocks = blocks_of(part, spec);
+    const std::int64_t all = rows_of(blocks);
     const std::string name = name_of(part.name, spec.layer, spec.expert);
     const auto [place, is_new] = index_.try_emplace(name, tensors_.size());
-    if (is_new) tensors_.push_back({name, shape_of(part, spec, rows), {}});
-    tensors_[place->second].sources.push_back({spec.name, begin, slice_of(part, spec, rows)});
-    begin += rows * columns_of(spec);
+    if (is_new) tensors_.push_back({name, shape_of(part, spec, all), {}});
+    for (const RowBlock& block : blocks) {
+      tensors_[place->second].sources.push_back({spec.name, begin, slice_of(part, spec, all, block)});
+      begin += block.rows * columns_of(spec);
+    }
   }
 }
 

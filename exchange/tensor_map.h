@@ -13,6 +13,12 @@ namespace troupe::exchange {
 
 using storage::safetensors::Slice;
 
+/// Rows of one of our parameters, which follow each other there, too.
+struct RowBlock {
+  std::int64_t first = 0;  // of theirs
+  std::int64_t rows = 0;
+};
+
 /// Rows of one of our parameters as a slice of a tensor of theirs.
 struct Part {
   std::string theirs;
@@ -47,7 +53,7 @@ class TensorMap {
 
  private:
   [[nodiscard]] const std::vector<NamedPart>& named_parts(const ParameterSpec& spec) const;
-  [[nodiscard]] std::int64_t rows_of(const NamedPart& part, const ParameterSpec& spec) const;
+  [[nodiscard]] std::vector<RowBlock> blocks_of(const NamedPart& part, const ParameterSpec& spec) const;
   void add(const ParameterSpec& spec);
   void add_router_biases();
 

@@ -36,6 +36,12 @@ TensorNames llama_names(const std::string& mlp) {
       {"attention/q_norm", {{attention + "q_norm.weight"}}},
       {"attention/k_norm", {{attention + "k_norm.weight"}}},
       {"attention/sinks", {{attention + "sinks"}}},
+      {"attention/q_proj", {{attention + "q_proj.weight", Rows::kLatentQuery}}},
+      {"attention/q_down_proj", {{attention + "q_a_proj.weight"}}},
+      {"attention/q_up_proj", {{attention + "q_b_proj.weight", Rows::kLatentQuery}}},
+      {"attention/kv_down_proj", {{attention + "kv_a_proj_with_mqa.weight", Rows::kLatentDown}}},
+      {"attention/kv_norm", {{attention + "kv_a_layernorm.weight"}}},
+      {"attention/kv_up_proj", {{attention + "kv_b_proj.weight", Rows::kLatentUp}}},
       {"ffn_norm/weight", {{kLayer + "post_attention_layernorm.weight"}}},
       {"router/weight", {{kLayer + mlp + ".gate.weight"}}},
       {"final_norm/weight", {{"model.norm.weight"}}},
@@ -44,6 +50,11 @@ TensorNames llama_names(const std::string& mlp) {
   add_feed_forward(names, "ffn/", kLayer + mlp + ".");
   add_feed_forward(names, "experts/", kLayer + mlp + ".experts.{e}.");
   add_feed_forward(names, "shared_experts/", kLayer + mlp + ".shared_experts.");
+  return names;
+}
+
+TensorNames replaced(TensorNames names, const std::map<std::string, std::vector<NamedPart>>& by) {
+  for (const auto& [ours, parts] : by) names.parts[ours] = parts;
   return names;
 }
 

@@ -12,6 +12,10 @@ enum class Rows : std::uint8_t {
   kHalf,      // gate or up
   kQuery,     // heads * head_dim
   kKeyValue,  // kv_heads * head_dim
+  // Of latent attention, all rows, which lie in another order there: a head's rotated channels last,
+  kLatentQuery,
+  kLatentDown,  // the latent before the shared key,
+  kLatentUp,    // and a head's values behind its keys.
 };
 
 /// A tensor that has rows of one of our parameters.
@@ -29,7 +33,10 @@ struct TensorNames {
   std::string router_bias;  // of experts' choice, [experts]; empty: the family has none
 };
 
-/// Those of Llama, which others follow: projections apart, `experts` [one tensor each] in the folder `mlp`.
+/// Those of Llama, which others follow: projections apart, experts one tensor each in the folder `mlp`.
 [[nodiscard]] TensorNames llama_names(const std::string& mlp = "mlp");
+/// Of a model that begins with these names, in other places or with other names.
+[[nodiscard]] TensorNames replaced(TensorNames names,
+                                   const std::map<std::string, std::vector<NamedPart>>& by);
 
 }  // namespace troupe::exchange

@@ -91,7 +91,7 @@ TEST(ModelConfig, KeysThatCannotBeSaidAreNamed) {
 }
 
 TEST(ModelConfig, ValuesOfOtherModelsAreRefusedByKey) {
-  expect_refused(with("attention_bias", true), {"attention_bias: it is true, only false"});
+  expect_refused(with("use_sliding_window", true), {"use_sliding_window: it is true, only false"});
   expect_refused(with("hidden_act", "swish2"), {"hidden_act: \"swish2\" is not known here"});
   expect_refused(with("mlp_only_layers", {1}), {"mlp_only_layers: [1] with decoder_sparse_step 1"});
   expect_refused(with("decoder_sparse_step", 2), {"mlp_only_layers: [0] with decoder_sparse_step 2"});

@@ -31,29 +31,66 @@ MOE = dict(moe_intermediate_size=16, num_experts_per_tok=2)
 SIGMOID = dict(n_routed_experts=8, n_shared_experts=1, first_k_dense_replace=1, norm_topk_prob=True,
                routed_scaling_factor=1.7, **MOE)
 
+LATENT = dict(q_lora_rank=12, kv_lora_rank=8, qk_nope_head_dim=8, qk_rope_head_dim=4, v_head_dim=6,
+              num_key_value_heads=4)
+YARN = dict(rope_type="yarn", rope_theta=1e4, factor=4.0, original_max_position_embeddings=16, beta_fast=32,
+            beta_slow=1)
+LLAMA3 = dict(rope_type="llama3", rope_theta=5e5, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
+              original_max_position_embeddings=16)
+GPT = dict(vocab_size=96, n_embd=32, n_layer=2, n_head=4, n_positions=64)
+
+# By folder: kwargs of the class's configuration. A folder is a model_type, or one and what is special.
 CLASSES = {
-    "llama": dict(BASE, rms_norm_eps=1e-5, rope_parameters=dict(rope_type="default", rope_theta=5e5)),
-    "mistral": dict(BASE, head_dim=16, sliding_window=None),
+    "llama": dict(BASE, rms_norm_eps=1e-5, rope_parameters=LLAMA3),
+    "llama-biases": dict(BASE, attention_bias=True, mlp_bias=True,
+                         rope_parameters=dict(rope_type="linear", rope_theta=1e4, factor=2.0)),
+    "mistral": dict(BASE, head_dim=16, sliding_window=8),
     "mixtral": dict(BASE, num_local_experts=4, num_experts_per_tok=2, intermediate_size=16),
-    "qwen3": dict(BASE, head_dim=16, tie_word_embeddings=True),
+    "qwen2": dict(BASE, rope_parameters=dict(YARN)),
+    "qwen3": dict(BASE, head_dim=16, tie_word_embeddings=True, use_sliding_window=True, sliding_window=8,
+                  max_window_layers=1),
     "qwen3_moe": dict(BASE, head_dim=16, num_experts=8, norm_topk_prob=True, **MOE),
+    "olmo2": dict(BASE),
+    "olmoe": dict(BASE, num_experts=6, num_experts_per_tok=2, intermediate_size=16),
+    "gpt_oss": dict(BASE, head_dim=8, num_local_experts=4, num_experts_per_tok=2, sliding_window=8,
+                    intermediate_size=16, rope_parameters=dict(YARN, truncate=False, rope_theta=150000.0)),
     "dots1": dict(BASE, head_dim=16, n_group=1, topk_group=1, sliding_window=None, **SIGMOID),
-    "glm4_moe": dict(BASE, head_dim=16, n_group=1, topk_group=1, use_qk_norm=True, **SIGMOID),
+    "glm4_moe": dict(BASE, head_dim=16, n_group=1, topk_group=1, use_qk_norm=True, attention_bias=True, **SIGMOID),
+    "minimax_m2": dict(BASE, head_dim=16, num_local_experts=4, num_experts_per_tok=2, intermediate_size=16,
+                       rotary_dim=8),
+    "deepseek_v2": dict(BASE, n_routed_experts=8, n_shared_experts=1, n_group=4, topk_group=2,
+                        topk_method="group_limited_greedy", routed_scaling_factor=4.0, first_k_dense_replace=1,
+                        **MOE, **LATENT),
+    "deepseek_v3": dict(BASE, n_routed_experts=8, n_shared_experts=1, n_group=4, topk_group=2,
+                        first_k_dense_replace=1, rope_parameters=dict(YARN, mscale=1.0, mscale_all_dim=0.7), **MOE,
+                        **LATENT),
+    "smollm3": dict(BASE, num_hidden_layers=3, no_rope_layers=[1, 0, 1]),
+    "gemma2": dict(BASE, head_dim=8, sliding_window=8, query_pre_attn_scalar=12),
+    "gemma3_text": dict(BASE, head_dim=8, sliding_window=8, query_pre_attn_scalar=8, num_hidden_layers=3,
+                        layer_types=["sliding_attention", "sliding_attention", "full_attention"]),
+    "phi3": dict(BASE),
+    "cohere2": dict(BASE, sliding_window=8, logit_scale=0.25, num_hidden_layers=3,
+                    layer_types=["sliding_attention", "full_attention", "sliding_attention"]),
+    "ernie4_5": dict(BASE, head_dim=16),
+    "llama4_text": dict(BASE, head_dim=8, num_local_experts=4, interleave_moe_layer_step=2, intermediate_size=16,
+                        num_experts_per_tok=1, intermediate_size_mlp=40, attention_chunk_size=8,
+                        no_rope_layers=[1, 0], floor_scale=8),
+    "gpt2": dict(GPT),
+    "gptj": dict(GPT, rotary_dim=4),
 }
 STORED = {"mistral": torch.float16, "mixtral": torch.float32}  # others bf16
 SHARDED = {"qwen3_moe": "40KB"}
 
 
 def make_model(name, seed):
-    config = CONFIG_MAPPING[name](**CLASSES[name])
+    config = CONFIG_MAPPING[name.split("-")[0]](**CLASSES[name])
     config._attn_implementation = "eager"
     torch.manual_seed(seed)
     model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").float().eval()
     stored = STORED.get(name, torch.bfloat16)
     with torch.no_grad():
-        for key, value in list(model.named_parameters()) + list(model.named_buffers()):
-            if not value.is_floating_point() or "rope" in key or "inv_freq" in key or key.endswith("embed_scale"):
-                continue
+        biases = [(key, value) for key, value in model.named_buffers() if key.endswith("e_score_correction_bias")]
+        for key, value in list(model.named_parameters()) + biases:
             if value.dim() == 1:
                 new = value + 0.2 * torch.randn_like(value)
             else:
