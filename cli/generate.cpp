@@ -1,14 +1,18 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
+#include "base/index.h"
 #include "cli/arguments/path_option.h"
 #include "cli/arguments/this_process.h"
 #include "cli/run/loaded_model.h"
@@ -26,6 +30,8 @@ struct GenerateArguments {
   std::int64_t tokens = 64;
   workers::SamplingRule rule;
   std::optional<std::uint64_t> seed;
+  std::vector<std::string> stops;
+  std::size_t batch = 8;
   std::string chat;
   std::string corpus;
   int threads = 1;
@@ -74,9 +80,56 @@ void write(std::string_view text) {
   if (std::ferror(stdout) != 0) throw io_error("cannot write to stdout");
 }
 
-std::string json_line(const std::string& prompt, const std::string& text) {
-  const nlohmann::json line{{"prompt", prompt}, {"text", text}};
+std::string json_line(const std::string& prompt, const workers::Written& written) {
+  static constexpr std::array<std::string_view, 3> kEnds{"length", "end_of_text", "stop"};
+  const nlohmann::json line{{"prompt", prompt},
+                            {"text", written.text},
+                            {"tokens", written.tokens},
+                            {"log_probabilities", written.log_probabilities},
+                            {"end", kEnds[at(written.end)]}};
   return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+std::vector<workers::Prompt> make_prompts(const GenerateArguments& arguments, const LoadedModel& model) {
+  const auto chat = data::chat_template_named(arguments.chat);
+  std::optional<data::ChatEncoder> chat_encoder;
+  if (chat) chat_encoder.emplace(*chat, model.tokenizer());
+  std::vector<workers::Prompt> prompts;
+  for (const std::string& text : prompts_of(arguments, model)) {
+    workers::Prompt& prompt = prompts.emplace_back();
+    prompt.text = text;
+    prompt.number = std::ssize(prompts) - 1;
+    prompt.step = model.step();
+    prompt.seed = arguments.seed;
+    prompt.stops = arguments.stops;
+    if (chat_encoder) {
+      prompt.ids = chat_encoder->encode_question(text);
+      prompt.end = chat_encoder->end_of_turn();
+    } else {
+      warn_of_space(text);
+    }
+  }
+  return prompts;
+}
+
+/// Each text as it is written.
+void stream(const GenerateArguments& arguments, std::span<const workers::Prompt> prompts,
+            workers::Sampler& sampler) {
+  for (const workers::Prompt& prompt : prompts) {
+    write(arguments.chat.empty() ? prompt.text : prompt.text + "\n");
+    sampler.sample(prompt, arguments.tokens, arguments.rule, write);
+    write("\n\n");
+  }
+}
+
+/// Texts whole, several at once.
+void write_whole(const GenerateArguments& arguments, std::span<const workers::Prompt> prompts,
+                 workers::Sampler& sampler) {
+  for (std::size_t first = 0; first < prompts.size(); first += arguments.batch) {
+    const auto some = prompts.subspan(first, std::min(arguments.batch, prompts.size() - first));
+    const auto written = sampler.write(some, arguments.tokens, arguments.rule);
+    for (std::size_t i = 0; i < some.size(); ++i) write(json_line(some[i].text, written->at(i)));
+  }
 }
 
 int generate(const GenerateArguments& arguments) {
@@ -84,25 +137,11 @@ int generate(const GenerateArguments& arguments) {
   LoadedModel model(
       {.path = arguments.path, .corpus = arguments.corpus, .micro_batch = 1, .threads = arguments.threads});
   workers::Sampler sampler(model.model(), model.tokenizer());
-  const auto chat = data::chat_template_named(arguments.chat);
-  std::optional<data::ChatEncoder> chat_encoder;
-  if (chat) chat_encoder.emplace(*chat, model.tokenizer());
-  std::int64_t number = 0;
-  for (const std::string& text : prompts_of(arguments, model)) {
-    workers::Prompt prompt{.text = text, .number = number++, .step = model.step(), .seed = arguments.seed};
-    if (chat_encoder) {
-      prompt.ids = chat_encoder->encode_question(text);
-      prompt.end = chat_encoder->end_of_turn();
-    } else {
-      warn_of_space(text);
-    }
-    if (arguments.json) {
-      write(json_line(text, sampler.sample(prompt, arguments.tokens, arguments.rule)));
-    } else {
-      write(chat_encoder ? text + "\n" : text);
-      sampler.sample(prompt, arguments.tokens, arguments.rule, write);
-      write("\n\n");
-    }
+  const std::vector<workers::Prompt> prompts = make_prompts(arguments, model);
+  if (arguments.json) {
+    write_whole(arguments, prompts, sampler);
+  } else {
+    stream(arguments, prompts, sampler);
   }
   return kSuccess;
 }
@@ -127,6 +166,20 @@ void add_generate(CLI::App& program, Action& action) {
       ->check(CLI::Range(0.0, 100.0));
   subcommand->add_option("--top-k", arguments->rule.top_k, "Choose among the k most likely tokens; 0: all")
       ->check(CLI::NonNegativeNumber);
+  subcommand
+      ->add_option("--top-p", arguments->rule.top_p,
+                   "Choose among the fewest most likely tokens that are together as likely as this")
+      ->check(CLI::Range(0.0, 1.0));
+  subcommand
+      ->add_option("--min-p", arguments->rule.min_p,
+                   "Choose among tokens at least this part as likely as the most likely one")
+      ->check(CLI::Range(0.0, 1.0));
+  subcommand
+      ->add_option("--stop", arguments->stops, "A text that ends what is written; may be given several times")
+      ->default_str("")
+      ->take_all();
+  subcommand->add_option("--batch", arguments->batch, "With --json: prompts that are written on at once")
+      ->check(CLI::Range(1, 4096));
   subcommand->add_option("--seed", arguments->seed, "Of the choice of tokens; by default the run's seed");
   subcommand
       ->add_option("--chat", arguments->chat,
@@ -135,11 +188,14 @@ void add_generate(CLI::App& program, Action& action) {
       ->check(CLI::IsMember({"chatml", "llama3", "qwen3", "plain"}));
   add_path(*subcommand, "--corpus", arguments->corpus, "Folder with the tokenizer, when the corpus moved");
   subcommand->add_option("--threads", arguments->threads, "CPU threads")->check(CLI::Range(1, 1024));
-  subcommand->add_flag("--json", arguments->json, "One JSON object per prompt, whole");
+  subcommand->add_flag(
+      "--json", arguments->json,
+      "One JSON object per prompt: its text, tokens, their log-probabilities, and what ended it");
   subcommand->footer(
       "Examples:\n"
       "  troupe generate runs/quickstart-1 --prompt \"The\" --prompt \"def\" --tokens 100\n"
       "  troupe generate runs/quickstart-1 --prompts prompts.txt --seed 2 --json\n"
+      "  troupe generate runs/quickstart-1 --prompt \"It\" --temperature 1 --top-k 0 --top-p 0.9 --stop .\n"
       "  troupe generate runs/chats --chat plain --prompt \"What is the capital of Japan?\"");
   subcommand->callback([arguments, &action] { action = [arguments] { return generate(*arguments); }; });
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tensor/ops/cached_attention/cached_attention.h"
 #include "tensor/ops/elementwise/elementwise.h"
 
 namespace troupe::model {
@@ -121,11 +122,30 @@ void AttentionLayer::forward(const Pass& pass, ConstTensorView x, Mixer::Saved& 
   saved.v = pass.arena.allocate({tokens, value_.width()});
   value_.forward(pass.execution, pass.dense, x, saved.v);
   saved.out = pass.arena.allocate({tokens, query_.width()});
-  saved.log_sum_exp = pass.arena.allocate({tokens / sequence_length_ * options_.heads, sequence_length_});
-  ops::attention_forward(pass.execution, shape(tokens), saved.q, saved.k, saved.v,
-                         first_visible(pass.microbatch, span_), saved.out, saved.log_sum_exp,
-                         sinks_ ? sinks_->value(pass.dense) : ConstTensorView());
+  attend(pass, tokens, saved, saved.out);
   out_.forward(pass.execution, pass.dense, saved.out, y);
+}
+
+/// To the keys of the pass, or to those that are kept, among which these are then.
+void AttentionLayer::attend(const Pass& pass, std::int64_t tokens, Saved& saved, TensorView out) const {
+  const ConstTensorView sinks = sinks_ ? sinks_->value(pass.dense) : ConstTensorView();
+  const ConstTensorView first = first_visible(pass.microbatch, span_);
+  if (saved.cache) {
+    saved.cache->put(pass.microbatch.positions, saved.k, saved.v);
+    return ops::cached_attention(pass.execution, cached_shape(shape(0), saved.cache->capacity()), saved.q,
+                                 saved.cache->keys(), saved.cache->values(), saved.cache->sequences(),
+                                 pass.microbatch.positions, first, out, sinks);
+  }
+  saved.log_sum_exp = pass.arena.allocate({tokens / sequence_length_ * options_.heads, sequence_length_});
+  ops::attention_forward(pass.execution, shape(tokens), saved.q, saved.k, saved.v, first, out,
+                         saved.log_sum_exp, sinks);
+}
+
+std::unique_ptr<Mixer::Saved> AttentionLayer::make_cache(const CacheShape& shape,
+                                                         const CachedRows& rows) const {
+  auto saved = std::make_unique<Saved>();
+  saved->cache.emplace(shape, rows, key_.width(), value_.width());
+  return saved;
 }
 
 void AttentionLayer::turn(const Pass& pass, ops::RopeDirection direction, TensorView x) const {

@@ -5,6 +5,7 @@
 
 #include "layers/norm_layer.h"
 #include "layers/projection.h"
+#include "model/generation/key_value_cache.h"
 #include "model/mixer.h"
 #include "model/options.h"
 #include "model/query_projection.h"
@@ -26,6 +27,11 @@ class AttentionLayer final : public Mixer {
     TensorView temperature;                   // [tokens], what queries were multiplied with; if any
     TensorView out;                           // [tokens, heads * head_dim]
     TensorView log_sum_exp;                   // [sequences * heads, sequence_length]
+    std::optional<KeyValueCache> cache;       // where sequences are written on
+
+    [[nodiscard]] std::int64_t cached_bytes_per_token() const override {
+      return cache ? cache->bytes_per_token() : 0;
+    }
   };
 
   static void declare(layers::Declaration& declaration, const LayerSpec& layer, std::int64_t hidden_size);
@@ -35,6 +41,8 @@ class AttentionLayer final : public Mixer {
   [[nodiscard]] std::unique_ptr<Mixer::Saved> make_saved() const override {
     return std::make_unique<Saved>();
   }
+  [[nodiscard]] std::unique_ptr<Mixer::Saved> make_cache(const CacheShape& shape,
+                                                         const CachedRows& rows) const override;
   void forward(const Pass& pass, ConstTensorView x, Mixer::Saved& saved, TensorView y) const override;
   /// saved.q, saved.k stay as they are.
   void backward(const Pass& pass, ConstTensorView dy, ConstTensorView x, const Mixer::Saved& saved,
@@ -51,6 +59,7 @@ class AttentionLayer final : public Mixer {
   [[nodiscard]] QueryProjection make_query(const LayerSpec& layer, const ParameterTable& table) const;
   [[nodiscard]] layers::Projection part(const LayerSpec& layer, const ParameterTable& table,
                                         std::int64_t first_head, std::int64_t heads) const;
+  void attend(const Pass& pass, std::int64_t tokens, Saved& saved, TensorView out) const;
   [[nodiscard]] ops::AttentionShape shape(std::int64_t tokens) const;
   [[nodiscard]] Shape rows_of_norm(std::int64_t tokens, std::int64_t width) const;
 

@@ -139,4 +139,12 @@ void Head::logits_of_row(const Pass& pass, ConstTensorView x, std::int64_t row,
   transfer(pass.execution.accelerator, out, host);
 }
 
+layers::Projection head_projection(const ModelOptions& options, const ParameterTable& dense,
+                                   const layers::Embedding& embedding) {
+  std::optional<ParameterHandle> bias;
+  if (options.logits.bias) bias.emplace(dense, "head/bias");
+  return layers::Projection(
+      options.tie_embeddings ? embedding.weight() : ParameterHandle(dense, "head/weight"), bias);
+}
+
 }  // namespace troupe::model

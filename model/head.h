@@ -1,6 +1,7 @@
 #pragma once
 #include <span>
 
+#include "layers/embedding.h"
 #include "layers/pass.h"
 #include "layers/projection.h"
 #include "model/microbatch.h"
@@ -36,6 +37,8 @@ class Head {
 
   /// logits: [vocab], of one row of x.
   void logits_of_row(const Pass& pass, ConstTensorView x, std::int64_t row, std::span<float> logits) const;
+  /// Of all rows of x. logits: [rows, vocab]
+  void logits(const Pass& pass, ConstTensorView x, TensorView logits) const { make_logits(pass, x, logits); }
 
  private:
   /// Losses of every token: on the host, and on the device that computes them, if any.
@@ -56,5 +59,9 @@ class Head {
   TokenLosses losses_;
   TokenLosses device_losses_;
 };
+
+/// The matrix from the residual stream to logits: the embedding's, when they are tied, or the head's own.
+[[nodiscard]] layers::Projection head_projection(const ModelOptions& options, const ParameterTable& dense,
+                                                 const layers::Embedding& embedding);
 
 }  // namespace troupe::model

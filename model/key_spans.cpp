@@ -47,4 +47,11 @@ void KeySpans::append(const MicrobatchInput& input, std::vector<std::int32_t>& v
   }
 }
 
+void KeySpans::append_cached(std::span<const std::int32_t> positions,
+                             std::vector<std::int32_t>& values) const {
+  for (const KeySpan& span : spans_) {
+    for (const std::int32_t position : positions) values.push_back(span.first_visible(position, 0, position));
+  }
+}
+
 }  // namespace troupe::model

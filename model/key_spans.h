@@ -34,6 +34,8 @@ class KeySpans {
   [[nodiscard]] std::size_t number_of(const AttentionOptions& mixer) const;
   /// first_visible of every token, for each span: [count, tokens], appended to `values`. On the host.
   void append(const MicrobatchInput& input, std::vector<std::int32_t>& values) const;
+  /// The same of tokens at these positions of sequences that are one document each.
+  void append_cached(std::span<const std::int32_t> positions, std::vector<std::int32_t>& values) const;
 
  private:
   std::vector<KeySpan> spans_;

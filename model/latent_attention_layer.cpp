@@ -1,5 +1,6 @@
 #include "model/latent_attention_layer.h"
 
+#include "tensor/ops/cached_attention/cached_attention.h"
 #include "tensor/ops/elementwise/elementwise.h"
 #include "tensor/ops/heads/heads.h"
 
@@ -125,6 +126,29 @@ void LatentAttentionLayer::make_keys_and_values(const Pass& pass, ConstTensorVie
   fill_up(pass, values, saved.v);
 }
 
+/// To the keys of the pass, or to those that are kept, among which these are then.
+void LatentAttentionLayer::attend(const Pass& pass, std::int64_t tokens, Saved& saved, TensorView out) const {
+  const ConstTensorView first = first_visible(pass.microbatch, span_);
+  if (saved.cache) {
+    saved.cache->put(pass.microbatch.positions, saved.k, saved.v);
+    return ops::cached_attention(pass.execution, cached_shape(shape(0), saved.cache->capacity()), saved.q,
+                                 saved.cache->keys(), saved.cache->values(), saved.cache->sequences(),
+                                 pass.microbatch.positions, first, out);
+  }
+  saved.log_sum_exp = pass.arena.allocate({tokens / sequence_length_ * options_.heads, sequence_length_});
+  ops::attention_forward(pass.execution, shape(tokens), saved.q, saved.k, saved.v, first, out,
+                         saved.log_sum_exp);
+}
+
+/// Keys and values of all heads, as attention sees them.
+std::unique_ptr<Mixer::Saved> LatentAttentionLayer::make_cache(const CacheShape& shape,
+                                                               const CachedRows& rows) const {
+  auto saved = std::make_unique<Saved>();
+  const std::int64_t width = options_.heads * head_dim();
+  saved->cache.emplace(shape, rows, width, width);
+  return saved;
+}
+
 void LatentAttentionLayer::forward(const Pass& pass, ConstTensorView x, Mixer::Saved& kept,
                                    TensorView y) const {
   auto& saved = static_cast<Saved&>(kept);
@@ -135,9 +159,7 @@ void LatentAttentionLayer::forward(const Pass& pass, ConstTensorView x, Mixer::S
   make_keys_and_values(pass, x, saved);
   saved.filled_out = pass.arena.allocate(saved.q.shape());
   saved.out = pass.arena.allocate({tokens, options_.heads * latent_.value_dim});
-  saved.log_sum_exp = pass.arena.allocate({tokens / sequence_length_ * options_.heads, sequence_length_});
-  ops::attention_forward(pass.execution, shape(tokens), saved.q, saved.k, saved.v,
-                         first_visible(pass.microbatch, span_), saved.filled_out, saved.log_sum_exp);
+  attend(pass, tokens, saved, saved.filled_out);
   ops::copy_heads(pass.execution, options_.heads, latent_.value_dim, saved.filled_out, {head_dim(), 0},
                   saved.out, {latent_.value_dim, 0});
   out_.forward(pass.execution, pass.dense, saved.out, y);

@@ -3,6 +3,7 @@
 
 #include "layers/norm_layer.h"
 #include "layers/projection.h"
+#include "model/generation/key_value_cache.h"
 #include "model/mixer.h"
 #include "model/options.h"
 #include "model/query_projection.h"
@@ -28,10 +29,15 @@ class LatentAttentionLayer final : public Mixer {
     QueryProjection::Saved query;
     TensorView latent_raw;  // [tokens, kv_rank], before its norm
     layers::NormLayer::Saved latent;
-    TensorView q, k, v;      // [tokens, heads * d], as attention sees them
-    TensorView filled_out;   // the same, of attention
-    TensorView out;          // [tokens, heads * value_dim]
-    TensorView log_sum_exp;  // [sequences * heads, sequence_length]
+    TensorView q, k, v;                  // [tokens, heads * d], as attention sees them
+    TensorView filled_out;               // the same, of attention
+    TensorView out;                      // [tokens, heads * value_dim]
+    TensorView log_sum_exp;              // [sequences * heads, sequence_length]
+    std::optional<KeyValueCache> cache;  // where sequences are written on
+
+    [[nodiscard]] std::int64_t cached_bytes_per_token() const override {
+      return cache ? cache->bytes_per_token() : 0;
+    }
   };
 
   static void declare(layers::Declaration& declaration, const LayerSpec& layer, std::int64_t hidden_size);
@@ -41,6 +47,8 @@ class LatentAttentionLayer final : public Mixer {
   [[nodiscard]] std::unique_ptr<Mixer::Saved> make_saved() const override {
     return std::make_unique<Saved>();
   }
+  [[nodiscard]] std::unique_ptr<Mixer::Saved> make_cache(const CacheShape& shape,
+                                                         const CachedRows& rows) const override;
   void forward(const Pass& pass, ConstTensorView x, Mixer::Saved& saved, TensorView y) const override;
   void backward(const Pass& pass, ConstTensorView dy, ConstTensorView x, const Mixer::Saved& saved,
                 TensorView dx) const override;
@@ -51,6 +59,7 @@ class LatentAttentionLayer final : public Mixer {
                                 const Saved& saved, TensorView dx) const;
   void turn(const Pass& pass, std::int64_t head_dim, ops::RopeDirection direction, TensorView x) const;
   void fill_up(const Pass& pass, ConstTensorView values, TensorView filled) const;
+  void attend(const Pass& pass, std::int64_t tokens, Saved& saved, TensorView out) const;
   [[nodiscard]] ops::AttentionShape shape(std::int64_t tokens) const;
   [[nodiscard]] std::int64_t head_dim() const { return latent_.rope_dim + latent_.nope_dim; }
 

@@ -4,6 +4,7 @@
 
 #include "layers/declaration.h"
 #include "layers/pass.h"
+#include "model/generation/key_value_cache.h"
 #include "model/key_spans.h"
 #include "model/layer_spec.h"
 #include "model/rope_tables.h"
@@ -30,12 +31,19 @@ class Mixer {
     Saved(const Saved&) = delete;
     Saved& operator=(const Saved&) = delete;
     virtual ~Saved() = default;
+    /// Of what make_cache() gave; 0 otherwise.
+    [[nodiscard]] virtual std::int64_t cached_bytes_per_token() const { return 0; }
   };
 
   virtual ~Mixer() = default;
 
   /// One for every microbatch that is held; forward() overwrites it.
   [[nodiscard]] virtual std::unique_ptr<Saved> make_saved() const = 0;
+
+  /// For forward() of sequences that are written on: what tokens need of those before them is kept there. A
+  /// pass then has single tokens, `rows` says of which sequences; no backward. `rows` must outlive it.
+  [[nodiscard]] virtual std::unique_ptr<Saved> make_cache(const CacheShape& shape,
+                                                          const CachedRows& rows) const = 0;
 
   /// x, y: [tokens, hidden]; y overwritten. saved: of this mixer's make_saved()
   virtual void forward(const Pass& pass, ConstTensorView x, Saved& saved, TensorView y) const = 0;

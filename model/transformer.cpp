@@ -50,14 +50,6 @@ std::int64_t arena_bytes(const ModelOptions& options, const TransformerShape& sh
   return bound + kFloatBytes * std::min(kDevicePieceRows, shape.max_tokens) * (width + shape.vocab_size);
 }
 
-layers::Projection head_projection(const ModelOptions& options, const ParameterTable& dense,
-                                   const layers::Embedding& embedding) {
-  std::optional<ParameterHandle> bias;
-  if (options.logits.bias) bias.emplace(dense, "head/bias");
-  return layers::Projection(
-      options.tie_embeddings ? embedding.weight() : ParameterHandle(dense, "head/weight"), bias);
-}
-
 }  // namespace
 
 Transformer::Transformer(const ModelOptions& options, const TransformerShape& shape,

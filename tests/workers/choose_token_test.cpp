@@ -5,7 +5,7 @@
 #include <map>
 
 #include "base/random.h"
-#include "workers/sampler.h"
+#include "workers/token_choice.h"
 
 namespace troupe::workers {
 namespace {
@@ -35,6 +35,41 @@ TEST(ChooseToken, FollowsTheSoftmaxOfTheLogits) {
     EXPECT_NEAR(seen[id] / static_cast<double>(kDraws),
                 std::exp(kLogits[static_cast<std::size_t>(id)] / 2.0) / total, 0.015);
   }
+}
+
+TEST(ChooseToken, TopPTakesTheFewestThatAreLikelyEnough) {
+  // Probabilities about 0.06, 0.46, 0.46, 0.02.
+  const auto tokens = [](double top_p) {
+    std::map<std::int32_t, int> seen;
+    for (int i = 0; i < 1000; ++i)
+      ++seen[choose_token(kLogits, {.temperature = 1.0, .top_k = 0, .top_p = top_p}, i / 1000.0)];
+    return seen.size();
+  };
+  EXPECT_EQ(tokens(0.0), 1U);
+  EXPECT_EQ(tokens(0.4), 1U);
+  EXPECT_EQ(tokens(0.5), 2U);
+  EXPECT_EQ(tokens(0.95), 3U);
+  EXPECT_EQ(tokens(1.0), 4U);
+}
+
+TEST(ChooseToken, MinPGoesByTheMostLikelyToken) {
+  const auto tokens = [](double min_p) {
+    std::map<std::int32_t, int> seen;
+    for (int i = 0; i < 1000; ++i)
+      ++seen[choose_token(kLogits, {.temperature = 1.0, .top_k = 0, .min_p = min_p}, i / 1000.0)];
+    return seen.size();
+  };
+  EXPECT_EQ(tokens(0.0), 4U);
+  EXPECT_EQ(tokens(0.06), 3U);  // e^-3 = 0.05
+  EXPECT_EQ(tokens(0.2), 2U);   // e^-2 = 0.14
+  EXPECT_EQ(tokens(1.0), 2U);   // a tie
+}
+
+TEST(LogProbability, IsThatOfTheSoftmax) {
+  double total = 0.0;
+  for (std::int32_t id = 0; id < 4; ++id) total += std::exp(log_probability(kLogits, id));
+  EXPECT_NEAR(total, 1.0, 1e-12);
+  EXPECT_NEAR(log_probability(kLogits, 1) - log_probability(kLogits, 3), 3.0, 1e-12);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@ struct AttendedHead {
   Matrix<const float> values;    // [seen, value_dim]
   float scale = 1.0F;
   float softcap = 0.0F;
+  float slope = 0.0F;  // of scores by distance
   const float* sink = nullptr;
   float* scores = nullptr;  // [seen], scratch
   float* out = nullptr;     // [value_dim]

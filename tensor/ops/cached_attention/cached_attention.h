@@ -1,8 +1,8 @@
 #pragma once
-#include <cmath>
 #include <cstdint>
 
 #include "tensor/execution.h"
+#include "tensor/ops/attention/attention.h"
 #include "tensor/tensor.h"
 
 namespace troupe::ops {
@@ -16,7 +16,20 @@ struct CachedAttentionShape {
   std::int64_t capacity;   // positions of a sequence that the cache holds
   double scale = 0.0;      // factor on the scores <q, k>; 0: 1 / sqrt(key_dim)
   double softcap = 0.0;    // c: scores become c tanh(score / c); 0: they do not
+  bool alibi = false;      // then they fall by alibi_slope() for every position between query and key
 };
+
+/// That of attention of this shape, with a cache.
+[[nodiscard]] inline CachedAttentionShape cached_shape(const AttentionShape& shape, std::int64_t capacity) {
+  return {.heads = shape.heads,
+          .kv_heads = shape.kv_heads,
+          .key_dim = shape.head_dim,
+          .value_dim = shape.head_dim,
+          .capacity = capacity,
+          .scale = shape.scale,
+          .softcap = shape.softcap,
+          .alibi = shape.alibi};
+}
 
 /// Softmax attention of single tokens to keys and values that are kept, those of the tokens themselves among
 /// them. Each row is computed as if it were alone, so its bits depend on no other.

@@ -1,6 +1,7 @@
 #include "tensor/ops/cached_attention/cached_attention.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <span>
 #include <vector>
@@ -33,6 +34,7 @@ float score_keys(const AttendedHead& head) {
                     return hn::MulAdd(hn::LoadU(d, head.query + c), hn::LoadU(d, key + c), total);
                   });
     if (head.softcap > 0.0F) score = head.softcap * std::tanh(score / head.softcap);
+    score -= head.slope * static_cast<float>(head.keys.rows - 1 - i);
     head.scores[i] = score;
     largest = std::max(largest, score);
   }
@@ -107,6 +109,7 @@ AttendedHead attended(const CachedAttentionShape& shape, const Operands& operand
           .scale = static_cast<float>(
               shape.scale > 0.0 ? shape.scale : 1.0 / std::sqrt(static_cast<double>(shape.key_dim))),
           .softcap = static_cast<float>(shape.softcap),
+          .slope = shape.alibi ? static_cast<float>(alibi_slope(head, shape.heads)) : 0.0F,
           .sink = operands.sinks.empty() ? nullptr : &operands.sinks[at(head)],
           .scores = scores.data(),
           .out = operands.out.row(row) + head * shape.value_dim};

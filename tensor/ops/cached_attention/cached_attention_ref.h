@@ -32,6 +32,8 @@ void cached_attention(const CachedAttentionShape& shape, Matrix<const T> q, Matr
         score *= scale;
         const T cap = static_cast<T>(shape.softcap);
         if (cap > 0) score = cap * std::tanh(score / cap);
+        if (shape.alibi)
+          score -= static_cast<T>(alibi_slope(head, shape.heads)) * static_cast<T>(positions[at(row)] - p);
         scores.push_back(score);
         largest = std::max(largest, score);
       }

@@ -14,6 +14,7 @@ struct Case {
   std::int64_t heads, kv_heads, key_dim, value_dim;
   double scale, softcap;
   bool sinks;
+  bool alibi = false;
 };
 
 constexpr std::int64_t kCapacity = 37;
@@ -24,7 +25,7 @@ class CachedAttention : public ::testing::TestWithParam<Case> {
  protected:
   [[nodiscard]] CachedAttentionShape shape() const {
     const Case& c = GetParam();
-    return {c.heads, c.kv_heads, c.key_dim, c.value_dim, kCapacity, c.scale, c.softcap};
+    return {c.heads, c.kv_heads, c.key_dim, c.value_dim, kCapacity, c.scale, c.softcap, c.alibi};
   }
   [[nodiscard]] ConstTensorView sinks() const {
     return GetParam().sinks ? ConstTensorView(sinks_) : ConstTensorView();
@@ -99,12 +100,11 @@ TEST(CachedAttentionOfASequence, IsTheLastRowOfAttentionOverTheWhole) {
     EXPECT_NEAR(last.at(0, column), whole.at(kLength - 1, column), 2e-6F);
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, CachedAttention,
-                         ::testing::Values(Case{4, 2, 8, 8, 0.0, 0.0, false},
-                                           Case{6, 1, 17, 17, 0.0, 0.0, false},
-                                           Case{3, 3, 24, 16, 0.3, 0.0, false},
-                                           Case{4, 2, 33, 33, 0.0, 2.0, true},
-                                           Case{2, 2, 64, 64, 0.0, 0.0, true}));
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, CachedAttention,
+    ::testing::Values(Case{4, 2, 8, 8, 0.0, 0.0, false}, Case{6, 1, 17, 17, 0.0, 0.0, false},
+                      Case{3, 3, 24, 16, 0.3, 0.0, false}, Case{4, 2, 33, 33, 0.0, 2.0, true},
+                      Case{2, 2, 64, 64, 0.0, 0.0, true}, Case{6, 3, 16, 16, 0.0, 0.0, false, true}));
 
 }  // namespace
 }  // namespace troupe::ops
