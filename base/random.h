@@ -13,6 +13,7 @@ enum class RandomPurpose : std::uint32_t {
   kTest = 5,
   kRouterJitter = 6,
   kSecondExpert = 7,
+  kDropout = 8,
   kTasks = 20,  // questions that are made up
 };
 

@@ -481,6 +481,8 @@ class Rules {
     refuse(model.norm.placement == model::NormPlacement::kPost, "model.norm.placement", "post",
            "all others do");
     refuse(model.residual_multiplier != 1.0, "model.residual_multiplier", "another number", "1 does");
+    refuse(model.dropout.embedding > 0.0, "model.dropout.embedding", "a number", "0 does");
+    refuse(model.dropout.residual > 0.0, "model.dropout.residual", "a number", "0 does");
     refuse(model.embedding.scale != 1.0, "model.embedding.scale", "another number", "1 does");
     refuse(model.logits.scale != 1.0, "model.logits.scale", "another number", "1 does");
     refuse(model.logits.softcap > 0.0, "model.logits.softcap", "a number", "0 does");

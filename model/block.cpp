@@ -64,7 +64,9 @@ void Block::declare(layers::Declaration& declaration, const LayerSpec& layer, co
   const std::int64_t stream = declaration.tokens() * hidden_size;
   const NormPlacement placement = layer.norm.placement;
   declaration.keep(stream, 2);  // the output, and what is between mixer and feed-forward
-  declaration.use_in_backward(stream, 1 + (layer.residual_multiplier == 1.0 ? 0 : 1));
+  const bool finishes = layer.residual_multiplier != 1.0 || layer.residual_dropout > 0.0;
+  declaration.use_in_backward(stream, finishes ? 2 : 1);
+  if (finishes && placement == NormPlacement::kParallel) declaration.use_in_backward(stream);
   const bool keeps_gradient = placement == NormPlacement::kPostResidual ||
                               placement == NormPlacement::kSandwich || placement == NormPlacement::kParallel;
   if (keeps_gradient) declaration.use_in_backward(stream);
@@ -92,7 +94,8 @@ Block::Branch Block::make_branch(const LayerSpec& layer, const ParameterTable& t
                                  const std::string& name) {
   const NormPlacement placement = layer.norm.placement;
   const bool has_shared_one = placement == NormPlacement::kParallel && name == "ffn";
-  Branch branch;
+  const std::int64_t place = 2 * layer.layer + (name == "ffn" ? 2 : 1);  // 0 is the embedding
+  Branch branch{{}, {}, layers::Dropout(layer.residual_dropout, place)};
   if (has_norm_before(placement) && !has_shared_one)
     branch.before.emplace(NormLayer::in_folder(table, layer.prefix + name + "_norm/", layer.norm));
   if (has_norm_after(placement))
@@ -155,7 +158,7 @@ void Block::forward_branch(const Pass& pass, const Branch& branch, ConstTensorVi
   if (branch.after) saved.raw = pass.arena.allocate(x.shape());
   const TensorView out = branch.after ? saved.raw : y;
   body(branch.before ? ConstTensorView(saved.before.y) : x, out);
-  multiply(pass, out);
+  finish(pass, branch, out);
   if (placement_ == NormPlacement::kPost) ops::sum(pass.execution, out, x, out);
   if (branch.after) saved.after = branch.after->forward(pass, out);
   if (placement_ != NormPlacement::kPost)
@@ -174,7 +177,7 @@ void Block::backward_branch(const Pass& pass, const Branch& branch, ConstTensorV
     branch.after->backward(pass, gradient, saved.raw, saved.after, dout, ops::Accumulate::kNo);
   }
   const TensorView din = pass.arena.allocate(gradient.shape());
-  body(multiplied(pass, dout), branch.before ? ConstTensorView(saved.before.y) : x, din);
+  body(unfinished(pass, branch, dout), branch.before ? ConstTensorView(saved.before.y) : x, din);
   if (!branch.before) return ops::add(pass.execution, din, gradient);
   branch.before->backward(pass, din, x, saved.before, gradient);
 }
@@ -186,8 +189,9 @@ void Block::forward_parallel(const Pass& pass, const StepContext& step, Saved& s
   saved.middle = pass.arena.allocate(saved.x.shape());
   mixer_->forward(pass, normed, *saved.mixer, saved.middle);
   forward_ffn(pass, step, normed, saved, result, y);
+  finish(pass, mixer_branch_, saved.middle);
+  finish(pass, ffn_branch_, y);
   ops::sum(pass.execution, saved.middle, y, y);
-  multiply(pass, y);
   ops::sum(pass.execution, y, saved.x, y);
 }
 
@@ -195,11 +199,10 @@ void Block::backward_parallel(const Pass& pass, const StepContext& step, Saved& 
                               MicrobatchResult& result, TensorView gradient) const {
   const ArenaScope scope(pass.arena);
   const ConstTensorView normed = saved.mixer_branch.before.y;
-  const ConstTensorView dout = multiplied(pass, gradient);
   const TensorView dnormed = pass.arena.allocate(gradient.shape());
   const TensorView of_mixer = pass.arena.allocate(gradient.shape());
-  backward_ffn(pass, step, dout, saved, result, dnormed);
-  mixer_->backward(pass, dout, normed, *saved.mixer, of_mixer);
+  backward_ffn(pass, step, unfinished(pass, ffn_branch_, gradient), saved, result, dnormed);
+  mixer_->backward(pass, unfinished(pass, mixer_branch_, gradient), normed, *saved.mixer, of_mixer);
   ops::add(pass.execution, of_mixer, dnormed);
   mixer_branch_.before->backward(pass, dnormed, saved.x, saved.mixer_branch.before, gradient);
 }
@@ -231,17 +234,19 @@ void Block::backward_ffn(const Pass& pass, const StepContext& step, ConstTensorV
   ffn.backward_expand(pass, dy, x, saved.ffn, dx);
 }
 
-/// What a branch adds, times the residual multiplier.
-void Block::multiply(const Pass& pass, TensorView y) const {
-  if (residual_multiplier_ != 1.0F) ops::affine(pass.execution, y, residual_multiplier_, 0.0F, y);
+/// What a branch adds, after dropout and times the residual multiplier.
+void Block::finish(const Pass& pass, const Branch& branch, TensorView added) const {
+  branch.dropout.apply(pass, added);
+  if (residual_multiplier_ != 1.0F) ops::affine(pass.execution, added, residual_multiplier_, 0.0F, added);
 }
 
-/// The gradient of that, in memory of its own: dy is that of the residual path, too.
-ConstTensorView Block::multiplied(const Pass& pass, TensorView dy) const {
-  if (residual_multiplier_ == 1.0F) return dy;
-  const TensorView scaled = pass.arena.allocate(dy.shape());
-  ops::affine(pass.execution, dy, residual_multiplier_, 0.0F, scaled);
-  return scaled;
+/// The gradient of that, in memory of its own: dadded is that of the residual path, too.
+ConstTensorView Block::unfinished(const Pass& pass, const Branch& branch, TensorView dadded) const {
+  if (residual_multiplier_ == 1.0F && !branch.dropout.active(pass)) return dadded;
+  const TensorView gradient = pass.arena.allocate(dadded.shape());
+  ops::affine(pass.execution, dadded, residual_multiplier_, 0.0F, gradient);
+  branch.dropout.apply(pass, gradient);
+  return gradient;
 }
 
 }  // namespace troupe::model

@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "experts/moe_layer.h"
+#include "layers/dropout.h"
 #include "layers/feed_forward.h"
 #include "layers/norm_layer.h"
 #include "model/layer_spec.h"
@@ -65,6 +66,7 @@ class Block {
   struct Branch {
     std::optional<layers::NormLayer> before;
     std::optional<layers::NormLayer> after;
+    layers::Dropout dropout;
   };
 
   static Branch make_branch(const LayerSpec& layer, const ParameterTable& table, const std::string& name);
@@ -82,8 +84,8 @@ class Block {
   template <class Body>
   void backward_branch(const Pass& pass, const Branch& branch, ConstTensorView x, const BranchSaved& saved,
                        TensorView gradient, const Body& body) const;
-  void multiply(const Pass& pass, TensorView y) const;
-  [[nodiscard]] ConstTensorView multiplied(const Pass& pass, TensorView dy) const;
+  void finish(const Pass& pass, const Branch& branch, TensorView added) const;
+  [[nodiscard]] ConstTensorView unfinished(const Pass& pass, const Branch& branch, TensorView dadded) const;
 
   NormPlacement placement_;
   float residual_multiplier_;

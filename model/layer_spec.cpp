@@ -21,6 +21,7 @@ std::vector<LayerSpec> layer_specs(const ModelOptions& options) {
     spec.mixer = mixers[at(layer)];
     spec.norm = options.norm;
     spec.residual_multiplier = options.residual_multiplier;
+    spec.residual_dropout = options.dropout.residual;
     spec.feed_forward = options.ffn;
     if (is_moe_layer(options, layer)) spec.moe_layer = moe_index(options, layer);
   }

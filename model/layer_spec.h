@@ -16,6 +16,7 @@ struct LayerSpec {
   AttentionOptions mixer;
   NormOptions norm;                       // of the mixer and of the feed-forward
   double residual_multiplier = 1.0;       // on what both add to the residual stream
+  double residual_dropout = 0.0;          // of that
   FfnOptions feed_forward;                // where there are no experts, and the form of theirs
   std::optional<std::int64_t> moe_layer;  // with experts: its index among the layers that have them
 };

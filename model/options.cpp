@@ -113,6 +113,12 @@ void describe(Fields& fields, LogitOptions& options) {
   fields.flag("bias", options.bias, "A bias on the head");
 }
 
+void describe(Fields& fields, DropoutOptions& options) {
+  fields.real("embedding", options.embedding, {0.0, 0.999}, "Of elements of the embedding");
+  fields.real("residual", options.residual, {0.0, 0.999},
+              "Of elements of what attention and feed-forward add to the residual stream");
+}
+
 void describe(Fields& fields, InitOptions& options) {
   fields.real("std", options.std, {0.0, 10.0},
               "Standard deviation of initial weights; drawn again outside 3 of them");
@@ -153,6 +159,7 @@ void describe(Fields& fields, ModelOptions& options) {
   fields.flag("tie_embeddings", options.tie_embeddings, "The head is the embedding's matrix");
   fields.real("residual_multiplier", options.residual_multiplier, kFactor,
               "Factor on what attention and feed-forward add to the residual stream");
+  fields.group("dropout", options.dropout, "Probability of elements to be 0 while training");
   fields.group("embedding", options.embedding, "Embedding of tokens and positions");
   fields.group("norm", options.norm, "Norms of attention and feed-forward, and the last one");
   fields.group("attention", options.attention, "Attention");

@@ -119,6 +119,12 @@ struct LogitOptions {
   bool bias = false;     // learned, of the head
 };
 
+/// Probabilities while training.
+struct DropoutOptions {
+  double embedding = 0.0;
+  double residual = 0.0;  // of what a mixer or feed-forward adds to the residual stream
+};
+
 struct InitOptions {
   double std = 0.02;              // truncated normal, ±3 std
   bool residual_scaling = false;  // what writes to the residual stream: std / sqrt(2 layers)
@@ -134,6 +140,7 @@ struct ModelOptions {
   std::int64_t layers = 4;
   bool tie_embeddings = true;
   double residual_multiplier = 1.0;  // on what a mixer or feed-forward adds to the residual stream
+  DropoutOptions dropout;
   EmbeddingOptions embedding;
   NormOptions norm;
   AttentionOptions
@@ -162,6 +169,7 @@ void describe(Fields& fields, AttentionOptions& options);
 void describe(Fields& fields, FfnOptions& options);
 void describe(Fields& fields, EmbeddingOptions& options);
 void describe(Fields& fields, LogitOptions& options);
+void describe(Fields& fields, DropoutOptions& options);
 void describe(Fields& fields, InitOptions& options);
 void describe(Fields& fields, LossOptions& options);
 void describe(Fields& fields, ModelOptions& options);

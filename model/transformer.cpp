@@ -69,6 +69,7 @@ Transformer::Transformer(const ModelOptions& options, const TransformerShape& sh
       rope_(shape.sequence_length, execution.accelerator),
       spans_(layer_specs(options)),
       embedding_(dense, "embedding/", options.embedding.scale, options.embedding.positions),
+      embedding_dropout_(options.dropout.embedding, 0),
       final_norm_(layers::NormLayer::in_folder(dense, "final_norm/", options.norm)),
       head_(head_projection(options, dense, embedding_), options.logits, options.loss.z_loss,
             shape.max_tokens, execution.accelerator) {
@@ -133,6 +134,7 @@ void Transformer::backward(std::size_t number, const StepContext& step, const We
   ops::zero(execution_, gradient);
   final_norm_.backward(pass, dnormed, held.x, held.normed, gradient);
   backward_blocks(pass, step, held, gradient, result);
+  embedding_dropout_.apply(pass, gradient);
   embedding_.backward(pass, held.input.tokens, held.input.positions, gradient,
                       options_.tie_embeddings ? ops::Accumulate::kYes : ops::Accumulate::kNo);
   if (execution_.accelerator != nullptr) execution_.accelerator->finish_downloads();
@@ -344,6 +346,7 @@ TensorView Transformer::embed(const Pass& pass) {
   const ConstTensorView& tokens = pass.microbatch.tokens;
   const TensorView x = arena_.allocate({tokens.elements(), options_.hidden_size});
   embedding_.forward(pass, tokens, pass.microbatch.positions, x);
+  embedding_dropout_.apply(pass, x);
   return x;
 }
 

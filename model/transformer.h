@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "experts/expert_group.h"
+#include "layers/dropout.h"
 #include "layers/embedding.h"
 #include "layers/norm_layer.h"
 #include "model/block.h"
@@ -110,6 +111,7 @@ class Transformer {
   RopeTables rope_;
   KeySpans spans_;
   layers::Embedding embedding_;
+  layers::Dropout embedding_dropout_;
   layers::NormLayer final_norm_;
   Head head_;
   std::vector<Block> blocks_;

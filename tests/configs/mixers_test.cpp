@@ -101,14 +101,26 @@ TEST(Model, PartsRefuseWhatTheyHaveNot) {
 }
 
 TEST(Model, WhatHasNoKernelOnADeviceIsRefusedByName) {
-  for (const char* setting :
-       {"model.attention.sinks=true", "model.attention.softcap=30", "model.attention.softmax_scale=0.1",
-        "model.attention.kind=mla", "model.attention.rope.pairing=interleaved", "model.norm.kind=layer_norm",
-        "model.norm.kind=rms_plus_one", "model.norm.placement=post", "model.residual_multiplier=0.5",
-        "model.embedding.scale=2", "model.logits.scale=0.5", "model.logits.softcap=30",
-        "model.ffn.activation=relu", "model.ffn.activation=silu", "model.attention.qk_norm=l2",
-        "model.attention.temperature=0.1", "model.attention.positions=alibi",
-        "model.attention.query_rank=8"}) {
+  for (const char* setting : {"model.attention.sinks=true",
+                              "model.attention.softcap=30",
+                              "model.attention.softmax_scale=0.1",
+                              "model.attention.kind=mla",
+                              "model.attention.rope.pairing=interleaved",
+                              "model.norm.kind=layer_norm",
+                              "model.norm.kind=rms_plus_one",
+                              "model.norm.placement=post",
+                              "model.residual_multiplier=0.5",
+                              "model.embedding.scale=2",
+                              "model.dropout.embedding=0.1",
+                              "model.dropout.residual=0.1",
+                              "model.logits.scale=0.5",
+                              "model.logits.softcap=30",
+                              "model.ffn.activation=relu",
+                              "model.ffn.activation=silu",
+                              "model.attention.qk_norm=l2",
+                              "model.attention.temperature=0.1",
+                              "model.attention.positions=alibi",
+                              "model.attention.query_rank=8"}) {
     const std::string key(setting, std::string(setting).find('='));
     EXPECT_THAT(mistakes("", {"parallel.device=cuda", setting}), HasSubstr(key + ": ")) << setting;
     EXPECT_EQ(mistakes("", {setting}), "") << setting;

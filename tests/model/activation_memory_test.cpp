@@ -122,6 +122,7 @@ INSTANTIATE_TEST_SUITE_P(
                  setting.options.norm.placement = NormPlacement::kParallel;
                  setting.options.norm.kind = layers::NormKind::kLayerNorm;
                  setting.options.embedding.positions = kLength;
+                 setting.options.dropout.residual = 0.1;
                }},
         Change{"latent_attention",
                [](Setting& setting) {

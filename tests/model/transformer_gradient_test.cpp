@@ -153,6 +153,16 @@ INSTANTIATE_TEST_SUITE_P(
                o.moe.first_dense_layers = o.layers;
                o.ffn.form.activation = layers::Activation::kSilu;
              }},
+        Case{"dropout",
+             [](ModelOptions& o) {
+               o.dropout = {.embedding = 0.2, .residual = 0.3};
+               o.residual_multiplier = 1.2;
+             }},
+        Case{"dropout_parallel",
+             [](ModelOptions& o) {
+               o.dropout.residual = 0.3;
+               o.norm.placement = NormPlacement::kParallel;
+             }},
         Case{"neighbours_turn_together",
              [](ModelOptions& o) {
                o.attention.rope.pairing = RopePairing::kInterleaved;

@@ -5,6 +5,8 @@
 #include <limits>
 #include <numbers>
 
+#include "base/random.h"
+
 namespace troupe::reference {
 namespace {
 
@@ -164,6 +166,19 @@ void Model::head(const Parameters& parameters, const Values& x, const Batch& bat
       (result.nll + options_.loss.z_loss * result.log_z_squared) / static_cast<double>(step.target_tokens);
 }
 
+/// place: 0 for the embedding, 2 layer + 1 after its mixer, 2 layer + 2 after its feed-forward
+Values Model::dropped(Values x, double rate, std::int64_t place, const Step& step) const {
+  if (rate == 0.0 || !step.training) return x;
+  const Random random(step.seed, RandomPurpose::kDropout, static_cast<std::uint32_t>(place));
+  const std::int64_t hidden = options_.hidden_size;
+  for (std::int64_t i = 0; i < std::ssize(x); ++i) {
+    const std::int64_t index = (step.first_token + i / hidden) * ((hidden + 3) / 4) + i % hidden / 4;
+    const double uniform = random.words(static_cast<std::uint64_t>(index))[at(i % hidden % 4)] / 4294967296.0;
+    x[at(i)] = uniform < rate ? 0.0 : x[at(i)] / (1.0 - rate);
+  }
+  return x;
+}
+
 Values Model::feed(const Parameters& parameters, std::int64_t layer, const Values& x, const Step& step,
                    Result& result) const {
   const std::string p = prefix(layer);
@@ -204,10 +219,16 @@ Result Model::run(const Parameters& parameters, const Batch& batch, const Step& 
       add(row, row_of(parameters.at({"embedding/positions", -1}), batch.positions[t], options_.hidden_size));
     x.insert(x.end(), row.begin(), row.end());
   }
+  x = dropped(x, options_.dropout.embedding, 0, step);
   for (std::int64_t layer = 0; layer < options_.layers; ++layer) {
     const std::string p = prefix(layer);
-    const auto mix = [&](const Values& in) { return attention(parameters, p, batch, in); };
-    const auto feed_forward = [&](const Values& in) { return feed(parameters, layer, in, step, result); };
+    const double rate = options_.dropout.residual;
+    const auto mix = [&](const Values& in) {
+      return dropped(attention(parameters, p, batch, in), rate, 2 * layer + 1, step);
+    };
+    const auto feed_forward = [&](const Values& in) {
+      return dropped(feed(parameters, layer, in, step, result), rate, 2 * layer + 2, step);
+    };
     if (options_.norm.placement == model::NormPlacement::kParallel) {
       const Values normed = norm(parameters, p + "attention_norm/", x);
       Values added = mix(normed);

@@ -100,6 +100,7 @@ class Model {
   [[nodiscard]] Values latent_attention(const Parameters& parameters, const std::string& folder,
                                         const model::AttentionOptions& options, double scale,
                                         const Batch& batch, const Values& x) const;
+  [[nodiscard]] Values dropped(Values x, double rate, std::int64_t place, const Step& step) const;
   [[nodiscard]] Values feed(const Parameters& parameters, std::int64_t layer, const Values& x,
                             const Step& step, Result& result) const;
   [[nodiscard]] Values branch(const Parameters& parameters, const std::string& name, const Values& x,
