@@ -144,8 +144,7 @@ struct StartTraining {
   std::string checkpoint;        // folder to load, absolute; empty: start from initial values
   std::int64_t data_cursor = 0;  // sequences before this one are left out; 0: as the checkpoint says
   std::string snapshots = {};    // folder in shared memory that snapshots are taken to; empty: none are
-  std::string snapshot =
-      {};  // folder there to go on from, instead of the checkpoint; empty: from the checkpoint
+  std::string snapshot = {};     // folder there to go on from; empty: from the checkpoint
   std::int64_t snapshot_step = 0;
   bool operator==(const StartTraining&) const = default;
 };
