@@ -459,10 +459,8 @@ class Rules {
              "halves does");
     });
     const auto activation = config_.model.ffn.form.activation;
-    refuse(activation == layers::Activation::kGelu || activation == layers::Activation::kGeGlu ||
-               activation == layers::Activation::kRelu || activation == layers::Activation::kSilu,
-           "model.ffn.activation", layers::kActivationNames[at(activation)],
-           "all but gelu, geglu, relu and silu do");
+    refuse(activation == layers::Activation::kGelu || activation == layers::Activation::kGeGlu,
+           "model.ffn.activation", layers::kActivationNames[at(activation)], "all but gelu and geglu do");
     const auto& parallel = config_.parallel;
     refuse(parallel.dispatch.hierarchical, "parallel.dispatch.hierarchical", "true", "false does");
     refuse(parallel.dispatch.dtype != layout::DispatchType::kF32, "parallel.dispatch.dtype", "bf16",

@@ -46,6 +46,10 @@ __device__ __forceinline__ float activate(float gate, float up) {
       return larger(up, 0.0F) * larger(up, 0.0F);
     case Activation::kGeluTanh:
       return up * gelu_gate(up);
+    case Activation::kRelu:
+      return larger(up, 0.0F);
+    case Activation::kSilu:
+      return up * sigmoid(up);
     default:  // clamped SwiGLU: no kernel is made of the forms by erf
       break;
   }
@@ -70,6 +74,12 @@ __device__ __forceinline__ GateUp slopes(float gate, float up) {
       return {0.0F, 2.0F * larger(up, 0.0F)};
     case Activation::kGeluTanh:
       return {0.0F, gelu_slope(up)};
+    case Activation::kRelu:
+      return {0.0F, up > 0.0F ? 1.0F : 0.0F};
+    case Activation::kSilu: {
+      const float s = sigmoid(up);
+      return {0.0F, s * fmaf(up, 1.0F - s, 1.0F)};
+    }
     default:  // clamped SwiGLU: no kernel is made of the forms by erf
       break;
   }
@@ -121,6 +131,10 @@ void with_activation(Activation activation, const Body& body) {
       return body.template operator()<Activation::kRelu2>();
     case Activation::kGeluTanh:
       return body.template operator()<Activation::kGeluTanh>();
+    case Activation::kRelu:
+      return body.template operator()<Activation::kRelu>();
+    case Activation::kSilu:
+      return body.template operator()<Activation::kSilu>();
     case Activation::kClampedSwiGlu:
       return body.template operator()<Activation::kClampedSwiGlu>();
     case Activation::kGeGlu:

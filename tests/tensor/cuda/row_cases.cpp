@@ -218,6 +218,8 @@ void add_activation_cases(std::vector<Case>& cases) {
                                          {ops::Activation::kReGlu, "reglu"},
                                          {ops::Activation::kRelu2, "relu2"},
                                          {ops::Activation::kGeluTanh, "gelu_tanh"},
+                                         {ops::Activation::kRelu, "relu"},
+                                         {ops::Activation::kSilu, "silu"},
                                          {ops::Activation::kClampedSwiGlu, "clamped_swiglu"}}) {
     for (const std::int64_t tokens : {std::int64_t{0}, std::int64_t{37}}) {
       const auto of = fmt::format("{} {} tokens", name, tokens);
