@@ -192,7 +192,7 @@ def after_a_partition_one_epoch_commits(at):
         expect(run, 0)
         at.expect_same(run)
         committed = epochs(run)
-        assert committed[STEPS] == 2 and committed.get(8, 2) == 2 and committed.get(12, 2) == 2, committed
+        assert STEPS in committed and all(epoch > 1 for step, epoch in committed.items() if step >= 8), committed
     finally:
         at.hosts.kill(at.far)
         at.hosts.join(at.far)
