@@ -14,7 +14,12 @@ OptionTexts listed(const Options& options) {
   OptionTexts texts;
   for (const configs::OptionInfo& option :
        configs::list_options([&](Fields& fields) { describe(fields, copy); })) {
-    if (option.kind == configs::OptionInfo::Kind::kOption) texts[option.key] = option.value;
+    if (option.kind != configs::OptionInfo::Kind::kOption) continue;
+    texts[option.key] = option.value;
+    // Other programs tell 4 from 4.0.
+    const json value = json_of(option.value);
+    if (option.type.starts_with("a number") && value.is_number())
+      texts[option.key] = text(value.get<double>());
   }
   return texts;
 }

@@ -97,6 +97,8 @@ ExportReport export_model(const ExportRequest& request) {
   if (fs::exists(request.output) && !fs::is_empty(request.output))
     throw Error(ErrorCode::kConfig, "{} is there and not empty; say another --output",
                 request.output.string());
+  for (const char* key : {"bos_token_id", "eos_token_id", "pad_token_id"})
+    config[key] = nullptr;  // else some classes have ids of other vocabularies
   if (!request.tokenizer.empty()) add_token_ids(request.tokenizer, config);
   config["dtype"] = request.type == storage::safetensors::ValueType::kBf16 ? "bfloat16" : "float32";
   config["torch_dtype"] = config["dtype"];
