@@ -19,6 +19,7 @@ constexpr std::size_t kMaximumConfigBytes = std::size_t{1} << 20;
 bool is_compared(const std::string& key, const model::ModelOptions& model) {
   static const std::vector<std::string> kOfTraining{"init.",
                                                     "loss.",
+                                                    "dropout.",
                                                     "moe.aux_loss",
                                                     "moe.balancer.",
                                                     "moe.co_activation",
