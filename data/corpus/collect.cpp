@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "data/corpus/json_lines.h"
+#include "data/corpus/prose.h"
 #include "data/corpus/text_file.h"
 
 namespace troupe::data {
@@ -127,7 +128,9 @@ class Collector {
   [[nodiscard]] bool is_json_lines(const fs::path& file) const {
     if (source_.format != TextFormat::kText) return source_.format == TextFormat::kJsonLines;
     fs::path name = file.filename();
-    if (name.extension() == ".gz") name = name.stem();
+    for (const char* packed : {".gz", ".zst", ".xz"}) {
+      if (name.extension() == packed) name = name.stem();
+    }
     return name.extension() == ".jsonl";
   }
 
@@ -151,7 +154,8 @@ class Collector {
   }
 
   void add(const std::string& text, std::string_view separator) {
-    for (const std::string_view piece : split_documents(text, separator, description_.document_cap_bytes))
+    const std::string kept = source_.prose ? keep_prose(text) : text;
+    for (const std::string_view piece : split_documents(kept, separator, description_.document_cap_bytes))
       result_.documents.emplace_back(std::string(piece), domain_);
   }
 

@@ -44,13 +44,22 @@ TextFormat parse_format(const YamlMap& map) {
   throw map.error("format", fmt::format("'format' is text, html or jsonl, not '{}'", format));
 }
 
+bool keeps_prose(const YamlMap& map) {
+  if (!map.has("keep")) return false;
+  const std::string kept = map.text("keep");
+  if (kept != "all" && kept != "prose")
+    throw map.error("keep", fmt::format("'keep' is all or prose, not '{}'", kept));
+  return kept == "prose";
+}
+
 std::filesystem::path resolved_path(const YamlMap& map, const std::filesystem::path& description) {
   const std::filesystem::path path = map.text("path");
   return path.is_absolute() ? path : (description.parent_path() / path).lexically_normal();
 }
 
 CorpusSource parse_source(const YamlMap& map, const std::filesystem::path& description) {
-  map.allow_only({"package", "path", "domain", "language", "files", "format", "text_field", "separator"});
+  map.allow_only(
+      {"package", "path", "domain", "language", "files", "format", "text_field", "keep", "separator"});
   if (map.has("package") == map.has("path")) {
     throw map.error(map.has("path") ? "path" : "domain", "a source has either 'package' or 'path'");
   }
@@ -61,6 +70,7 @@ CorpusSource parse_source(const YamlMap& map, const std::filesystem::path& descr
   source.language = checked_name(map, "language");
   source.files = map.texts("files");
   source.format = parse_format(map);
+  source.prose = keeps_prose(map);
   if (map.has("text_field")) source.text_field = map.text("text_field");
   if (map.has("separator")) source.separator = map.text("separator");
   source.line = map.line();

@@ -12,8 +12,8 @@ namespace troupe::data {
 inline constexpr std::int64_t kSmallestVocab = 300;
 inline constexpr std::int64_t kLargestVocab = 1 << 20;
 
-/// How the text is taken out of a file. Compressed files (gzip) are recognised by their first bytes; as text,
-/// a file called .jsonl is read as kJsonLines.
+/// How the text is taken out of a file. Packed files (gzip, Zstandard, xz) are recognised by their first
+/// bytes; as text, a file called .jsonl is read as kJsonLines.
 enum class TextFormat : std::uint8_t { kText, kHtml, kJsonLines };
 
 /// Files of one domain, from a Debian package or from a local folder.
@@ -25,6 +25,7 @@ struct CorpusSource {
   std::vector<std::string> files;  // fnmatch(3) patterns of paths inside; `*` also matches `/`
   TextFormat format = TextFormat::kText;
   std::string text_field = "text";  // of JSON lines
+  bool prose = false;               // of the text only what reads as sentences: prose.h
   std::string separator;            // a line that separates documents inside a file; empty: none
   int line = 0;                     // in the description, for messages
 

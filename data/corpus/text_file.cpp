@@ -1,56 +1,17 @@
 #include "data/corpus/text_file.h"
 
-#include <zlib.h>
-
 #include <algorithm>
+#include <span>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/utf8.h"
 #include "data/corpus/html.h"
+#include "data/sources/byte_stream.h"
 
 namespace troupe::data {
 namespace {
 
-constexpr std::size_t kMaxFileBytes = std::size_t{256} << 20;
 constexpr std::size_t kChunkBytes = std::size_t{1} << 16;
-
-/// zlib's inflate with its life. zlib counts in 32 bits; input is at most kMaxFileBytes.
-class Inflater {
- public:
-  Inflater(std::string_view packed, std::string name) : name_(std::move(name)) {
-    stream_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data()));
-    stream_.avail_in = static_cast<uInt>(packed.size());
-    constexpr int kGzipOnly = 16;
-    if (::inflateInit2(&stream_, MAX_WBITS + kGzipOnly) != Z_OK)
-      throw Error(ErrorCode::kInternal, "inflateInit2");
-  }
-  Inflater(const Inflater&) = delete;
-  Inflater& operator=(const Inflater&) = delete;
-  ~Inflater() { ::inflateEnd(&stream_); }
-
-  /// Appends some more; false at the end of the last member.
-  bool append(std::string& out) {
-    const std::size_t before = out.size();
-    out.resize(before + kChunkBytes);
-    stream_.next_out = reinterpret_cast<Bytef*>(out.data() + before);
-    stream_.avail_out = static_cast<uInt>(kChunkBytes);
-    const int status = ::inflate(&stream_, Z_NO_FLUSH);
-    out.resize(out.size() - stream_.avail_out);
-    if (status == Z_OK) return true;
-    if (status != Z_STREAM_END) {
-      throw Error(ErrorCode::kCorrupt, "{}: damaged gzip data ({})", name_,
-                  stream_.msg != nullptr ? stream_.msg : "it ends too early");
-    }
-    if (stream_.avail_in == 0) return false;
-    if (::inflateReset(&stream_) != Z_OK) throw Error(ErrorCode::kInternal, "inflateReset");
-    return true;
-  }
-
- private:
-  z_stream stream_{};
-  std::string name_;
-};
 
 void remove_line_end_space(std::string& text) {
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t' || text.back() == '\r')) text.pop_back();
@@ -59,17 +20,6 @@ void remove_line_end_space(std::string& text) {
 }  // namespace
 
 namespace detail {
-
-std::string gunzip(std::string_view packed, std::size_t limit_bytes, const std::string& name) {
-  Inflater inflater(packed, name);
-  std::string text;
-  while (inflater.append(text)) {
-    if (text.size() > limit_bytes) {
-      throw Error(ErrorCode::kCorrupt, "{}: unpacks to more than {} bytes", name, limit_bytes);
-    }
-  }
-  return text;
-}
 
 std::optional<std::string> normalise_text(std::string_view bytes) {
   if (bytes.starts_with("\xEF\xBB\xBF")) bytes.remove_prefix(3);
@@ -92,9 +42,18 @@ std::string clean_lines(std::string_view bytes) {
 
 }  // namespace detail
 
-std::string read_unpacked(const std::filesystem::path& file) {
-  std::string bytes = read_file(file, kMaxFileBytes);
-  return bytes.starts_with("\x1F\x8B") ? detail::gunzip(bytes, kMaxFileBytes, file.string()) : bytes;
+std::string read_unpacked(const std::filesystem::path& file, std::size_t limit_bytes) {
+  const auto stream = open_byte_stream(file);
+  std::string bytes;
+  std::size_t size = 0;
+  do {
+    bytes.resize(size + kChunkBytes);
+    const std::size_t got = stream->read(std::span(bytes).subspan(size));
+    bytes.resize(size + got);
+    if (got == 0) return bytes;
+    size += got;
+  } while (size <= limit_bytes);
+  throw Error(ErrorCode::kCorrupt, "{}: unpacks to more than {} bytes", file.string(), limit_bytes);
 }
 
 std::optional<std::string> read_text_file(const std::filesystem::path& file, TextFormat format) {
