@@ -7,6 +7,16 @@ namespace troupe::data {
 /// Target of a position that is not predicted: no loss.
 inline constexpr std::int32_t kMaskedTarget = -1;
 
+/// Two answers to one prompt, as they lie in sequences: the chosen half is [chosen, rejected), the rejected
+/// one [rejected, end), counted over all sequences.
+struct PlacedPair {
+  std::int64_t number = 0;  // in the file
+  std::int64_t chosen = 0;
+  std::int64_t rejected = 0;
+  std::int64_t end = 0;
+  bool operator==(const PlacedPair&) const = default;
+};
+
 /// Sequences ready for a model. Every array: [count * length], row-major.
 struct Sequences {
   std::int64_t count = 0;
@@ -20,6 +30,7 @@ struct Sequences {
   /// sequence, or 0 without the document mask. Non-decreasing along a sequence.
   std::vector<std::int32_t> first_visible;
   std::vector<std::int32_t> domains;  // domain of the target's document, also where it is masked
+  std::vector<PlacedPair> pairs;      // of preferences only, ascending
 };
 
 }  // namespace troupe::data

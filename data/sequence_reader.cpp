@@ -40,7 +40,7 @@ void SequenceReader::prefetch(std::int64_t number) const {
   for (const TokenPiece& piece : pieces_) dataset_.prefetch(piece.first, piece.count);
 }
 
-std::int64_t SequenceReader::predicted_tokens(std::int64_t number) const {
+std::int64_t SequenceReader::targets(std::int64_t number) const {
   const TrainedSpans& trained = dataset_.header().trained;
   if (!document_mask_ && trained.all()) return length_;
   find_borders(number);

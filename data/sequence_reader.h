@@ -3,7 +3,7 @@
 #include <span>
 #include <vector>
 
-#include "data/batch.h"
+#include "data/batch_reader.h"
 #include "data/windows.h"
 
 namespace troupe::data {
@@ -13,22 +13,16 @@ namespace troupe::data {
 /// token of their own at the begin share the end of text between them: it ends one document as a target, and
 /// begins the next as an input, which sees it and nothing before. Where no end of text lies between (a
 /// document that was cut, a begin of text) the target across the border is masked. So is, in any case, what
-/// the dataset says is context only. Not thread-safe; each reader has its own buffers. Dataset and order
-/// outlive it.
-class SequenceReader {
+/// the dataset says is context only. Dataset and order outlive it.
+class SequenceReader final : public BatchReader {
  public:
   SequenceReader(const TokenDataset& dataset, const SequenceOrder& order, std::int64_t length,
                  bool document_mask);
 
-  /// Sequence i of the result is `numbers[i]`. Valid until the next call; does not allocate once it
-  /// has been called with as many numbers.
-  const Sequences& read(std::span<const std::int64_t> numbers);
-
-  /// Has the tokens of a sequence that will be read soon brought into memory, without waiting.
-  void prefetch(std::int64_t number) const;
-
-  /// Targets of this sequence that are not masked, from the file's header alone: no token is read.
-  [[nodiscard]] std::int64_t predicted_tokens(std::int64_t number) const;
+  const Sequences& read(std::span<const std::int64_t> numbers) override;
+  void prefetch(std::int64_t number) const override;
+  /// Targets of this sequence that are not masked.
+  [[nodiscard]] std::int64_t targets(std::int64_t number) const override;
 
  private:
   /// A place where another document begins, or a piece of one.

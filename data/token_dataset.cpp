@@ -29,9 +29,9 @@ class HeaderReader {
 
   TokenFileHeader read() {
     const std::int64_t version = attribute("format_version");
-    if (version != kTokenFormatVersion && version != kMaskedTokenFormatVersion) {
-      fail("has format version {}, this program reads {} and {}: prepare the corpus again", version,
-           kTokenFormatVersion, kMaskedTokenFormatVersion);
+    if (version < kTokenFormatVersion || version > kPairTokenFormatVersion) {
+      fail("has format version {}, this program reads {} to {}: prepare the corpus again", version,
+           kTokenFormatVersion, kPairTokenFormatVersion);
     }
     header_.tokenizer_hash = file_.string_attribute("/", "tokenizer_hash");
     read_vocabulary();
@@ -40,7 +40,9 @@ class HeaderReader {
     header_.document_domains = values<std::int32_t>("document_domains");
     check_offsets();
     check_domains();
-    if (version == kMaskedTokenFormatVersion) read_spans();
+    if (version >= kMaskedTokenFormatVersion) read_spans();
+    header_.pairs = version == kPairTokenFormatVersion;
+    if (header_.pairs) check_pairs();
     return std::move(header_);
   }
 
@@ -105,6 +107,13 @@ class HeaderReader {
     if (!check_spans(borders, header_.document_offsets.back()))
       fail("trained_spans are no ascending spans of {} tokens", header_.document_offsets.back());
     header_.trained = TrainedSpans(std::move(borders));
+  }
+
+  void check_pairs() const {
+    const auto& domains = header_.document_domains;
+    bool whole = domains.size() % 2 == 0;
+    for (std::size_t i = 0; whole && i < domains.size(); i += 2) whole = domains[i] == domains[i + 1];
+    if (!whole) fail("its {} documents are no pairs of one domain each", domains.size());
   }
 
   void check_offsets() const {
@@ -270,7 +279,7 @@ void check_same_corpus(const TokenDataset& train, const TokenDataset& heldout) {
   const TokenFileHeader& b = heldout.header();
   if (a.tokenizer_hash == b.tokenizer_hash && a.vocab_size == b.vocab_size &&
       a.begin_of_text == b.begin_of_text && a.domain_names == b.domain_names &&
-      a.trained.all() == b.trained.all())
+      a.trained.all() == b.trained.all() && a.pairs == b.pairs)
     return;
   throw Error(ErrorCode::kCorrupt, "{} and {} are not of one corpus: prepare it again", train.path().string(),
               heldout.path().string());

@@ -20,6 +20,8 @@ inline constexpr const char* kTokenizerFile = "tokenizer.json";
 /// have another, so that no program reads them as if all were.
 inline constexpr std::int64_t kTokenFormatVersion = 3;
 inline constexpr std::int64_t kMaskedTokenFormatVersion = 4;
+/// Files of preferences: the same, of pairs of documents.
+inline constexpr std::int64_t kPairTokenFormatVersion = 5;
 
 inline constexpr std::int32_t kNoToken = -1;
 
@@ -36,8 +38,10 @@ struct TokenFileHeader {
   std::vector<std::int64_t> document_offsets;
   std::vector<std::int32_t> document_domains;  // [documents], index into domain_names, non-decreasing
   TrainedSpans trained = {};                   // which tokens are predicted
+  bool pairs = false;  // the documents 2 k and 2 k + 1 are the chosen and the rejected half of a preference
 
   [[nodiscard]] std::int64_t format_version() const {
+    if (pairs) return kPairTokenFormatVersion;
     return trained.all() ? kTokenFormatVersion : kMaskedTokenFormatVersion;
   }
   bool operator==(const TokenFileHeader&) const = default;

@@ -23,6 +23,8 @@ void check(const TokenFileHeader& header) {
                "bytes of every entry");
   TROUPE_CHECK(check_spans(header.trained.borders(), header.document_offsets.back()),
                "spans of trained tokens");
+  TROUPE_CHECK(!header.pairs || (!header.trained.all() && header.document_domains.size() % 2 == 0),
+               "pairs of documents with spans of trained tokens");
 }
 
 File create_file(const std::filesystem::path& path, const TokenFileHeader& header) {

@@ -64,11 +64,11 @@ void ChatEncoder::encode(const std::vector<ChatPiece>& pieces, Encoder& encoder,
   }
 }
 
-std::vector<TokenId> ChatEncoder::encode_question(const std::string& question) const {
+std::vector<TokenId> ChatEncoder::encode_question(std::vector<ChatMessage> said) const {
   std::vector<TokenId> tokens;
   std::vector<std::int64_t> none;
   Encoder encoder(tokenizer_);
-  encode(write_question(chat_, question), encoder, tokens, none);
+  encode(write_question(chat_, std::move(said)), encoder, tokens, none);
   return tokens;
 }
 

@@ -20,8 +20,8 @@ class ChatEncoder {
   void encode(const std::vector<ChatPiece>& pieces, Encoder& encoder, std::vector<TokenId>& tokens,
               std::vector<std::int64_t>& spans) const;
 
-  /// What an answer to the question is written after.
-  [[nodiscard]] std::vector<TokenId> encode_question(const std::string& question) const;
+  /// What an answer to what was said is written after.
+  [[nodiscard]] std::vector<TokenId> encode_question(std::vector<ChatMessage> said) const;
   /// What ends an answer.
   [[nodiscard]] TokenId end_of_turn() const { return end_of_turn_; }
 

@@ -234,13 +234,26 @@ std::vector<ChatPiece> write_chat(ChatTemplate chat, const Conversation& convers
   return std::move(writer).pieces();
 }
 
-std::vector<ChatPiece> write_question(ChatTemplate chat, std::string question) {
-  Conversation asked;
-  asked.messages.push_back({.role = Role::kUser, .content = std::move(question)});
-  asked.messages.push_back({.role = Role::kAssistant, .content = "an answer"});
-  std::vector<ChatPiece> pieces = write_chat(chat, asked);
-  pieces.erase(std::ranges::find(pieces, true, &ChatPiece::trained), pieces.end());
+ChatPair write_pair(ChatTemplate chat, const Conversation& chosen, const Conversation& rejected) {
+  ChatPair pair{write_chat(chat, chosen), write_chat(chat, rejected)};
+  const auto [first, second] = std::ranges::mismatch(pair.chosen, pair.rejected);
+  std::ranges::for_each(pair.chosen.begin(), first, [](ChatPiece& piece) { piece.trained = false; });
+  std::ranges::for_each(pair.rejected.begin(), second, [](ChatPiece& piece) { piece.trained = false; });
+  return pair;
+}
+
+std::vector<ChatPiece> write_question(ChatTemplate chat, std::vector<ChatMessage> said) {
+  said.push_back({.role = Role::kAssistant, .content = "an answer"});
+  std::vector<ChatPiece> pieces = write_chat(chat, {.messages = std::move(said)});
+  while (!pieces.back().trained) pieces.pop_back();  // what follows the end of the turn
+  while (pieces.back().trained) pieces.pop_back();
   return pieces;
+}
+
+ChatMessage written_answer(ChatTemplate chat, std::string text) {
+  if (chat == ChatTemplate::kPlain && text.starts_with(' '))
+    text.erase(0, 1);  // which write_plain() puts there
+  return {.role = Role::kAssistant, .content = std::move(text)};
 }
 
 std::string text_of(const std::vector<ChatPiece>& pieces) {

@@ -37,8 +37,18 @@ struct ChatPiece {
 
 /// Neighbouring texts are one piece, save at the begin of what is trained: there a prompt ends, too.
 [[nodiscard]] std::vector<ChatPiece> write_chat(ChatTemplate chat, const Conversation& conversation);
-/// A user's message, up to where the assistant's answer begins.
-[[nodiscard]] std::vector<ChatPiece> write_question(ChatTemplate chat, std::string question);
+/// Two conversations about one prompt. Only what is written after their common beginning is trained.
+struct ChatPair {
+  std::vector<ChatPiece> chosen;
+  std::vector<ChatPiece> rejected;
+};
+[[nodiscard]] ChatPair write_pair(ChatTemplate chat, const Conversation& chosen,
+                                  const Conversation& rejected);
+/// What was said, up to where the assistant's next answer begins; its pieces are trained as in a
+/// conversation.
+[[nodiscard]] std::vector<ChatPiece> write_question(ChatTemplate chat, std::vector<ChatMessage> said);
+/// A message of the assistant that write_question() takes, from what a model wrote after it.
+[[nodiscard]] ChatMessage written_answer(ChatTemplate chat, std::string text);
 
 /// The texts of all pieces.
 [[nodiscard]] std::string text_of(const std::vector<ChatPiece>& pieces);

@@ -80,7 +80,7 @@ void CorpusSpool::take_up(std::int64_t documents) {
 void CorpusSpool::append(DocumentRecord record, std::span<const std::int32_t> tokens,
                          std::span<const std::int64_t> trained) {
   record.tokens = std::ssize(tokens);
-  record.borders = std::ssize(trained);
+  record.borders = static_cast<std::int32_t>(std::ssize(trained));
   records_.push_back(record);
   trained_.insert(trained_.end(), trained.begin(), trained.end());
   token_bytes_ == 2 ? append_as<std::uint16_t>(tokens, buffer_) : append_as<std::int32_t>(tokens, buffer_);
@@ -99,7 +99,8 @@ std::int64_t CorpusSpool::flush() {
   return std::ssize(records_);
 }
 
-std::vector<std::int64_t> CorpusSpool::begins_of(std::int64_t DocumentRecord::*size) const {
+template <class Size>
+std::vector<std::int64_t> CorpusSpool::begins_of(Size DocumentRecord::*size) const {
   std::vector<std::int64_t> begins(records_.size());
   std::transform_exclusive_scan(records_.begin(), records_.end(), begins.begin(), std::int64_t{0},
                                 std::plus(), [&](const DocumentRecord& record) { return record.*size; });
@@ -134,7 +135,12 @@ void CorpusSpool::write_token_file(const std::filesystem::path& file, TokenFileH
   const auto order = order_of(heldout);
   header.document_offsets = {0};
   for (const std::uint32_t i : order) {
-    header.document_offsets.push_back(header.document_offsets.back() + records_[i].tokens);
+    const std::int64_t first = header.document_offsets.back();
+    if (header.pairs) {
+      header.document_offsets.push_back(first + records_[i].tokens - records_[i].rejected);
+      header.document_domains.push_back(records_[i].domain);
+    }
+    header.document_offsets.push_back(first + records_[i].tokens);
     header.document_domains.push_back(records_[i].domain);
   }
   if (masked) header.trained = spans_of(order);

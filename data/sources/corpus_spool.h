@@ -18,8 +18,9 @@ struct DocumentRecord {
   std::int64_t tokens = 0;  // with what frames it
   std::int64_t bytes = 0;   // of text
   std::int32_t domain = 0;
-  std::int32_t heldout = 0;  // 1: it is
-  std::int64_t borders = 0;  // of its spans of trained tokens
+  std::int32_t heldout = 0;   // 1: it is
+  std::int32_t borders = 0;   // of its spans of trained tokens
+  std::int32_t rejected = 0;  // of a preference: tokens of its second half, which are among `tokens`
 };
 
 /// The tokens of documents in the order in which they were read, in files of a folder, until it is known how
@@ -39,13 +40,15 @@ class CorpusSpool {
   [[nodiscard]] std::vector<DocumentRecord>& records() { return records_; }
 
   /// Writes the documents that are held out, or the others, sorted by domain, else in their order. `header`
-  /// has everything but offsets, domains and spans; masked: those are written, too.
+  /// has everything but offsets, domains and spans; masked: those are written, too. With header.pairs a
+  /// record is two documents.
   void write_token_file(const std::filesystem::path& file, TokenFileHeader header, bool heldout, bool masked);
 
  private:
   void take_up(std::int64_t documents);
   /// Of all documents, in the order of the spool.
-  [[nodiscard]] std::vector<std::int64_t> begins_of(std::int64_t DocumentRecord::*size) const;
+  template <class Size>
+  [[nodiscard]] std::vector<std::int64_t> begins_of(Size DocumentRecord::*size) const;
   [[nodiscard]] std::vector<std::uint32_t> order_of(bool heldout) const;
   [[nodiscard]] TrainedSpans spans_of(std::span<const std::uint32_t> order) const;
 

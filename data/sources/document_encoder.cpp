@@ -54,6 +54,9 @@ void DocumentEncoder::encode_document(const ParsedDocument& document, Encoder& e
   const std::string_view text = document.tokens.empty() ? document.text : decoded;
   if (chat_) {
     chat_->encode(document.pieces, encoder, batch.tokens, encoded.trained);
+    const std::size_t chosen_end = batch.tokens.size();
+    chat_->encode(document.rejected, encoder, batch.tokens, encoded.trained_of_rejected);
+    encoded.rejected = batch.tokens.size() - chosen_end;
   } else if (document.tokens.empty()) {
     encoder.encode(text, batch.tokens);
   } else {
@@ -61,7 +64,9 @@ void DocumentEncoder::encode_document(const ParsedDocument& document, Encoder& e
   }
   encoded.count = batch.tokens.size() - encoded.begin;
   encoded.bytes = static_cast<std::int64_t>(text.size());
-  encoded.hash = chat_ ? content_hash(with_borders(document.pieces)) : content_hash(text);
+  std::string marked = with_borders(document.pieces);
+  if (!document.rejected.empty()) marked += '\3' + with_borders(document.rejected);
+  encoded.hash = content_hash(chat_ ? marked : text);
   if (near_duplicates_ > 0.0) encoded.bands = near_duplicate_bands(text, near_duplicates_);
   batch.documents.push_back(std::move(encoded));
 }

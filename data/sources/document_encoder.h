@@ -23,6 +23,8 @@ struct EncodedDocument {
   std::int64_t bytes = 0;                  // of text
   std::vector<std::uint64_t> bands = {};   // of near_duplicates.h; empty: not asked for
   std::vector<std::int64_t> trained = {};  // of a chat: spans as ChatEncoder gives them
+  std::size_t rejected = 0;                // of a preference: tokens of its second half, the last of `count`
+  std::vector<std::int64_t> trained_of_rejected = {};  // as trained, counted from that half's first token
 };
 
 struct EncodedBatch {

@@ -8,6 +8,7 @@
 
 #include "base/utf8.h"
 #include "data/chat/chat_line.h"
+#include "data/chat/preference_line.h"
 #include "data/corpus/text_file.h"
 
 namespace troupe::data {
@@ -45,6 +46,7 @@ class Parser {
   void parse_line(std::string_view line) {
     if (line.ends_with('\r')) line.remove_suffix(1);
     if (line.empty()) return;  // a blank line is no document
+    if (options_.preferences) return parse_preference(line);
     if (options_.chat) return parse_chat(line);
     const JsonLine parsed = parse_json_line(line, options_.fields);
     if (parsed.fault == JsonLine::Fault::kNoUtf8) return count(Fault::kNoUtf8, line);
@@ -70,17 +72,35 @@ class Parser {
     take(text, parsed.domain.empty() ? batch_.file->domain : domain_name(parsed.domain), std::move(pieces));
   }
 
+  void parse_preference(std::string_view line) {
+    const PreferenceLine parsed = parse_preference_line(line, options_.fields.domain);
+    if (parsed.fault) {
+      place_ += ": " + parsed.what;
+      return count(*parsed.fault, line);
+    }
+    ChatPair pair = write_pair(*options_.chat, parsed.chosen, parsed.rejected);
+    const std::string text = text_of(pair.chosen) + text_of(pair.rejected);
+    take(text, parsed.domain.empty() ? batch_.file->domain : domain_name(parsed.domain),
+         std::move(pair.chosen), std::move(pair.rejected));
+  }
+
   static bool is_blank(std::string_view text) {
     return text.find_first_not_of(" \t\r\n") == std::string_view::npos;
   }
 
-  void take(std::string_view text, const std::string& domain, std::vector<ChatPiece> pieces = {}) {
+  void take(std::string_view text, const std::string& domain, std::vector<ChatPiece> pieces = {},
+            std::vector<ChatPiece> rejected = {}) {
     std::string cleaned;
     if (options_.clean) text = cleaned = detail::clean_lines(text);
     if (is_blank(text)) return count(Fault::kEmpty, text);
     if (text.find('\r') != std::string_view::npos) count(Fault::kCarriageReturn, text);
     if (text.find('\0') != std::string_view::npos) count(Fault::kNulByte, text);
-    visit_({.text = text, .tokens = {}, .domain = domain, .place = place_, .pieces = std::move(pieces)});
+    visit_({.text = text,
+            .tokens = {},
+            .domain = domain,
+            .place = place_,
+            .pieces = std::move(pieces),
+            .rejected = std::move(rejected)});
   }
 
   void parse_tokens(std::string_view bytes) {

@@ -16,14 +16,16 @@ struct ParsedDocument {
   std::string_view text;  // of a chat: of all its pieces
   std::span<const std::int32_t> tokens;
   std::string_view domain;
-  std::string place;                   // "a.jsonl:7"
-  std::vector<ChatPiece> pieces = {};  // of a chat
+  std::string place;                     // "a.jsonl:7"
+  std::vector<ChatPiece> pieces = {};    // of a chat
+  std::vector<ChatPiece> rejected = {};  // of a preference, whose chosen half the pieces are
 };
 
 struct ParseOptions {
   JsonFields fields;
   bool clean = false;                     // Unix line ends, no space at the ends of lines
   std::optional<ChatTemplate> chat = {};  // JSON lines are conversations: chat_line.h
+  bool preferences = false;               // or two of them each: preference_line.h
 };
 
 /// Understands a batch's documents in their order, and calls visit for each that is good; faults are counted.

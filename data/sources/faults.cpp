@@ -11,7 +11,7 @@ bool leaves_out(Fault fault) { return fault < Fault::kByteOrderMark; }
 bool is_error(Fault fault) {
   return fault == Fault::kBrokenLine || fault == Fault::kNoUtf8 || fault == Fault::kTooLong ||
          fault == Fault::kWrongToken || fault == Fault::kNoConversation || fault == Fault::kUnknownRole ||
-         fault == Fault::kNoTextContent || fault == Fault::kNoAssistant;
+         fault == Fault::kNoTextContent || fault == Fault::kNoAssistant || fault == Fault::kNoPreference;
 }
 
 std::string_view to_string(Fault fault) {
@@ -28,6 +28,8 @@ std::string_view to_string(Fault fault) {
       return "with a message that is no text";
     case Fault::kNoAssistant:
       return "without an answer of the assistant";
+    case Fault::kNoPreference:
+      return "without a preference";
     case Fault::kEmpty:
       return "empty";
     case Fault::kTooLong:

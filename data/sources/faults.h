@@ -17,6 +17,7 @@ enum class Fault : std::uint8_t {
   kUnknownRole,
   kNoTextContent,  // a message that is not text
   kNoAssistant,    // a conversation without an answer
+  kNoPreference,   // a line that prefers nothing
   kEmpty,          // no text
   kTooLong,        // a line beyond the limit
   kWrongToken,     // an id outside the vocabulary

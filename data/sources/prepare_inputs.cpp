@@ -43,11 +43,13 @@ std::optional<std::int64_t> trained_entries(const std::string& tokenizer) {
 /// What a chat adds comes last, so that other requests keep their hashes.
 std::string words_of(const InputsRequest& request) {
   const auto& chat = request.parse.chat;
-  return fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {}{}", request.tokenizer, request.read.separator,
-                     request.read.document_bytes, request.read.longest_line_bytes, request.parse.fields.text,
-                     request.parse.fields.domain, request.parse.clean, request.domain,
-                     request.heldout_fraction, request.cap_bytes, request.max_errors, request.near_duplicates,
-                     request.keep_duplicates, chat ? fmt::format(" chat {}", to_string(*chat)) : "");
+  return fmt::format(
+      "{} {} {} {} {} {} {} {} {} {} {} {} {}{}", request.tokenizer, request.read.separator,
+      request.read.document_bytes, request.read.longest_line_bytes, request.parse.fields.text,
+      request.parse.fields.domain, request.parse.clean, request.domain, request.heldout_fraction,
+      request.cap_bytes, request.max_errors, request.near_duplicates, request.keep_duplicates,
+      chat ? fmt::format(" {} {}", request.parse.preferences ? "preferences" : "chat", to_string(*chat))
+           : "");
 }
 
 /// Hash of everything that decides the result; files count by name, size and time.
@@ -67,8 +69,8 @@ void check_chat_inputs(const InputsRequest& request, const std::vector<InputFile
   for (const InputFile& file : files) {
     if (file.kind == InputKind::kJsonLines) continue;
     throw Error(ErrorCode::kConfig,
-                "{}: --chat reads JSON lines, and this is none: name the files ('chats/*.jsonl')",
-                file.path.string());
+                "{}: {} reads JSON lines, and this is none: name the files ('chats/*.jsonl')",
+                file.path.string(), request.parse.preferences ? "--preferences" : "--chat");
   }
 }
 
@@ -207,19 +209,30 @@ class Preparation {
         continue;
       }
       framed_.clear();
-      const auto begin = batch.tokens.begin() + static_cast<std::ptrdiff_t>(document.begin);
-      if (tokenizer.begin_of_text()) framed_.push_back(*tokenizer.begin_of_text());
-      framed_.insert(framed_.end(), begin, begin + static_cast<std::ptrdiff_t>(document.count));
-      framed_.push_back(tokenizer.end_of_text());
-      trained_ = document.trained;
-      for (std::int64_t& border : trained_) border += tokenizer.begin_of_text() ? 1 : 0;
+      trained_.clear();
+      const auto tokens = std::span(batch.tokens).subspan(document.begin, document.count);
+      frame(tokens.first(document.count - document.rejected), document.trained, tokenizer);
+      const std::int64_t chosen = std::ssize(framed_);
+      if (request_.parse.preferences)
+        frame(tokens.last(document.rejected), document.trained_of_rejected, tokenizer);
       const DocumentRecord record{.hash = document.hash,
                                   .bytes = document.bytes,
                                   .domain = domain_index(document.domain),
-                                  .heldout = is_held_out(document.hash) ? 1 : 0};
+                                  .heldout = is_held_out(document.hash) ? 1 : 0,
+                                  .rejected = static_cast<std::int32_t>(std::ssize(framed_) - chosen)};
       remember(record);
       spool_->append(record, framed_, trained_);
     }
+  }
+
+  /// Appends a document, or half of a pair, with what frames it in a token file.
+  void frame(std::span<const TokenId> tokens, const std::vector<std::int64_t>& trained,
+             const Tokenizer& tokenizer) {
+    if (tokenizer.begin_of_text()) framed_.push_back(*tokenizer.begin_of_text());
+    const std::int64_t first = std::ssize(framed_);
+    framed_.insert(framed_.end(), tokens.begin(), tokens.end());
+    framed_.push_back(tokenizer.end_of_text());
+    for (const std::int64_t border : trained) trained_.push_back(first + border);
   }
 
   [[nodiscard]] bool is_held_out(const ContentHash& hash) const {
@@ -267,7 +280,8 @@ class Preparation {
   }
 
   void publish(const Tokenizer& tokenizer) {
-    const TokenFileHeader header = header_of(tokenizer, journal_->domains);
+    TokenFileHeader header = header_of(tokenizer, journal_->domains);
+    header.pairs = request_.parse.preferences;
     TemporaryFolder folder(temporary_folder_of(output_));
     write_tokenizer_json(tokenizer, folder.path() / kTokenizerFile);
     const bool masked = request_.parse.chat.has_value();

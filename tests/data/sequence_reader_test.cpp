@@ -114,7 +114,7 @@ TEST_P(SequenceReaderTest, PredictsEveryTokenOfWholeDocuments) {
   for (std::int64_t window = 0; window < window_count(dataset_, 7); ++window) {
     const auto& targets = reader.read(std::array{window}).targets;
     EXPECT_EQ(std::count(targets.begin(), targets.end(), kMaskedTarget), 0) << window;
-    EXPECT_EQ(reader.predicted_tokens(window), 7) << window;
+    EXPECT_EQ(reader.targets(window), 7) << window;
   }
 }
 
@@ -177,7 +177,7 @@ TEST_P(SequenceReaderTest, MasksWhatIsContextOnlyAndCountsTheRest) {
       ASSERT_EQ(sequence.targets, expected.targets) << window;
       ASSERT_EQ(sequence.tokens, expected.tokens) << window;
       ASSERT_EQ(sequence.positions, expected.positions) << window;
-      ASSERT_EQ(reader.predicted_tokens(window), length - std::ranges::count(expected.targets, kMaskedTarget))
+      ASSERT_EQ(reader.targets(window), length - std::ranges::count(expected.targets, kMaskedTarget))
           << window;
     }
   }
@@ -191,7 +191,7 @@ TEST_P(SequenceReaderTest, CountsTheTargetsOfShuffledDocumentsWithoutReadingThem
   SequenceReader reader(masked, order, 16, GetParam());
   for (std::int64_t number = 0; number < 200; ++number) {
     const auto& targets = reader.read(std::array{number}).targets;
-    ASSERT_EQ(reader.predicted_tokens(number), 16 - std::ranges::count(targets, kMaskedTarget)) << number;
+    ASSERT_EQ(reader.targets(number), 16 - std::ranges::count(targets, kMaskedTarget)) << number;
   }
 }
 
@@ -208,8 +208,7 @@ class PiecesTest : public ::testing::Test {
     SequenceReader reader(dataset, order, tokens - 1, true);
     Sequences sequences = reader.read(std::array<std::int64_t, 1>{0});
     const auto& targets = sequences.targets;
-    EXPECT_EQ(reader.predicted_tokens(0),
-              tokens - 1 - std::count(targets.begin(), targets.end(), kMaskedTarget));
+    EXPECT_EQ(reader.targets(0), tokens - 1 - std::count(targets.begin(), targets.end(), kMaskedTarget));
     return sequences;
   }
 

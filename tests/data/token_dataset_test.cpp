@@ -193,7 +193,7 @@ INSTANTIATE_TEST_SUITE_P(
     Damages, DamagedTokenFile,
     ::testing::Values(
         Damage{"version", "format version",
-               [](RawFile& f) { f.format_version = kMaskedTokenFormatVersion + 1; }},
+               [](RawFile& f) { f.format_version = kPairTokenFormatVersion + 1; }},
         Damage{"no_spans", "trained_spans", [](RawFile& f) { f.format_version = kMaskedTokenFormatVersion; }},
         Damage{"spans_descend", "trained_spans",
                [](RawFile& f) {

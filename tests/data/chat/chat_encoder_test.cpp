@@ -171,7 +171,7 @@ TEST(ChatEncoder, AQuestionIsTheBeginningOfItsConversation) {
   for (const auto chat : {ChatTemplate::kChatml, ChatTemplate::kLlama3, ChatTemplate::kPlain}) {
     const Tokenizer tokenizer = byte_tokenizer(special_names(chat));
     const Encoded whole = encoded(chat, tokenizer, kGreeting);
-    const auto question = ChatEncoder(chat, tokenizer).encode_question("Hi");
+    const auto question = ChatEncoder(chat, tokenizer).encode_question({{Role::kUser, "Hi"}});
     EXPECT_EQ(question, std::vector(whole.tokens.begin(), whole.tokens.begin() + whole.trained[0]));
   }
 }

@@ -109,14 +109,29 @@ TEST(ChatTemplate, TrainsTheEndOfAnEmptyAnswer) {
 }
 
 TEST(ChatTemplate, AQuestionEndsWhereItsAnswerBegins) {
-  EXPECT_EQ(shown(write_question(ChatTemplate::kChatml, "Hi")),
+  EXPECT_EQ(shown(write_question(ChatTemplate::kChatml, {{Role::kUser, "Hi"}})),
             "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
-  EXPECT_EQ(shown(write_question(ChatTemplate::kQwen3, "Hi")),
+  EXPECT_EQ(shown(write_question(ChatTemplate::kQwen3, {{Role::kUser, "Hi"}})),
             "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
-  EXPECT_EQ(shown(write_question(ChatTemplate::kLlama3, "Hi")),
+  EXPECT_EQ(shown(write_question(ChatTemplate::kLlama3, {{Role::kUser, "Hi"}})),
             "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|>"
             "<|start_header_id|>assistant<|end_header_id|>\n\n");
-  EXPECT_EQ(shown(write_question(ChatTemplate::kPlain, "Hi")), "User: Hi\nAssistant:");
+  EXPECT_EQ(shown(write_question(ChatTemplate::kPlain, {{Role::kUser, "Hi"}})), "User: Hi\nAssistant:");
+}
+
+TEST(ChatTemplate, AQuestionInAConversationComesAfterAllThatWasSaid) {
+  for (const auto chat :
+       {ChatTemplate::kChatml, ChatTemplate::kLlama3, ChatTemplate::kQwen3, ChatTemplate::kPlain}) {
+    Conversation whole{.messages = {{Role::kSystem, "Be brief."}, {Role::kUser, "One?"}}};
+    whole.messages.push_back(written_answer(chat, chat == ChatTemplate::kPlain ? " 1." : "1."));
+    whole.messages.push_back({Role::kUser, "Two?"});
+    const std::string question = text_of(write_question(chat, whole.messages));
+    whole.messages.push_back({Role::kAssistant, "2."});
+    const std::string conversation = text_of(write_chat(chat, whole));
+    EXPECT_TRUE(conversation.starts_with(question)) << question << "\n---\n" << conversation;
+    EXPECT_NE(question.find("Two?"), std::string::npos) << question;
+    EXPECT_EQ(question.find("2."), std::string::npos) << question;
+  }
 }
 
 TEST(ChatTemplate, IsKnownByItsName) {
