@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
@@ -33,6 +35,8 @@ struct GenerateArguments {
   std::vector<std::string> stops;
   std::size_t batch = 8;
   std::string chat;
+  std::string system;
+  bool interactive = false;
   std::string corpus;
   int threads = 1;
   bool json = false;
@@ -90,6 +94,11 @@ std::string json_line(const std::string& prompt, const workers::Written& written
   return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
+std::vector<data::ChatMessage> beginning(const GenerateArguments& arguments) {
+  if (arguments.system.empty()) return {};
+  return {{.role = data::Role::kSystem, .content = arguments.system}};
+}
+
 std::vector<workers::Prompt> make_prompts(const GenerateArguments& arguments, const LoadedModel& model) {
   const auto chat = data::chat_template_named(arguments.chat);
   std::optional<data::ChatEncoder> chat_encoder;
@@ -103,7 +112,9 @@ std::vector<workers::Prompt> make_prompts(const GenerateArguments& arguments, co
     prompt.seed = arguments.seed;
     prompt.stops = arguments.stops;
     if (chat_encoder) {
-      prompt.ids = chat_encoder->encode_question(text);
+      std::vector<data::ChatMessage> said = beginning(arguments);
+      said.push_back({.role = data::Role::kUser, .content = text});
+      prompt.ids = chat_encoder->encode_question(std::move(said));
       prompt.end = chat_encoder->end_of_turn();
     } else {
       warn_of_space(text);
@@ -132,11 +143,48 @@ void write_whole(const GenerateArguments& arguments, std::span<const workers::Pr
   }
 }
 
+/// One conversation: each line of standard input is the user's next message.
+void converse(const GenerateArguments& arguments, const LoadedModel& model, workers::Sampler& sampler) {
+  const data::ChatTemplate chat = *data::chat_template_named(arguments.chat);
+  const data::ChatEncoder encoder(chat, model.tokenizer());
+  std::vector<data::ChatMessage> said = beginning(arguments);
+  std::int64_t number = 0;
+  const bool asks = ::isatty(STDIN_FILENO) == 1 && !arguments.json;
+  for (std::string line; write(asks ? "> " : ""), std::getline(std::cin, line);) {
+    if (line.ends_with('\r')) line.pop_back();
+    if (line.empty()) continue;
+    said.push_back({.role = data::Role::kUser, .content = line});
+    const workers::Prompt prompt{.text = line,
+                                 .number = number++,
+                                 .step = model.step(),
+                                 .seed = arguments.seed,
+                                 .ids = encoder.encode_question(said),
+                                 .end = encoder.end_of_turn(),
+                                 .stops = arguments.stops};
+    const auto written = sampler.write({&prompt, 1}, arguments.tokens, arguments.rule,
+                                       arguments.json ? workers::TextSink() : workers::TextSink(write));
+    write(arguments.json ? json_line(line, written->front()) : "\n");
+    said.push_back(data::written_answer(chat, written->front().text));
+  }
+  if (std::cin.bad()) throw io_error("cannot read stdin");
+}
+
 int generate(const GenerateArguments& arguments) {
   let_openmp_sleep();
   LoadedModel model(
       {.path = arguments.path, .corpus = arguments.corpus, .micro_batch = 1, .threads = arguments.threads});
+  if (model.config().model.objective.is_reward()) {
+    throw Error(
+        ErrorCode::kConfig,
+        "{}: a reward model (objective.kind: reward) has a head for one number and writes nothing; `troupe "
+        "eval` says how it judges pairs",
+        arguments.path);
+  }
   workers::Sampler sampler(model.model(), model.tokenizer());
+  if (arguments.interactive) {
+    converse(arguments, model, sampler);
+    return kSuccess;
+  }
   const std::vector<workers::Prompt> prompts = make_prompts(arguments, model);
   if (arguments.json) {
     write_whole(arguments, prompts, sampler);
@@ -181,11 +229,19 @@ void add_generate(CLI::App& program, Action& action) {
   subcommand->add_option("--batch", arguments->batch, "With --json: prompts that are written on at once")
       ->check(CLI::Range(1, 4096));
   subcommand->add_option("--seed", arguments->seed, "Of the choice of tokens; by default the run's seed");
+  auto* chat = subcommand->add_option(
+      "--chat", arguments->chat,
+      "Prompts are a user's messages, written by this template: that of `troupe data prepare "
+      "--chat`; what is written is the answer");
+  chat->check(CLI::IsMember({"chatml", "llama3", "qwen3", "plain"}));
+  subcommand->add_option("--system", arguments->system, "With --chat: the system's message before all others")
+      ->needs(chat);
   subcommand
-      ->add_option("--chat", arguments->chat,
-                   "Prompts are a user's messages, written by this template: that of `troupe data prepare "
-                   "--chat`; what is written is the answer")
-      ->check(CLI::IsMember({"chatml", "llama3", "qwen3", "plain"}));
+      ->add_flag("--interactive", arguments->interactive,
+                 "With --chat: a conversation; every line of stdin is the user's next message")
+      ->needs(chat)
+      ->excludes("--prompt")
+      ->excludes("--prompts");
   add_path(*subcommand, "--corpus", arguments->corpus, "Folder with the tokenizer, when the corpus moved");
   subcommand->add_option("--threads", arguments->threads, "CPU threads")->check(CLI::Range(1, 1024));
   subcommand->add_flag(
@@ -196,7 +252,8 @@ void add_generate(CLI::App& program, Action& action) {
       "  troupe generate runs/quickstart-1 --prompt \"The\" --prompt \"def\" --tokens 100\n"
       "  troupe generate runs/quickstart-1 --prompts prompts.txt --seed 2 --json\n"
       "  troupe generate runs/quickstart-1 --prompt \"It\" --temperature 1 --top-k 0 --top-p 0.9 --stop .\n"
-      "  troupe generate runs/chats --chat plain --prompt \"What is the capital of Japan?\"");
+      "  troupe generate runs/chats --chat plain --prompt \"What is the capital of Japan?\"\n"
+      "  troupe generate runs/chats --chat plain --interactive");
   subcommand->callback([arguments, &action] { action = [arguments] { return generate(*arguments); }; });
 }
 
