@@ -62,9 +62,10 @@ int show_text(const InspectArguments& arguments) {
   const std::int64_t count = arguments.documents == 0 ? all : std::min(arguments.documents, all);
   for (std::int64_t number = 0; number < count; ++number) {
     const data::TokenPiece piece = dataset.document(number);
-    std::printf("--- document %lld of %s, %s: %lld tokens, %lld trained\n%s\n",
+    const char* half = !header.pairs ? "" : number % 2 == 0 ? ", chosen" : ", rejected";
+    std::printf("--- document %lld of %s, %s%s: %lld tokens, %lld trained\n%s\n",
                 static_cast<long long>(number), part,
-                header.domain_names[at(header.document_domains[at(number)])].c_str(),
+                header.domain_names[at(header.document_domains[at(number)])].c_str(), half,
                 static_cast<long long>(piece.count),
                 static_cast<long long>(header.trained.count(piece.first, piece.count)),
                 shown_text(dataset, tokenizer, number, terminal).c_str());

@@ -43,10 +43,17 @@ struct PlacedSequence {
   std::vector<Part> parts;
 };
 
+data::TokenDataset open_text(const configs::RunConfig& config) {
+  data::TokenDataset train(std::filesystem::path(config.data.corpus) / data::kTrainFile);
+  if (!train.header().pairs) return train;
+  throw Error(ErrorCode::kConfig, "{} has preferences; the order of text is shown here",
+              train.path().string());
+}
+
 /// The training text of a configuration, in its order.
 struct OrderedText {
   explicit OrderedText(const configs::RunConfig& config)
-      : train(std::filesystem::path(config.data.corpus) / data::kTrainFile),
+      : train(open_text(config)),
         order(train, config.data.sequence_length, static_cast<std::uint64_t>(config.run.seed),
               config.data.domains) {}
 

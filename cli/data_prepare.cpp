@@ -26,6 +26,7 @@ struct PrepareArguments {
   data::InputsRequest request;
   std::string output;
   std::string chat;
+  std::string preferences;
   std::optional<std::int64_t> vocab_size;
   std::vector<std::string> only_for_files;  // options that were given and a description does not have
 };
@@ -97,7 +98,9 @@ int prepare_files(PrepareArguments arguments) {
     throw Error(ErrorCode::kConfig, "--output is missing: name the folder to write the corpus to");
   if (arguments.vocab_size) arguments.request.tokenizer = fmt::format("train:{}", *arguments.vocab_size);
   arguments.request.output = arguments.output;
-  arguments.request.parse.chat = data::chat_template_named(arguments.chat);
+  data::ParseOptions& parse = arguments.request.parse;
+  parse.preferences = !arguments.preferences.empty();
+  parse.chat = data::chat_template_named(parse.preferences ? arguments.preferences : arguments.chat);
   ProgressLine line;
   const data::PrepareReport report = data::prepare_inputs(
       arguments.request, [&](const data::PrepareProgress& progress) { line.show(progress); });
@@ -148,11 +151,18 @@ void add_file_options(CLI::App& command, const std::shared_ptr<PrepareArguments>
   auto* clean =
       command.add_flag("--clean", request.parse.clean, "Unix line ends, no space at the ends of lines")
           ->group("Of files and folders");
-  add("--chat", arguments->chat,
-      "JSON lines are conversations (messages with roles, or prompt and completion), written by this "
-      "template; "
-      "only what the assistant says is learned")
-      ->check(CLI::IsMember({"chatml", "llama3", "qwen3", "plain"}))
+  const CLI::IsMember templates({"chatml", "llama3", "qwen3", "plain"});
+  auto* chat =
+      add("--chat", arguments->chat,
+          "JSON lines are conversations (messages with roles, or prompt and completion), written by this "
+          "template; "
+          "only what the assistant says is learned");
+  chat->check(templates)->excludes(text_field)->excludes(clean);
+  add("--preferences", arguments->preferences,
+      "JSON lines are preferences (prompt, chosen, rejected: texts, or messages with roles), written by this "
+      "template; for objective.kind: dpo and reward")
+      ->check(templates)
+      ->excludes(chat)
       ->excludes(text_field)
       ->excludes(clean);
 }
@@ -179,6 +189,7 @@ void add_data_prepare(CLI::App& data, Action& action) {
       "  troupe data prepare dump.jsonl.zst --text-field body --tokenizer runs/quickstart-1 --output "
       "data/more\n"
       "  troupe data prepare chats.jsonl --chat plain --tokenizer runs/quickstart-1 --output data/chats\n"
+      "  troupe data prepare pairs.jsonl --preferences plain --tokenizer runs/chats --output data/pairs\n"
       "  troupe data prepare configs/corpora/debian.yaml --output data/debian");
   command->callback([arguments, &action] { action = [arguments] { return prepare(*arguments); }; });
 }

@@ -11,7 +11,9 @@
 #include "cli/subcommands.h"
 #include "coordinator/run/evaluation_summary.h"
 #include "workers/evaluator.h"
+#include "workers/preferences/pair_evaluator.h"
 #include "workers/step_reports.h"
+#include "workers/training_data.h"
 
 namespace troupe::cli {
 namespace {
@@ -26,6 +28,11 @@ struct EvalArguments {
 };
 
 nlohmann::json to_json(const coordinator::LossSummary& loss) {
+  if (loss.accuracy) {
+    return {{"eval_loss", loss.nats_per_token},
+            {"eval_preference_accuracy", *loss.accuracy},
+            {"pairs", loss.tokens}};
+  }
   return {{"eval_loss", loss.nats_per_token},
           {"eval_bits_per_byte", loss.bits_per_byte},
           {"tokens", loss.tokens}};
@@ -55,10 +62,12 @@ void print_json(const coordinator::EvaluationSummary& summary) {
 
 void print_losses(const coordinator::EvaluationSummary& summary) {
   const auto print = [](const std::string& name, const coordinator::LossSummary& loss) {
-    std::printf("%-24s %12.4f %12.4f %12lld\n", name.c_str(), loss.nats_per_token, loss.bits_per_byte,
-                static_cast<long long>(loss.tokens));
+    std::printf("%-24s %12.4f %12.4f %12lld\n", name.c_str(), loss.nats_per_token,
+                loss.accuracy.value_or(loss.bits_per_byte), static_cast<long long>(loss.tokens));
   };
-  std::printf("%-24s %12s %12s %12s\n", "domain", "nats/token", "bits/byte", "tokens");
+  const bool pairs = summary.overall.accuracy.has_value();
+  std::printf("%-24s %12s %12s %12s\n", "domain", pairs ? "nats/pair" : "nats/token",
+              pairs ? "accuracy" : "bits/byte", pairs ? "pairs" : "tokens");
   for (const auto& [domain, loss] : summary.domains) print(domain, loss);
   print("all", summary.overall);
 }
@@ -81,6 +90,21 @@ void print_layers(const coordinator::EvaluationSummary& summary) {
         "shares of experts, between 0 (equal) and 1 (no expert in common)\n");
 }
 
+/// On text, or on preferences what an objective that compares says of them.
+workers::EvaluationResult evaluate(LoadedModel& model, const data::TokenDataset& heldout,
+                                   std::int64_t sequences) {
+  const model::ObjectiveOptions& objective = model.config().model.objective;
+  if (!heldout.header().pairs && !objective.is_reward()) {
+    workers::Evaluator evaluator(model.model(), heldout, model.config().data.document_mask);
+    return evaluator.evaluate(sequences);
+  }
+  workers::require_kind(heldout, objective);
+  const data::PairOrder order(heldout, model.model().shape().sequence_length, 0);
+  const std::vector<model::PairScores> reference = model.heldout_reference(heldout, order);
+  workers::PairEvaluator evaluator(model.model(), heldout, order, reference);
+  return *evaluator.evaluate(sequences, [] { return false; });
+}
+
 int evaluate(const EvalArguments& arguments) {
   let_openmp_sleep();
   LoadedModel model({.path = arguments.path,
@@ -92,9 +116,8 @@ int evaluate(const EvalArguments& arguments) {
     return kSuccess;
   }
   const data::TokenDataset heldout = model.open_heldout();
-  workers::Evaluator evaluator(model.model(), heldout, model.config().data.document_mask);
   const coordinator::EvaluationSummary summary = coordinator::summarize(
-      workers::evaluation_report(model.step(), evaluator.evaluate(arguments.sequences), model.model()));
+      workers::evaluation_report(model.step(), evaluate(model, heldout, arguments.sequences), model.model()));
   if (arguments.json) {
     print_json(summary);
   } else {

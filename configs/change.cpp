@@ -38,6 +38,8 @@ constexpr std::array kRules{
     Rule{"model.moe.router.jitter", ""},
     Rule{"model.moe.router.z_loss", ""},
     Rule{"model.moe.router.init_scale", kBegin},
+    Rule{"objective", "the weights learned by it, and dpo compares with how the run began"},
+    Rule{"objective.beta", ""},
     Rule{"batch", ""},
     Rule{"parallel", ""},
     Rule{"optimizer", ""},

@@ -26,6 +26,7 @@ class Rules {
     check_init_from();
     check_routing_folders();
     check_data();
+    check_objective();
     check_mixers();
     check_experts();
     check_co_activation();
@@ -98,6 +99,25 @@ class Rules {
     const bool some =
         std::ranges::any_of(data.domains, [](const auto& domain) { return domain.second > 0.0; });
     require(data.domains.empty() || some, "data.domains", "data.domains gives every domain the weight 0");
+  }
+
+  void check_objective() {
+    const model::ObjectiveOptions& objective = config_.model.objective;
+    if (!objective.compares()) return;
+    const std::string_view kind = model::kObjectiveNames[at(objective.kind)];
+    require(
+        config_.data.domains.empty(), "data.domains",
+        "data.domains weighs text; with objective.kind: {} every pair is seen once an epoch: set it to {{}}",
+        kind);
+    require(
+        config_.data.document_mask, "data.document_mask",
+        "objective.kind: {} compares two answers that must not see each other: set data.document_mask: true",
+        kind);
+    require(config_.model.loss.z_loss == 0.0, "model.loss.z_loss",
+            "model.loss.z_loss goes with the loss of text; objective.kind: {} has none: set it to 0", kind);
+    require(!objective.is_reward() || config_.sampling.every == 0, "sampling.every",
+            "objective.kind: reward: the model has a head for one number and writes nothing: set "
+            "sampling.every: 0");
   }
 
   void check_mixers() {
@@ -467,6 +487,8 @@ class Rules {
            "f32 does");
     refuse(parallel.placement != layout::PlacementKind::kContiguous, "parallel.placement", "balanced",
            "contiguous does");
+    refuse(config_.model.objective.compares(), "objective.kind",
+           model::kObjectiveNames[at(config_.model.objective.kind)], "next_token and sft do");
     refuse(config_.run.record_routing, "run.record_routing", "true", "false does");
     refuse(config_.run.replay_routing.has_value(), "run.replay_routing", "a folder", "null does");
   }

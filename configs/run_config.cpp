@@ -7,6 +7,7 @@ void describe(Fields& fields, RunConfig& config) {
   fields.group("init_from", config.init_from, "Weights that the run begins with, from another run");
   fields.group("data", config.data, "What it learns from");
   fields.group("model", config.model, "The model");
+  fields.group("objective", config.model.objective, "What is minimised");
   fields.group("batch", config.batch, "What a global batch is made of; never changes on resume");
   fields.group("parallel", config.parallel, "Where it is computed; never changes a bit of the result");
   fields.group("control", config.control, "The channel between the coordinator and its workers");

@@ -30,6 +30,7 @@ std::vector<Silence> general(const RunConfig& config) {
        {"launch.interface", "launch.mpirun_args"}},
       {schedule != ScheduleKind::kWsd, "schedule.kind", {"schedule.decay", "schedule.decay_shape"}},
       {!has_final_ratio, "schedule.kind", {"schedule.final_ratio"}},
+      {config.model.objective.kind != model::ObjectiveKind::kDpo, "objective.kind", {"objective.beta"}},
       {config.evaluation.every == 0, "evaluation.every", {"evaluation.sequences"}},
       {config.sampling.every == 0, "sampling.every", {"sampling.prompts", "sampling.tokens"}},
       {!config.dashboard.enabled,

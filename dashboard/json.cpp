@@ -65,10 +65,12 @@ json layer_columns(const std::vector<LayerRecord>& layers) {
 
 json to_json(const EvaluationRecord& evaluation) {
   const auto one = [](const DomainEvaluation& domain) {
-    return json{{"eval_loss", number(domain.loss)},
+    json object{{"eval_loss", number(domain.loss)},
                 {"eval_bits_per_byte", number(domain.bits_per_byte)},
                 {"perplexity", number(std::exp(domain.loss))},
                 {"tokens", domain.tokens}};
+    if (domain.accuracy) object["eval_preference_accuracy"] = number(*domain.accuracy);
+    return object;
   };
   json domains = json::object();
   for (const auto& [name, domain] : evaluation.domains) domains[name] = one(domain);

@@ -58,7 +58,9 @@ struct Metric {
 
 constexpr Metric kStepMetrics[] = {
     {"loss", "Training loss of the last step, everything that is minimised."},
-    {"loss_lm", "Cross-entropy of the last step, nats per token."},
+    {"loss_lm", "Cross-entropy of the last step, nats per token; of preferences, per pair."},
+    {"preference_margin", "Mean margin of the last step's pairs of answers."},
+    {"preference_accuracy", "Part of the last step's pairs whose chosen answer is preferred."},
     {"aux_loss", "Auxiliary load-balancing loss, layer mean without coefficient; 1 is balanced."},
     {"router_z_loss", "Mean squared log-sum-exp of router logits, layer mean."},
     {"learning_rate", "Learning rate of the last step."},

@@ -30,9 +30,10 @@ struct StepRecord {
 };
 
 struct DomainEvaluation {
-  double loss = 0.0;           // nats per token
-  double bits_per_byte = 0.0;  // of the predicted text
-  std::int64_t tokens = 0;
+  double loss = 0.0;                    // nats per token
+  double bits_per_byte = 0.0;           // of the predicted text
+  std::int64_t tokens = 0;              // or pairs of answers, with
+  std::optional<double> accuracy = {};  // the part of them whose chosen answer is preferred
 };
 
 /// One MoE layer over the evaluation set.

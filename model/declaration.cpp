@@ -7,6 +7,7 @@
 #include "model/block.h"
 #include "model/head.h"
 #include "model/layer_spec.h"
+#include "model/reward_head.h"
 
 namespace troupe::model {
 namespace {
@@ -31,6 +32,12 @@ layers::Declaration declare_head(const ModelOptions& options, std::int64_t vocab
   layers::NormLayer::declare(norm, options.norm, options.hidden_size);
   head.add(std::move(norm));
   head.keep(size.tokens * options.hidden_size);  // gradient of the norm's output
+  if (options.objective.is_reward()) {
+    layers::Declaration reward = head.part("reward_head/", ParameterPart::kHead);
+    RewardHead::declare(reward, options.hidden_size);
+    head.add(std::move(reward));
+    return head;
+  }
   layers::Declaration logits = head.part("head/", ParameterPart::kHead);
   Head::declare(logits, options.logits, vocab_size, options.hidden_size, options.tie_embeddings);
   head.add(std::move(logits));

@@ -65,8 +65,8 @@ void Head::backward_logits(const Pass& pass, ConstTensorView made, TensorView gr
   }
 }
 
-void Head::forward(const Pass& pass, ConstTensorView x, ConstTensorView targets, std::span<double> token_nll,
-                   MicrobatchResult& result) {
+/// Of every token, where the execution computes.
+void Head::compute_losses(const Pass& pass, ConstTensorView x, ConstTensorView targets) {
   const ArenaScope scope(pass.arena);
   TokenLosses& losses = computed(pass);
   const TensorView logits =
@@ -77,14 +77,19 @@ void Head::forward(const Pass& pass, ConstTensorView x, ConstTensorView targets,
     ops::cross_entropy_forward(pass.execution, chunk, targets.rows(first, count),
                                losses.nll.view().rows(first, count), losses.log_z.view().rows(first, count));
   });
+}
+
+void Head::forward(const Pass& pass, ConstTensorView x, ConstTensorView targets, std::span<double> token_nll,
+                   MicrobatchResult& result) {
+  compute_losses(pass, x, targets);
   start_downloads(pass, x.rows());
   if (Accelerator* accelerator = pass.execution.accelerator) accelerator->finish_downloads();
   add_sums(pass.microbatch, result);
   std::ranges::copy(losses_.nll.view().doubles().first(token_nll.size()), token_nll.begin());
 }
 
-void Head::forward_backward(const Pass& pass, ConstTensorView x, ConstTensorView targets, float scale,
-                            TensorView dx) {
+void Head::forward_backward(const Pass& pass, ConstTensorView x, ConstTensorView targets,
+                            std::span<const WeightedRows> rows, TensorView dx) {
   const ArenaScope scope(pass.arena);
   TokenLosses& losses = computed(pass);
   const TensorView logits =
@@ -96,15 +101,54 @@ void Head::forward_backward(const Pass& pass, ConstTensorView x, ConstTensorView
     const TensorView chunk = logits.rows(0, count);
     make_logits(pass, x.rows(first, count), chunk);
     if (bends) ops::affine(pass.execution, chunk, 1.0F, 0.0F, made.rows(0, count));
-    ops::cross_entropy_forward_backward(pass.execution, chunk, targets.rows(first, count), scale,
-                                        static_cast<float>(z_loss_), losses.nll.view().rows(first, count),
-                                        losses.log_z.view().rows(first, count));
+    for (const WeightedRows& part : rows) {
+      const std::int64_t begin = std::max(part.begin, first);
+      const std::int64_t size = std::min(part.end, first + count) - begin;
+      if (size <= 0) continue;
+      ops::cross_entropy_forward_backward(pass.execution, chunk.rows(begin - first, size),
+                                          targets.rows(begin, size), static_cast<float>(part.weight),
+                                          static_cast<float>(z_loss_), losses.nll.view().rows(begin, size),
+                                          losses.log_z.view().rows(begin, size));
+    }
     backward_logits(pass, bends ? made.rows(0, count) : made, chunk);
     projection_.backward(pass.execution, pass.dense, chunk, dx.rows(first, count));
     projection_.weight_gradients(pass.execution, chunk, x.rows(first, count), pass.dense_gradient,
                                  first == 0 ? Accumulate::kNo : Accumulate::kYes);
   });
   start_downloads(pass, x.rows());
+}
+
+void Head::score(const Pass& pass, ConstTensorView x, ConstTensorView targets, std::span<PairScores> scores) {
+  compute_losses(pass, x, targets);
+  const auto nll = losses_.nll.view().doubles();
+  const auto log_probability = [&](std::int64_t begin, std::int64_t end) {
+    double sum = 0.0;
+    for (std::int64_t t = begin; t < end; ++t) sum -= nll[at(t)];
+    return sum;
+  };
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    const PreferencePair& pair = pass.microbatch.pairs[i];
+    scores[i] = {log_probability(pair.chosen, pair.rejected), log_probability(pair.rejected, pair.end)};
+  }
+}
+
+void Head::forward_backward_pairs(const Pass& pass, ConstTensorView x, ConstTensorView targets,
+                                  const ObjectiveOptions& objective, double scale,
+                                  std::span<PairScores> scores, TensorView dx) {
+  score(pass, x, targets, scores);
+  weighted_.clear();
+  std::int64_t end = 0;
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    const PreferencePair& pair = pass.microbatch.pairs[i];
+    const double slope = pair_loss(margin_of(objective, pair, scores[i])).slope;
+    const double weight = -scale * objective.beta * slope;  // of the chosen half's nll
+    weighted_.push_back({end, pair.chosen, 0.0});
+    weighted_.push_back({pair.chosen, pair.rejected, weight});
+    weighted_.push_back({pair.rejected, pair.end, -weight});
+    end = pair.end;
+  }
+  weighted_.push_back({end, x.rows(), 0.0});
+  forward_backward(pass, x, targets, weighted_, dx);
 }
 
 void Head::start_downloads(const Pass& pass, std::int64_t rows) {

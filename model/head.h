@@ -1,14 +1,23 @@
 #pragma once
 #include <span>
+#include <vector>
 
 #include "layers/embedding.h"
 #include "layers/pass.h"
 #include "layers/projection.h"
 #include "model/microbatch.h"
 #include "model/options.h"
+#include "model/preference.h"
 #include "tensor/tensor.h"
 
 namespace troupe::model {
+
+/// Rows [begin, end) whose losses weigh alike in what is minimised.
+struct WeightedRows {
+  std::int64_t begin = 0;
+  std::int64_t end = 0;
+  double weight = 1.0;
+};
 
 /// Output projection and next-token loss, in chunks of a fixed number of rows, so that the logits of
 /// a microbatch never exist at once.
@@ -28,9 +37,18 @@ class Head {
                MicrobatchResult& result);
 
   /// Overwrites dx: [tokens, hidden] and the weight's gradient with the gradient of
-  /// scale * Σ (nll + z_loss log²Z). The result is filled by add_sums().
-  void forward_backward(const Pass& pass, ConstTensorView x, ConstTensorView targets, float scale,
-                        TensorView dx);
+  /// Σ weight (nll + z_loss log²Z). The result is filled by add_sums().
+  ///   rows: all of x's, ascending
+  void forward_backward(const Pass& pass, ConstTensorView x, ConstTensorView targets,
+                        std::span<const WeightedRows> rows, TensorView dx);
+
+  /// Log-probabilities of the targets of every half of the microbatch's pairs. scores: [pairs]
+  void score(const Pass& pass, ConstTensorView x, ConstTensorView targets, std::span<PairScores> scores);
+  /// Overwrites dx and the weight's gradient with the gradient of  scale * Σ -log σ(margin) over the pairs.
+  void forward_backward_pairs(const Pass& pass, ConstTensorView x, ConstTensorView targets,
+                              const ObjectiveOptions& objective, double scale, std::span<PairScores> scores,
+                              TensorView dx);
+
   /// nll, log_z_squared and target_tokens of the last microbatch; on a device after its downloads are
   /// finished.
   void add_sums(const MicrobatchInput& input, MicrobatchResult& result) const;
@@ -51,6 +69,7 @@ class Head {
   }
   void make_logits(const Pass& pass, ConstTensorView x, TensorView logits) const;
   void backward_logits(const Pass& pass, ConstTensorView made, TensorView gradient) const;
+  void compute_losses(const Pass& pass, ConstTensorView x, ConstTensorView targets);
   void start_downloads(const Pass& pass, std::int64_t rows);
 
   layers::Projection projection_;
@@ -58,6 +77,7 @@ class Head {
   double z_loss_;
   TokenLosses losses_;
   TokenLosses device_losses_;
+  std::vector<WeightedRows> weighted_;  // of pairs
 };
 
 /// The matrix from the residual stream to logits: the embedding's, when they are tied, or the head's own.

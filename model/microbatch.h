@@ -33,9 +33,11 @@ struct Gradients {
 /// (t, s) order. Made by Transformer::make_result(); forward() overwrites the load, backward() the rest,
 /// evaluate() the load and the head's sums.
 struct MicrobatchResult {
-  double nll = 0.0;                   // Σ -log p(target), nats
+  double nll = 0.0;                   // Σ -log p(target), nats; of pairs Σ -log σ(margin)
   double log_z_squared = 0.0;         // Σ log²Z over unmasked targets, without the coefficient
-  std::int64_t target_tokens = 0;     // unmasked
+  std::int64_t target_tokens = 0;     // unmasked, or pairs
+  double margin = 0.0;                // Σ over pairs
+  std::int64_t preferred = 0;         // pairs with a margin above 0
   std::vector<double> aux_loss;       // [moe layers, aux losses]: sums over tokens, without coefficient
   std::vector<double> router_z_loss;  // [moe layers]: Σ over tokens of logsumexp(z)², without coefficient
   layout::LoadStatistics load;        // of the MoE layers

@@ -130,6 +130,15 @@ void describe(Fields& fields, LossOptions& options) {
   fields.real("z_loss", options.z_loss, kNonNegativeReal, "Coefficient of log^2 Z over the vocabulary");
 }
 
+void describe(Fields& fields, ObjectiveOptions& options) {
+  fields.choice(
+      "kind", options.kind, kObjectiveNames,
+      "next_token: cross-entropy; sft: the same on the answers of a corpus prepared with --chat; dpo: "
+      "preferences, against the weights that the run begins with; reward: a head for one number, "
+      "Bradley-Terry");
+  fields.real("beta", options.beta, {1e-6, 1e6}, "Of dpo: how much a log-probability may move, inversely");
+}
+
 namespace {
 
 void describe_mixers(Fields& fields, ModelOptions& options) {

@@ -134,6 +134,27 @@ struct LossOptions {
   double z_loss = 0.0;  // coefficient of log²Z over the vocabulary
 };
 
+/// What is minimised.
+enum class ObjectiveKind {
+  kNextToken,  // cross-entropy of the next token, where the corpus trains it
+  kSft,        // the same, of a corpus that has context
+  kDpo,        // direct preference optimization (arXiv 2305.18290)
+  kReward,     // Bradley-Terry, of a model with a head for one number
+};
+inline constexpr std::array<std::string_view, 4> kObjectiveNames{"next_token", "sft", "dpo", "reward"};
+
+/// `objective`, at the top of a configuration.
+struct ObjectiveOptions {
+  ObjectiveKind kind = ObjectiveKind::kNextToken;
+  double beta = 0.1;  // of dpo
+
+  /// Whether it learns from pairs of answers.
+  [[nodiscard]] bool compares() const {
+    return kind == ObjectiveKind::kDpo || kind == ObjectiveKind::kReward;
+  }
+  [[nodiscard]] bool is_reward() const { return kind == ObjectiveKind::kReward; }
+};
+
 struct ModelOptions {
   std::optional<std::int64_t> vocab_size;  // auto: the tokenizer's, padded to a multiple of 128
   std::int64_t hidden_size = 256;
@@ -153,6 +174,7 @@ struct ModelOptions {
   LogitOptions logits;
   InitOptions init;
   LossOptions loss;
+  ObjectiveOptions objective;  // described by itself: it decides the head
 };
 
 /// `layer_pattern` with NAME*COUNT written out. kConfig on what is no count, or a pattern of more than 10
@@ -172,6 +194,7 @@ void describe(Fields& fields, LogitOptions& options);
 void describe(Fields& fields, DropoutOptions& options);
 void describe(Fields& fields, InitOptions& options);
 void describe(Fields& fields, LossOptions& options);
+void describe(Fields& fields, ObjectiveOptions& options);
 void describe(Fields& fields, ModelOptions& options);
 
 }  // namespace troupe::model

@@ -14,12 +14,13 @@ namespace troupe::model {
 /// Linear weights are [out, in]. Names (LL: layer, at least two digits):
 ///   embedding/weight                     [vocab, hidden], also the head's when tied
 ///   embedding/positions                  [embedding.positions, hidden]
-///   layers/LL/attention_norm/weight      [hidden]; bias with norm.bias, as every norm; without one before it: none
-///   layers/LL/attention/qkv_proj         [(heads + 2 kv_heads) * head_dim, hidden]: q rows, k rows, v rows
-///   layers/LL/attention/{qkv,out}_bias   [rows of the projection], with qkv_bias, out_bias
+///   layers/LL/attention_norm/weight      [hidden]; bias with norm.bias, as every norm; without one before
+///   it: none layers/LL/attention/qkv_proj         [(heads + 2 kv_heads) * head_dim, hidden]: q rows, k rows,
+///   v rows layers/LL/attention/{qkv,out}_bias   [rows of the projection], with qkv_bias, out_bias
 ///   layers/LL/attention/{q,k}_norm       [head_dim], with qk_norm: full [(kv_)heads * head_dim]
 ///   layers/LL/attention/sinks            [heads]
-///   layers/LL/attention/…                with query_rank kv_proj for qkv_proj, and q_down_proj [rank, hidden],
+///   layers/LL/attention/…                with query_rank kv_proj for qkv_proj, and q_down_proj [rank,
+///   hidden],
 ///                                        q_latent_norm [rank], q_up_proj [heads * head_dim, rank]
 ///   layers/LL/attention/out_proj         [hidden, heads * head_dim]
 ///   layers/LL/attention/…                of kind mla: model/latent_attention_layer.h
@@ -35,7 +36,9 @@ namespace troupe::model {
 ///   layers/LL/experts/…                  the same as ffn/ for one expert, of width expert_size
 ///   layers/LL/shared_experts/…           the same, of width shared_experts * expert_size
 ///   layers/LL/shared_experts/gate_weight [1, hidden], with shared_gate
-///   final_norm/weight, head/weight       [hidden], [vocab, hidden] (untied); head/bias [vocab], with logits.bias
+///   final_norm/weight, head/weight       [hidden], [vocab, hidden] (untied); head/bias [vocab], with
+///   logits.bias reward_head/weight                   [1, hidden], in place of a head, with objective.kind:
+///   reward; starts at 0
 /// No weight decay on embeddings, norms and biases, which begin at 0.
 [[nodiscard]] std::vector<ParameterSpec> parameter_specs(const ModelOptions& options,
                                                          std::int64_t vocab_size);

@@ -70,9 +70,14 @@ Transformer::Transformer(const ModelOptions& options, const TransformerShape& sh
       spans_(layer_specs(options)),
       embedding_(dense, "embedding/", options.embedding.scale, options.embedding.positions),
       embedding_dropout_(options.dropout.embedding, 0),
-      final_norm_(layers::NormLayer::in_folder(dense, "final_norm/", options.norm)),
-      head_(head_projection(options, dense, embedding_), options.logits, options.loss.z_loss,
-            shape.max_tokens, execution.accelerator) {
+      final_norm_(layers::NormLayer::in_folder(dense, "final_norm/", options.norm)) {
+  if (options.objective.is_reward()) {
+    reward_head_.emplace(dense, "reward_head/weight");
+  } else {
+    head_.emplace(head_projection(options, dense, embedding_), options.logits, options.loss.z_loss,
+                  shape.max_tokens, execution.accelerator);
+  }
+  if (options.objective.compares()) scores_.reserve(at(shape.max_tokens / 2));
   const BlockContext context{
       options.moe, {shape.sequence_length, rope_, spans_, dense}, expert_table, group, *exchange_};
   blocks_.reserve(at(options.layers));
@@ -93,6 +98,7 @@ MicrobatchResult Transformer::make_result() const {
 Transformer::Held Transformer::make_held() const {
   Held held;
   for (const Block& block : blocks_) held.blocks.push_back(block.make_saved());
+  if (options_.objective.compares()) held.integers.pairs.reserve(at(shape_.max_tokens / 2));
   return held;
 }
 
@@ -126,19 +132,37 @@ void Transformer::backward(std::size_t number, const StepContext& step, const We
   const ArenaScope scope(arena_);
   Held& held = held_[number];
   const Pass pass = make_training_pass(held.input, step, weights, gradients);
-  const auto scale =
-      step.target_tokens > 0 ? static_cast<float>(1.0 / static_cast<double>(step.target_tokens)) : 0.0F;
+  const double scale = step.target_tokens > 0 ? 1.0 / static_cast<double>(step.target_tokens) : 0.0;
   const TensorView dnormed = arena_.allocate(held.x.shape());
-  head_.forward_backward(pass, held.normed.y, held.input.targets, scale, dnormed);
+  backward_head(pass, held, scale, dnormed);
   const TensorView gradient = arena_.allocate(held.x.shape());
   ops::zero(execution_, gradient);
   final_norm_.backward(pass, dnormed, held.x, held.normed, gradient);
   backward_blocks(pass, step, held, gradient, result);
   embedding_dropout_.apply(pass, gradient);
   embedding_.backward(pass, held.input.tokens, held.input.positions, gradient,
-                      options_.tie_embeddings ? ops::Accumulate::kYes : ops::Accumulate::kNo);
+                      options_.tie_embeddings && head_ ? ops::Accumulate::kYes : ops::Accumulate::kNo);
   if (execution_.accelerator != nullptr) execution_.accelerator->finish_downloads();
-  head_.add_sums(held.input, result);
+  fill_losses(held, result);
+}
+
+/// Overwrites dnormed: [tokens, hidden] with the gradient of scale times what is minimised.
+void Transformer::backward_head(const Pass& pass, const Held& held, double scale, TensorView dnormed) {
+  const ConstTensorView x = held.normed.y;
+  scores_.resize(held.input.pairs.size());
+  if (reward_head_) {
+    reward_head_->forward_backward(pass, x, options_.objective, scale, scores_, dnormed);
+  } else if (options_.objective.compares()) {
+    head_->forward_backward_pairs(pass, x, held.input.targets, options_.objective, scale, scores_, dnormed);
+  } else {
+    const WeightedRows all{.begin = 0, .end = x.rows(), .weight = scale};
+    head_->forward_backward(pass, x, held.input.targets, {&all, 1}, dnormed);
+  }
+}
+
+void Transformer::fill_losses(const Held& held, MicrobatchResult& result) const {
+  if (options_.objective.compares()) return fill_pairs(options_.objective, held.input.pairs, scores_, result);
+  head_->add_sums(held.input, result);
 }
 
 /// gradient: of the last block's output; becomes that of the first one's input.
@@ -184,7 +208,24 @@ void Transformer::evaluate(const MicrobatchInput& given, const StepContext& step
   const PhaseScope phase(execution_, Phase::kForward);
   const Pass pass = make_pass(input, step, weights);
   const layers::NormLayer::Saved normed = final_norm_.forward(pass, forward_only(pass, step, result));
-  head_.forward(pass, normed.y, input.targets, token_nll, result);
+  TROUPE_CHECK(head_, "a reward model predicts no token");
+  head_->forward(pass, normed.y, input.targets, token_nll, result);
+}
+
+void Transformer::score(const MicrobatchInput& given, const StepContext& step, const Weights& weights,
+                        std::span<PairScores> scores, MicrobatchResult& result) {
+  const MicrobatchInput input = placed(checked(given, true), passing_integers_);
+  TROUPE_CHECK(options_.objective.compares() && scores.size() == input.pairs.size() &&
+                   execution_.accelerator == nullptr,
+               "scores of {} pairs for {}, of an objective that compares, on a host", scores.size(),
+               input.pairs.size());
+  release();
+  arena_.reset();
+  const PhaseScope phase(execution_, Phase::kForward);
+  const Pass pass = make_pass(input, step, weights);
+  const layers::NormLayer::Saved normed = final_norm_.forward(pass, forward_only(pass, step, result));
+  if (reward_head_) return reward_head_->score(pass, normed.y, scores);
+  head_->score(pass, normed.y, input.targets, scores);
 }
 
 void Transformer::logits_of_row(const MicrobatchInput& given, const StepContext& step, const Weights& weights,
@@ -198,7 +239,8 @@ void Transformer::logits_of_row(const MicrobatchInput& given, const StepContext&
   MicrobatchResult ignored = make_result();
   const Pass pass = make_pass(input, step, weights);
   const layers::NormLayer::Saved normed = final_norm_.forward(pass, forward_only(pass, step, ignored));
-  if (expected > 0) head_.logits_of_row(pass, normed.y, row, logits);
+  TROUPE_CHECK(head_, "a reward model predicts no token");
+  if (expected > 0) head_->logits_of_row(pass, normed.y, row, logits);
 }
 
 MicrobatchInput Transformer::checked(const MicrobatchInput& input, bool with_targets) const {
@@ -214,13 +256,26 @@ MicrobatchInput Transformer::checked(const MicrobatchInput& input, bool with_tar
       .first_visible = as_integers(input.first_visible, tokens, "first_visible"),
       .domains = has_domains ? as_integers(input.domains, tokens, "domains") : ConstTensorView(),
       .first_token = input.first_token,
-      .sequence_length = shape_.sequence_length};
+      .sequence_length = shape_.sequence_length,
+      .pairs = input.pairs};
+  check_pairs(all);
   if (with_targets) {
     const std::span<const std::int32_t> targets(all.targets.i32(), at(tokens));
     all.target_tokens = std::ranges::count_if(targets, [](std::int32_t target) { return target >= 0; });
   }
   if (execution_.accelerator != nullptr) check_contents(all);
   return all;
+}
+
+void Transformer::check_pairs(const MicrobatchInput& input) const {
+  std::int64_t before = 0;
+  for (const PreferencePair& pair : input.pairs) {
+    TROUPE_CHECK(options_.objective.compares() && before <= pair.chosen && pair.chosen < pair.rejected &&
+                     pair.rejected < pair.end && pair.end <= token_count(input),
+                 "a pair of [{}, {}, {}) after {} in {} tokens", pair.chosen, pair.rejected, pair.end, before,
+                 token_count(input));
+    before = pair.end;
+  }
 }
 
 /// What ops on a host check by themselves.
@@ -286,6 +341,8 @@ MicrobatchInput Transformer::placed(const MicrobatchInput& given, Integers& plac
 /// The caller's integers may be gone when backward comes: these are copies.
 MicrobatchInput Transformer::kept(const MicrobatchInput& given, Integers& place) const {
   MicrobatchInput input = given;
+  place.pairs.assign(given.pairs.begin(), given.pairs.end());
+  input.pairs = place.pairs;
   place.values.clear();
   place.values.reserve(at((5 + spans_.count()) * shape_.max_tokens));
   const auto copy = [&](ConstTensorView& view) {

@@ -1,5 +1,6 @@
 #pragma once
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "model/head.h"
 #include "model/microbatch.h"
 #include "model/options.h"
+#include "model/reward_head.h"
 #include "model/transformer_shape.h"
 #include "tensor/arena.h"
 #include "tensor/execution.h"
@@ -42,6 +44,7 @@ class Transformer {
 
   /// Loss and gradient of a held microbatch, once for each:
   ///   L = Σ (nll + z_loss·log²Z) / M + Σ_layers Σ (α·aux + router_z_loss·lse²) / routed tokens
+  /// or, with an objective that compares, the pairs' losses for the first term: model/preference.h.
   void backward(std::size_t number, const StepContext& step, const Weights& weights,
                 const Gradients& gradients, MicrobatchResult& result);
 
@@ -60,6 +63,11 @@ class Transformer {
   void evaluate(const MicrobatchInput& input, const StepContext& step, const Weights& weights,
                 std::span<double> token_nll, MicrobatchResult& result);
 
+  /// What the model thinks of the microbatch's pairs, with an objective that compares. scores: [pairs].
+  /// Releases what is held.
+  void score(const MicrobatchInput& input, const StepContext& step, const Weights& weights,
+             std::span<PairScores> scores, MicrobatchResult& result);
+
   /// Logits of one row of the microbatch, for sampling. logits: [vocab], empty on a rank with zero
   /// tokens. Targets are not read. Releases what is held.
   void logits_of_row(const MicrobatchInput& input, const StepContext& step, const Weights& weights,
@@ -72,6 +80,7 @@ class Transformer {
   /// What a model keeps of an input, and what it makes of it.
   struct Integers {
     std::vector<std::int32_t> values;
+    std::vector<PreferencePair> pairs;
     Tensor device_values;                // in their place, on a device
     std::vector<ConstTensorView> spans;  // of KeySpans
   };
@@ -86,6 +95,7 @@ class Transformer {
 
   [[nodiscard]] Held make_held() const;
   [[nodiscard]] MicrobatchInput checked(const MicrobatchInput& input, bool with_targets) const;
+  void check_pairs(const MicrobatchInput& input) const;
   void check_contents(const MicrobatchInput& input) const;
   void add_spans(MicrobatchInput& input, Integers& place) const;
   [[nodiscard]] MicrobatchInput kept(const MicrobatchInput& input, Integers& place) const;
@@ -97,6 +107,8 @@ class Transformer {
   [[nodiscard]] TensorView embed(const Pass& pass);
   [[nodiscard]] ConstTensorView forward_only(const Pass& pass, const StepContext& step,
                                              MicrobatchResult& result);
+  void backward_head(const Pass& pass, const Held& held, double scale, TensorView dnormed);
+  void fill_losses(const Held& held, MicrobatchResult& result) const;
   void backward_blocks(const Pass& pass, const StepContext& step, Held& held, TensorView gradient,
                        MicrobatchResult& result);
 
@@ -113,10 +125,12 @@ class Transformer {
   layers::Embedding embedding_;
   layers::Dropout embedding_dropout_;
   layers::NormLayer final_norm_;
-  Head head_;
+  std::optional<Head> head_;  // of a reward model the next
+  std::optional<RewardHead> reward_head_;
   std::vector<Block> blocks_;
   std::vector<Held> held_;             // [shape.held]
   std::size_t holds_ = 0;              // of them
+  std::vector<PairScores> scores_;     // of the microbatch that was backward last
   std::vector<Block::Saved> scratch_;  // of passes that keep nothing
   Integers passing_integers_;          // of their input
 };

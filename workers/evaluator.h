@@ -20,6 +20,8 @@ struct DomainResult {
   double nats = 0.0;        // sum over predicted tokens
   std::int64_t tokens = 0;  // predicted
   std::int64_t bytes = 0;   // UTF-8 bytes of the predicted text
+  // With preferences nats and tokens are of pairs, without bytes.
+  std::int64_t preferred = -1;  // pairs with a margin above 0; -1: no pairs
 };
 
 struct EvaluationResult {

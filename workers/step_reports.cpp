@@ -101,6 +101,10 @@ comm::StepFinished StepReports::step(const StepResult& result, bool saved) {
   const std::int64_t batch_tokens = options.batch.sequences() * options.data.sequence_length;
   message.tokens_total = counters.tokens;
   message.metrics = metrics_of(result, counters, batch_tokens, options.model.moe.aux_loss);
+  if (options.model.objective.compares()) {
+    message.metrics["preference_margin"] = result.margin;
+    message.metrics["preference_accuracy"] = result.accuracy;
+  }
   message.metrics["mfu"] = mfu(message.metrics.at("step_seconds"));
   message.skip_reason = result.skip_reason;
   message.loads = layer_loads(result.load, trainer_.model());
@@ -123,7 +127,8 @@ comm::EvaluationFinished evaluation_report(std::int64_t step, const EvaluationRe
   for (int layer = 0; layer < result.load.domains.layers(); ++layer)
     message.loads[at(layer)].domains = routed_columns(result.load.domains.layer(layer), model.options().moe);
   for (const auto& [domain, sum] : result.domains) {
-    message.domains[domain] = {.nats = sum.nats, .tokens = sum.tokens, .bytes = sum.bytes};
+    message.domains[domain] = {
+        .nats = sum.nats, .tokens = sum.tokens, .bytes = sum.bytes, .preferred = sum.preferred};
   }
   return message;
 }

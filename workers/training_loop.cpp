@@ -39,7 +39,7 @@ TrainingLoop::TrainingLoop(const TrainingOptions& options, const EventOptions& e
       world_(world),
       rank_(world.rank()),
       model_(setup_of(options, layout, data, world, accelerator), layout, world, clock),
-      trainer_(options, model_, data.train, data.order),
+      trainer_(options, model_, data.loader(options, reference_.train)),
       evaluator_(model_, data.heldout, options.data.document_mask),
       sampler_(model_, data.tokenizer),
       placer_(trainer_, events.placement_every),
@@ -49,6 +49,24 @@ TrainingLoop::TrainingLoop(const TrainingOptions& options, const EventOptions& e
   if (events.snapshot_every > 0 && !storage.snapshots.empty())
     snapshots_.emplace(storage.snapshots, world.rank());
   load();
+  if (options.model.objective.kind == model::ObjectiveKind::kDpo)
+    reference_ = make_reference(data.pair_files());
+  if (data.heldout_pairs)
+    pair_evaluator_.emplace(model_, data.heldout, *data.heldout_pairs, reference_.heldout);
+}
+
+PairReference TrainingLoop::make_reference(const PairFiles& files) {
+  const std::filesystem::path own = storage_.checkpoints.parent_path() / kReferenceFile;
+  PairReference reference;
+  if (storage_.load.empty()) {
+    reference = compute_reference(model_, files);
+  } else {
+    storage_thread_.run([&] { reference = read_reference(reference_of(storage_.load), files); });
+  }
+  // A branch goes on from another run's checkpoint, and has the file of its own from then on.
+  if (rank_ == 0 && (storage_.load.empty() || reference_of(storage_.load) != std::filesystem::absolute(own)))
+    storage_thread_.run([&] { write_reference(reference, files, own); });
+  return reference;
 }
 
 void TrainingLoop::load() {
@@ -153,7 +171,9 @@ comm::TrainingEnded TrainingLoop::end_diverged(const StepResult& result) const {
 
 void TrainingLoop::evaluate(std::int64_t step, std::int64_t sequences) {
   control_.set_activity(step, "evaluating");
-  const auto result = evaluator_.evaluate(sequences, [this] { return interrupted(); });
+  const auto stop = [this] { return interrupted(); };
+  const auto result =
+      pair_evaluator_ ? pair_evaluator_->evaluate(sequences, stop) : evaluator_.evaluate(sequences, stop);
   if (result && rank_ == 0) control_.report(reports_.evaluation(step, *result));
 }
 

@@ -14,6 +14,7 @@
 #include "workers/checkpoint/storage_thread.h"
 #include "workers/evaluator.h"
 #include "workers/init_from/initialize_from.h"
+#include "workers/preferences/pair_evaluator.h"
 #include "workers/routing/routing_tapes.h"
 #include "workers/sampler.h"
 #include "workers/step/expert_placer.h"
@@ -66,6 +67,8 @@ class TrainingLoop {
  private:
   /// The values to begin with.
   void load();
+  /// What dpo compares with: by the values to begin with, or as the run that goes on has it.
+  [[nodiscard]] PairReference make_reference(const PairFiles& files);
   const StepResult& train_step();
   /// last: no step follows, if nobody asks to stop meanwhile. Returns whether none does.
   bool border(std::int64_t step, bool last);
@@ -87,8 +90,10 @@ class TrainingLoop {
   comm::Communicator& world_;
   int rank_;
   model::Model model_;
+  PairReference reference_;  // of dpo
   Trainer trainer_;
   Evaluator evaluator_;
+  std::optional<PairEvaluator> pair_evaluator_;  // of preferences, in its place
   Sampler sampler_;
   ExpertPlacer placer_;
   RoutingTapes routing_;

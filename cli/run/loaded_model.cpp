@@ -8,6 +8,7 @@
 #include "storage/checkpoint_path.h"
 #include "tensor/parallel.h"
 #include "workers/checkpoint/checkpoint.h"
+#include "workers/preferences/pair_reference.h"
 
 namespace troupe::cli {
 namespace {
@@ -56,6 +57,7 @@ LoadedModel::LoadedModel(const LoadOptions& options) {
   const std::string trained_on = config_.data.corpus;
   config_.data.corpus =
       options.corpus.empty() ? corpus_of(reader.folder(), config_.data.corpus).string() : options.corpus;
+  checkpoint_ = reader.folder();
   step_ = metadata.step;
   tokenizer_ = load_tokenizer(reader, trained_on, config_.data.corpus);
   world_ = std::move(comm::make_inproc_group(1).front());
@@ -75,6 +77,12 @@ data::TokenDataset LoadedModel::open_heldout() const {
   if (heldout.header().tokenizer_hash == tokenizer_->hash()) return heldout;
   throw Error(ErrorCode::kCorrupt, "{}: {} was made by another tokenizer than {}; prepare it again",
               config_.data.corpus, data::kHeldoutFile, data::kTokenizerFile);
+}
+
+std::vector<model::PairScores> LoadedModel::heldout_reference(const data::TokenDataset& heldout,
+                                                              const data::PairOrder& order) const {
+  if (config_.model.objective.kind != model::ObjectiveKind::kDpo) return {};
+  return workers::read_heldout_reference(workers::reference_of(checkpoint_), {heldout, order});
 }
 
 }  // namespace troupe::cli

@@ -2,9 +2,11 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <vector>
 
 #include "base/clock.h"
 #include "configs/run_config.h"
+#include "data/preferences/pair_order.h"
 #include "data/token_dataset.h"
 #include "data/tokenizer/tokenizer.h"
 #include "model/model.h"
@@ -38,10 +40,15 @@ class LoadedModel {
   [[nodiscard]] std::int64_t step() const { return step_; }
   /// Text that was not trained on. Throws kCorrupt when another tokenizer made it.
   [[nodiscard]] data::TokenDataset open_heldout() const;
+  /// What dpo compares held-out pairs with, from the folder of the run; empty with another objective. Throws
+  /// kConfig when the run has none of these pairs.
+  [[nodiscard]] std::vector<model::PairScores> heldout_reference(const data::TokenDataset& heldout,
+                                                                 const data::PairOrder& order) const;
 
  private:
   SystemClock clock_;
   configs::RunConfig config_;
+  std::filesystem::path checkpoint_;
   std::int64_t step_ = 0;
   std::unique_ptr<data::Tokenizer> tokenizer_;
   std::unique_ptr<comm::Communicator> world_;

@@ -37,7 +37,10 @@ dashboard::LayerRecord layer_record(const comm::LayerLoad& load,
 }
 
 dashboard::DomainEvaluation domain_evaluation(const coordinator::LossSummary& loss) {
-  return {.loss = loss.nats_per_token, .bits_per_byte = loss.bits_per_byte, .tokens = loss.tokens};
+  return {.loss = loss.nats_per_token,
+          .bits_per_byte = loss.bits_per_byte,
+          .tokens = loss.tokens,
+          .accuracy = loss.accuracy};
 }
 
 std::string severity_name(coordinator::Severity severity) {

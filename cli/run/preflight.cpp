@@ -12,7 +12,9 @@
 #include "dashboard/access.h"
 #include "data/batch_order.h"
 #include "data/evaluation_order.h"
+#include "data/preferences/pair_order.h"
 #include "tensor/device/make_accelerator.h"
+#include "workers/training_data.h"
 
 namespace troupe::cli {
 namespace {
@@ -54,6 +56,17 @@ std::vector<RuleProblem> corpus_problems(const configs::RunConfig& config) {
     const data::TokenDataset heldout(folder / data::kHeldoutFile);
     data::check_same_corpus(train, heldout);
     holds(problems, "model.vocab_size", [&] { (void)read_corpus_facts(config); });
+    const bool fits =
+        holds(problems, "objective.kind", [&] { workers::require_kind(train, config.model.objective); });
+    if (!fits) return;
+    if (config.model.objective.compares()) {
+      holds(problems, "data.sequence_length", [&] {
+        for (const data::TokenDataset* dataset : {&train, &heldout}) {
+          const data::PairOrder order(*dataset, length, 0);
+        }
+      });
+      return;
+    }
     const bool long_enough = holds(problems, "data.sequence_length", [&] {
       const data::BatchOrder order(train, length, static_cast<std::uint64_t>(config.run.seed), {});
       const data::EvaluationOrder evaluation(heldout, length, 1);

@@ -31,6 +31,10 @@ std::optional<double> find(const std::map<std::string, double>& metrics, const s
 }
 
 std::string loss_text(const coordinator::LossSummary& loss) {
+  if (loss.accuracy) {
+    return fmt::format("{:.4f} nats/pair, the chosen answer preferred in {:.1f} % of {} pairs",
+                       loss.nats_per_token, 100.0 * *loss.accuracy, loss.tokens);
+  }
   return fmt::format("{:.4f} nats/token, {:.4f} bits/byte, perplexity {}", loss.nats_per_token,
                      loss.bits_per_byte, count_text(loss.perplexity));
 }
@@ -151,6 +155,8 @@ void Terminal::remember(const coordinator::StepView& step) {
   numbers_ = {.step = step.report.step,
               .last_step = step.last_step,
               .loss = find(metrics, "loss"),
+              .margin = find(metrics, "preference_margin"),
+              .accuracy = find(metrics, "preference_accuracy"),
               .tokens_per_second = find(metrics, "tokens_per_second"),
               .mfu = find(metrics, "mfu"),
               .max_violation = std::nullopt,

@@ -80,6 +80,8 @@ std::string indented(std::string_view text, std::string_view margin) {
 std::string status_text(const StatusNumbers& numbers) {
   std::string text = fmt::format("step {}/{}", numbers.step, numbers.last_step);
   if (numbers.loss) text += fmt::format("  loss {:.4f}", *numbers.loss);
+  if (numbers.margin) text += fmt::format("  margin {:.3f}", *numbers.margin);
+  if (numbers.accuracy) text += fmt::format("  preferred {:.0f} %", 100.0 * *numbers.accuracy);
   if (numbers.tokens_per_second) text += fmt::format("  {} tokens/s", count_text(*numbers.tokens_per_second));
   if (numbers.mfu) text += fmt::format("  MFU {:.0f} %", 100.0 * *numbers.mfu);
   if (numbers.max_violation) text += fmt::format("  MaxVio {:.2f}", *numbers.max_violation);

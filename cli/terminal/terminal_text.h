@@ -28,6 +28,8 @@ struct StatusNumbers {
   std::int64_t step = 0;
   std::int64_t last_step = 0;
   std::optional<double> loss;
+  std::optional<double> margin;    // of pairs of answers, as the next
+  std::optional<double> accuracy;  // fraction
   std::optional<double> tokens_per_second;
   std::optional<double> mfu;            // fraction
   std::optional<double> max_violation;  // of the worst layer, over its window

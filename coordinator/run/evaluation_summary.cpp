@@ -1,5 +1,6 @@
 #include "coordinator/run/evaluation_summary.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -14,6 +15,8 @@ LossSummary summarize_loss(const comm::DomainLoss& loss) {
   if (loss.tokens > 0) summary.nats_per_token = loss.nats / static_cast<double>(loss.tokens);
   if (loss.bytes > 0)
     summary.bits_per_byte = loss.nats / (std::numbers::ln2 * static_cast<double>(loss.bytes));
+  if (loss.preferred >= 0 && loss.tokens > 0)
+    summary.accuracy = static_cast<double>(loss.preferred) / static_cast<double>(loss.tokens);
   summary.perplexity = std::exp(summary.nats_per_token);
   return summary;
 }
@@ -29,6 +32,7 @@ EvaluationSummary summarize(const comm::EvaluationFinished& evaluation) {
     total.nats += loss.nats;
     total.tokens += loss.tokens;
     total.bytes += loss.bytes;
+    if (loss.preferred >= 0) total.preferred = std::max<std::int64_t>(total.preferred, 0) + loss.preferred;
   }
   summary.overall = summarize_loss(total);
   for (const comm::LayerLoad& load : evaluation.loads) {

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,9 +13,10 @@ namespace troupe::coordinator {
 /// A loss in the units people compare.
 struct LossSummary {
   double nats_per_token = 0.0;
-  double bits_per_byte = 0.0;  // Σ nats / (ln 2 · UTF-8 bytes of the predicted text)
-  double perplexity = 1.0;     // exp(nats per token)
-  std::int64_t tokens = 0;
+  double bits_per_byte = 0.0;      // Σ nats / (ln 2 · UTF-8 bytes of the predicted text)
+  double perplexity = 1.0;         // exp(nats per token)
+  std::int64_t tokens = 0;         // or pairs of answers, where there is an accuracy
+  std::optional<double> accuracy;  // part of the pairs whose chosen half is preferred
   bool operator==(const LossSummary&) const = default;
 };
 

@@ -19,7 +19,8 @@ struct PairCounts {
 /// What a microbatch's passes need to know of its step: equal for all microbatches and workers, but for the
 /// running counts and the tape.
 struct StepContext {
-  std::int64_t target_tokens = 0;    // M: unmasked targets of the global batch; the loss is divided by it
+  std::int64_t target_tokens =
+      0;  // M: unmasked targets of the global batch, or its pairs; the loss is divided by it
   std::int64_t routed_tokens = 0;    // of the global batch; auxiliary and router z-losses are divided by it
   std::span<const float> bias = {};  // [moe layers, choices], balance bias
   std::span<const double> aux_coefficients = {};  // [aux losses], this step's values

@@ -4,6 +4,7 @@
 
 #include <bit>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "base/clock.h"
@@ -12,10 +13,41 @@
 #include "tensor/parallel.h"
 #include "tensor/transfer.h"
 #include "workers/checkpoint/storage_thread.h"
+#include "workers/preferences/pair_reference.h"
 #include "workers/step/trainer.h"
 
 namespace troupe::test {
 namespace {
+
+/// Where batches come from: text in its order, or pairs, of dpo with the reference that a run makes at its
+/// begin.
+class Batches {
+ public:
+  Batches(const workers::TrainingOptions& options, const data::TokenDataset& dataset)
+      : options_(options), dataset_(dataset) {
+    if (options.model.objective.compares()) {
+      pairs_.emplace(dataset, options.data.sequence_length, options.seed);
+    } else {
+      order_.emplace(dataset, options.data.sequence_length, options.seed);
+    }
+  }
+
+  [[nodiscard]] workers::PairReference reference(model::Model& model) const {
+    if (options_.model.objective.kind != model::ObjectiveKind::kDpo) return {};
+    return workers::compute_reference(model, {{dataset_, *pairs_}, {dataset_, *pairs_}});
+  }
+  [[nodiscard]] workers::BatchLoader loader(const workers::PairReference& reference) const {
+    const std::int64_t length = options_.data.sequence_length;
+    if (pairs_) return {dataset_, *pairs_, length, options_.batch, reference.train};
+    return {dataset_, *order_, length, options_.data.document_mask, options_.batch};
+  }
+
+ private:
+  const workers::TrainingOptions& options_;
+  const data::TokenDataset& dataset_;
+  std::optional<data::BatchOrder> order_;
+  std::optional<data::PairOrder> pairs_;
+};
 
 void keep_weights(const ParameterTable& table, Accelerator* accelerator, TensorView buffer,
                   TrainingRecord& record) {
@@ -79,7 +111,7 @@ TrainingRecord train_inproc(workers::TrainingOptions options, const data::TokenD
   options.recompute = shape.recompute;
   const layout::Layout layout(options.batch, shape.workers, shape.expert_parallel,
                               static_cast<int>(options.model.moe.experts));
-  const data::BatchOrder order(dataset, options.data.sequence_length, options.seed);
+  const Batches batches(options, dataset);
   auto group = comm::make_inproc_group(shape.workers);
   TrainingRecord record;
   std::mutex mutex;
@@ -96,7 +128,8 @@ TrainingRecord train_inproc(workers::TrainingOptions options, const data::TokenD
                                                   accelerator.get()),
                              layout, *world, clock);
           model.initialize();
-          workers::Trainer trainer(options, model, dataset, order);
+          const workers::PairReference reference = batches.reference(model);
+          workers::Trainer trainer(options, model, batches.loader(reference));
           workers::RoutingTapes tapes(options, dataset.content_hash(), layout, world->rank(), routing);
           for (int step = 0; step < steps; ++step) {
             storage.run([&] { tapes.prepare(step + 1); });

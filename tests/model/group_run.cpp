@@ -70,12 +70,17 @@ class Worker {
     const std::size_t tokens = idle ? 0 : lanes_[lane].size();
     std::vector<double> nll(tokens);
     MicrobatchResult evaluated = model_.make_result();
-    model_.evaluate(input, step_.context(), weights, nll, evaluated);
-    std::vector<float> logits(idle ? 0 : reference::kVocab);
-    model_.logits_of_row(input, step_.context(), weights, static_cast<std::int64_t>(tokens) - 1, logits);
+    std::vector<float> logits(idle || options_.objective.is_reward() ? 0 : reference::kVocab);
+    if (!options_.objective.is_reward()) {
+      model_.evaluate(input, step_.context(), weights, nll, evaluated);
+      model_.logits_of_row(input, step_.context(), weights, static_cast<std::int64_t>(tokens) - 1, logits);
+    }
+    std::vector<PairScores> scores(input.pairs.size());
+    if (options_.objective.compares()) model_.score(input, step_.context(), weights, scores, evaluated);
     if (idle) return;
     run_.dense[lane] = dense;
     run_.results[lane] = result;
+    run_.scores[lane] = scores;
     run_.token_nll[lane] = nll;
     run_.last_logits[lane] = logits;
   }
@@ -112,6 +117,7 @@ GroupRun run_group(const ModelOptions& options, const std::vector<reference::Bat
   GroupRun run;
   run.dense.resize(lanes.size());
   run.results.resize(lanes.size());
+  run.scores.resize(lanes.size());
   run.token_nll.resize(lanes.size());
   run.last_logits.resize(lanes.size());
   run.expert_lanes.assign(static_cast<std::size_t>(expert_lanes),

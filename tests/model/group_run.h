@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "model/microbatch.h"
+#include "model/preference.h"
 #include "tests/reference/fixtures.h"
 
 namespace troupe::model {
@@ -17,7 +18,8 @@ struct GroupRun {
   std::vector<std::vector<float>> dense;         // [lanes], dense gradient of each microbatch
   std::vector<std::vector<float>> expert_lanes;  // [expert lanes], of all experts, in ParameterTable order
   std::vector<MicrobatchResult> results;         // [lanes]
-  std::vector<std::vector<double>> token_nll;    // [lanes], by evaluate()
+  std::vector<std::vector<PairScores>> scores;   // [lanes], by score(), with an objective that compares
+  std::vector<std::vector<double>> token_nll;    // [lanes], by evaluate(); 0 of a reward model
   std::vector<std::vector<float>> last_logits;   // [lanes], of the last row
 };
 

@@ -17,7 +17,8 @@ constexpr double kTolerance = 1e-4;
 TEST_P(TransformerGradient, EqualsCentralDifferencesOfTheReferenceModel) {
   ModelOptions options = reference::tiny_options();
   GetParam().change(options);
-  const std::vector<reference::Batch> lanes{reference::random_batch(1, 2, 9)};
+  const std::vector<reference::Batch> lanes{options.objective.compares() ? reference::random_pairs(1, 2, 9)
+                                                                         : reference::random_batch(1, 2, 9)};
   const reference::Step step = reference::random_step(options, lanes);
   const GroupRun run = run_group(options, lanes, step, 1, {});
 
@@ -40,7 +41,8 @@ TEST_P(TransformerGradient, EqualsCentralDifferencesOfTheReferenceModel) {
 TEST_P(TransformerGradient, LossesCountsAndLogitsEqualTheReferenceModel) {
   ModelOptions options = reference::tiny_options();
   GetParam().change(options);
-  const std::vector<reference::Batch> lanes{reference::random_batch(1, 2, 9)};
+  const std::vector<reference::Batch> lanes{options.objective.compares() ? reference::random_pairs(1, 2, 9)
+                                                                         : reference::random_batch(1, 2, 9)};
   const reference::Step step = reference::random_step(options, lanes);
   const GroupRun run = run_group(options, lanes, step, 1, {});
   const reference::Weights weights(options, 0, options.moe.experts);
@@ -56,7 +58,7 @@ TEST_P(TransformerGradient, LossesCountsAndLogitsEqualTheReferenceModel) {
   EXPECT_NEAR(result.nll, expected.nll, 1e-4 * expected.nll);
   EXPECT_NEAR(result.log_z_squared, expected.log_z_squared, 1e-4 * expected.log_z_squared);
   EXPECT_EQ(result.target_tokens, step.target_tokens);
-  for (std::size_t t = 0; t < lanes[0].size(); ++t)
+  for (std::size_t t = 0; t < evaluated.token_nll.size(); ++t)
     EXPECT_NEAR(run.token_nll[0][t], evaluated.token_nll[t], 1e-4);
   for (std::size_t v = 0; v < run.last_logits[0].size(); ++v) {
     EXPECT_NEAR(run.last_logits[0][v], evaluated.logits.back()[v], 1e-4);
@@ -91,6 +93,21 @@ INSTANTIATE_TEST_SUITE_P(
                o.ffn.form = {layers::Activation::kClampedSwiGlu, true};
              }},
         Case{"gated_shared_experts", [](ModelOptions& o) { o.moe.shared_gate = true; }},
+        Case{"dpo",
+             [](ModelOptions& o) {
+               o.objective = {ObjectiveKind::kDpo, 0.3};
+             }},
+        Case{"dpo_untied",
+             [](ModelOptions& o) {
+               o.tie_embeddings = false;
+               o.objective = {ObjectiveKind::kDpo, 2.0};
+             }},
+        Case{"reward", [](ModelOptions& o) { o.objective.kind = ObjectiveKind::kReward; }},
+        Case{"reward_untied",
+             [](ModelOptions& o) {
+               o.tie_embeddings = false;
+               o.objective.kind = ObjectiveKind::kReward;
+             }},
         Case{"loss_z_loss", [](ModelOptions& o) { o.loss.z_loss = 0.01; }},
         Case{"no_qk_norm_partial_rope",
              [](ModelOptions& o) {

@@ -93,11 +93,26 @@ Batch random_batch(std::uint64_t number, std::int64_t sequences, std::int64_t le
   return batch;
 }
 
+Batch random_pairs(std::uint64_t number, std::int64_t sequences, std::int64_t length) {
+  Batch batch = random_batch(number, sequences, length);
+  for (std::int64_t s = 0; s < sequences; ++s) {
+    const std::int64_t first = s * length + s;  // not always at the beginning, nor to the end
+    batch.pairs.push_back({.chosen = first,
+                           .rejected = first + length / 2,
+                           .end = first + length - 1 - s,
+                           .reference = 0.5 * static_cast<double>(s) - 1.0});
+  }
+  return batch;
+}
+
 MicrobatchInput as_input(const Batch& batch) {
   const auto view = [&](const std::vector<std::int32_t>& values) {
     return ConstTensorView(values.data(), Shape{static_cast<std::int64_t>(values.size())});
   };
-  return {view(batch.tokens), view(batch.targets), view(batch.positions), view(batch.first_visible)};
+  MicrobatchInput input{view(batch.tokens), view(batch.targets), view(batch.positions),
+                        view(batch.first_visible)};
+  input.pairs = batch.pairs;
+  return input;
 }
 
 Step random_step(const model::ModelOptions& options, const std::vector<Batch>& batches) {
@@ -109,6 +124,10 @@ Step random_step(const model::ModelOptions& options, const std::vector<Batch>& b
     step.target_tokens +=
         std::ranges::count_if(batch.targets, [](std::int32_t target) { return target >= 0; });
     step.routed_tokens += static_cast<std::int64_t>(batch.size());
+  }
+  if (options.objective.compares()) {
+    step.target_tokens = 0;
+    for (const Batch& batch : batches) step.target_tokens += std::ssize(batch.pairs);
   }
   const auto experts = static_cast<std::size_t>(options.moe.choices());
   for (std::int64_t layer = 0; layer < model::moe_layers(options); ++layer) {

@@ -32,6 +32,8 @@ struct Weights {
 /// Random tokens with a document border inside each sequence and some masked targets; `number` picks
 /// the sequence, as a global cursor would.
 [[nodiscard]] Batch random_batch(std::uint64_t number, std::int64_t sequences, std::int64_t length);
+/// The same with a pair in each sequence.
+[[nodiscard]] Batch random_pairs(std::uint64_t number, std::int64_t sequences, std::int64_t length);
 [[nodiscard]] MicrobatchInput as_input(const Batch& batch);
 
 /// Bias and previous counts that differ by expert, and every aux loss's coefficient.

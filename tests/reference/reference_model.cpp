@@ -162,6 +162,7 @@ void Model::head(const Parameters& parameters, const Values& x, const Batch& bat
     result.nll += result.token_nll.back();
     result.log_z_squared += log_z * log_z;
   }
+  if (options_.objective.compares()) return;
   result.loss +=
       (result.nll + options_.loss.z_loss * result.log_z_squared) / static_cast<double>(step.target_tokens);
 }
@@ -208,6 +209,27 @@ Values Model::branch(const Parameters& parameters, const std::string& name, cons
   return y;
 }
 
+/// -log σ(margin) of every pair, as written in arXiv 2305.18290, eq. 7, and in arXiv 2203.02155, eq. 1.
+void Model::compare(const Parameters& parameters, const Values& x, const Batch& batch, const Step& step,
+                    Result& result) const {
+  result.nll = result.log_z_squared = 0.0;
+  for (const PreferencePair& pair : batch.pairs) {
+    double margin = 0.0;
+    if (options_.objective.kind == model::ObjectiveKind::kReward) {
+      const Values& w = parameters.at({"reward_head/weight", -1});
+      for (std::int64_t i = 0; i < options_.hidden_size; ++i)
+        margin += w[at(i)] * (x[at((pair.rejected - 1) * options_.hidden_size + i)] -
+                              x[at((pair.end - 1) * options_.hidden_size + i)]);
+    } else {
+      for (std::int64_t t = pair.chosen; t < pair.rejected; ++t) margin -= result.token_nll[at(t)];
+      for (std::int64_t t = pair.rejected; t < pair.end; ++t) margin += result.token_nll[at(t)];
+      margin = options_.objective.beta * (margin - pair.reference);
+    }
+    result.nll -= std::log(1.0 / (1.0 + std::exp(-margin)));
+  }
+  result.loss += result.nll / static_cast<double>(step.target_tokens);
+}
+
 Result Model::run(const Parameters& parameters, const Batch& batch, const Step& step) const {
   const auto& embedding = options_.embedding;
   Result result;
@@ -240,7 +262,9 @@ Result Model::run(const Parameters& parameters, const Batch& batch, const Step& 
     x = branch(parameters, p + "attention", x, mix);
     x = branch(parameters, p + "ffn", x, feed_forward);
   }
-  head(parameters, norm(parameters, "final_norm/", x), batch, step, result);
+  const Values normed = norm(parameters, "final_norm/", x);
+  if (options_.objective.kind != model::ObjectiveKind::kReward) head(parameters, normed, batch, step, result);
+  if (options_.objective.compares()) compare(parameters, normed, batch, step, result);
   return result;
 }
 

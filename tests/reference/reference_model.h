@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "layers/microbatch.h"
 #include "model/options.h"
 #include "tests/reference/plain_math.h"
 
@@ -20,6 +21,7 @@ struct Batch {
   std::int64_t sequences = 0;
   std::int64_t length = 0;
   std::vector<std::int32_t> tokens, targets, positions, first_visible;  // [sequences * length]
+  std::vector<PreferencePair> pairs = {};                               // of an objective that compares
   [[nodiscard]] std::size_t size() const { return tokens.size(); }
 };
 
@@ -55,7 +57,7 @@ struct Routing {
 
 struct Result {
   double loss = 0.0;  // what is differentiated
-  double nll = 0.0;
+  double nll = 0.0;   // of pairs: the sum of their losses
   double log_z_squared = 0.0;
   Values token_nll;
   std::vector<Values> logits;
@@ -95,6 +97,8 @@ class Model {
   void choose(const std::vector<Values>& logits, const std::vector<Values>& scores, const Step& step,
               std::size_t moe_layer, std::int64_t layer, Routing& routing) const;
   void add_routing_losses(const AuxLossInput& input, Routing& routing) const;
+  void compare(const Parameters& parameters, const Values& x, const Batch& batch, const Step& step,
+               Result& result) const;
   [[nodiscard]] model::AttentionOptions mixer(std::int64_t layer) const;
   [[nodiscard]] Values norm(const Parameters& parameters, const std::string& folder, const Values& x) const;
   [[nodiscard]] Values latent_attention(const Parameters& parameters, const std::string& folder,

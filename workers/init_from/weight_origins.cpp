@@ -57,6 +57,7 @@ void WeightOrigins::require_nothing_lost(std::int64_t vocab_size) const {
   }
   for (const auto& [name, spec] : specs_) {
     if (used.contains(name)) continue;
+    if (name.starts_with("head/") && target_.objective.is_reward()) continue;  // another head is there
     throw Error(ErrorCode::kConfig,
                 "{}: {} {} has no place in the model that is configured: give the model the part that it "
                 "belongs to",
@@ -87,10 +88,11 @@ Origin WeightOrigins::of(const ParameterSpec& target) const {
       return had_experts ? router(target) : upcycled_router(target);
     case ParameterPart::kSharedExperts:
       return find(target.name) == nullptr ? Origin{} : copied(target);
+    case ParameterPart::kHead:
+      return target.role == ParameterRole::kGate && find(target.name) == nullptr ? Origin{} : copied(target);
     case ParameterPart::kEmbedding:
     case ParameterPart::kMixer:
     case ParameterPart::kFeedForward:
-    case ParameterPart::kHead:
       break;
   }
   return copied(target);

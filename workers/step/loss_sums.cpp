@@ -8,7 +8,8 @@
 namespace troupe::workers {
 
 LossSums::LossSums(const model::ModelOptions& options)
-    : z_loss_(options.loss.z_loss),
+    : compares_(options.objective.compares()),
+      z_loss_(options.loss.z_loss),
       router_z_loss_(options.moe.router.z_loss),
       layers_(model::moe_layers(options)),
       losses_(std::ssize(options.moe.aux_loss)) {}
@@ -25,6 +26,10 @@ void LossSums::add(const model::MicrobatchResult& result, StepExchange& exchange
   std::int64_t index = 0;
   exchange.add(index++, result.nll);
   exchange.add(index++, result.log_z_squared);
+  if (compares_) {
+    exchange.add(index++, result.margin);
+    exchange.add(index++, static_cast<double>(result.preferred));
+  }
   for (const double value : result.aux_loss) exchange.add(index++, value);
   for (const double value : result.router_z_loss) exchange.add(index++, value);
 }
@@ -37,6 +42,10 @@ void LossSums::sum(const StepExchange& exchange, const LossScale& scale, StepLos
   std::int64_t index = 0;
   losses.loss_lm = exchange.sum(index++) / tokens;
   losses.loss_z = exchange.sum(index++) / tokens;
+  if (compares_) {
+    losses.margin = exchange.sum(index++) / tokens;
+    losses.accuracy = exchange.sum(index++) / tokens;
+  }
   for (double& loss : losses.layer_aux_loss) loss = exchange.sum(index++) / routed;
   for (double& loss : losses.layer_router_z) loss = exchange.sum(index++) / routed;
 

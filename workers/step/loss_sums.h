@@ -23,7 +23,7 @@ class LossSums {
   explicit LossSums(const model::ModelOptions& options);
 
   /// Exact sums in the exchange.
-  [[nodiscard]] std::int64_t sums() const { return 2 + layers_ * (losses_ + 1); }
+  [[nodiscard]] std::int64_t sums() const { return (compares_ ? 4 : 2) + layers_ * (losses_ + 1); }
   /// Losses without a value yet.
   [[nodiscard]] StepLosses make_losses() const;
 
@@ -33,6 +33,7 @@ class LossSums {
   void sum(const StepExchange& exchange, const LossScale& scale, StepLosses& losses) const;
 
  private:
+  bool compares_;  // pairs of answers
   double z_loss_;  // coefficients
   double router_z_loss_;
   std::int64_t layers_;  // with experts

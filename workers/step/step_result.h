@@ -12,7 +12,9 @@ namespace troupe::workers {
 /// Losses of one global batch.
 struct StepLosses {
   double loss = 0.0;                   // everything that was minimised
-  double loss_lm = 0.0;                // nats per predicted token
+  double loss_lm = 0.0;                // nats per predicted token, or per pair
+  double margin = 0.0;                 // of pairs: mean, and
+  double accuracy = 0.0;               // part of them with a margin above 0
   double loss_z = 0.0;                 // mean log²Z, without its coefficient
   std::vector<double> aux_loss;        // [aux losses], mean over layers, without coefficient; 1 = balanced
   double router_z_loss = 0.0;          // mean over layers, without its coefficient

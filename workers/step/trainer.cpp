@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "base/fault_points.h"
 #include "base/index.h"
@@ -13,10 +14,15 @@
 namespace troupe::workers {
 Trainer::Trainer(const TrainingOptions& options, model::Model& model, const data::TokenDataset& dataset,
                  const data::SequenceOrder& order)
+    : Trainer(options, model,
+              BatchLoader(dataset, order, options.data.sequence_length, options.data.document_mask,
+                          options.batch)) {}
+
+Trainer::Trainer(const TrainingOptions& options, model::Model& model, BatchLoader loader)
     : options_(options),
       model_(model),
       state_(options, model),
-      loader_(dataset, order, options.data.sequence_length, options.data.document_mask, options.batch),
+      loader_(std::move(loader)),
       result_(model.transformer().make_result()),
       gradients_(model, state_.partition),
       losses_(options.model),

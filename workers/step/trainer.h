@@ -32,6 +32,8 @@ class Trainer {
   /// the first step. The references must outlive the trainer.
   Trainer(const TrainingOptions& options, model::Model& model, const data::TokenDataset& dataset,
           const data::SequenceOrder& order);
+  /// The same, of batches from a loader.
+  Trainer(const TrainingOptions& options, model::Model& model, BatchLoader loader);
 
   /// One global batch: forward, backward, reduce, update, balance. Valid until the next call.
   /// tapes: [accumulation steps, waves], of this worker's microbatches; empty: nothing is recorded or

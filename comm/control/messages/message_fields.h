@@ -60,6 +60,7 @@ struct Description<DomainLoss> {
     archive("nats", loss.nats);
     archive("tokens", loss.tokens);
     archive("bytes", loss.bytes);
+    archive("preferred", loss.preferred);
   }
 };
 

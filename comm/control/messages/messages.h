@@ -60,6 +60,8 @@ struct DomainLoss {
   double nats = 0.0;        // sum over predicted tokens
   std::int64_t tokens = 0;  // predicted tokens
   std::int64_t bytes = 0;   // UTF-8 bytes of the predicted text
+  // With preferences nats and tokens are of pairs, without bytes.
+  std::int64_t preferred = -1;  // pairs with a margin above 0; -1: no pairs
   bool operator==(const DomainLoss&) const = default;
 };
 
