@@ -173,13 +173,7 @@ int generate(const GenerateArguments& arguments) {
   let_openmp_sleep();
   LoadedModel model(
       {.path = arguments.path, .corpus = arguments.corpus, .micro_batch = 1, .threads = arguments.threads});
-  if (model.config().model.objective.is_reward()) {
-    throw Error(
-        ErrorCode::kConfig,
-        "{}: a reward model (objective.kind: reward) has a head for one number and writes nothing; `troupe "
-        "eval` says how it judges pairs",
-        arguments.path);
-  }
+  model.require_language_model();
   workers::Sampler sampler(model.model(), model.tokenizer());
   if (arguments.interactive) {
     converse(arguments, model, sampler);

@@ -72,6 +72,15 @@ LoadedModel::LoadedModel(const LoadOptions& options) {
   workers::load_model(reader, *model_);
 }
 
+void LoadedModel::require_language_model() const {
+  if (!config_.model.objective.is_reward()) return;
+  throw Error(
+      ErrorCode::kConfig,
+      "{}: a reward model (objective.kind: reward) has a head for one number and writes nothing; `troupe "
+      "eval RUN` says how it judges pairs",
+      checkpoint_.string());
+}
+
 data::TokenDataset LoadedModel::open_heldout() const {
   data::TokenDataset heldout(std::filesystem::path(config_.data.corpus) / data::kHeldoutFile);
   if (heldout.header().tokenizer_hash == tokenizer_->hash()) return heldout;

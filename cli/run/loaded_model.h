@@ -38,6 +38,8 @@ class LoadedModel {
   [[nodiscard]] const configs::RunConfig& config() const { return config_; }
   /// Of the weights.
   [[nodiscard]] std::int64_t step() const { return step_; }
+  /// Throws kConfig for a reward model, which writes nothing.
+  void require_language_model() const;
   /// Text that was not trained on. Throws kCorrupt when another tokenizer made it.
   [[nodiscard]] data::TokenDataset open_heldout() const;
   /// What dpo compares held-out pairs with, from the folder of the run; empty with another objective. Throws
