@@ -56,15 +56,18 @@ TrainingLoop::TrainingLoop(const TrainingOptions& options, const EventOptions& e
 }
 
 PairReference TrainingLoop::make_reference(const PairFiles& files) {
-  const std::filesystem::path own = storage_.checkpoints.parent_path() / kReferenceFile;
+  const std::filesystem::path own =
+      std::filesystem::absolute(storage_.checkpoints).parent_path() / kReferenceFile;
+  const bool begins = storage_.load.empty() && storage_.snapshot.empty();
+  // A branch goes on from another run's checkpoint, and has the file of its own from then on.
+  const std::filesystem::path from = storage_.load.empty() ? own : reference_of(storage_.load);
   PairReference reference;
-  if (storage_.load.empty()) {
+  if (begins) {
     reference = compute_reference(model_, files);
   } else {
-    storage_thread_.run([&] { reference = read_reference(reference_of(storage_.load), files); });
+    storage_thread_.run([&] { reference = read_reference(from, files); });
   }
-  // A branch goes on from another run's checkpoint, and has the file of its own from then on.
-  if (rank_ == 0 && (storage_.load.empty() || reference_of(storage_.load) != std::filesystem::absolute(own)))
+  if (rank_ == 0 && (begins || from != own))
     storage_thread_.run([&] { write_reference(reference, files, own); });
   return reference;
 }
