@@ -10,6 +10,7 @@
 #include "configs/load.h"
 #include "data/token_dataset.h"
 #include "exchange/export.h"
+#include "exchange/gguf_export.h"
 #include "storage/checkpoint_path.h"
 #include "storage/manifest.h"
 
@@ -40,12 +41,14 @@ int export_model(const ExportArguments& arguments) {
   const std::filesystem::path tokenizer = tokenizer_of(checkpoint);
   if (tokenizer.empty())
     std::fprintf(stderr, "warning: no tokenizer.json is written, since the run's is gone\n");
+  const exchange::ExportRequest request{
+      .checkpoint = checkpoint,
+      .output = arguments.output,
+      .tokenizer = tokenizer,
+      .model_type = arguments.model_type,
+      .type = arguments.type == "bf16" ? ValueType::kBf16 : ValueType::kF32};
   const exchange::ExportReport report =
-      exchange::export_model({.checkpoint = checkpoint,
-                              .output = arguments.output,
-                              .tokenizer = tokenizer,
-                              .model_type = arguments.model_type,
-                              .type = arguments.type == "bf16" ? ValueType::kBf16 : ValueType::kF32});
+      arguments.format == "gguf" ? exchange::export_gguf(request) : exchange::export_model(request);
   std::printf("%s: a model of type %s, %lld parameters in %s\n", arguments.output.c_str(),
               report.model_type.c_str(), static_cast<long long>(report.parameters), arguments.type.c_str());
   return kSuccess;
@@ -58,9 +61,12 @@ void add_export(CLI::App& program, Action& action) {
   auto* subcommand = program.add_subcommand("export", "Write a model for other programs");
   add_path(*subcommand, "RUN", arguments->path, "Folder of a run (its newest checkpoint) or of a checkpoint")
       ->required();
-  add_path(*subcommand, "--output", arguments->output, "Folder that is made")->required();
-  subcommand->add_option("--format", arguments->format, "hf: for Hugging Face's transformers")
-      ->check(CLI::IsMember({"hf"}));
+  add_path(*subcommand, "--output", arguments->output, "Folder that is made, or with --format gguf a file")
+      ->required();
+  subcommand
+      ->add_option("--format", arguments->format,
+                   "hf: for Hugging Face's transformers; gguf: one file, for llama.cpp")
+      ->check(CLI::IsMember({"hf", "gguf"}));
   subcommand->add_option("--dtype", arguments->type, "Of the weights")->check(CLI::IsMember({"f32", "bf16"}));
   subcommand
       ->add_option("--type", arguments->model_type,
@@ -69,7 +75,8 @@ void add_export(CLI::App& program, Action& action) {
   subcommand->footer(
       "Examples:\n"
       "  troupe export runs/quickstart-1 --output exported\n"
-      "  troupe export runs/qwen3 --format hf --dtype bf16 --type qwen3_moe --output exported");
+      "  troupe export runs/qwen3 --format hf --dtype bf16 --type qwen3_moe --output exported\n"
+      "  troupe export runs/qwen3 --format gguf --dtype bf16 --output qwen3.gguf");
   subcommand->callback([arguments, &action] { action = [arguments] { return export_model(*arguments); }; });
 }
 

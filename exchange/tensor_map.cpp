@@ -66,6 +66,18 @@ void add_heads(std::int64_t heads, std::int64_t all, std::int64_t first, std::in
   for (std::int64_t head = 0; head < heads; ++head) blocks.push_back({head * all + first, rows});
 }
 
+/// Channel i of the first half of a head, then channel i of its second half.
+std::vector<RowBlock> pair_blocks(std::int64_t heads, std::int64_t head_dim) {
+  std::vector<RowBlock> blocks;
+  for (std::int64_t head = 0; head < heads; ++head) {
+    for (std::int64_t channel = 0; channel < head_dim; ++channel) {
+      const std::int64_t half = channel / (head_dim / 2);
+      blocks.push_back({head * head_dim + 2 * (channel % (head_dim / 2)) + half, 1});
+    }
+  }
+  return blocks;
+}
+
 std::vector<RowBlock> latent_query_blocks(const model::AttentionOptions& mixer) {
   const std::int64_t nope = mixer.latent.nope_dim;
   const std::int64_t rotated = mixer.latent.rope_dim;
@@ -119,6 +131,10 @@ std::vector<RowBlock> TensorMap::blocks_of(const NamedPart& part, const Paramete
       return {{mixer.latent.kv_rank, mixer.latent.rope_dim}, {0, mixer.latent.kv_rank}};
     case Rows::kLatentUp:
       return latent_up_blocks(mixer);
+    case Rows::kQueryPairs:
+      return pair_blocks(mixer.heads, mixer.head_dim);
+    case Rows::kKeyPairs:
+      return pair_blocks(mixer.kv_heads, mixer.head_dim);
   }
   return {};
 }

@@ -16,6 +16,9 @@ enum class Rows : std::uint8_t {
   kLatentQuery,
   kLatentDown,  // the latent before the shared key,
   kLatentUp,    // and a head's values behind its keys.
+  // As kQuery and kKeyValue, with the two channels that are rotated together beside each other.
+  kQueryPairs,
+  kKeyPairs,
 };
 
 /// A tensor that has rows of one of our parameters.
