@@ -8,9 +8,9 @@
 #include "cli/run/run_corpus.h"
 #include "cli/subcommands.h"
 #include "configs/load.h"
+#include "conversion/export.h"
+#include "conversion/gguf_export.h"
 #include "data/token_dataset.h"
-#include "exchange/export.h"
-#include "exchange/gguf_export.h"
 #include "storage/checkpoint_path.h"
 #include "storage/manifest.h"
 
@@ -41,14 +41,14 @@ int export_model(const ExportArguments& arguments) {
   const std::filesystem::path tokenizer = tokenizer_of(checkpoint);
   if (tokenizer.empty())
     std::fprintf(stderr, "warning: no tokenizer.json is written, since the run's is gone\n");
-  const exchange::ExportRequest request{
+  const conversion::ExportRequest request{
       .checkpoint = checkpoint,
       .output = arguments.output,
       .tokenizer = tokenizer,
       .model_type = arguments.model_type,
       .type = arguments.type == "bf16" ? ValueType::kBf16 : ValueType::kF32};
-  const exchange::ExportReport report =
-      arguments.format == "gguf" ? exchange::export_gguf(request) : exchange::export_model(request);
+  const conversion::ExportReport report =
+      arguments.format == "gguf" ? conversion::export_gguf(request) : conversion::export_model(request);
   std::printf("%s: a model of type %s, %lld parameters in %s\n", arguments.output.c_str(),
               report.model_type.c_str(), static_cast<long long>(report.parameters), arguments.type.c_str());
   return kSuccess;

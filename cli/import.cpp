@@ -6,7 +6,7 @@
 #include "cli/arguments/path_option.h"
 #include "cli/arguments/shell_command.h"
 #include "cli/subcommands.h"
-#include "exchange/import.h"
+#include "conversion/import.h"
 
 namespace troupe::cli {
 namespace {
@@ -18,7 +18,7 @@ struct ImportArguments {
 };
 
 int import(const ImportArguments& arguments) {
-  const exchange::ImportReport report = exchange::import_model(
+  const conversion::ImportReport report = conversion::import_model(
       {.folder = arguments.folder, .output = arguments.output, .sequence_length = arguments.sequence_length});
   for (const std::string& tensor : report.left_out) std::printf("left out: %s\n", tensor.c_str());
   std::printf("%s: a model of type %s, %lld parameters\n", arguments.output.c_str(),

@@ -12,10 +12,10 @@
 #include "base/index.h"
 #include "comm/collectives/inproc/inproc_communicator.h"
 #include "configs/load.h"
-#include "exchange/export.h"
-#include "exchange/family.h"
-#include "exchange/import.h"
-#include "exchange/model_config.h"
+#include "conversion/export.h"
+#include "conversion/family.h"
+#include "conversion/import.h"
+#include "conversion/model_config.h"
 #include "model/generation/decoder.h"
 #include "model/model.h"
 #include "storage/checkpoint_path.h"
@@ -132,7 +132,7 @@ double relative_error(std::span<const float> ours, std::span<const float> theirs
 class Families : public testing::TestWithParam<std::string> {
  protected:
   Families() : expected_(json::parse(read_file(folder_of(GetParam()) / "expected.json", kMaximumBytes))) {
-    exchange::import_model({.folder = folder_of(GetParam()), .output = run(), .piece_bytes = 60'000});
+    conversion::import_model({.folder = folder_of(GetParam()), .output = run(), .piece_bytes = 60'000});
   }
 
   void expect_logits_and_loss() const;
@@ -190,12 +190,12 @@ void Families::expect_continuation() const {
 
 void Families::expect_export() const {
   const fs::path exported = scratch_ / "exported";
-  exchange::ExportRequest request;
+  conversion::ExportRequest request;
   request.checkpoint = storage::find_checkpoint(run());
   request.output = exported;
   request.model_type = model_type();
   request.shard_bytes = 20'000;
-  exchange::export_model(request);
+  conversion::export_model(request);
   const Folder theirs(folder_of(GetParam()));
   const Folder ours(exported);
   ASSERT_EQ(ours.names(), theirs.names());
@@ -209,9 +209,9 @@ void Families::expect_export() const {
     EXPECT_EQ(values(ours), values(theirs)) << name;
   }
   const auto options = [](const fs::path& folder) {
-    return exchange::read_config(folder / "config.json").run.model;
+    return conversion::read_config(folder / "config.json").run.model;
   };
-  EXPECT_EQ(exchange::differences(options(exported), options(folder_of(GetParam()))),
+  EXPECT_EQ(conversion::differences(options(exported), options(folder_of(GetParam()))),
             std::vector<std::string>());
 }
 
@@ -235,7 +235,7 @@ INSTANTIATE_TEST_SUITE_P(Classes, Families, testing::ValuesIn(folders()), [](con
 });
 
 TEST(FamiliesTable, EveryFamilyHasAFolder) {
-  for (const exchange::Family& family : exchange::families())
+  for (const conversion::Family& family : conversion::families())
     EXPECT_TRUE(fs::exists(folder_of(family.model_type) / "expected.json")) << family.model_type;
 }
 

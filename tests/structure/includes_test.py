@@ -24,7 +24,7 @@ MAY_INCLUDE = {
     "coordinator": {"comm/control", "actors", "storage", "dashboard", "layout"},
     "dashboard": {"actors", "layout"},
     "configs": set(),  # and the options of every module
-    "exchange": {"configs", "data", "model", "storage", "tensor", "workers"},
+    "conversion": {"configs", "data", "model", "storage", "tensor", "workers"},
     "tasks": {"data", "model", "tensor"},
     "cli": {"*"},
     "benchmarks": {"*"},
