@@ -259,6 +259,7 @@ MicrobatchInput Transformer::checked(const MicrobatchInput& input, bool with_tar
       .sequence_length = shape_.sequence_length,
       .pairs = input.pairs};
   check_pairs(all);
+  if (has_domains && shape_.domains > 0) check_domains(all);
   if (with_targets) {
     const std::span<const std::int32_t> targets(all.targets.i32(), at(tokens));
     all.target_tokens = std::ranges::count_if(targets, [](std::int32_t target) { return target >= 0; });
@@ -276,6 +277,15 @@ void Transformer::check_pairs(const MicrobatchInput& input) const {
                  token_count(input));
     before = pair.end;
   }
+}
+
+/// Load is counted by them.
+void Transformer::check_domains(const MicrobatchInput& input) const {
+  const std::span<const std::int32_t> domains(input.domains.i32(), at(token_count(input)));
+  if (domains.empty()) return;
+  const auto [least, most] = std::ranges::minmax(domains);
+  TROUPE_CHECK(least >= 0 && most < shape_.domains, "domains {} to {} of a model that counts {}", least, most,
+               shape_.domains);
 }
 
 /// What ops on a host check by themselves.

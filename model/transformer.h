@@ -96,6 +96,7 @@ class Transformer {
   [[nodiscard]] Held make_held() const;
   [[nodiscard]] MicrobatchInput checked(const MicrobatchInput& input, bool with_targets) const;
   void check_pairs(const MicrobatchInput& input) const;
+  void check_domains(const MicrobatchInput& input) const;
   void check_contents(const MicrobatchInput& input) const;
   void add_spans(MicrobatchInput& input, Integers& place) const;
   [[nodiscard]] MicrobatchInput kept(const MicrobatchInput& input, Integers& place) const;

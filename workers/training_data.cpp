@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/index.h"
+#include "base/log.h"
 #include "data/tokenizer/tokenizer_json.h"
 
 namespace troupe::workers {
@@ -17,6 +18,10 @@ TrainingData::TrainingData(const std::filesystem::path& corpus, const TrainingOp
   if (options.model.objective.compares()) {
     pairs.emplace(train, length, options.seed);
     heldout_pairs.emplace(heldout, length, 0);
+    if (pairs->left_out() > 0) {
+      log::warn("{} of {} pairs are longer than data.sequence_length = {}, and left out", pairs->left_out(),
+                pairs->pair_count(), length);
+    }
   } else {
     order.emplace(train, length, options.seed, options.data.domains);
     if (!options.data.domains.empty()) order->require_reach(options.steps * options.batch.sequences());

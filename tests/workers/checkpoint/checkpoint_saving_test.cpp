@@ -112,7 +112,7 @@ class CheckpointSaving : public ::testing::Test {
     model::Model model(model_setup(options_, layout(), std::ssize(data_.train.header().domain_names)),
                        layout(), *world, clock_);
     model.initialize();
-    Trainer trainer(options_, model, data_.train, data_.order);
+    Trainer trainer(options_, model, data_.loader(options_, {}));
     for (int i = 0; i < step; ++i) trainer.step({});
     std::string description;
     storage_thread_.run(

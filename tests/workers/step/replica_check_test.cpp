@@ -54,7 +54,7 @@ std::vector<std::string> steps_with_a_flip(int workers, std::int64_t verify_ever
       model::Model model(model_setup(options, layout, std::ssize(data.train.header().domain_names)), layout,
                          *world, clock);
       model.initialize();
-      Trainer trainer(options, model, data.train, data.order);
+      Trainer trainer(options, model, data.loader(options, {}));
       if (world->rank() == 1) model.dense_values()[17] += 1e-7F;
       try {
         trainer.step({});
