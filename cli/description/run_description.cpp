@@ -35,8 +35,8 @@ void describe_cache(const configs::RunConfig& config, RunDescription& descriptio
   description.cache_bytes = kBytes * model::cached_numbers(config.model, description.context);
 }
 
-constexpr std::array<std::string_view, 7> kPartNames{
-    "embedding", "attention", "feed_forward", "router", "experts", "shared_experts", "head"};
+constexpr std::array<std::string_view, 7> kPartNames{"embedding", "attention",      "feed_forward", "router",
+                                                     "experts",   "shared_experts", "head"};
 
 std::string where_text(const RunDescription& d) {
   std::string text;

@@ -15,8 +15,8 @@ namespace troupe::cli {
 struct RunDescription {
   std::int64_t vocab_size = 0;
   model::ParameterCounts parameters;
-  std::int64_t dense_parameters = 0;                               // held by every worker
-  std::int64_t parameters_per_expert = 0;                          // over all layers with experts
+  std::int64_t dense_parameters = 0;                 // held by every worker
+  std::int64_t parameters_per_expert = 0;            // over all layers with experts
   std::array<std::int64_t, 7> parameters_by_part{};  // by ParameterPart
   std::int64_t cache_bytes_per_token = 0;  // of keys and values, or latents, of all layers, 4 bytes each
   std::int64_t cache_bytes = 0;            // of a context of `context` tokens
