@@ -1,5 +1,5 @@
 // Models as GGUF files: where rows lie, what a tokenizer becomes, and what is refused.
-// What llama.cpp makes of a file: tests/golden/llama_cpp.py.
+// What llama.cpp makes of a file: tests/golden/read_gguf.py.
 #include <gtest/gtest.h>
 
 #include <map>

@@ -4,7 +4,7 @@ likeliest tokens after some prompts, in one thread each. Needs llama-cpp-python,
 
     python3 -m venv venv && venv/bin/pip install llama-cpp-python
     build/release/bin/troupe export RUN --format gguf --output model.gguf
-    venv/bin/python tests/golden/llama_cpp.py build/release/bin/troupe RUN model.gguf
+    venv/bin/python tests/golden/read_gguf.py build/release/bin/troupe RUN model.gguf
 
 Ends with 1 when a text differs.
 """
