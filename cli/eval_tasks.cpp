@@ -90,6 +90,7 @@ void print_scores(const std::string& name, const TaskScores& scores) {
 void evaluate_tasks(LoadedModel& model, const std::vector<std::string>& files, bool json) {
   model.require_language_model();
   std::vector<std::pair<std::string, std::vector<Question>>> all;  // read before anything is asked
+  all.reserve(files.size());
   for (const std::string& file : files)
     all.emplace_back(std::filesystem::path(file).stem().string(), tasks::read_questions(file));
   nlohmann::ordered_json report = nlohmann::ordered_json::object();

@@ -65,6 +65,7 @@ class OptionLister final : public Fields {
   void text_map(std::string_view name, std::map<std::string, std::string>& value,
                 std::string_view help) override {
     std::vector<std::string> pairs;
+    pairs.reserve(value.size());
     for (const auto& [key, text] : value)
       pairs.push_back(fmt::format("{}: {}", text_text(key), text_text(text)));
     add(name, fmt::format("{{{}}}", fmt::join(pairs, ", ")), "names, each with a text", help);

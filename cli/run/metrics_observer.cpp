@@ -152,6 +152,7 @@ void MetricsObserver::membership_changed(const coordinator::MembershipView& memb
 
 void MetricsObserver::stragglers_changed(const std::map<std::int64_t, coordinator::Straggler>& stragglers) {
   std::vector<dashboard::StragglerRecord> records;
+  records.reserve(stragglers.size());
   for (const auto& [rank, slow] : stragglers)
     records.push_back({.rank = rank, .phase = slow.phase, .factor = slow.factor()});
   hub_.set_stragglers(std::move(records));
