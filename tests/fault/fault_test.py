@@ -158,7 +158,9 @@ def a_worker_that_hangs_is_named_and_replaced(at):
 def a_worker_that_is_stopped_for_ever_is_replaced(at):
     run = survives(at, "stopped", ["worker0:combine:step6:stop"], "--set", "elastic.silence_seconds=3",
                    "--set", "elastic.stall_seconds=0", by_deadline=True)
-    expect_told(run, "worker 0 (host ", "is gone in step 6 (training): it was silent for 3 s")
+    # The step is that of its last heartbeat, which may be from before it began the sixth.
+    expect_told(run, "worker 0 (host ", "(training): it was silent for 3 s")
+    assert "is gone in step 6 " in told(run) or "is gone in step 5 " in told(run), told(run)
 
 
 def fewer_workers_go_on_where_all_cannot_be_started(at):
