@@ -1,5 +1,7 @@
 #include "conversion/gguf_export.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "conversion/exported_model.h"
 #include "conversion/gguf_names.h"
@@ -26,12 +28,15 @@ using storage::gguf::ValueType;
 void require_computed(const GgufArchitecture& architecture, const model::ModelOptions& model) {
   for (const model::AttentionOptions& mixer : model::layer_mixers(model)) {
     if (mixer.window > 0 || mixer.chunk > 0) refuse(architecture, "model.attention.window or chunk");
+    if (architecture.needs_all_keys && mixer.kv_heads != mixer.heads)
+      refuse(architecture, "fewer model.attention.kv_heads than heads");
     if (mixer.rope.scaling.kind != model::RopeScalingKind::kNone)
       refuse(architecture, "model.attention.rope.scaling");
   }
   if (!architecture.has_experts) return;
-  if (model::moe_layers(model) != model.layers) refuse(architecture, "layers without experts");
-  if (model.moe.router.normalize_weights != architecture.normalizes_weights)
+  if (!architecture.dense_first && model::moe_layers(model) != model.layers)
+    refuse(architecture, "layers without experts");
+  if (architecture.normalizes && model.moe.router.normalize_weights != *architecture.normalizes)
     refuse(architecture,
            fmt::format("model.moe.router.normalize_weights: {}", model.moe.router.normalize_weights));
 }
@@ -56,10 +61,32 @@ Metadata hyperparameters(const GgufArchitecture& architecture, const ordered_jso
   integer("attention.key_length", "head_dim");
   integer("attention.value_length", "head_dim");
   integer("rope.dimension_count", "head_dim");
-  integer("expert_count", config.contains("num_experts") ? "num_experts" : "num_local_experts");
+  for (const char* key : {"num_experts", "num_local_experts", "n_routed_experts"}) {
+    if (!config.contains(key)) continue;
+    integer("expert_count", key);
+    break;
+  }
   integer("expert_used_count", "num_experts_per_tok");
+  if (architecture.dense_first) {
+    constexpr std::uint32_t kSigmoid = 2;  // llama.cpp's number of it
+    integer("leading_dense_block_count", "first_k_dense_replace");
+    integer("expert_shared_count", "n_shared_experts");
+    metadata.emplace_back(name + ".expert_weights_scale", config.at("routed_scaling_factor").get<float>());
+    metadata.emplace_back(name + ".expert_weights_norm", config.at("norm_topk_prob").get<bool>());
+    metadata.emplace_back(name + ".expert_gating_func", kSigmoid);
+  }
   metadata.emplace_back(name + ".attention.layer_norm_rms_epsilon", config.at("rms_norm_eps").get<float>());
   return metadata;
+}
+
+/// In the order in which they are written.
+std::vector<TheirTensor> tensors_of(const GgufArchitecture& architecture, const TensorMap& map, bool tied) {
+  std::vector<TheirTensor> tensors = map.tensors();
+  if (!tied || !architecture.needs_head) return tensors;
+  TheirTensor head = *std::ranges::find(tensors, "token_embd.weight", &TheirTensor::name);
+  head.name = "output.weight";
+  tensors.push_back(std::move(head));
+  return tensors;
 }
 
 ValueType type_of(const TheirTensor& tensor, ValueType type) {
@@ -85,11 +112,13 @@ ExportReport export_gguf(const ExportRequest& request) {
     metadata.push_back(std::move(entry));
 
   const TensorMap map(architecture.family, exported.options(), exported.vocab_size());
+  const auto all = tensors_of(architecture, map, exported.options().tie_embeddings);
   std::vector<storage::gguf::Tensor> tensors;
-  for (const TheirTensor& tensor : map.tensors())
+  tensors.reserve(all.size());
+  for (const TheirTensor& tensor : all)
     tensors.push_back({tensor.name, tensor.shape, type_of(tensor, request.type)});
   storage::gguf::Writer writer(request.output, metadata, tensors);
-  for (const TheirTensor& tensor : map.tensors()) write_values(exported.reader(), tensor, writer);
+  for (const TheirTensor& tensor : all) write_values(exported.reader(), tensor, writer);
   writer.finish();
   return report_of(architecture.family.model_type, map);
 }

@@ -44,16 +44,25 @@ TensorNames block_names(Rows query, Rows key) {
   return names;
 }
 
+/// And a bias that experts are chosen with.
+TensorNames with_shared_experts(TensorNames names) {
+  names.parts["shared_experts/gate_up_proj"] = {{kBlock + "ffn_gate_shexp.weight", Rows::kHalf},
+                                                {kBlock + "ffn_up_shexp.weight", Rows::kHalf}};
+  names.parts["shared_experts/down_proj"] = {{kBlock + "ffn_down_shexp.weight"}};
+  names.router_bias = kBlock + "exp_probs_b.bias";
+  return names;
+}
+
 std::vector<GgufArchitecture> make_architectures() {
   std::vector<GgufArchitecture> all;
   const auto add = [&](std::string model_type, std::string name, const TensorNames& names, bool has_experts,
-                       bool normalizes = true) {
+                       std::optional<bool> normalizes = true) {
     GgufArchitecture& one = all.emplace_back();
     one.model_type = std::move(model_type);
     one.family.model_type = std::move(name);
     one.family.names = names;
     one.has_experts = has_experts;
-    one.normalizes_weights = normalizes;
+    one.normalizes = normalizes;
   };
   const TensorNames pairs = block_names(Rows::kQueryPairs, Rows::kKeyPairs);
   const TensorNames halves = block_names(Rows::kQuery, Rows::kKeyValue);
@@ -64,6 +73,9 @@ std::vector<GgufArchitecture> make_architectures() {
   add("qwen3", "qwen3", halves, false);
   add("qwen3_moe", "qwen3moe", halves, true);
   add("olmoe", "olmoe", halves, true, false);
+  all.back().needs_head = true;
+  add("dots1", "dots1", with_shared_experts(halves), true, std::nullopt);
+  all.back().dense_first = all.back().needs_head = all.back().needs_all_keys = true;
   return all;
 }
 
