@@ -1,4 +1,6 @@
 #pragma once
+#include <fmt/format.h>
+
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
