@@ -10,7 +10,9 @@
 #include "base/error.h"
 #include "base/index.h"
 #include "base/network.h"
+#include "configs/device_rules.h"
 #include "configs/layout_choice.h"
+#include "configs/model_parts.h"
 
 namespace troupe::configs {
 namespace {
@@ -40,7 +42,7 @@ class Rules {
     check_capacity();
     check_layout();
     check_dispatch();
-    check_device();
+    for (RuleProblem& problem : device_problems(config_)) problems_.push_back(std::move(problem));
     check_optimizer();
     check_sampling();
     check_addresses();
@@ -51,11 +53,6 @@ class Rules {
   template <class... Args>
   void require(bool holds, std::string_view key, fmt::format_string<Args...> format, Args&&... args) {
     if (!holds) problems_.push_back({std::string(key), fmt::format(format, std::forward<Args>(args)...)});
-  }
-
-  [[nodiscard]] bool has_experts() const {
-    const auto& moe = config_.model.moe;
-    return config_.model.layers - moe.first_dense_layers - moe.last_dense_layers >= moe.every;
   }
 
   void check_run() {
@@ -83,7 +80,7 @@ class Rules {
 
   void check_routing_folders() {
     const auto& run = config_.run;
-    const bool routes = has_experts();
+    const bool routes = has_experts(config_.model);
     require(routes || !run.record_routing, "run.record_routing",
             "run.record_routing: the model has no layer with experts, so there is no routing to keep");
     require(routes || !run.replay_routing, "run.replay_routing",
@@ -123,8 +120,9 @@ class Rules {
   void check_mixers() {
     const auto& model = config_.model;
     check_model_parts();
-    for_each_mixer(
-        [&](const model::AttentionOptions& mixer, const std::string& key) { check_attention(mixer, key); });
+    for_each_mixer(config_.model, [&](const model::AttentionOptions& mixer, const std::string& key) {
+      check_attention(mixer, key);
+    });
     if (model.mixers.empty()) {
       require(
           model.layer_pattern.empty() && model.layer_exceptions.empty(), "model.layer_pattern",
@@ -148,14 +146,6 @@ class Rules {
     require(positions == 0 || positions >= config_.data.sequence_length, "model.embedding.positions",
             "model.embedding.positions = {} are too few for data.sequence_length = {}", positions,
             config_.data.sequence_length);
-  }
-
-  /// Calls body(mixer, its key) for those that layers can have.
-  template <class Body>
-  void for_each_mixer(const Body& body) {
-    const auto& model = config_.model;
-    if (model.mixers.empty()) body(model.attention, std::string("model.attention"));
-    for (const auto& mixer : model.mixers) body(mixer.options, "model.mixers." + mixer.name);
   }
 
   void check_layers() {
@@ -456,90 +446,6 @@ class Rules {
             "parallel.dispatch.workers_per_node = {} is for the hierarchical exchange: set "
             "parallel.dispatch.hierarchical: true, or workers_per_node: 0",
             dispatch.workers_per_node);
-  }
-
-  /// What has no implementation on a device yet.
-  void check_device() {
-    if (config_.parallel.device != DeviceKind::kCuda) return;
-    const auto refuse = [&](bool used, std::string_view key, std::string_view value, std::string_view runs) {
-      require(!used, key, "{}: {} does not run with parallel.device: cuda; {}", key, value, runs);
-    };
-    if (has_experts()) check_experts_on_device(refuse);
-    check_model_on_device(refuse);
-    for_each_mixer([&](const model::AttentionOptions& mixer, const std::string& key) {
-      refuse(mixer.kind == model::AttentionKind::kMla, key + ".kind", "mla", "all others do");
-      refuse(mixer.query_rank > 0, key + ".query_rank", "a number", "0 does");
-      refuse(mixer.qk_norm == model::QkNorm::kL2, key + ".qk_norm", "l2", "all others do");
-      refuse(mixer.temperature > 0.0, key + ".temperature", "a number", "0 does");
-      refuse(mixer.positions == model::Positions::kAlibi, key + ".positions", "alibi", "all others do");
-      refuse(mixer.sinks, key + ".sinks", "true", "false does");
-      refuse(mixer.softcap > 0.0, key + ".softcap", "a number", "0 does");
-      refuse(mixer.softmax_scale > 0.0, key + ".softmax_scale", "a number", "0 does");
-      refuse(mixer.rope.pairing != model::RopePairing::kHalves, key + ".rope.pairing", "interleaved",
-             "halves does");
-    });
-    const auto activation = config_.model.ffn.form.activation;
-    refuse(activation == layers::Activation::kGelu || activation == layers::Activation::kGeGlu,
-           "model.ffn.activation", layers::kActivationNames[at(activation)], "all but gelu and geglu do");
-    const auto& parallel = config_.parallel;
-    refuse(parallel.dispatch.hierarchical, "parallel.dispatch.hierarchical", "true", "false does");
-    refuse(parallel.dispatch.dtype != layout::DispatchType::kF32, "parallel.dispatch.dtype", "bf16",
-           "f32 does");
-    refuse(parallel.placement != layout::PlacementKind::kContiguous, "parallel.placement", "balanced",
-           "contiguous does");
-    refuse(config_.model.objective.compares(), "objective.kind",
-           model::kObjectiveNames[at(config_.model.objective.kind)], "next_token and sft do");
-    refuse(config_.run.record_routing, "run.record_routing", "true", "false does");
-    refuse(config_.run.replay_routing.has_value(), "run.replay_routing", "a folder", "null does");
-  }
-
-  template <class Refuse>
-  void check_model_on_device(const Refuse& refuse) {
-    const auto& model = config_.model;
-    refuse(model.norm.kind != layers::NormKind::kRms, "model.norm.kind",
-           layers::kNormNames[at(model.norm.kind)], "rms does");
-    refuse(model.norm.placement == model::NormPlacement::kPost, "model.norm.placement", "post",
-           "all others do");
-    refuse(model.residual_multiplier != 1.0, "model.residual_multiplier", "another number", "1 does");
-    refuse(model.dropout.embedding > 0.0, "model.dropout.embedding", "a number", "0 does");
-    refuse(model.dropout.residual > 0.0, "model.dropout.residual", "a number", "0 does");
-    refuse(model.embedding.scale != 1.0, "model.embedding.scale", "another number", "1 does");
-    refuse(model.logits.scale != 1.0, "model.logits.scale", "another number", "1 does");
-    refuse(model.logits.softcap > 0.0, "model.logits.softcap", "a number", "0 does");
-  }
-
-  template <class Refuse>
-  void check_experts_on_device(const Refuse& refuse) {
-    constexpr std::int64_t kMostExperts = 1024;
-    constexpr std::int64_t kMostSlots = 32;
-    const auto& moe = config_.model.moe;
-    const auto& router = moe.router;
-    refuse(moe.experts > kMostExperts, "model.moe.experts", "more than 1024", "fewer do");
-    refuse(moe.top_k > kMostSlots, "model.moe.top_k", "more than 32", "fewer do");
-    refuse(router.selection != Selection::kTopK, "model.moe.router.selection",
-           experts::kSelectionNames[at(router.selection)], "top_k does");
-    refuse(router.jitter != 0.0, "model.moe.router.jitter", "a number", "0 does");
-    refuse(router.zero_experts > 0, "model.moe.router.zero_experts", "a number", "0 does");
-    refuse(router.weight_on != experts::WeightOn::kOutput, "model.moe.router.weight_on", "input",
-           "output does");
-    refuse(moe.balancer.kind == experts::BalancerKind::kQuantile, "model.moe.balancer.kind", "quantile",
-           "all others do");
-    refuse(moe.capacity.kind != experts::CapacityKind::kDropless, "model.moe.capacity.kind", "factor",
-           "dropless does");
-    refuse(moe.shared_gate && moe.shared_experts > 0, "model.moe.shared_gate", "true", "false does");
-    refuse(moe.co_activation, "model.moe.co_activation", "true", "false does");
-    refuse(config_.model.ffn.form.bias, "model.ffn.bias", "true", "false does, with experts");
-    for (std::size_t i = 0; i < moe.aux_loss.size(); ++i) {
-      const auto& loss = moe.aux_loss[i];
-      const auto key = [&](std::string_view name) {
-        return fmt::format("model.moe.aux_loss[{}].{}", i, name);
-      };
-      refuse(loss.kind != experts::AuxLossKind::kLoadBalance, key("kind"),
-             experts::kAuxLossKindNames[at(loss.kind)], "load_balance does");
-      if (loss.kind != experts::AuxLossKind::kLoadBalance) continue;
-      refuse(loss.scope == experts::AuxScope::kSequence, key("scope"), "sequence", "all others do");
-      refuse(loss.f_source != experts::FrequencySource::kActual, key("f_source"), "unbiased", "actual does");
-    }
   }
 
   void check_optimizer() {

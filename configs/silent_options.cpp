@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "configs/model_parts.h"
 #include "configs/option_list.h"
 
 namespace troupe::configs {
@@ -48,7 +49,7 @@ std::vector<Silence> of_experts(const model::ModelOptions& model) {
   const BalancerKind balancer = moe.balancer.kind;
   const bool drops = moe.capacity.kind == experts::CapacityKind::kFactor;
   return {
-      {model.layers - moe.first_dense_layers - moe.last_dense_layers < moe.every,
+      {!has_experts(model),
        "model.moe.first_dense_layers",
        {"model.moe.router", "model.moe.balancer", "model.moe.aux_loss", "model.moe.capacity"}},
       {selection != Selection::kGroupLimited, "model.moe.router.selection", {"model.moe.router.group_score"}},
