@@ -5,9 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "base/utf8.h"
 #include "data/chat/chat_messages.h"
-#include "data/corpus/json_text.h"
 
 namespace troupe::data {
 namespace {
@@ -18,10 +16,12 @@ ChatLine broken(Fault fault, std::string what) {
   return {.fault = fault, .what = std::move(what), .conversation = {}, .domain = {}};
 }
 
+ChatLine broken(WrongLine wrong) { return broken(wrong.fault, std::move(wrong.what)); }
+
 ChatLine take_conversation(const json& messages) {
   ChatLine line;
   if (auto wrong = take_messages(messages, "messages", line.conversation.messages))
-    return broken(wrong->fault, std::move(wrong->what));
+    return broken(std::move(*wrong));
   const bool answered = std::ranges::find(line.conversation.messages, Role::kAssistant, &ChatMessage::role) !=
                         line.conversation.messages.end();
   return answered ? line : broken(Fault::kNoAssistant, "no message is the assistant's");
@@ -49,15 +49,11 @@ ChatLine take_object(const json& object) {
 }  // namespace
 
 ChatLine parse_chat_line(std::string_view line, const std::string& domain_field) {
-  if (!is_utf8(line)) return broken(Fault::kNoUtf8, "not UTF-8");
-  const json object = json::parse(line, nullptr, /*allow_exceptions=*/false);
-  if (!object.is_object()) return broken(Fault::kBrokenLine, "no JSON object");
+  json object;
+  if (auto wrong = read_object(line, object)) return broken(std::move(*wrong));
   ChatLine parsed = take_object(object);
-  if (parsed.fault || domain_field.empty()) return parsed;
-  const std::string* domain = text_at(object, domain_field);
-  if (domain == nullptr || domain->empty())
-    return broken(Fault::kBrokenLine, fmt::format("no text in '{}'", domain_field));
-  parsed.domain = *domain;
+  if (parsed.fault) return parsed;
+  if (auto wrong = read_domain(object, domain_field, parsed.domain)) return broken(std::move(*wrong));
   return parsed;
 }
 

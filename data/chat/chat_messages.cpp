@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/utf8.h"
+#include "data/corpus/json_text.h"
 
 namespace troupe::data {
 namespace {
@@ -78,6 +79,23 @@ std::string members_of(const json& object) {
     names.push_back(to_utf8(name.substr(0, kQuotedBytes)));
   }
   return fmt::format("{}", fmt::join(names, ", "));
+}
+
+std::optional<WrongLine> read_object(std::string_view line, json& object) {
+  if (!is_utf8(line)) return WrongLine{Fault::kNoUtf8, "not UTF-8"};
+  object = json::parse(line, nullptr, /*allow_exceptions=*/false);
+  if (!object.is_object()) return WrongLine{Fault::kBrokenLine, "no JSON object"};
+  return std::nullopt;
+}
+
+std::optional<WrongLine> read_domain(const json& object, const std::string& domain_field,
+                                     std::string& domain) {
+  if (domain_field.empty()) return std::nullopt;
+  const std::string* found = text_at(object, domain_field);
+  if (found == nullptr || found->empty())
+    return WrongLine{Fault::kBrokenLine, fmt::format("no text in '{}'", domain_field)};
+  domain = *found;
+  return std::nullopt;
 }
 
 std::optional<WrongLine> take_messages(const json& list, const char* name,

@@ -2,6 +2,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "data/chat/conversation.h"
@@ -21,6 +22,12 @@ struct WrongLine {
 [[nodiscard]] std::string no_text(const nlohmann::json& object, const char* name);
 /// Names of the first members: "id, meta".
 [[nodiscard]] std::string members_of(const nlohmann::json& object);
+
+/// Reads a line's object, and the text of its domain_field where that is not empty, or says what is wrong.
+/// Takes any bytes.
+[[nodiscard]] std::optional<WrongLine> read_object(std::string_view line, nlohmann::json& object);
+[[nodiscard]] std::optional<WrongLine> read_domain(const nlohmann::json& object,
+                                                   const std::string& domain_field, std::string& domain);
 
 /// Appends a list of {"role": …, "content": …}, or says what is wrong with it. name: of the list
 [[nodiscard]] std::optional<WrongLine> take_messages(const nlohmann::json& list, const char* name,
