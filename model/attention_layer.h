@@ -5,7 +5,6 @@
 
 #include "layers/norm_layer.h"
 #include "layers/projection.h"
-#include "model/generation/key_value_cache.h"
 #include "model/mixer.h"
 #include "model/options.h"
 #include "model/query_projection.h"
@@ -27,11 +26,6 @@ class AttentionLayer final : public Mixer {
     TensorView temperature;                   // [tokens], what queries were multiplied with; if any
     TensorView out;                           // [tokens, heads * head_dim]
     TensorView log_sum_exp;                   // [sequences * heads, sequence_length]
-    std::optional<KeyValueCache> cache;       // where sequences are written on
-
-    [[nodiscard]] std::int64_t cached_bytes_per_token() const override {
-      return cache ? cache->bytes_per_token() : 0;
-    }
   };
 
   static void declare(layers::Declaration& declaration, const LayerSpec& layer, std::int64_t hidden_size);

@@ -3,7 +3,6 @@
 
 #include "layers/norm_layer.h"
 #include "layers/projection.h"
-#include "model/generation/key_value_cache.h"
 #include "model/mixer.h"
 #include "model/options.h"
 #include "model/query_projection.h"
@@ -29,15 +28,10 @@ class LatentAttentionLayer final : public Mixer {
     QueryProjection::Saved query;
     TensorView latent_raw;  // [tokens, kv_rank], before its norm
     layers::NormLayer::Saved latent;
-    TensorView q, k, v;                  // [tokens, heads * d], as attention sees them
-    TensorView filled_out;               // the same, of attention
-    TensorView out;                      // [tokens, heads * value_dim]
-    TensorView log_sum_exp;              // [sequences * heads, sequence_length]
-    std::optional<KeyValueCache> cache;  // where sequences are written on
-
-    [[nodiscard]] std::int64_t cached_bytes_per_token() const override {
-      return cache ? cache->bytes_per_token() : 0;
-    }
+    TensorView q, k, v;      // [tokens, heads * d], as attention sees them
+    TensorView filled_out;   // the same, of attention
+    TensorView out;          // [tokens, heads * value_dim]
+    TensorView log_sum_exp;  // [sequences * heads, sequence_length]
   };
 
   static void declare(layers::Declaration& declaration, const LayerSpec& layer, std::int64_t hidden_size);

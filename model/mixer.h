@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "layers/declaration.h"
 #include "layers/pass.h"
@@ -32,7 +33,9 @@ class Mixer {
     Saved& operator=(const Saved&) = delete;
     virtual ~Saved() = default;
     /// Of what make_cache() gave; 0 otherwise.
-    [[nodiscard]] virtual std::int64_t cached_bytes_per_token() const { return 0; }
+    [[nodiscard]] std::int64_t cached_bytes_per_token() const { return cache ? cache->bytes_per_token() : 0; }
+
+    std::optional<KeyValueCache> cache;  // where sequences are written on
   };
 
   virtual ~Mixer() = default;
