@@ -1,14 +1,12 @@
 #include "storage/gguf/writer.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
 #include <type_traits>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/index.h"
 #include "storage/verified_file.h"
 
@@ -144,22 +142,16 @@ Writer::Writer(std::filesystem::path file, const Metadata& metadata, std::vector
   const std::filesystem::path folder = path_.has_parent_path() ? path_.parent_path() : ".";
   make_folders(folder);
   require_free_space(folder, bytes);
-  file_ = FileDescriptor::open(temporary(), O_WRONLY | O_CREAT | O_TRUNC);
-  write_all(*file_, std::as_bytes(std::span(header)), temporary());
+  file_.emplace(path_);
+  file_->write(std::as_bytes(std::span(header)));
   left_ = elements_of(tensors_.front());
 }
-
-Writer::~Writer() {
-  if (file_) ::unlink(temporary().c_str());
-}
-
-std::filesystem::path Writer::temporary() const { return path_.string() + ".tmp"; }
 
 /// Also the last one is padded.
 void Writer::next_tensor() {
   const std::int64_t bytes = bytes_of(tensors_[tensor_]);
   bytes_.assign(at(aligned(bytes) - bytes), std::byte{0});
-  write_all(*file_, bytes_, temporary());
+  file_->write(bytes_);
   ++tensor_;
   left_ = tensor_ < tensors_.size() ? elements_of(tensors_[tensor_]) : 0;
 }
@@ -171,7 +163,7 @@ void Writer::write(std::span<const float> values) {
     const ValueType type = tensors_[tensor_].type;
     bytes_.resize(count * at(safetensors::size_bytes(type)));
     safetensors::from_floats(type, values.first(count), bytes_);
-    write_all(*file_, bytes_, temporary());
+    file_->write(bytes_);
     values = values.subspan(count);
     left_ -= static_cast<std::int64_t>(count);
     if (left_ == 0) next_tensor();
@@ -180,10 +172,7 @@ void Writer::write(std::span<const float> values) {
 
 void Writer::finish() {
   TROUPE_CHECK(tensor_ == tensors_.size(), "{}: values are missing", path_.string());
-  if (::fsync(file_->get()) != 0) throw io_error("cannot write " + temporary().string());
-  file_->close();
-  rename_path(temporary(), path_);
-  file_.reset();
+  file_->finish();
   sync_folder(path_.has_parent_path() ? path_.parent_path() : ".");
 }
 

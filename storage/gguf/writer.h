@@ -8,7 +8,7 @@
 #include <variant>
 #include <vector>
 
-#include "base/file.h"
+#include "storage/pending_file.h"
 #include "storage/safetensors/values.h"
 
 namespace troupe::storage::gguf {
@@ -39,9 +39,6 @@ class Writer {
  public:
   /// tensors: names differ, 1 to 4 sizes each, no type kOther
   Writer(std::filesystem::path file, const Metadata& metadata, std::vector<Tensor> tensors);
-  Writer(const Writer&) = delete;
-  Writer& operator=(const Writer&) = delete;
-  ~Writer();
 
   /// The next values; kInternal when there are more than were announced.
   void write(std::span<const float> values);
@@ -49,14 +46,13 @@ class Writer {
   void finish();
 
  private:
-  [[nodiscard]] std::filesystem::path temporary() const;
   void next_tensor();
 
   std::filesystem::path path_;
   std::vector<Tensor> tensors_;
   std::size_t tensor_ = 0;
   std::int64_t left_ = 0;  // values of the tensor
-  std::optional<FileDescriptor> file_;
+  std::optional<PendingFile> file_;
   std::vector<std::byte> bytes_;
 };
 

@@ -1,12 +1,10 @@
 #include "storage/safetensors/writer.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/index.h"
 #include "storage/safetensors/folder.h"
 #include "storage/verified_file.h"
@@ -41,24 +39,16 @@ FolderWriter::FolderWriter(std::filesystem::path folder, const std::vector<Tenso
   if (!shards_.empty()) start_shard();
 }
 
-FolderWriter::~FolderWriter() {
-  if (file_) ::unlink(temporary().c_str());
-}
-
-std::filesystem::path FolderWriter::temporary() const { return folder_ / (shards_[shard_].file + ".tmp"); }
-
 void FolderWriter::start_shard() {
   Shard& shard = shards_[shard_];
   const std::string header = make_header(shard.tensors);
   left_ = shard.values;
-  file_ = FileDescriptor::open(temporary(), O_WRONLY | O_CREAT | O_TRUNC);
-  write_all(*file_, std::as_bytes(std::span(header)), temporary());
+  file_.emplace(folder_ / shard.file);
+  file_->write(std::as_bytes(std::span(header)));
 }
 
 void FolderWriter::end_shard() {
-  if (::fsync(file_->get()) != 0) throw io_error("cannot write " + temporary().string());
-  file_->close();
-  rename_path(temporary(), folder_ / shards_[shard_].file);
+  file_->finish();
   file_.reset();
 }
 
@@ -74,7 +64,7 @@ void FolderWriter::write(std::span<const float> values) {
     const std::size_t count = std::min(values.size(), at(left_));
     bytes_.resize(count * at(size_bytes(type_)));
     from_floats(type_, values.first(count), bytes_);
-    write_all(*file_, bytes_, temporary());
+    file_->write(bytes_);
     values = values.subspan(count);
     left_ -= static_cast<std::int64_t>(count);
   }

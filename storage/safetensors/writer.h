@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "base/file.h"
+#include "storage/pending_file.h"
 #include "storage/safetensors/header.h"
 
 namespace troupe::storage::safetensors {
@@ -26,9 +26,6 @@ class FolderWriter {
   /// tensors: names differ.  type: of all, not kOther
   FolderWriter(std::filesystem::path folder, const std::vector<Tensor>& tensors, ValueType type,
                std::int64_t shard_bytes = kDefaultShardBytes);
-  FolderWriter(const FolderWriter&) = delete;
-  FolderWriter& operator=(const FolderWriter&) = delete;
-  ~FolderWriter();
 
   /// The next values; kInternal when there are more than were announced.
   void write(std::span<const float> values);
@@ -41,7 +38,6 @@ class FolderWriter {
     std::vector<TensorInfo> tensors;
     std::int64_t values = 0;
   };
-  [[nodiscard]] std::filesystem::path temporary() const;
   void start_shard();
   void end_shard();
   void write_index() const;
@@ -51,7 +47,7 @@ class FolderWriter {
   std::vector<Shard> shards_;
   std::size_t shard_ = 0;
   std::int64_t left_ = 0;  // values of the shard
-  std::optional<FileDescriptor> file_;
+  std::optional<PendingFile> file_;
   std::vector<std::byte> bytes_;
 };
 
