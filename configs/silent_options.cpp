@@ -1,5 +1,7 @@
 #include "configs/silent_options.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <string_view>
 
