@@ -34,6 +34,8 @@ struct StartPoint {
   std::int64_t roll_backs = 0;   // of the run, so far
   std::optional<storage::FoundSnapshot> snapshot = std::nullopt;  // newer than the checkpoint
 
+  /// What workers load; empty at the beginning.
+  [[nodiscard]] std::string source() const { return snapshot ? snapshot->folder.string() : checkpoint; }
   [[nodiscard]] bool is_beginning() const { return checkpoint.empty() && !snapshot; }
   [[nodiscard]] std::int64_t first_step() const { return snapshot ? snapshot->step : step; }
 };

@@ -12,9 +12,7 @@
 #include "base/counted.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "base/index.h"
 #include "base/log.h"
-#include "base/network.h"
 #include "base/sha256.h"
 #include "base/signals.h"
 #include "cli/arguments/shell_command.h"
@@ -27,7 +25,10 @@
 #include "cli/run/metrics_observer.h"
 #include "cli/run/run_corpus.h"
 #include "cli/run/run_log.h"
+#include "cli/run/run_page.h"
 #include "cli/run/run_record.h"
+#include "cli/run/start_layout.h"
+#include "cli/run/start_summary.h"
 #include "cli/run/training_setup.h"
 #include "cli/run/worker_hosts.h"
 #include "cli/terminal/terminal.h"
@@ -36,18 +37,13 @@
 #include "configs/load.h"
 #include "coordinator/checkpoints/store_commits.h"
 #include "coordinator/coordinator.h"
-#include "coordinator/job/control_address.h"
-#include "coordinator/job/host_probe.h"
 #include "coordinator/job/job_traces.h"
-#include "coordinator/recovery/host_choice.h"
 #include "coordinator/recovery/recovery_timer.h"
 #include "coordinator/recovery/restart_policy.h"
 #include "coordinator/recovery/stop_memory.h"
 #include "coordinator/run/load_monitor.h"
 #include "coordinator/run/metrics_history.h"
 #include "coordinator/run/observer_list.h"
-#include "dashboard/access.h"
-#include "dashboard/http_server.h"
 #include "storage/checkpoint_store.h"
 #include "storage/memory_snapshots.h"
 
@@ -96,10 +92,8 @@ class TrainingRun::Implementation {
  public:
   explicit Implementation(RunRequest request)
       : request_(std::move(request)),
-        asked_layout_{*request_.config.parallel.workers, *request_.config.parallel.expert_parallel},
-        hosts_(request_.config.launch.hostfile),
+        layout_(request_.config),
         corpus_(read_corpus_facts(request_.config)),
-        token_(page_token(request_.config.dashboard)),
         hub_({.name = request_.config.run.name,
               .folder = {},
               .steps = request_.config.run.steps,
@@ -107,11 +101,8 @@ class TrainingRun::Implementation {
               .epoch = 0,
               .domains = corpus_.domains}),
         terminal_(std::cout, request_.under_mpi ? TerminalOptions() : TerminalOptions::detect(stdout), clock_,
-                  [this](int error) { output_lost(error); }) {
-    if (request_.config.dashboard.enabled) {
-      server_.emplace(request_.config.dashboard, request_.config.metrics.per_expert,
-                      dashboard::HubList{&hub_}, token_);
-    }
+                  [this](int error) { output_lost(error); }),
+        page_(request_.config.dashboard, request_.config.metrics.per_expert, hub_) {
     const std::string memory = memory_remark();
     const bool is_new = request_.run_folder.empty() || !std::filesystem::exists(request_.run_folder);
     folder_.emplace(open_folder(request_));
@@ -158,7 +149,6 @@ class TrainingRun::Implementation {
 
  private:
   static constexpr const char* kOutputClosed = "the output was closed";
-  static constexpr std::chrono::seconds kHostAnswerLimit{10};
   static constexpr std::int64_t kStateBytes = 12;  // of a parameter: its value and two moments
   static constexpr std::int64_t kSlotOverhead = std::int64_t{1} << 20;
 
@@ -240,58 +230,21 @@ class TrainingRun::Implementation {
     return std::nullopt;
   }
 
-  /// The hosts of the next start: those of the hostfile that answer. Returns how many of `workers` they have
-  /// room for.
+  /// Takes the hosts of the next start. Returns how many of `workers` they have room for.
   std::int64_t take_hosts(std::int64_t workers) {
-    const configs::RunConfig& config = request_.config;
-    hosts_ = config.launch.hostfile;
-    if (remote_hosts(config).empty() || !hosts_) return workers;
-    const auto hosts = coordinator::read_hostfile(*hosts_);
-    const auto choice =
-        coordinator::choose_hosts(hosts, answers_of(hosts),
-                                  {.workers = workers,
-                                   .min_workers = config.elastic.min_workers,
-                                   .cores = available_cores(),
-                                   .may_share_slots = may_oversubscribe(config),
-                                   .most = [this](std::int64_t most) {
-                                     return layout_for(most).value_or(configs::LayoutChoice{0, 0}).workers;
-                                   }});
-    if (choice.left_out.empty()) return workers;
-    const std::filesystem::path file = folder_->path() / "hosts";
-    write_file_atomically(file, coordinator::format_hostfile(choice.hosts));
-    hosts_ = file.string();
-    observers_->note(coordinator::Severity::kWarning, fmt::format("{} left out: no command can be run there",
-                                                                  fmt::join(choice.left_out, ", ")));
-    return choice.workers;
-  }
-
-  /// This machine always does.
-  [[nodiscard]] std::vector<bool> answers_of(const std::vector<coordinator::Host>& hosts) const {
-    const std::vector<std::string> asked = remote_hosts(request_.config);
-    const auto agent = coordinator::remote_agent(request_.config.launch);
-    const std::vector<bool> answers = coordinator::probe_hosts(asked, agent, kHostAnswerLimit);
-    std::vector<bool> all;
-    for (const coordinator::Host& host : hosts) {
-      const auto found = std::ranges::find(asked, host.name);
-      all.push_back(found == asked.end() || answers[at(found - asked.begin())]);
+    const StartLayout::Room room = layout_.take_hosts(workers, folder_->path() / "hosts");
+    if (!room.left_out.empty()) {
+      observers_->note(
+          coordinator::Severity::kWarning,
+          fmt::format("{} left out: no command can be run there", fmt::join(room.left_out, ", ")));
     }
-    return all;
-  }
-
-  /// The layout of at most so many workers that is nearest to what was asked for.
-  [[nodiscard]] std::optional<configs::LayoutChoice> layout_for(std::int64_t workers) const {
-    if (workers >= asked_layout_.workers) return asked_layout_;
-    configs::RunConfig asked = request_.config;
-    asked.parallel.workers = asked_layout_.workers;
-    asked.parallel.expert_parallel = asked_layout_.expert_parallel;
-    return configs::smaller_layout(asked, workers + 1);
+    return room.workers;
   }
 
   void take_layout(std::int64_t workers) {
-    const auto layout = layout_for(workers);
-    TROUPE_CHECK(layout && layout->workers == workers, "{} workers cannot compute this run", workers);
-    request_.config.parallel.workers = layout->workers;
-    request_.config.parallel.expert_parallel = layout->expert_parallel;
+    const configs::LayoutChoice layout = layout_.of(workers);
+    request_.config.parallel.workers = layout.workers;
+    request_.config.parallel.expert_parallel = layout.expert_parallel;
   }
 
   /// What run.stop_after asked for is there, though the workers were lost before they could leave.
@@ -313,7 +266,7 @@ class TrainingRun::Implementation {
 
   void tell_restart(const coordinator::RunOutcome& failed, std::int64_t epoch_before, const std::string& what,
                     bool rolled_back = false) {
-    const std::string from = start_.is_beginning() ? "from its beginning" : "from " + source();
+    const std::string from = start_.is_beginning() ? "from its beginning" : "from " + start_.source();
     const std::int64_t workers = *request_.config.parallel.workers;
     observers_->note(
         coordinator::Severity::kWarning,
@@ -335,7 +288,7 @@ class TrainingRun::Implementation {
   [[nodiscard]] coordinator::JobOptions job_options() const {
     const configs::RunConfig& config = request_.config;
     coordinator::LaunchOptions launch = config.launch;
-    launch.hostfile = hosts_;
+    launch.hostfile = layout_.hostfile();
     return {.command = {program_path(), "worker", "--run-dir", folder_->path().string()},
             .workers = *config.parallel.workers,
             .threads = config.parallel.threads,
@@ -374,8 +327,7 @@ class TrainingRun::Implementation {
                           corpus_);
     if (start_.checkpoint.empty()) require_fitting_weights(request_.config, corpus_);
     keep_corpus(folder_->path(), request_.config.data.corpus, corpus_.identity);
-    if (!token_.empty() && !request_.config.dashboard.token_file)
-      write_file_atomically(token_file(), token_ + "\n", 0600);
+    page_.keep_token(folder_->path());
     hub_.set_folder(folder_->path().string());
     if (std::holds_alternative<ResumeAuto>(request_.resume))
       start_ = with_snapshot(start_, found_in_memory());
@@ -420,11 +372,6 @@ class TrainingRun::Implementation {
                  .workers = *request_.config.parallel.workers,
                  .roll_backs = start_.roll_backs})
         .string();
-  }
-
-  /// What workers load.
-  [[nodiscard]] std::string source() const {
-    return start_.snapshot ? start_.snapshot->folder.string() : start_.checkpoint;
   }
 
   /// Everything that belongs to one start of workers, which begins at start_.
@@ -482,52 +429,16 @@ class TrainingRun::Implementation {
   }
 
   void print_start() {
-    const configs::RunConfig& config = request_.config;
-    const RunDescription run = describe_run(config, corpus_.vocab_size, available_cores());
-    SummaryLines lines{
-        {"model", fmt::format("{:.2f} M parameters, {:.2f} M active per token",
-                              1e-6 * static_cast<double>(run.parameters.total),
-                              1e-6 * static_cast<double>(run.parameters.active))},
-        {"layout", fmt::format("{} x {} ({}), expert_parallel {}", counted(run.layout.workers, "worker"),
-                               counted(config.parallel.threads, "thread"),
-                               config.parallel.backend == layout::Backend::kMpi ? "mpi" : "inproc",
-                               run.layout.expert_parallel)},
-        {"batch", fmt::format("{} of {} tokens, {} at once", counted(config.batch.sequences, "sequence"),
-                              config.data.sequence_length, config.batch.micro_batch)},
-        {"binding", request_.under_mpi ? "as mpirun was told" : coordinator::describe_binding(job_options())},
-        {"steps", start_.is_beginning()
-                      ? fmt::format("{} of {} tokens", config.run.steps, run.tokens_per_step)
-                      : fmt::format("{} to {} of {} tokens, from {}", start_.first_step(), config.run.steps,
-                                    run.tokens_per_step, source())},
-        {"folder", folder_->path().string()},
-    };
-    if (const auto control = control_options(config).address; !is_loopback_address(control))
-      lines.emplace_back("control",
-                         control == coordinator::kAllAddresses ? "every address of this host" : control);
-    if (config.init_from.branch) lines.emplace_back("branch", "of " + *config.init_from.checkpoint);
-    if (start_.checkpoint.empty() && config.init_from.checkpoint)
-      lines.emplace_back("weights", "from " + *config.init_from.checkpoint);
-    if (server_) lines.emplace_back("dashboard", page_address());
-    terminal_.print_start(config.run.name, lines);
-  }
-
-  /// A token of the run's own is new with every start, and in the folder once there is one.
-  static std::string page_token(const dashboard::DashboardOptions& options) {
-    if (!options.enabled || !dashboard::needs_token(options)) return {};
-    return options.token_file ? dashboard::read_or_make_token(*options.token_file) : dashboard::make_token();
-  }
-
-  [[nodiscard]] std::filesystem::path token_file() const {
-    return request_.config.dashboard.token_file.value_or(folder_->path() / "dashboard-token");
-  }
-
-  /// Not the token itself: output ends in files that many can read.
-  [[nodiscard]] std::string page_address() const {
-    const std::int64_t asked = request_.config.dashboard.port;
-    std::string text = server_->url();
-    if (!token_.empty()) text += fmt::format("?token=$(cat {})", token_file().string());
-    if (asked != 0 && asked != server_->port()) text += fmt::format(" (port {} is in use)", asked);
-    return text;
+    terminal_.print_start(
+        request_.config.run.name,
+        start_summary({.config = request_.config,
+                       .vocab_size = corpus_.vocab_size,
+                       .start = start_,
+                       .folder = folder_->path().string(),
+                       .binding = request_.under_mpi ? "as mpirun was told"
+                                                     : coordinator::describe_binding(job_options()),
+                       .control = control_options(request_.config).address,
+                       .page = page_.address(folder_->path())}));
   }
 
   int conclude(const coordinator::RunOutcome& outcome) {
@@ -546,17 +457,15 @@ class TrainingRun::Implementation {
 
   RunRequest request_;
   SystemClock clock_;
-  configs::LayoutChoice asked_layout_;
-  std::optional<std::string> hosts_;  // hostfile of the present start
+  StartLayout layout_;
   CorpusFacts corpus_;
-  std::string token_;  // of the page; empty: it asks for none
   dashboard::MetricsHub hub_;
   Terminal terminal_;
   bool output_is_lost_ = false;
   bool output_is_closed_ = false;
   RunLog log_;
   coordinator::RecoveryTimer recovery_{clock_};
-  std::optional<dashboard::HttpServer> server_;
+  RunPage page_;
   std::optional<coordinator::RunFolder> folder_;
   std::optional<storage::MemorySnapshots> snapshots_;
   bool keeps_memory_ = false;  // it has more than the disk, and nobody saves it any more
