@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Writes families/: for each class of Hugging Face's transformers a tiny random model as a folder
-(config.json, model.safetensors) and what it computes (expected.json). Run it after adding a class:
+(config.json, model.safetensors) and what it computes (expected.json, gradients.json). Run it after adding a
+class:
 
     python3 -m venv venv && venv/bin/pip install torch transformers
-    venv/bin/python tests/golden/families.py [CLASS ...]
+    venv/bin/python tests/golden/families.py [--gradients] [CLASS ...]
 
 expected.json: {"tokens": [[...]], "loss": x, "logits": [...], "prompt": [...], "continuation": [...]}; logits
-are of all tokens in order, the continuation is greedy. Weights are large, so that norms, routing and biases
+are of all tokens in order, the continuation is greedy. gradients.json: of that loss, {"name of a tensor in
+model.safetensors": {"norm": x, "values": [at most 12 of them, evenly spread]}}; with --gradients only this file is
+made, of the folders that are there. Weights are large, so that norms, routing and biases
 matter, and rounded to 16 bits where that makes no difference to what is computed: transformers computes in fp32
 with the rounded values. Seeds are tried until no router and no greedy choice is nearly tied.
 """
@@ -15,14 +18,17 @@ import os
 import pathlib
 import shutil
 import sys
+import tempfile
 
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 FOLDER = pathlib.Path(__file__).parent / "families"
 SEQUENCES, LENGTH, PROMPT, NEW = 2, 20, 12, 32
+SAMPLES = 12  # of a gradient
 MARGIN = 1e-3  # of the greedy choice over the next
 
 BASE = dict(vocab_size=96, hidden_size=32, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4,
@@ -159,10 +165,38 @@ def write(name):
     print(f"{name}: seed {seed}, loss {expected['loss']:.4f}, {size // 1024} KiB", flush=True)
 
 
+def sample(tensor):
+    flat = tensor.double().flatten()
+    count = min(SAMPLES, flat.numel())
+    return {"norm": float(f"{flat.norm().item():.8g}"),
+            "values": [float(f"{flat[i * flat.numel() // count].item():.8g}") for i in range(count)]}
+
+
+def write_gradients(name):
+    """Under the names that files have: transformers saves the gradients as it would save the weights."""
+    folder = FOLDER / name
+    tokens = torch.tensor(json.loads((folder / "expected.json").read_text())["tokens"])
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+    model(input_ids=tokens, labels=tokens).loss.backward()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(parameter.grad)
+    with tempfile.TemporaryDirectory() as scratch:
+        model.save_pretrained(scratch)
+        gradients = load_file(pathlib.Path(scratch) / "model.safetensors")
+    named = {key: sample(value) for key, value in sorted(gradients.items()) if not key.endswith("e_score_correction_bias")}
+    lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in named.items())
+    (folder / "gradients.json").write_text("{" + lines + "}\n")
+    print(f"{name}: gradients of {len(named)} tensors", flush=True)
+
+
 def main():
     torch.set_num_threads(1)
-    for name in sys.argv[1:] or CLASSES:
-        write(name)
+    only_gradients = "--gradients" in sys.argv
+    for name in [word for word in sys.argv[1:] if word != "--gradients"] or CLASSES:
+        if not only_gradients:
+            write(name)
+        write_gradients(name)
 
 
 if __name__ == "__main__":

@@ -7,23 +7,16 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "base/clock.h"
 #include "base/file.h"
 #include "base/index.h"
-#include "comm/collectives/inproc/inproc_communicator.h"
-#include "configs/load.h"
 #include "conversion/export.h"
 #include "conversion/family.h"
 #include "conversion/import.h"
 #include "conversion/model_config.h"
-#include "model/generation/decoder.h"
-#include "model/model.h"
 #include "storage/checkpoint_path.h"
-#include "storage/checkpoint_reader.h"
 #include "storage/safetensors/folder.h"
+#include "tests/golden/imported_model.h"
 #include "tests/scratch_folder.h"
-#include "workers/checkpoint/checkpoint.h"
-#include "workers/training_options.h"
 
 namespace troupe::golden {
 namespace {
@@ -37,87 +30,6 @@ constexpr double kTolerance = 1e-4;
 constexpr std::size_t kMaximumBytes = std::size_t{1} << 22;
 
 fs::path folder_of(const std::string& model_type) { return kFolders / model_type; }
-
-/// An imported model that computes one sequence at a time.
-class Imported {
- public:
-  Imported(const fs::path& run, std::int64_t length)
-      : reader_(storage::find_checkpoint(run)),
-        config_(configs::parse_record(reader_.manifest().metadata.config, run.string())),
-        length_(length),
-        world_(std::move(comm::make_inproc_group(1).front())) {
-    workers::TrainingOptions options;
-    options.model = config_.model;
-    options.vocab_size = vocab();
-    options.data.sequence_length = length;
-    options.batch = {.accumulation_steps = 1, .grad_lanes = 1, .expert_lanes = 1, .micro_batch = 1};
-    const layout::Layout layout(options.batch, 1, 1, static_cast<int>(config_.model.moe.experts));
-    model_ =
-        std::make_unique<model::Model>(workers::model_setup(options, layout, 0), layout, *world_, clock_);
-    workers::load_model(reader_, *model_);
-  }
-
-  [[nodiscard]] std::int64_t vocab() const { return *config_.model.vocab_size; }
-
-  /// Logits of a row of a sequence, which is filled up behind.
-  [[nodiscard]] std::vector<float> logits(std::vector<std::int32_t> tokens, std::int64_t row) {
-    tokens.resize(at(length_), 0);
-    std::vector<float> values(at(vocab()));
-    model_->transformer().logits_of_row(input(tokens, tokens), model_->frozen_context(), model_->weights(),
-                                        row, values);
-    return values;
-  }
-
-  /// Greedy tokens after the prompt, by a cache, whose positions are one sequence's among others.
-  [[nodiscard]] std::vector<std::int32_t> written(const std::vector<std::int32_t>& prompt,
-                                                  std::size_t count) {
-    model::Decoder decoder(*model_, {.sequences = 2, .capacity = length_}, std::ssize(prompt));
-    std::vector<model::NextToken> next;
-    for (const std::int32_t token : prompt)
-      next.push_back({token, 1, static_cast<std::int32_t>(next.size())});
-    std::vector<std::int32_t> tokens;
-    std::vector<float> logits(at(vocab()));
-    while (tokens.size() < count) {
-      const std::array<std::int64_t, 1> last{std::ssize(next) - 1};
-      decoder.decode(next, last, logits);
-      tokens.push_back(static_cast<std::int32_t>(std::ranges::max_element(logits) - logits.begin()));
-      next = {{tokens.back(), 1, next.back().position + 1}};
-    }
-    return tokens;
-  }
-
-  /// Σ -log p of the tokens after the first, and how many they are.
-  [[nodiscard]] std::pair<double, std::int64_t> loss(const std::vector<std::int32_t>& tokens) {
-    std::vector<std::int32_t> targets(tokens.begin() + 1, tokens.end());
-    targets.push_back(-1);
-    std::vector<double> nll(tokens.size());
-    model::MicrobatchResult result = model_->transformer().make_result();
-    model_->transformer().evaluate(input(tokens, targets), model_->frozen_context(), model_->weights(), nll,
-                                   result);
-    return {result.nll, result.target_tokens};
-  }
-
- private:
-  [[nodiscard]] MicrobatchInput input(const std::vector<std::int32_t>& tokens,
-                                      const std::vector<std::int32_t>& targets) {
-    positions_.resize(tokens.size());
-    for (std::size_t i = 0; i < tokens.size(); ++i) positions_[i] = static_cast<std::int32_t>(i);
-    first_visible_.assign(tokens.size(), 0);
-    const auto view = [](const std::vector<std::int32_t>& values) {
-      return ConstTensorView(values.data(), Shape{std::ssize(values)});
-    };
-    return {view(tokens), view(targets), view(positions_), view(first_visible_)};
-  }
-
-  storage::CheckpointReader reader_;
-  configs::RunConfig config_;
-  std::int64_t length_;
-  SystemClock clock_;
-  std::unique_ptr<comm::Communicator> world_;
-  std::unique_ptr<model::Model> model_;
-  std::vector<std::int32_t> positions_;
-  std::vector<std::int32_t> first_visible_;
-};
 
 double relative_error(std::span<const float> ours, std::span<const float> theirs) {
   double difference = 0.0;
@@ -136,6 +48,7 @@ class Families : public testing::TestWithParam<std::string> {
   }
 
   void expect_logits_and_loss() const;
+  void expect_gradients() const;
   void expect_continuation() const;
   void expect_export() const;
 
@@ -151,7 +64,7 @@ class Families : public testing::TestWithParam<std::string> {
 void Families::expect_logits_and_loss() const {
   const auto sequences = tokens();
   const std::int64_t length = std::ssize(sequences.front());
-  Imported model(run(), length);
+  ImportedModel model(run(), length);
   std::vector<float> logits;
   double nll = 0.0;
   std::int64_t targets = 0;
@@ -174,11 +87,43 @@ void Families::expect_logits_and_loss() const {
   EXPECT_LE(loss_error, kTolerance);
 }
 
+/// Of every tensor of the file: its norm, and values evenly spread over it.
+void Families::expect_gradients() const {
+  const json theirs = json::parse(read_file(folder_of(GetParam()) / "gradients.json", kMaximumBytes));
+  ImportedModel model(run(), std::ssize(tokens().front()));
+  const auto gradients = model.gradients(tokens(), conversion::family_named(model_type()));
+  double worst = 0.0;
+  for (const auto& [name, of_tensor] : theirs.items()) {
+    ASSERT_TRUE(gradients.contains(name)) << name;
+    const std::vector<float>& ours = gradients.at(name);
+    const auto values = of_tensor.at("values").get<std::vector<double>>();
+    const double norm = of_tensor.at("norm");
+    double squares = 0.0;
+    for (const float value : ours) squares += static_cast<double>(value) * value;
+    double difference = 0.0;
+    double size = 0.0;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      difference += std::pow(ours[i * ours.size() / values.size()] - values[i], 2);
+      size += values[i] * values[i];
+    }
+    size =
+        std::max(size, norm * norm * static_cast<double>(values.size()) / static_cast<double>(ours.size()));
+    if (norm == 0.0) {  // of an expert that no token chose
+      EXPECT_EQ(squares, 0.0) << name;
+      continue;
+    }
+    const double error = std::max(std::abs(std::sqrt(squares) - norm) / norm, std::sqrt(difference / size));
+    EXPECT_LE(error, kTolerance) << name;
+    worst = std::max(worst, error);
+  }
+  std::printf("| %s | gradients of %zu tensors | %.1e |\n", GetParam().c_str(), theirs.size(), worst);
+}
+
 void Families::expect_continuation() const {
   std::vector<std::int32_t> tokens = expected_.at("prompt");
   const std::vector<std::int32_t> theirs = expected_.at("continuation");
   const std::size_t prompt = tokens.size();
-  Imported model(run(), std::ssize(tokens) + std::ssize(theirs));
+  ImportedModel model(run(), std::ssize(tokens) + std::ssize(theirs));
   while (tokens.size() < prompt + theirs.size()) {
     const auto logits = model.logits(tokens, std::ssize(tokens) - 1);
     tokens.push_back(static_cast<std::int32_t>(std::ranges::max_element(logits) - logits.begin()));
@@ -227,6 +172,8 @@ std::vector<std::string> folders() {
   std::ranges::sort(names);
   return names;
 }
+
+TEST_P(Families, ItsGradientsAreThoseOfTransformers) { expect_gradients(); }
 
 INSTANTIATE_TEST_SUITE_P(Classes, Families, testing::ValuesIn(folders()), [](const auto& instance) {
   std::string name = instance.param;
