@@ -202,7 +202,7 @@ class Coordinator::Impl {
     } else if (outcome.result == RunResult::kStopped && job.poll() && !job.poll()->succeeded()) {
       outcome.result = RunResult::kFailed;
       outcome.message = text + ", and ended the workers, which saved";
-      outcome.failure = {FailureKind::kWorkerGone, /*trained=*/true, /*stop_requested=*/false};
+      outcome.failure = {.kind = FailureKind::kWorkerGone, .trained = true, .saved = true};
       observers_.note(Severity::kError, outcome.message);
       add_log(outcome, job);
     }

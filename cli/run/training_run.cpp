@@ -134,6 +134,7 @@ class TrainingRun::Implementation {
       const auto verdict = policy.decide(outcome, clock_.now());
       if (const auto* end = std::get_if<coordinator::NoRestart>(&verdict)) {
         if (!end->reason.empty()) outcome.message += "; " + end->reason;
+        outcome.result = end->result;
         return conclude(outcome);
       }
       if (const auto end = restart(outcome, std::get<coordinator::Restart>(verdict), stop))

@@ -23,7 +23,9 @@ RestartPolicy::RestartPolicy(const ElasticOptions& options, std::int64_t workers
     : options_(options), workers_(workers), fewer_(std::move(fewer)) {}
 
 std::variant<Restart, NoRestart> RestartPolicy::decide(const RunOutcome& outcome, TimePoint now) {
-  if (!outcome.failure || options_.max_restarts == 0 || !may_help(*outcome.failure)) return NoRestart{};
+  if (!outcome.failure || !may_help(*outcome.failure)) return NoRestart{};
+  if (options_.max_restarts == 0)
+    return NoRestart{{}, outcome.failure->saved ? RunResult::kStopped : RunResult::kFailed};
   count(*outcome.failure, outcome.step);
   if (outcome.failure->kind == FailureKind::kDeviates)
     static_cast<void>(shrink());  // without the one that deviates

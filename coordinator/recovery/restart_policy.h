@@ -20,15 +20,17 @@ struct Restart {
   bool operator==(const Restart&) const = default;
 };
 
-/// The run ends with its failure.
+/// The run ends: with its failure, or, where nothing of it is lost and others start it again, as stopped.
 struct NoRestart {
   std::string reason;  // what to add to the failure's message; empty: nothing
+  RunResult result = RunResult::kFailed;
   bool operator==(const NoRestart&) const = default;
 };
 
 /// Decides, failure by failure, whether the workers of a run are started again, and how many. Pure: it knows
 /// neither processes nor checkpoints.
 ///
+/// Without any restarts allowed, workers that saved before they ended have stopped the run.
 /// What only a person can change is never tried again: a configuration that workers refuse (values that are
 /// not finite too), a first start in which nothing was killed, whatever comes after a request to stop. What
 /// happens again and again without a new step is given up, and so is a run that fails all the time. When the

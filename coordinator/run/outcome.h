@@ -20,6 +20,7 @@ struct RunFailure {
   FailureKind kind = FailureKind::kWorkerError;
   bool trained = false;         // training had begun in this epoch
   bool stop_requested = false;  // someone had asked for the end of the run before
+  bool saved = false;           // the workers' last step, before they ended
   bool operator==(const RunFailure&) const = default;
 };
 

@@ -30,12 +30,14 @@ class Decisions {
     const auto verdict = policy_.decide(outcome, now_);
     if (const auto* end = std::get_if<NoRestart>(&verdict)) {
       reason = end->reason;
+      result = end->result;
       return std::nullopt;
     }
     return std::get<Restart>(verdict);
   }
 
   std::string reason;
+  RunResult result = RunResult::kFailed;
 
  private:
   RestartPolicy policy_;
@@ -95,6 +97,19 @@ TEST(RestartPolicy, NoneAreAllowed) {
   ElasticOptions options;
   options.max_restarts = 0;
   EXPECT_EQ(Decisions(options).next(failure_at(12)), std::nullopt);
+}
+
+TEST(RestartPolicy, WhoSavedBeforeTheEndHasStoppedARunThatOthersStartAgain) {
+  RunOutcome lost_daemon = failure_at(12);
+  lost_daemon.failure->saved = true;
+  ElasticOptions options;
+  EXPECT_TRUE(Decisions(options).next(lost_daemon).has_value());
+  options.max_restarts = 0;
+  Decisions none(options);
+  EXPECT_EQ(none.next(lost_daemon), std::nullopt);
+  EXPECT_EQ(none.result, RunResult::kStopped);
+  EXPECT_EQ(none.next(failure_at(12)), std::nullopt);
+  EXPECT_EQ(none.result, RunResult::kFailed);
 }
 
 TEST(RestartPolicy, AFirstStartThatFailsByItselfEndsTheRun) {
