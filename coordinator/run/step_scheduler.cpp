@@ -22,7 +22,7 @@ comm::StepPlan StepScheduler::plan(std::int64_t version, std::int64_t first_step
   comm::StepPlan plan;
   plan.version = version;
   plan.first_step = first_step;
-  plan.last_step = std::min(first_step + kPlanSteps, options_.run.steps);
+  plan.last_step = std::min(first_step + options_.plan_steps, options_.run.steps);
   for (std::int64_t step = plan.first_step; step <= plan.last_step; ++step) add_events(plan, step);
   const auto stop_after = options_.run.stop_after;
   if (stop_after && *stop_after < options_.run.steps) plan.stop_after = *stop_after;
@@ -38,7 +38,7 @@ void StepScheduler::add_events(comm::StepPlan& plan, std::int64_t step) const {
 }
 
 bool StepScheduler::renewal_due(const comm::StepPlan& plan, std::int64_t step) const {
-  return plan.last_step < options_.run.steps && plan.last_step - step <= kRenewalSteps;
+  return plan.last_step < options_.run.steps && plan.last_step - step <= options_.plan_steps / 2;
 }
 
 }  // namespace troupe::coordinator

@@ -12,6 +12,7 @@ struct ScheduleOptions {
   EvaluationOptions evaluation;
   SamplingOptions sampling;
   CheckpointOptions checkpoint;
+  std::int64_t plan_steps = 16384;  // that one plan covers; half of them are left when the next one is due
 };
 
 /// Turns the options into step plans: pure. A plan covers many steps, so that the workers never wait for
@@ -23,13 +24,9 @@ struct ScheduleOptions {
 /// What happens does not depend on where a run was interrupted: `stop_after` adds only its own save.
 class StepScheduler {
  public:
-  /// Steps that one plan covers, and how many are left when the next one is due.
-  static constexpr std::int64_t kPlanSteps = 16384;
-  static constexpr std::int64_t kRenewalSteps = kPlanSteps / 2;
-
   explicit StepScheduler(const ScheduleOptions& options) : options_(options) {}
 
-  /// The plan of boundaries first_step .. first_step + kPlanSteps, cut at the run's last step.
+  /// The plan of boundaries first_step .. first_step + plan_steps, cut at the run's last step.
   [[nodiscard]] comm::StepPlan plan(std::int64_t version, std::int64_t first_step) const;
 
   /// First boundary whose events belong to a run that loaded the checkpoint of `step`: those at `step` itself

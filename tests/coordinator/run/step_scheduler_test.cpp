@@ -76,14 +76,16 @@ TEST(StepScheduler, StoppingAfterTheLastStepIsNoEarlyStop) {
 }
 
 TEST(StepScheduler, SuccessivePlansOfALongRunHoldEveryEventOnceOrMore) {
-  const std::int64_t steps = 3 * StepScheduler::kPlanSteps;
-  const StepScheduler scheduler(options(steps));
+  ScheduleOptions few = options(600);
+  few.plan_steps = 200;
+  const std::int64_t steps = few.run.steps;
+  const StepScheduler scheduler(few);
   comm::StepPlan plan = scheduler.plan(1, 0);
   std::vector<bool> saved(static_cast<std::size_t>(steps) + 1);
   for (std::int64_t step = 0; step < steps; ++step) {
     if (scheduler.renewal_due(plan, step)) plan = scheduler.plan(plan.version + 1, step + 1);
     ASSERT_LT(step, plan.last_step) << "a worker would wait for the coordinator";
-    ASSERT_LE(plan.last_step - plan.first_step, StepScheduler::kPlanSteps);
+    ASSERT_LE(plan.last_step - plan.first_step, few.plan_steps);
     for (const std::int64_t save : plan.save) saved[static_cast<std::size_t>(save)] = true;
   }
   for (std::int64_t step = 6; step <= steps; step += 6)

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <map>
 #include <optional>
 #include <utility>
 
@@ -55,7 +56,7 @@ class JobWorker {
 
   [[nodiscard]] std::string peer() const { return fmt::format("{}-{}", job_.epoch(), rank_); }
   [[nodiscard]] bool can_step() const { return !frozen && !hung; }
-  [[nodiscard]] bool is_ready() const { return start && plan.version > 0; }
+  [[nodiscard]] bool is_ready() const { return start && !plans.empty(); }
 
   void say(const comm::WorkerMessage& message) { (void)client_->send(message); }
 
@@ -72,16 +73,14 @@ class JobWorker {
   }
 
   std::optional<comm::StartTraining> start;
-  comm::StepPlan plan;
+  std::map<std::int64_t, comm::StepPlan> plans;  // by version
   bool stop = false;
   bool frozen = false;
   bool hung = false;
 
  private:
   void take(const comm::StartTraining& told) { start = told; }
-  void take(const comm::StepPlan& told) {
-    if (told.version > plan.version) plan = told;
-  }
+  void take(const comm::StepPlan& told) { plans[told.version] = told; }
   void take(const comm::StopTraining&) { stop = true; }
   void take(const comm::Dismiss&) { client_->finish(); }
   void take(const comm::Refuse& refusal) { leave("it was refused: " + refusal.reason); }
@@ -132,10 +131,7 @@ SimulatedJob::SimulatedJob(SimulatedWorld& world, const Options& options, OnEnde
     : world_(world),
       options_(options),
       on_ended_(std::move(on_ended)),
-      workers_(static_cast<std::size_t>(options.workers)),
-      step_(options.first_step),
-      saved_step_(options.first_step),
-      state_(options.state) {
+      workers_(static_cast<std::size_t>(options.workers)) {
   if (!options_.starts) {
     world_.after(300ms, [alive = alive_, this] {
       if (*alive && !std::exchange(ended_, true)) on_ended_(false);
@@ -173,11 +169,38 @@ void SimulatedJob::begin_when_ready() {
   if (halted_ || ended_) return;
   const bool ready = come_ == options_.workers && all_here() &&
                      std::ranges::all_of(workers_, [](const auto& worker) { return worker->is_ready(); });
-  if (ready && step_ >= options_.steps) return end_training();
-  if (ready) return begin_step();
+  if (ready) return load();
   world_.after(10ms, [alive = alive_, this] {
     if (*alive) begin_when_ready();
   });
+}
+
+void SimulatedJob::load() {
+  const std::string& name = find(0)->start->checkpoint;
+  if (!name.empty()) {
+    const auto found = std::ranges::find_if(world_.disk.checkpoints, [&](const auto& checkpoint) {
+      return name_of_checkpoint(checkpoint.first) == name;
+    });
+    if (found == world_.disk.checkpoints.end())
+      return world_.broken(name + " is to be loaded: it is not there");
+    step_ = found->first;
+    state_ = found->second.state;
+  }
+  (void)take_newest_plan();
+  if (step_ >= plan_.first_step) hold_events(false);
+  if (step_ >= options_.steps) return end_training();
+  begin_step();
+}
+
+/// As the control word of a step does; false while a worker has yet to hear of it, or there is none for the
+/// next step.
+bool SimulatedJob::take_newest_plan() {
+  std::int64_t newest = 0;
+  for (const auto& worker : workers_) newest = std::max(newest, worker->plans.rbegin()->first);
+  if (!std::ranges::all_of(workers_, [&](const auto& worker) { return worker->plans.contains(newest); }))
+    return false;
+  plan_ = find(0)->plans.at(newest);
+  return step_ < plan_.last_step;
 }
 
 void SimulatedJob::begin_step() {
@@ -189,10 +212,17 @@ void SimulatedJob::begin_step() {
 /// A frozen worker holds up all others; one that is gone, or hangs, for ever.
 void SimulatedJob::finish_step() {
   if (halted_) return;
-  if (!all_here()) return begin_step();
+  if (!all_here() || !take_newest_plan()) return begin_step();
   ++step_;
   state_ = after_step(state_, step_);
   const bool stop = std::ranges::any_of(workers_, [](const auto& worker) { return worker->stop; });
+  report();
+  border(stop);
+  if (stop || step_ == options_.steps) return end_training();
+  begin_step();
+}
+
+void SimulatedJob::report() {
   for (std::int64_t rank = 0; rank < options_.workers; ++rank) {
     comm::StepFinished report;
     report.rank = rank;
@@ -200,23 +230,28 @@ void SimulatedJob::finish_step() {
     if (rank == 0) report.loads.push_back({.layer = 1, .counts = {1, 2, 3}, .bias = {}});
     find(rank)->say(report);
   }
-  border(stop);
-  if (stop || step_ == options_.steps) return end_training();
-  begin_step();
 }
 
 void SimulatedJob::border(bool stop) {
-  const comm::StepPlan& plan = find(0)->plan;
-  if (plan.first_step > step_ + 1 || plan.last_step < step_)
-    world_.broken(fmt::format("step {} is trained by a plan of steps {} to {}", step_, plan.first_step,
-                              plan.last_step));
-  if (!stop && !std::ranges::binary_search(plan.save, step_)) return;
-  if (std::exchange(saved_step_, step_) == step_) return;
+  if (plan_.first_step > step_ || plan_.last_step < step_)
+    world_.broken(fmt::format("what happens after step {} is asked of a plan of steps {} to {}", step_,
+                              plan_.first_step, plan_.last_step));
+  hold_events(stop);
+  if (!stop && !std::ranges::binary_search(plan_.save, step_)) return;
   for (const auto& worker : workers_) worker->save(step_, state_);
 }
 
+/// A request to stop may come before an evaluation has ended.
+void SimulatedJob::hold_events(bool stop) {
+  if (!std::ranges::binary_search(plan_.evaluate, step_) &&
+      !std::ranges::binary_search(plan_.evaluate_fully, step_))
+    return;
+  interrupted_ = stop && world_.random_below(2) == 0;
+  if (!interrupted_) find(0)->say(comm::EvaluationFinished{.step = step_, .domains = {}, .loads = {}});
+}
+
 void SimulatedJob::end_training() {
-  for (const auto& worker : workers_) worker->end_training(step_, step_ >= options_.steps);
+  for (const auto& worker : workers_) worker->end_training(step_, step_ >= options_.steps && !interrupted_);
 }
 
 // ---- ends ----------------------------------------------------------------------------------------

@@ -12,9 +12,10 @@ namespace troupe::coordinator {
 
 class JobWorker;
 
-/// The workers of one epoch, as far as the control plane and the disk see them: they step together, save at
-/// the borders that the plan names, each with a storage thread of its own, and end when they lose their
-/// coordinator. A job that its coordinator has given up lives on where nobody could reach its workers.
+/// The workers of one epoch, as far as the control plane and the disk see them: they load what they are told
+/// to, step together, do at every border what the plan for it names (saves by a storage thread each), and end
+/// when they lose their coordinator. A job that its coordinator has given up lives on where nobody could
+/// reach its workers.
 class SimulatedJob {
  public:
   struct Options {
@@ -22,9 +23,7 @@ class SimulatedJob {
     std::string token;
     std::int64_t workers = 1;
     std::int64_t steps = 1;
-    std::int64_t first_step = 0;
-    ModelState state = 0;  // of the checkpoint
-    bool starts = true;    // else mpirun ends before any worker joins
+    bool starts = true;  // else mpirun ends before any worker joins
   };
   /// mpirun is gone: killed says whether because a worker was.
   using OnEnded = std::function<void(bool killed)>;
@@ -53,10 +52,14 @@ class SimulatedJob {
   friend class JobWorker;
 
   void begin_when_ready();
+  void load();
   void begin_step();
   void finish_step();
+  void report();
   void border(bool stop);
+  void hold_events(bool stop);
   void end_training();
+  [[nodiscard]] bool take_newest_plan();
   void worker_is_gone(std::int64_t rank);
   [[nodiscard]] bool all_here() const;
   [[nodiscard]] JobWorker* find(std::int64_t rank);
@@ -70,8 +73,9 @@ class SimulatedJob {
   bool halted_ = false;  // a worker is gone: the next collective never ends
   bool ended_ = false;
   std::set<std::int64_t> unreachable_;
+  comm::StepPlan plan_;       // that all hold
+  bool interrupted_ = false;  // an evaluation was broken off
   std::int64_t step_ = 0;
-  std::int64_t saved_step_ = 0;
   ModelState state_ = 0;
 };
 

@@ -1,9 +1,12 @@
 #include "tests/coordinator/simulation/simulated_run.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <utility>
 
+#include "base/counted.h"
 #include "base/error.h"
 
 namespace troupe::coordinator {
@@ -14,6 +17,8 @@ namespace {
 
 constexpr Duration kVirtualLimit = std::chrono::hours(24);
 constexpr std::int64_t kMostFaults = 8;
+constexpr const char* kStopRequest = "the run is asked to stop";
+constexpr std::int64_t kStepsToStop = 8;  // that a message may take
 
 /// Half of the runs put up with anything, the others give up soon.
 ElasticOptions elastic_options(bool patient) {
@@ -32,6 +37,8 @@ SimulatedRun::SimulatedRun(const Options& options)
       elastic_(elastic_options(world_.random_below(2) == 0)),
       steps_(1 + world_.random_below(120)),
       save_every_(1 + world_.random_below(8)),
+      evaluate_every_(world_.random_below(6)),
+      plan_steps_(2 + world_.random_below(40)),
       asked_workers_(1 + world_.random_below(4)),
       faults_left_(world_.random_below(kMostFaults + 1)) {}
 
@@ -71,8 +78,9 @@ void SimulatedRun::begin_epoch(std::int64_t workers) {
   SimulatedDisk& disk = world_.disk;
   const comm::Epoch epoch = ++disk.epoch;
   const std::int64_t first_step = disk.checkpoints.empty() ? 0 : disk.checkpoints.rbegin()->first;
-  const ModelState state = disk.checkpoints.empty() ? 0 : disk.checkpoints.rbegin()->second.state;
-  std::erase_if(disk.metrics, [&](std::int64_t step) { return step > first_step; });
+  const auto is_abandoned = [&](std::int64_t step) { return step > first_step || first_step == 0; };
+  std::erase_if(disk.metrics, is_abandoned);
+  std::erase_if(disk.evaluations, is_abandoned);
   world_.tell(fmt::format("epoch {}: {} workers from step {}", epoch, workers, first_step));
   server_ = world_.network.make_server();
   server_->begin_epoch(epoch);
@@ -81,10 +89,12 @@ void SimulatedRun::begin_epoch(std::int64_t workers) {
   options.world_size = workers;
   options.job = fmt::format("job-{}", epoch);
   options.first_step = first_step;
-  options.checkpoint = first_step > 0 ? fmt::format("step-{}", first_step) : "";
+  options.checkpoint = first_step > 0 ? name_of_checkpoint(first_step) : "";
+  options.evaluated = std::ranges::find(disk.evaluations, first_step) != disk.evaluations.end();
   options.schedule.run.steps = steps_;
   options.schedule.checkpoint.every = save_every_;
-  options.schedule.evaluation.every = 0;
+  options.schedule.evaluation.every = evaluate_every_;
+  options.schedule.plan_steps = plan_steps_;
   options.schedule.sampling.every = 0;
   options.loss_limit =
       std::chrono::duration_cast<Duration>(std::chrono::duration<double>(elastic_.silence_seconds));
@@ -93,15 +103,13 @@ void SimulatedRun::begin_epoch(std::int64_t workers) {
   actors_ = spawn_run_actors(world_.runtime, options, "nonce", {*server_, *this, *this},
                              [this](const RunOutcome& outcome) { outcome_ = outcome; });
   actors_->begin(*server_);
+  struck_ = std::exchange(next_start_fails_, false);
+  cut_off_ = false;
+  stop_asked_at_.reset();
   jobs_.push_back(std::make_unique<SimulatedJob>(
       world_,
-      SimulatedJob::Options{.epoch = epoch,
-                            .token = options.job,
-                            .workers = workers,
-                            .steps = steps_,
-                            .first_step = first_step,
-                            .state = state,
-                            .starts = !std::exchange(next_start_fails_, false)},
+      SimulatedJob::Options{
+          .epoch = epoch, .token = options.job, .workers = workers, .steps = steps_, .starts = !struck_},
       [this, epoch](bool killed) {
         world_.tell(fmt::format("the job of epoch {} is over", epoch));
         if (process_lives_ && epoch == world_.disk.epoch && actors_)
@@ -124,6 +132,7 @@ void SimulatedRun::end_epoch() {
 
 void SimulatedRun::react(const RunOutcome& outcome) {
   world_.tell(fmt::format("epoch {} ends: {} {}", world_.disk.epoch, exit_code(outcome), outcome.message));
+  check_outcome(outcome);
   end_epoch();
   if (outcome.result == RunResult::kFinished) {
     end_ = End::kFinished;
@@ -142,6 +151,14 @@ void SimulatedRun::react(const RunOutcome& outcome) {
   }
 }
 
+void SimulatedRun::check_outcome(const RunOutcome& outcome) {
+  if (outcome.result == RunResult::kFailed && !struck_)
+    world_.broken("workers fail that nothing struck: " + outcome.message);
+  if (stop_asked_at_ && !cut_off_ && newest_step() > *stop_asked_at_ + kStepsToStop)
+    world_.broken(fmt::format("asked to stop after step {}, the workers went on to step {}", *stop_asked_at_,
+                              newest_step()));
+}
+
 void SimulatedRun::crash() {
   world_.tell("the coordinator dies");
   process_lives_ = false;
@@ -157,6 +174,8 @@ void SimulatedRun::crash() {
 CommittedCheckpoint SimulatedRun::commit(const CheckpointAttempt& attempt) {
   check_complete(attempt);
   const CommitFault fault = std::exchange(commit_fault_, CommitFault::kNone);
+  struck_ = struck_ || fault != CommitFault::kNone;
+  if (fault == CommitFault::kDiskFull) world_.disk.failed_saves.insert(attempt.step);
   if (fault == CommitFault::kDiskFull) throw Error(ErrorCode::kIo, "the disk is full");
   crashes_ = fault != CommitFault::kNone;
   if (fault != CommitFault::kKilledBefore) {
@@ -166,13 +185,15 @@ CommittedCheckpoint SimulatedRun::commit(const CheckpointAttempt& attempt) {
       world_.broken(fmt::format("step {} is committed twice", attempt.step));
     world_.tell(fmt::format("epoch {} commits step {}", attempt.epoch, attempt.step));
   }
-  return {fmt::format("step-{}", attempt.step), 1};
+  return {name_of_checkpoint(attempt.step), 1};
 }
 
 void SimulatedRun::check_complete(const CheckpointAttempt& attempt) {
   if (attempt.epoch != world_.disk.epoch || !process_lives_)
     world_.broken(fmt::format("epoch {} commits step {}, but epoch {} has begun", attempt.epoch, attempt.step,
                               world_.disk.epoch));
+  if (attempt.step % save_every_ != 0 && attempt.step != steps_ && !faults_.contains(kStopRequest))
+    world_.broken(fmt::format("step {} is committed, and nobody asked for it", attempt.step));
   const auto& parts = world_.disk.parts[{attempt.epoch, attempt.step}];
   const std::int64_t workers = jobs_.back()->workers();
   if (std::ssize(parts) != workers || std::ssize(attempt.shards) != workers)
@@ -187,11 +208,22 @@ void SimulatedRun::check_complete(const CheckpointAttempt& attempt) {
 void SimulatedRun::abandon(std::int64_t step, comm::Epoch epoch) { world_.disk.parts.erase({epoch, step}); }
 
 void SimulatedRun::step_finished(const StepView& step) {
-  std::vector<std::int64_t>& metrics = world_.disk.metrics;
-  const std::int64_t newest = metrics.empty() ? 0 : metrics.back();
-  if (step.report.step != newest + 1)
-    world_.broken(fmt::format("step {} is told after step {}", step.report.step, newest));
-  metrics.push_back(step.report.step);
+  if (step.report.step != newest_step() + 1)
+    world_.broken(fmt::format("step {} is told after step {}", step.report.step, newest_step()));
+  world_.disk.metrics.push_back(step.report.step);
+}
+
+void SimulatedRun::evaluation_finished(const EvaluationSummary& evaluation) {
+  std::vector<std::int64_t>& evaluations = world_.disk.evaluations;
+  if (evaluation.step != newest_step() || (!evaluations.empty() && evaluations.back() >= evaluation.step))
+    world_.broken(fmt::format("the evaluation of step {} is told after step {}, and {} of {}",
+                              evaluation.step, newest_step(), counted(std::ssize(evaluations), "evaluation"),
+                              evaluations.empty() ? 0 : evaluations.back()));
+  evaluations.push_back(evaluation.step);
+}
+
+std::int64_t SimulatedRun::newest_step() const {
+  return world_.disk.metrics.empty() ? 0 : world_.disk.metrics.back();
 }
 
 void SimulatedRun::note(Severity, const std::string& text) { world_.tell(text); }
@@ -204,6 +236,17 @@ void SimulatedRun::check_end() {
     world_.broken("the run is finished, but its last step is not saved");
   if (std::ssize(disk.metrics) != steps_)
     world_.broken(fmt::format("the run is finished with {} of {} steps told", disk.metrics.size(), steps_));
+  std::vector<std::int64_t> evaluations;
+  for (std::int64_t step = 0; step <= steps_; ++step) {
+    const bool between = evaluate_every_ > 0 && step % evaluate_every_ == 0;
+    if (step == 0 || step == steps_ || between) evaluations.push_back(step);
+    if (step > 0 && step % save_every_ == 0 && !disk.checkpoints.contains(step) &&
+        !disk.failed_saves.contains(step))
+      world_.broken(fmt::format("step {} was never saved", step));
+  }
+  if (disk.evaluations != evaluations)
+    world_.broken(
+        fmt::format("the run is finished with evaluations of steps {}", fmt::join(disk.evaluations, ", ")));
 }
 
 // ---- faults --------------------------------------------------------------------------------------
@@ -225,6 +268,7 @@ void SimulatedRun::count(const std::string& fault) {
 void SimulatedRun::strike() {
   if (!process_lives_ || !actors_ || jobs_.empty()) return;
   SimulatedJob& job = *jobs_.back();
+  struck_ = true;
   const std::int64_t rank = world_.random_below(job.workers());
   switch (world_.random_below(12)) {
     case 0:
@@ -244,6 +288,7 @@ void SimulatedRun::strike() {
       return job.break_link(rank);
     case 5:
       count("a worker is cut off for a while");
+      cut_off_ = true;
       return job.partition(rank, world_.random_duration(20s));
     case 6:
       count("all workers are cut off, and the coordinator is killed");
@@ -268,7 +313,8 @@ void SimulatedRun::strike() {
       next_start_fails_ = true;
       return job.kill(rank);
     case 11:
-      count("the run is asked to stop");
+      count(kStopRequest);
+      stop_asked_at_ = newest_step();
       (void)actors_->controller.send(StopRequested{"SIGTERM", 0});
       return;
   }

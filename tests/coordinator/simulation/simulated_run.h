@@ -15,8 +15,9 @@ namespace troupe::coordinator {
 
 /// A whole run in virtual time, over all its starts: the actors and the restart policy are the real ones, the
 /// command around them does as `troupe train`, and is started again when it was killed. Faults strike it at
-/// random; whatever they are, only one epoch commits, no step is left out or done twice, every checkpoint is
-/// complete, and the run ends.
+/// random; whatever they are, only one epoch commits, no step, evaluation or save is left out or done twice,
+/// every checkpoint is complete, no start of workers fails that nothing struck, a request to stop is heard,
+/// and the run ends.
 class SimulatedRun final : private CheckpointCommits, private RunObserver {
  public:
   struct Options {
@@ -44,7 +45,7 @@ class SimulatedRun final : private CheckpointCommits, private RunObserver {
   void state_changed(RunState) override {}
   void step_finished(const StepView& step) override;
   void worker_step_finished(const comm::StepFinished&) override {}
-  void evaluation_finished(const EvaluationSummary&) override {}
+  void evaluation_finished(const EvaluationSummary& evaluation) override;
   void checkpoint_settled(const CheckpointView&) override {}
   void membership_changed(const MembershipView&) override {}
   void note(Severity severity, const std::string& text) override;
@@ -54,6 +55,7 @@ class SimulatedRun final : private CheckpointCommits, private RunObserver {
   void begin_epoch(std::int64_t workers);
   void end_epoch();
   void react(const RunOutcome& outcome);
+  void check_outcome(const RunOutcome& outcome);
   void crash();
   [[nodiscard]] bool is_over() const { return end_.has_value() || !world_.problems.empty(); }
 
@@ -61,11 +63,14 @@ class SimulatedRun final : private CheckpointCommits, private RunObserver {
   void strike();
   void count(const std::string& fault);
   void check_end();
+  [[nodiscard]] std::int64_t newest_step() const;
 
   SimulatedWorld world_;
   ElasticOptions elastic_;
   std::int64_t steps_;
   std::int64_t save_every_;
+  std::int64_t evaluate_every_;
+  std::int64_t plan_steps_;
   std::int64_t asked_workers_;
   std::int64_t faults_left_;
   std::map<std::string, int> faults_;
@@ -76,6 +81,10 @@ class SimulatedRun final : private CheckpointCommits, private RunObserver {
   enum class CommitFault { kNone, kDiskFull, kKilledBefore, kKilledAfter };
   CommitFault commit_fault_ = CommitFault::kNone;
   bool next_start_fails_ = false;
+  // Of this epoch:
+  bool struck_ = false;                        // by something that may end it
+  bool cut_off_ = false;                       // a worker, which then hears nothing
+  std::optional<std::int64_t> stop_asked_at_;  // newest step then
   std::unique_ptr<comm::ControlServer> server_;
   std::optional<RunActors> actors_;
   std::optional<RunOutcome> outcome_;

@@ -18,6 +18,8 @@ ModelState expected_state(std::int64_t step) {
   return state;
 }
 
+std::string name_of_checkpoint(std::int64_t step) { return fmt::format("step-{}", step); }
+
 Duration SimulatedWorld::random_duration(Duration limit) { return Duration(random_below(limit.count() + 1)); }
 
 std::int64_t SimulatedWorld::random_below(std::int64_t bound) {

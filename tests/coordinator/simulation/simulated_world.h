@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,9 +30,13 @@ struct SimulatedDisk {
   comm::Epoch epoch = 0;                           // the newest that workers were started for
   std::map<std::int64_t, Checkpoint> checkpoints;  // committed, by step
   std::map<std::pair<comm::Epoch, std::int64_t>, std::map<std::int64_t, ModelState>>
-      parts;                          // written, by rank
-  std::vector<std::int64_t> metrics;  // steps with a line
+      parts;                              // written, by rank
+  std::vector<std::int64_t> metrics;      // steps with a line
+  std::vector<std::int64_t> evaluations;  // the same
+  std::set<std::int64_t> failed_saves;    // steps whose checkpoint could not be written
 };
+
+[[nodiscard]] std::string name_of_checkpoint(std::int64_t step);
 
 /// Time, network, disk and chance of one simulated run, and what was found wrong with it.
 struct SimulatedWorld {
