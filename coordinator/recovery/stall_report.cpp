@@ -57,21 +57,25 @@ std::string list(std::span<const Rank> ranks, std::string_view verb) {
 
 }  // namespace
 
-std::string describe_stall(std::span<const StalledProcess> processes, Duration stood_still,
-                           Duration median_step) {
-  std::string text = fmt::format("no worker got any further for {:.1f} s", seconds(stood_still));
-  if (median_step > Duration::zero()) text += fmt::format(" (a step takes {:.2g} s)", seconds(median_step));
+std::string describe_places(std::span<const StalledProcess> processes) {
   std::vector<Rank> ranks = ranks_of(processes);
-  if (ranks.empty()) return text;
+  if (ranks.empty()) return {};
   std::ranges::stable_sort(ranks, is_behind);
   const auto first_waiting =
       std::ranges::find_if(ranks, [&](const Rank& rank) { return is_behind(ranks.front(), rank); });
   const auto behind = static_cast<std::size_t>(first_waiting - ranks.begin());
-  text += ": " + list(std::span(ranks).first(behind), "stands in");
+  const std::string text = ": " + list(std::span(ranks).first(behind), "stands in");
   if (behind == ranks.size()) return text + (behind > 1 ? ": none is behind the others" : "");
   return text + fmt::format("; {} {} for {}", list(std::span(ranks).subspan(behind), "is in"),
                             ranks.size() - behind == 1 ? "and waits" : "and wait",
                             behind == 1 ? "it" : "them");
+}
+
+std::string describe_stall(std::span<const StalledProcess> processes, Duration stood_still,
+                           Duration median_step) {
+  std::string text = fmt::format("no worker got any further for {:.1f} s", seconds(stood_still));
+  if (median_step > Duration::zero()) text += fmt::format(" (a step takes {:.2g} s)", seconds(median_step));
+  return text + describe_places(processes);
 }
 
 }  // namespace troupe::coordinator

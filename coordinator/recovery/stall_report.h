@@ -15,8 +15,12 @@ struct StalledProcess {
   comm::WorkerActive activity;
 };
 
-/// Who holds up the run, where he stands, and who waits for him; for people. Who has begun fewer collectives
-/// than the others is waited for; of those that have begun the same, who is in none.
+/// Who holds up the run, where he stands, and who waits for him, after ": "; for people. Who has begun fewer
+/// collectives than the others is waited for; of those that have begun the same, who is in none. Empty where
+/// nobody says where he is.
+[[nodiscard]] std::string describe_places(std::span<const StalledProcess> processes);
+
+/// The same, and for how long.
 ///   median_step: zero: not known
 [[nodiscard]] std::string describe_stall(std::span<const StalledProcess> processes, Duration stood_still,
                                          Duration median_step);

@@ -6,7 +6,6 @@
 #include <variant>
 
 #include "base/error.h"
-#include "coordinator/recovery/stall_report.h"
 
 namespace troupe::coordinator {
 namespace {
@@ -189,20 +188,25 @@ void Membership::give_up_lost_workers() {
   for (const auto& [connection, member] : roster_.members()) {
     if (now() - member.last_heard > options_.loss_limit) lost.push_back(connection);
   }
+  if (lost.empty()) return;
+  const std::string places = describe_places(processes());
   for (const ConnectionId connection : lost) {
     server_.close(connection);
-    remove(connection, fmt::format("it was silent for {:.0f} s", seconds(options_.loss_limit)));
+    remove(connection, fmt::format("it was silent for {:.0f} s{}", seconds(options_.loss_limit), places));
   }
 }
 
 void Membership::look_for_stall() {
   const auto stood_still = stall_.stalled(now());
   if (!stood_still || std::exchange(stall_is_told_, true)) return;
-  std::vector<StalledProcess> processes;
+  tell(WorkersStalled{describe_stall(processes(), *stood_still, stall_.median_step())});
+}
+
+std::vector<StalledProcess> Membership::processes() const {
+  std::vector<StalledProcess> all;
   for (const auto& [connection, member] : roster_.members())
-    processes.push_back(
-        {member.identity.host, member.identity.process_id, member.suspected, member.activity});
-  tell(WorkersStalled{describe_stall(processes, *stood_still, stall_.median_step())});
+    all.push_back({member.identity.host, member.identity.process_id, member.suspected, member.activity});
+  return all;
 }
 
 void Membership::show() {

@@ -1,9 +1,11 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "actors/actor.h"
 #include "comm/control/link/server.h"
+#include "coordinator/recovery/stall_report.h"
 #include "coordinator/recovery/stall_watch.h"
 #include "coordinator/run/run_messages.h"
 #include "coordinator/run/worker_roster.h"
@@ -58,6 +60,7 @@ class Membership final : public actors::Actor<MembershipApi> {
   void remove(ConnectionId connection, const std::string& reason);
   /// A view names every worker: at once only when all are here or gone, else once per check at most.
   void show();
+  [[nodiscard]] std::vector<StalledProcess> processes() const;
   template <class Message>
   void tell(Message message) const;
   void send(ConnectionId connection, const comm::CoordinatorMessage& message);

@@ -1,7 +1,10 @@
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <numeric>
+#include <string>
 
 #include "tests/coordinator/run/simulated_cluster.h"
 
@@ -162,6 +165,32 @@ TEST(CoordinatorSimulation, AWorkerThatStaysFrozenEndsTheRunAfterAMinute) {
   EXPECT_EQ(cluster.outcome().result, RunResult::kFailed);
   EXPECT_THAT(cluster.outcome().message, HasSubstr("worker 1 (host host1, process 1001) is gone"));
   EXPECT_THAT(cluster.outcome().message, HasSubstr("silent for 60 s"));
+}
+
+TEST(CoordinatorSimulation, EveryOneOfAHundredFrozenWorkersIsNamedWithThePhaseInWhichTheOthersWait) {
+  const std::array<std::string, 4> phases{"dispatch", "combine", "reduce", "update"};
+  for (std::uint64_t seed = 0; seed < 100; ++seed) {
+    SCOPED_TRACE(seed);
+    SimulatedCluster cluster({.seed = seed, .steps = 120});
+    cluster.start_workers();
+    cluster.run_for(milliseconds(1100 + 7 * seed));
+    const auto frozen = static_cast<std::int64_t>(seed % 3);
+    const std::string& phase = phases.at(seed / 3 % 4);
+    for (std::int64_t rank = 0; rank < 3; ++rank) {  // their last heartbeats; the frozen one's is older
+      comm::RankPlace place{.rank = rank, .phase = phase, .layer = 2, .collective = "sum", .collectives = 8};
+      if (rank == frozen)
+        place = {.rank = rank, .phase = "load", .layer = -1, .collective = "", .collectives = 7};
+      cluster.say(rank, comm::WorkerActive{rank, 9, "training", {place}});
+    }
+    cluster.run_for(milliseconds(10));
+    cluster.freeze(frozen);
+    ASSERT_TRUE(cluster.run());
+    EXPECT_THAT(
+        cluster.outcome().message,
+        ::testing::AllOf(HasSubstr("is gone in step "), HasSubstr(", load, and is silent"),
+                         HasSubstr(fmt::format("{}, layer 2, sum", phase)), HasSubstr("wait for it")));
+    EXPECT_THAT(cluster.outcome().message, ::testing::StartsWith(fmt::format("worker {} (", frozen)));
+  }
 }
 
 TEST(CoordinatorSimulation, NobodyIsBlamedForASlowCoordinator) {
