@@ -1,5 +1,6 @@
 #include "dashboard/http_server.h"
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
@@ -104,12 +105,26 @@ class HttpServer::Implementation {
   void accept() {
     acceptor_.async_accept([this](boost::system::error_code error, tcp::socket socket) {
       if (error == boost::asio::error::operation_aborted) return;
-      if (!error && connections_ < kConnections) start_session(std::move(socket));
+      if (!error && (connections_ < kConnections || make_room())) start_session(std::move(socket));
       accept();
     });
   }
 
+  /// Who has kept a request or an answer waiting longest gives way to who comes; it has a moment for what
+  /// takes others less, however many keep connections open.
+  bool make_room() {
+    const auto gives_way = std::ranges::find_if(sessions_, [](const auto& session) {
+      const auto alive = session.lock();
+      return alive && !alive->is_stream();
+    });
+    if (gives_way == sessions_.end()) return false;
+    if (const auto alive = gives_way->lock()) alive->close();
+    sessions_.erase(gives_way);
+    return true;
+  }
+
   void start_session(tcp::socket socket) {
+    forget_ended();
     ++connections_;
     const auto session = make_http_session(std::move(socket), {.runs = runs_,
                                                                .access = access_,
@@ -120,8 +135,12 @@ class HttpServer::Implementation {
     session->start();
   }
 
-  void wake_all() {
+  void forget_ended() {
     sessions_.remove_if([](const auto& session) { return session.expired(); });
+  }
+
+  void wake_all() {
+    forget_ended();
     for (const auto& session : sessions_) {
       if (const auto alive = session.lock()) alive->wake();
     }

@@ -16,7 +16,8 @@ namespace troupe::dashboard {
 ///   /api/events   server-sent events, one per record of any run
 ///   /metrics      Prometheus, of a single run
 /// GET only; requests whose Host is not this server's name are refused. A request has 5 s
-/// to arrive, a response 10 s to leave, an event 10 s; 64 connections; 8 KiB of request.
+/// to arrive, a response 10 s to leave, an event 10 s; 64 connections, of which the one that has waited
+/// longest gives way to one more, and 64 streams; 8 KiB of request.
 class HttpServer {
  public:
   /// Listens at once, on the next free of 100 ports when the one asked for is in use. Throws kConfig for an

@@ -59,6 +59,7 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
   }
 
   void close() override { stream_.close(); }
+  [[nodiscard]] bool is_stream() const override { return streams_; }
 
  private:
   void answer(beast::error_code error) {

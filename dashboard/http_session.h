@@ -29,6 +29,8 @@ class HttpSession {
   /// New events are there.
   virtual void wake() = 0;
   virtual void close() = 0;
+  /// It may stay for as long as its peer does; all others are soon over.
+  [[nodiscard]] virtual bool is_stream() const = 0;
 };
 
 [[nodiscard]] std::shared_ptr<HttpSession> make_http_session(boost::asio::ip::tcp::socket socket,
