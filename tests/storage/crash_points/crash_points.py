@@ -14,12 +14,13 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from lost_writes import CALL, Recorder, materialize  # noqa: E402
+from lost_writes import Recorder, materialize  # noqa: E402
 
 SKIPPED = 77
 SCENARIOS = ("first", "next", "again")
 TRACED = "%file,%desc"
 BATCH = 200
+DRAWS_A_STATE = 10  # most are a disk that was seen before
 
 
 def before(scenario):
@@ -91,7 +92,7 @@ def kill_at(subject, scenario, workers, call, number):
 def kill_everywhere(subject, chance, most):
     all_places = []
     for scenario in SCENARIOS:
-        for workers in (1, 2, 3):
+        for workers in (1, 2, 3, 4):
             store = subject.prepared(scenario, workers)
             all_places += [(scenario, workers, *place) for place in places(subject.trace(store, scenario, workers))]
             shutil.rmtree(store)
@@ -115,19 +116,19 @@ def kill_everywhere(subject, chance, most):
 
 
 def states(subject, scenario, workers, chance, wanted):
-    """(tree, whether the commit had returned) after every call, as the disk may hold them; each once."""
+    """(tree, whether the commit had returned) after every call, as the disk may hold them; each once, about `wanted`."""
     store = subject.prepared(scenario, workers)
-    recorder = Recorder(store)
+    recorder, foreseen = Recorder(store), Recorder(store)
     lines = subject.trace(store, scenario, workers)
     begin, committed, end = marks(lines)
-    moments = [at for at in range(begin, end) if CALL.match(lines[at])]
-    each = max(2, wanted // max(1, len(moments)))
+    moments = {at for at in range(end) if foreseen.follow(lines[at]) or at == committed} - set(range(begin))
+    draws = max(2, DRAWS_A_STATE * wanted // len(moments))
     seen = set()
     for at in range(end):
-        changed = recorder.follow(lines[at])
-        if at < begin or not (changed or at == committed):
+        recorder.follow(lines[at])
+        if at not in moments:
             continue
-        for number in range(each):
+        for number in range(draws):
             subject.drawn += 1
             tree = recorder.survivors(chance if number > 0 else None)
             key = (hashlib.sha256(repr(tree).encode()).digest(), at >= committed)

@@ -7,7 +7,7 @@ import re
 
 CALL = re.compile(r"^(?:\d+ +)?(\w+)\((.*)\) += (-?\d+)")
 STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
-SECTOR = 64  # finer than any disk: a write may be torn anywhere
+SECTOR = 8  # finer than any disk: a write may be torn anywhere
 
 
 def unquote(text):
@@ -192,7 +192,8 @@ class Recorder:
         return self.folder_after(self.tree, random)
 
     def folder_after(self, folder, random):
-        kept = folder.durable + (random.randint(0, len(folder.changes) - folder.durable) if random else 0)
+        pending = len(folder.changes) - folder.durable
+        kept = folder.durable + (random.choice([pending, random.randint(0, pending)]) if random else 0)
         names = folder.names(folder.changes[:kept])
         return {name: self.folder_after(node, random) if isinstance(node, Folder) else self.file_after(node, random)
                 for name, node in names.items()}
