@@ -11,7 +11,7 @@ namespace troupe::cli {
 void add_data(CLI::App& program, Action& action) {
   auto* subcommand = program.add_subcommand("data", "Prepare text for training, and look at it");
   subcommand->require_subcommand(1);
-  subcommand->footer("Example:\n  troupe data inspect data/debian");
+  subcommand->footer("Example:\n  troupe data inspect data/quickstart");
   add_data_prepare(*subcommand, action);
   add_data_inspect(*subcommand, action);
   add_data_order(*subcommand, action);

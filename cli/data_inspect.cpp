@@ -105,7 +105,7 @@ void add_data_inspect(CLI::App& data, Action& action) {
   subcommand->add_flag("--heldout", arguments->heldout, "Of --text: those held out for evaluation")
       ->needs(text);
   subcommand->footer(
-      "Examples:\n  troupe data inspect data/debian --verify\n"
+      "Examples:\n  troupe data inspect data/quickstart --verify\n"
       "  troupe data inspect data/chats --text --documents 3");
   subcommand->callback([arguments, &action] { action = [arguments] { return inspect(*arguments); }; });
 }

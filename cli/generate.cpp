@@ -243,7 +243,7 @@ void add_generate(CLI::App& program, Action& action) {
       "One JSON object per prompt: its text, tokens, their log-probabilities, and what ended it");
   subcommand->footer(
       "Examples:\n"
-      "  troupe generate runs/quickstart-1 --prompt \"The\" --prompt \"def\" --tokens 100\n"
+      "  troupe generate runs/quickstart-1 --prompt \"To insert\" --prompt \"Wenn Sie\" --tokens 100\n"
       "  troupe generate runs/quickstart-1 --prompts prompts.txt --seed 2 --json\n"
       "  troupe generate runs/quickstart-1 --prompt \"It\" --temperature 1 --top-k 0 --top-p 0.9 --stop .\n"
       "  troupe generate runs/chats --chat plain --prompt \"What is the capital of Japan?\"\n"

@@ -35,7 +35,7 @@ using data::TokenId;
 using data::Tokenizer;
 
 constexpr std::size_t kLargestText = std::size_t{1} << 30;
-constexpr const char* kDefaultTokenizer = "data/debian/tokenizer.json";
+constexpr const char* kDefaultTokenizer = "data/quickstart/tokenizer.json";
 
 struct TokenizerArguments {
   std::vector<std::string> texts;  // paths; "-" is standard input

@@ -6,7 +6,8 @@
 
 Runs of one seed have the same data and initial weights. Runs that finished are skipped, so a study may be
 interrupted, and continued with more seeds or settings. A setting that `troupe validate` refuses is recorded with
-its reason. Run from the repository, after building ($TROUPE names another program); the corpus is made by scripts/quickstart.sh.
+its reason. Run from the repository, after building ($TROUPE names another program); the configuration names its corpus,
+which `troupe data prepare` makes.
 
 A list has: "config", a run configuration; "set", --set values for all runs (optional); and "settings", or "product":
 lists of settings, of which every combination is a run. A setting has a name and its --set values.

@@ -55,12 +55,25 @@ TEST(LoadConfig, LengthsOfSchedulesAreWholeStepsOrPartsOfTheRun) {
 }
 
 TEST(LoadConfig, TheQuickstartPresetSpellsOutTheDefaults) {
-  const std::vector<std::string> defaults{"run.steps=240",        "batch.sequences=16",
-                                          "batch.grad_lanes=8",   "optimizer.lr=1.0e-3",
-                                          "schedule.warmup=0.05", "schedule.decay=0.2",
-                                          "evaluation.every=50",  "sampling.every=100",
-                                          "checkpoint.every=100", "evaluation.final_sequences=1024",
-                                          "model.init.std=0.02"};
+  const std::vector<std::string> defaults{"run.steps=240",
+                                          "data.corpus=data/debian",
+                                          "model.hidden_size=256",
+                                          "model.attention.heads=8",
+                                          "model.attention.kv_heads=4",
+                                          "model.ffn.intermediate_size=704",
+                                          "model.moe.expert_size=256",
+                                          "model.init.std=0.02",
+                                          "batch.sequences=16",
+                                          "batch.grad_lanes=8",
+                                          "optimizer.lr=1.0e-3",
+                                          "schedule.warmup=0.05",
+                                          "schedule.decay=0.2",
+                                          "evaluation.every=50",
+                                          "evaluation.sequences=64",
+                                          "evaluation.final_sequences=1024",
+                                          "sampling.every=100",
+                                          "sampling.prompts=[The]",
+                                          "checkpoint.every=100"};
   EXPECT_EQ(dump(load_config(kPresets / "quickstart.yaml", defaults)), dump(RunConfig{}));
 }
 

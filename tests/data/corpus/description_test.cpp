@@ -117,5 +117,16 @@ TEST(CorpusDescription, OfDebianHasTenDomainsAndMore) {
   EXPECT_GE(languages.size(), 10U);
 }
 
+TEST(CorpusDescription, OfTheQuickstartIsSmallProseInTwoLanguagesAndCode) {
+  const auto description = load_corpus_description(TROUPE_SOURCE_DIR "/configs/corpora/quickstart.yaml");
+  EXPECT_LE(description.download_cap_bytes, 12'000'000);
+  std::set<std::string> prose;
+  std::set<std::string> code;
+  for (const CorpusSource& source : description.sources)
+    (source.prose ? prose : code).insert(source.language);
+  EXPECT_EQ(prose, (std::set<std::string>{"de", "en"}));
+  EXPECT_EQ(code, std::set<std::string>{"python"});
+}
+
 }  // namespace
 }  // namespace troupe::data
