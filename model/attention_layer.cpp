@@ -131,21 +131,18 @@ void AttentionLayer::attend(const Pass& pass, std::int64_t tokens, Saved& saved,
   const ConstTensorView sinks = sinks_ ? sinks_->value(pass.dense) : ConstTensorView();
   const ConstTensorView first = first_visible(pass.microbatch, span_);
   if (saved.cache) {
-    saved.cache->put(pass.microbatch.positions, saved.k, saved.v);
-    return ops::cached_attention(pass.execution, cached_shape(shape(0), saved.cache->capacity()), saved.q,
-                                 saved.cache->keys(), saved.cache->values(), saved.cache->sequences(),
-                                 pass.microbatch.positions, first, out, sinks);
+    return saved.cache->attend(pass.execution, cached_shape(shape(0)),
+                               {.positions = pass.microbatch.positions,
+                                .first_visible = first,
+                                .q = saved.q,
+                                .first = saved.k,
+                                .second = saved.v,
+                                .sinks = sinks},
+                               out);
   }
   saved.log_sum_exp = pass.arena.allocate({tokens / sequence_length_ * options_.heads, sequence_length_});
   ops::attention_forward(pass.execution, shape(tokens), saved.q, saved.k, saved.v, first, out,
                          saved.log_sum_exp, sinks);
-}
-
-std::unique_ptr<Mixer::Saved> AttentionLayer::make_cache(const CacheShape& shape,
-                                                         const CachedRows& rows) const {
-  auto saved = std::make_unique<Saved>();
-  saved->cache.emplace(shape, rows, key_.width(), value_.width());
-  return saved;
 }
 
 void AttentionLayer::turn(const Pass& pass, ops::RopeDirection direction, TensorView x) const {

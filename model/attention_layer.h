@@ -35,8 +35,6 @@ class AttentionLayer final : public Mixer {
   [[nodiscard]] std::unique_ptr<Mixer::Saved> make_saved() const override {
     return std::make_unique<Saved>();
   }
-  [[nodiscard]] std::unique_ptr<Mixer::Saved> make_cache(const CacheShape& shape,
-                                                         const CachedRows& rows) const override;
   void forward(const Pass& pass, ConstTensorView x, Mixer::Saved& saved, TensorView y) const override;
   /// saved.q, saved.k stay as they are.
   void backward(const Pass& pass, ConstTensorView dy, ConstTensorView x, const Mixer::Saved& saved,

@@ -119,12 +119,6 @@ Block::Saved Block::make_saved() const {
   return saved;
 }
 
-Block::Saved Block::make_cache(const CacheShape& shape, const CachedRows& rows) const {
-  Saved saved = make_saved();
-  saved.mixer = mixer_->make_cache(shape, rows);
-  return saved;
-}
-
 void Block::forward(const Pass& pass, ConstTensorView x, const StepContext& step, Saved& saved,
                     MicrobatchResult& result, TensorView y) const {
   saved.x = x;

@@ -50,8 +50,6 @@ class Block {
   Block(const LayerSpec& layer, const BlockContext& context);
 
   [[nodiscard]] Saved make_saved() const;
-  /// As Mixer::make_cache().
-  [[nodiscard]] Saved make_cache(const CacheShape& shape, const CachedRows& rows) const;
 
   /// x: [tokens, hidden], kept by `saved`; y: overwritten. step and result: of all layers
   void forward(const Pass& pass, ConstTensorView x, const StepContext& step, Saved& saved,

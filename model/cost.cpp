@@ -39,12 +39,8 @@ std::int64_t cached_numbers(const AttentionOptions& mixer) {
 
 std::int64_t cached_numbers(const ModelOptions& options, std::int64_t context) {
   std::int64_t numbers = 0;
-  for (const AttentionOptions& mixer : layer_mixers(options)) {
-    std::int64_t tokens = context;
-    if (mixer.window > 0) tokens = std::min(tokens, mixer.window);
-    if (mixer.chunk > 0) tokens = std::min(tokens, mixer.chunk);
-    numbers += tokens * cached_numbers(mixer);
-  }
+  for (const AttentionOptions& mixer : layer_mixers(options))
+    numbers += KeySpan(mixer).positions(context) * cached_numbers(mixer);
   return numbers;
 }
 

@@ -14,7 +14,8 @@ struct ParameterCounts {
 
 [[nodiscard]] ParameterCounts count_parameters(const ModelOptions& options, std::int64_t vocab_size);
 
-/// Numbers that attention keeps of every token that is seen later: keys and values, or a latent.
+/// Numbers that attention keeps of every token that is seen later: keys and values, or a rotated key and a
+/// latent.
 [[nodiscard]] std::int64_t cached_numbers(const AttentionOptions& mixer);
 
 /// What is kept to write another token after `context` of them: of all layers, a mixer with a window or

@@ -15,6 +15,12 @@ std::int32_t KeySpan::first_visible(std::int64_t place, std::int32_t document_be
   return static_cast<std::int32_t>(first);
 }
 
+std::int64_t KeySpan::positions(std::int64_t context) const {
+  if (window > 0) context = std::min(context, window);
+  if (chunk > 0) context = std::min(context, chunk);
+  return context;
+}
+
 double KeySpan::most_keys() const {
   const double in_chunk = static_cast<double>(chunk + 1) / 2.0;
   if (window == 0) return chunk == 0 ? 0.0 : in_chunk;

@@ -20,6 +20,8 @@ struct KeySpan {
   /// The first position that the token at `place` of its sequence sees.
   [[nodiscard]] std::int32_t first_visible(std::int64_t place, std::int32_t document_begin,
                                            std::int32_t position) const;
+  /// At most this many positions of `context` are seen by one query.
+  [[nodiscard]] std::int64_t positions(std::int64_t context) const;
   /// At most this many keys of a query, on average; 0: no bound.
   [[nodiscard]] double most_keys() const;
 };

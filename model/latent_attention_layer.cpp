@@ -1,5 +1,7 @@
 #include "model/latent_attention_layer.h"
 
+#include <cmath>
+
 #include "tensor/ops/cached_attention/cached_attention.h"
 #include "tensor/ops/elementwise/elementwise.h"
 #include "tensor/ops/heads/heads.h"
@@ -105,19 +107,29 @@ void LatentAttentionLayer::fill_up(const Pass& pass, ConstTensorView values, Ten
                   {head_dim(), 0});
 }
 
+void LatentAttentionLayer::make_latents(const Pass& pass, ConstTensorView x, Saved& saved) const {
+  saved.latent_raw = pass.arena.allocate({x.rows(), latent_.kv_rank});
+  kv_down_.forward(pass.execution, pass.dense, x, saved.latent_raw);
+  saved.latent = kv_norm_.forward(pass, saved.latent_raw);
+}
+
+/// That all heads share: [tokens, rope_dim].
+TensorView LatentAttentionLayer::rotated_keys(const Pass& pass, ConstTensorView x) const {
+  const TensorView shared = pass.arena.allocate({x.rows(), latent_.rope_dim});
+  key_rope_.forward(pass.execution, pass.dense, x, shared);
+  turn(pass, latent_.rope_dim, ops::RopeDirection::kForward, shared);
+  return shared;
+}
+
 void LatentAttentionLayer::make_keys_and_values(const Pass& pass, ConstTensorView x, Saved& saved) const {
   const std::int64_t tokens = x.rows();
   saved.k = pass.arena.allocate(saved.q.shape());
   saved.v = pass.arena.allocate(saved.q.shape());
-  saved.latent_raw = pass.arena.allocate({tokens, latent_.kv_rank});
-  kv_down_.forward(pass.execution, pass.dense, x, saved.latent_raw);
-  saved.latent = kv_norm_.forward(pass, saved.latent_raw);
+  make_latents(pass, x, saved);
   const ArenaScope scope(pass.arena);
-  const TensorView shared = pass.arena.allocate({tokens, latent_.rope_dim});
+  const TensorView shared = rotated_keys(pass, x);
   const TensorView own = pass.arena.allocate({tokens, options_.heads * latent_.nope_dim});
   const TensorView values = pass.arena.allocate({tokens, options_.heads * latent_.value_dim});
-  key_rope_.forward(pass.execution, pass.dense, x, shared);
-  turn(pass, latent_.rope_dim, ops::RopeDirection::kForward, shared);
   key_up_.forward(pass.execution, pass.dense, saved.latent.y, own);
   value_up_.forward(pass.execution, pass.dense, saved.latent.y, values);
   ops::copy_heads(pass.execution, options_.heads, latent_.rope_dim, shared, {0, 0}, saved.k, {head_dim(), 0});
@@ -126,27 +138,54 @@ void LatentAttentionLayer::make_keys_and_values(const Pass& pass, ConstTensorVie
   fill_up(pass, values, saved.v);
 }
 
-/// To the keys of the pass, or to those that are kept, among which these are then.
-void LatentAttentionLayer::attend(const Pass& pass, std::int64_t tokens, Saved& saved, TensorView out) const {
-  const ConstTensorView first = first_visible(pass.microbatch, span_);
-  if (saved.cache) {
-    saved.cache->put(pass.microbatch.positions, saved.k, saved.v);
-    return ops::cached_attention(pass.execution, cached_shape(shape(0), saved.cache->capacity()), saved.q,
-                                 saved.cache->keys(), saved.cache->values(), saved.cache->sequences(),
-                                 pass.microbatch.positions, first, out);
-  }
+/// To the keys of the pass.
+void LatentAttentionLayer::attend(const Pass& pass, ConstTensorView x, Saved& saved) const {
+  const std::int64_t tokens = x.rows();
+  make_keys_and_values(pass, x, saved);
+  saved.filled_out = pass.arena.allocate(saved.q.shape());
   saved.log_sum_exp = pass.arena.allocate({tokens / sequence_length_ * options_.heads, sequence_length_});
-  ops::attention_forward(pass.execution, shape(tokens), saved.q, saved.k, saved.v, first, out,
-                         saved.log_sum_exp);
+  ops::attention_forward(pass.execution, shape(tokens), saved.q, saved.k, saved.v,
+                         first_visible(pass.microbatch, span_), saved.filled_out, saved.log_sum_exp);
+  ops::copy_heads(pass.execution, options_.heads, latent_.value_dim, saved.filled_out, {head_dim(), 0},
+                  saved.out, {latent_.value_dim, 0});
 }
 
-/// Keys and values of all heads, as attention sees them.
-std::unique_ptr<Mixer::Saved> LatentAttentionLayer::make_cache(const CacheShape& shape,
-                                                               const CachedRows& rows) const {
-  auto saved = std::make_unique<Saved>();
-  const std::int64_t width = options_.heads * head_dim();
-  saved->cache.emplace(shape, rows, width, width);
-  return saved;
+/// <q, W c> = <Wᵀ q, c>: what a head's own channels of q are against a latent c, W being what makes keys of
+/// it. Returns [tokens, heads * (rope_dim + kv_rank)].
+TensorView LatentAttentionLayer::absorbed_queries(const Pass& pass, ConstTensorView q) const {
+  const std::int64_t width = latent_.rope_dim + latent_.kv_rank;
+  const TensorView absorbed = pass.arena.allocate({q.rows(), options_.heads * width});
+  ops::copy_heads(pass.execution, options_.heads, latent_.rope_dim, q, {head_dim(), 0}, absorbed, {width, 0});
+  for (std::int64_t head = 0; head < options_.heads; ++head) {
+    const ConstTensorView own = q.columns(head * head_dim() + latent_.rope_dim, latent_.nope_dim);
+    key_up_.outputs(head * latent_.nope_dim, latent_.nope_dim)
+        .backward(pass.execution, pass.dense, own,
+                  absorbed.columns(head * width + latent_.rope_dim, latent_.kv_rank));
+  }
+  return absorbed;
+}
+
+/// To the latents that are kept, among which those of the pass are then.
+void LatentAttentionLayer::attend_cached(const Pass& pass, ConstTensorView x, Saved& saved) const {
+  make_latents(pass, x, saved);
+  ops::CachedAttentionShape absorbed = cached_shape(shape(0));
+  if (absorbed.scale == 0.0) absorbed.scale = 1.0 / std::sqrt(static_cast<double>(head_dim()));
+  absorbed.kv_heads = 1;
+  absorbed.key_dim = latent_.rope_dim + latent_.kv_rank;
+  absorbed.value_dim = latent_.kv_rank;
+  const TensorView latents = pass.arena.allocate({x.rows(), options_.heads * latent_.kv_rank});
+  saved.cache->attend(pass.execution, absorbed,
+                      {.positions = pass.microbatch.positions,
+                       .first_visible = first_visible(pass.microbatch, span_),
+                       .q = absorbed_queries(pass, saved.q),
+                       .first = rotated_keys(pass, x),
+                       .second = saved.latent.y},
+                      latents);
+  for (std::int64_t head = 0; head < options_.heads; ++head) {
+    value_up_.outputs(head * latent_.value_dim, latent_.value_dim)
+        .forward(pass.execution, pass.dense, latents.columns(head * latent_.kv_rank, latent_.kv_rank),
+                 saved.out.columns(head * latent_.value_dim, latent_.value_dim));
+  }
 }
 
 void LatentAttentionLayer::forward(const Pass& pass, ConstTensorView x, Mixer::Saved& kept,
@@ -156,12 +195,12 @@ void LatentAttentionLayer::forward(const Pass& pass, ConstTensorView x, Mixer::S
   saved.q = pass.arena.allocate({tokens, query_.width()});
   query_.forward(pass, x, saved.query, saved.q);
   turn(pass, head_dim(), ops::RopeDirection::kForward, saved.q);
-  make_keys_and_values(pass, x, saved);
-  saved.filled_out = pass.arena.allocate(saved.q.shape());
   saved.out = pass.arena.allocate({tokens, options_.heads * latent_.value_dim});
-  attend(pass, tokens, saved, saved.filled_out);
-  ops::copy_heads(pass.execution, options_.heads, latent_.value_dim, saved.filled_out, {head_dim(), 0},
-                  saved.out, {latent_.value_dim, 0});
+  if (saved.cache) {
+    attend_cached(pass, x, saved);
+  } else {
+    attend(pass, x, saved);
+  }
   out_.forward(pass.execution, pass.dense, saved.out, y);
 }
 

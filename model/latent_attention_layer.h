@@ -21,15 +21,17 @@ namespace troupe::model {
 ///   kv_down_proj  [rope_dim + kv_rank, hidden]: the shared key, then the latent; kv_norm [kv_rank]
 ///   kv_up_proj    [heads * (nope_dim + value_dim), kv_rank]: all heads' keys, then all heads' values
 ///   out_proj      [hidden, heads * value_dim]
-/// Attention itself runs with values that are filled up with zeros to d.
+/// Attention itself runs with values that are filled up with zeros to d. Of sequences that are written on
+/// only the rotated key and the latent of every token are kept: heads' keys and values are never made, as
+/// what makes them is applied to queries and to what attention gives (the paper's section 2.1.2).
 class LatentAttentionLayer final : public Mixer {
  public:
   struct Saved final : Mixer::Saved {
     QueryProjection::Saved query;
     TensorView latent_raw;  // [tokens, kv_rank], before its norm
     layers::NormLayer::Saved latent;
-    TensorView q, k, v;      // [tokens, heads * d], as attention sees them
-    TensorView filled_out;   // the same, of attention
+    TensorView q, k, v;      // [tokens, heads * d], as attention sees them; k, v not with a cache
+    TensorView filled_out;   // the same, of attention; not with a cache
     TensorView out;          // [tokens, heads * value_dim]
     TensorView log_sum_exp;  // [sequences * heads, sequence_length]
   };
@@ -41,8 +43,6 @@ class LatentAttentionLayer final : public Mixer {
   [[nodiscard]] std::unique_ptr<Mixer::Saved> make_saved() const override {
     return std::make_unique<Saved>();
   }
-  [[nodiscard]] std::unique_ptr<Mixer::Saved> make_cache(const CacheShape& shape,
-                                                         const CachedRows& rows) const override;
   void forward(const Pass& pass, ConstTensorView x, Mixer::Saved& saved, TensorView y) const override;
   void backward(const Pass& pass, ConstTensorView dy, ConstTensorView x, const Mixer::Saved& saved,
                 TensorView dx) const override;
@@ -53,7 +53,11 @@ class LatentAttentionLayer final : public Mixer {
                                 const Saved& saved, TensorView dx) const;
   void turn(const Pass& pass, std::int64_t head_dim, ops::RopeDirection direction, TensorView x) const;
   void fill_up(const Pass& pass, ConstTensorView values, TensorView filled) const;
-  void attend(const Pass& pass, std::int64_t tokens, Saved& saved, TensorView out) const;
+  void attend(const Pass& pass, ConstTensorView x, Saved& saved) const;
+  void attend_cached(const Pass& pass, ConstTensorView x, Saved& saved) const;
+  void make_latents(const Pass& pass, ConstTensorView x, Saved& saved) const;
+  [[nodiscard]] TensorView rotated_keys(const Pass& pass, ConstTensorView x) const;
+  [[nodiscard]] TensorView absorbed_queries(const Pass& pass, ConstTensorView q) const;
   [[nodiscard]] ops::AttentionShape shape(std::int64_t tokens) const;
   [[nodiscard]] std::int64_t head_dim() const { return latent_.rope_dim + latent_.nope_dim; }
 

@@ -32,21 +32,16 @@ class Mixer {
     Saved(const Saved&) = delete;
     Saved& operator=(const Saved&) = delete;
     virtual ~Saved() = default;
-    /// Of what make_cache() gave; 0 otherwise.
-    [[nodiscard]] std::int64_t cached_bytes_per_token() const { return cache ? cache->bytes_per_token() : 0; }
 
-    std::optional<KeyValueCache> cache;  // where sequences are written on
+    /// Of sequences that are written on: what tokens need of those before them is kept there. A pass then has
+    /// single tokens, the cache says of which sequences; no backward.
+    std::optional<KeyValueCache> cache;
   };
 
   virtual ~Mixer() = default;
 
   /// One for every microbatch that is held; forward() overwrites it.
   [[nodiscard]] virtual std::unique_ptr<Saved> make_saved() const = 0;
-
-  /// For forward() of sequences that are written on: what tokens need of those before them is kept there. A
-  /// pass then has single tokens, `rows` says of which sequences; no backward. `rows` must outlive it.
-  [[nodiscard]] virtual std::unique_ptr<Saved> make_cache(const CacheShape& shape,
-                                                          const CachedRows& rows) const = 0;
 
   /// x, y: [tokens, hidden]; y overwritten. saved: of this mixer's make_saved()
   virtual void forward(const Pass& pass, ConstTensorView x, Saved& saved, TensorView y) const = 0;

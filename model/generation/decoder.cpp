@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/index.h"
 #include "model/activation_memory.h"
+#include "model/cost.h"
 
 namespace troupe::model {
 namespace {
@@ -17,10 +18,15 @@ std::int64_t arena_bytes(const Model& model, std::int64_t tokens) {
   const TransformerShape shape{
       .vocab_size = model.shape().vocab_size, .sequence_length = tokens, .max_tokens = tokens};
   const int workers = model.groups().expert_group->size();
-  const std::int64_t logits = tokens * (model.shape().vocab_size + model.options().hidden_size);
+  const std::int64_t logits = model.shape().vocab_size + model.options().hidden_size;
+  std::int64_t absorbed = 0;  // queries and what attention gives, as wide as latents
+  for (const AttentionOptions& mixer : layer_mixers(model.options())) {
+    if (mixer.kind == AttentionKind::kMla)
+      absorbed = std::max(absorbed, mixer.heads * (mixer.latent.rope_dim + 2 * mixer.latent.kv_rank));
+  }
   return activation_bytes_bound(model.options(), shape,
                                 {workers, static_cast<int>(model.options().moe.experts), {}}) +
-         static_cast<std::int64_t>(sizeof(float)) * logits;
+         static_cast<std::int64_t>(sizeof(float)) * tokens * (logits + absorbed);
 }
 
 }  // namespace
@@ -49,7 +55,9 @@ Decoder::Decoder(Model& model, const CacheShape& shape, std::int64_t most_tokens
   blocks_.reserve(at(model.options().layers));
   for (const LayerSpec& layer : layer_specs(model.options())) {
     blocks_.emplace_back(layer, context);
-    caches_.push_back(blocks_.back().make_cache(shape, rows_));
+    caches_.push_back(blocks_.back().make_saved());
+    caches_.back().mixer->cache.emplace(shape.sequences, KeySpan(layer.mixer).positions(shape.capacity),
+                                        cached_numbers(layer.mixer), rows_);
   }
 }
 
@@ -112,9 +120,9 @@ void Decoder::decode(std::span<const NextToken> tokens, std::span<const std::int
   head_.logits(pass, normed.y, TensorView(logits.data(), Shape{std::ssize(wanted), vocab}));
 }
 
-std::int64_t Decoder::bytes_per_token() const {
+std::int64_t Decoder::cache_bytes() const {
   std::int64_t bytes = 0;
-  for (const Block::Saved& cache : caches_) bytes += cache.mixer->cached_bytes_per_token();
+  for (const Block::Saved& cache : caches_) bytes += cache.mixer->cache->bytes();
   return bytes;
 }
 

@@ -12,6 +12,12 @@
 
 namespace troupe::model {
 
+/// Of what is kept of sequences that are written on.
+struct CacheShape {
+  std::int64_t sequences = 0;
+  std::int64_t capacity = 0;  // positions of each
+};
+
 /// A token that a sequence goes on with.
 struct NextToken {
   std::int32_t token = 0;
@@ -39,8 +45,8 @@ class Decoder {
   void decode(std::span<const NextToken> tokens, std::span<const std::int64_t> wanted,
               std::span<float> logits);
 
-  /// Of the cache.
-  [[nodiscard]] std::int64_t bytes_per_token() const;
+  /// Of the caches of all layers.
+  [[nodiscard]] std::int64_t cache_bytes() const;
 
  private:
   [[nodiscard]] MicrobatchInput input_of(std::span<const NextToken> tokens);

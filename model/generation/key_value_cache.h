@@ -1,15 +1,11 @@
 #pragma once
 #include <cstdint>
 
+#include "tensor/execution.h"
+#include "tensor/ops/cached_attention/cached_attention.h"
 #include "tensor/tensor.h"
 
 namespace troupe::model {
-
-/// Of what is kept of sequences that are written on.
-struct CacheShape {
-  std::int64_t sequences = 0;
-  std::int64_t capacity = 0;  // positions of each
-};
 
 /// Which sequence each token of a pass belongs to; its position there is the microbatch's. Whoever makes
 /// passes changes it, and the caches of all layers see it.
@@ -17,31 +13,41 @@ struct CachedRows {
   ConstTensorView sequences = {};  // [rows] i32
 };
 
-/// Keys and values of one layer, of every position that was computed. On the host.
+/// A pass through a layer with a cache. A sequence's rows follow each other, by position.
+struct CachedPass {
+  ConstTensorView positions;      // [rows] i32
+  ConstTensorView first_visible;  // [rows] i32, the first position that each sees
+  ConstTensorView q;              // [rows, heads * key_dim]
+  ConstTensorView first, second;  // [rows, *], what is kept of each, side by side
+  ConstTensorView sinks = {};     // [heads], if any
+};
+
+/// What one layer keeps of every position: the keys and values of its heads or, of latent attention, the
+/// rotated key and the latent that all heads share. Of mixers whose queries see a bounded number of positions
+/// only so many, the newest, are kept. On the host.
 class KeyValueCache {
  public:
-  /// Widths of a position's keys and values, of all heads. `rows` must outlive it.
-  KeyValueCache(const CacheShape& shape, const CachedRows& rows, std::int64_t key_width,
-                std::int64_t value_width);
+  /// positions: that are kept of a sequence. width: numbers of one. `rows` must outlive it.
+  KeyValueCache(std::int64_t sequences, std::int64_t positions, std::int64_t width, const CachedRows& rows);
 
-  [[nodiscard]] std::int64_t capacity() const { return shape_.capacity; }
-  [[nodiscard]] ConstTensorView sequences() const { return rows_->sequences; }
-  /// [sequences * capacity, width]; position p of sequence s is row s * capacity + p.
-  [[nodiscard]] ConstTensorView keys() const { return keys_; }
-  [[nodiscard]] ConstTensorView values() const { return values_; }
+  /// Keeps a pass's rows, and lets each attend to what it sees of its sequence. Of a position's numbers the
+  /// keys are the first, the values the last; they may overlap.
+  ///   shape: but for the capacity, which is the cache's; out: [rows, heads * value_dim]
+  void attend(const Execution& execution, ops::CachedAttentionShape shape, const CachedPass& pass,
+              TensorView out);
 
-  [[nodiscard]] std::int64_t bytes_per_token() const {
-    return static_cast<std::int64_t>(sizeof(float)) * (keys_.shape()[1] + values_.shape()[1]);
+  [[nodiscard]] std::int64_t bytes() const {
+    return static_cast<std::int64_t>(sizeof(float)) * kept_.shape().elements();
   }
 
-  /// Puts a pass's rows in their places. positions: [rows] i32; keys, values: [rows, width]
-  void put(ConstTensorView positions, ConstTensorView keys, ConstTensorView values);
-
  private:
-  CacheShape shape_;
+  [[nodiscard]] std::int64_t together(const CachedPass& pass, std::int64_t begin) const;
+  void put(const CachedPass& pass, std::int64_t begin, std::int64_t count);
+
+  std::int64_t sequences_;
+  std::int64_t positions_;
   const CachedRows* rows_;
-  Tensor keys_;
-  Tensor values_;
+  Tensor kept_;  // [sequences * positions, width]; position p of a sequence at p % positions
 };
 
 }  // namespace troupe::model

@@ -8,6 +8,8 @@
 #include "base/index.h"
 #include "comm/collectives/inproc/inproc_communicator.h"
 #include "data/tokenizer/tokenizer_json.h"
+#include "model/cost.h"
+#include "model/generation/decoder.h"
 #include "tensor/parallel.h"
 #include "tests/end_to_end/inproc_training.h"
 #include "workers/continuations.h"
@@ -89,7 +91,33 @@ std::vector<Mixers> mixers() {
     return [change](model::ModelOptions& model) { change(model.attention); };
   };
   return {{"grouped", [](model::ModelOptions&) {}},
+          {"one_key_head", changed([](AttentionOptions& a) {
+             a.kind = model::AttentionKind::kMqa;
+             a.kv_heads = 1;
+           })},
+          {"biases", changed([](AttentionOptions& a) { a.qkv_bias = a.out_bias = true; })},
+          {"norm_of_heads", changed([](AttentionOptions& a) { a.qk_norm = model::QkNorm::kPerHead; })},
+          {"norm_of_all_heads", changed([](AttentionOptions& a) { a.qk_norm = model::QkNorm::kFull; })},
+          {"interleaved", changed([](AttentionOptions& a) {
+             a.rope.pairing = model::RopePairing::kInterleaved;
+             a.rope.fraction = 0.5;
+             a.softmax_scale = 0.5;
+           })},
+          {"yarn", changed([](AttentionOptions& a) {
+             a.rope.scaling = {.kind = model::RopeScalingKind::kYarn, .factor = 4.0, .original_length = 16};
+           })},
           {"window", changed([](AttentionOptions& a) { a.window = 5; })},
+          {"window_in_chunks", changed([](AttentionOptions& a) {
+             a.window = 5;
+             a.chunk = 7;
+             a.sinks = true;
+           })},
+          {"local_and_full",
+           [](model::ModelOptions& model) {
+             model.mixers = {{"local", model.attention}, {"full", model.attention}};
+             model.mixers[0].options.window = 4;
+             model.layer_pattern = {"local", "full"};
+           }},
           {"chunk", changed([](AttentionOptions& a) { a.chunk = 7; })},
           {"sinks", changed([](AttentionOptions& a) { a.sinks = true; })},
           {"softcap", changed([](AttentionOptions& a) { a.softcap = 2.0; })},
@@ -105,9 +133,18 @@ std::vector<Mixers> mixers() {
              a.kind = model::AttentionKind::kMla;
              a.latent = {.query_rank = 12, .kv_rank = 8, .nope_dim = 6, .rope_dim = 4, .value_dim = 8};
            })},
+          {"latent_in_a_window", changed([](AttentionOptions& a) {
+             a.kind = model::AttentionKind::kMla;
+             a.latent = {.query_rank = 0, .kv_rank = 12, .nope_dim = 5, .rope_dim = 6, .value_dim = 7};
+             a.window = 6;
+             a.softcap = 3.0;
+             a.softmax_scale = 0.4;
+           })},
           {"learned_positions", [](model::ModelOptions& model) { model.embedding.positions = 64; }},
           {"parallel",
            [](model::ModelOptions& model) { model.norm.placement = model::NormPlacement::kParallel; }},
+          {"post_residual",
+           [](model::ModelOptions& model) { model.norm.placement = model::NormPlacement::kPostResidual; }},
           {"sandwich",
            [](model::ModelOptions& model) { model.norm.placement = model::NormPlacement::kSandwich; }}};
 }
@@ -136,6 +173,14 @@ TEST_P(CachedWriting, TokensAreThoseOfWholePasses) {
         added[0] = {cached[i].tokens[t]};
       }
     }
+  });
+}
+
+TEST_P(CachedWriting, KeepsWhatIsDescribed) {
+  on_workers(1, change_, [&](model::Model& model) {
+    constexpr std::int64_t kCapacity = 40;
+    const model::Decoder decoder(model, {.sequences = 3, .capacity = kCapacity}, 8);
+    EXPECT_EQ(decoder.cache_bytes(), 3 * 4 * model::cached_numbers(model.options(), kCapacity));
   });
 }
 

@@ -28,13 +28,13 @@ namespace troupe::ops::HWY_NAMESPACE {
 /// Fills the scores; returns the largest, the sink among them.
 float score_keys(const AttendedHead& head) {
   float largest = head.sink == nullptr ? -std::numeric_limits<float>::infinity() : *head.sink;
-  for (std::int64_t i = 0; i < head.keys.rows; ++i) {
-    const float* key = head.keys.row(i);
+  for (std::int64_t i = 0; i < head.seen; ++i) {
+    const float* key = head.keys.row(head.row(i));
     float score = head.scale * sum_of_terms(head.keys.columns, [&](auto d, std::int64_t c, auto total) {
                     return hn::MulAdd(hn::LoadU(d, head.query + c), hn::LoadU(d, key + c), total);
                   });
     if (head.softcap > 0.0F) score = head.softcap * std::tanh(score / head.softcap);
-    score -= head.slope * static_cast<float>(head.keys.rows - 1 - i);
+    score -= head.slope * static_cast<float>(head.seen - 1 - i);
     head.scores[i] = score;
     largest = std::max(largest, score);
   }
@@ -43,17 +43,18 @@ float score_keys(const AttendedHead& head) {
 
 void attend(const AttendedHead& head) {
   const float largest = score_keys(head);
-  float sum = sum_of_terms(head.keys.rows, [&](auto d, std::int64_t i, auto total) {
+  float sum = sum_of_terms(head.seen, [&](auto d, std::int64_t i, auto total) {
     const auto e = exp_of_non_positive(d, hn::Sub(hn::LoadU(d, head.scores + i), hn::Set(d, largest)));
     hn::StoreU(e, d, head.scores + i);
     return hn::Add(total, e);
   });
   if (head.sink != nullptr) sum += std::exp(*head.sink - largest);
   std::fill_n(head.out, head.values.columns, 0.0F);
-  for (std::int64_t i = 0; i < head.values.rows; ++i) {
+  for (std::int64_t i = 0; i < head.seen; ++i) {
+    const float* row = head.values.row(head.row(i));
     const float weight = head.scores[i] / sum;
     for_each_vector(0, head.values.columns, [&](auto d, std::int64_t c) {
-      const auto value = hn::LoadU(d, head.values.row(i) + c);
+      const auto value = hn::LoadU(d, row + c);
       hn::StoreU(hn::MulAdd(value, hn::Set(d, weight), hn::LoadU(d, head.out + c)), d, head.out + c);
     });
   }
@@ -85,10 +86,10 @@ void check_places(const CachedAttentionShape& shape, const Operands& operands) {
     const std::int32_t sequence = operands.sequences[row];
     const std::int32_t position = operands.positions[row];
     const std::int32_t first = operands.first_visible[row];
-    TROUPE_CHECK(
-        sequence >= 0 && sequence < sequences && first >= 0 && first <= position && position < shape.capacity,
-        "cached attention: row {}: sequence {} of {}, positions {} to {} of {}", row, sequence, sequences,
-        first, position, shape.capacity);
+    TROUPE_CHECK(sequence >= 0 && sequence < sequences && first >= 0 && first <= position &&
+                     position - first < shape.capacity,
+                 "cached attention: row {}: sequence {} of {}, positions {} to {}, {} are kept", row,
+                 sequence, sequences, first, position, shape.capacity);
   }
 }
 
@@ -97,15 +98,17 @@ AttendedHead attended(const CachedAttentionShape& shape, const Operands& operand
                       std::int64_t head, std::vector<float>& scores) {
   const std::int64_t kv_head = head / (shape.heads / shape.kv_heads);
   const std::int64_t first = operands.first_visible[at(row)];
-  const std::int64_t begin = operands.sequences[at(row)] * shape.capacity + first;
+  const std::int64_t begin = operands.sequences[at(row)] * shape.capacity;
   const std::int64_t seen = operands.positions[at(row)] - first + 1;
   const auto part = [&](const Matrix<const float>& kept, std::int64_t width) {
-    return Matrix<const float>{kept.row(begin) + kv_head * width, seen, width, kept.stride};
+    return Matrix<const float>{kept.row(begin) + kv_head * width, shape.capacity, width, kept.stride};
   };
   scores.resize(at(seen));
   return {.query = operands.q.row(row) + head * shape.key_dim,
           .keys = part(operands.keys, shape.key_dim),
           .values = part(operands.values, shape.value_dim),
+          .first = first % shape.capacity,
+          .seen = seen,
           .scale = static_cast<float>(
               shape.scale > 0.0 ? shape.scale : 1.0 / std::sqrt(static_cast<double>(shape.key_dim))),
           .softcap = static_cast<float>(shape.softcap),
@@ -142,12 +145,9 @@ void cached_attention(const Execution& execution, const CachedAttentionShape& sh
       matrix(out)};
   check_places(shape, operands);
   const OpScope measured(execution, OpKind::kAttention);
-  const std::int64_t group = shape.heads / shape.kv_heads;
-  parallel_for(execution, rows * shape.kv_heads, [&](std::int64_t task) {
+  parallel_for(execution, rows * shape.heads, [&](std::int64_t task) {
     thread_local std::vector<float> scores;
-    const std::int64_t kv_head = task % shape.kv_heads;
-    for (std::int64_t head = kv_head * group; head < (kv_head + 1) * group; ++head)
-      HWY_DYNAMIC_DISPATCH(attend)(attended(shape, operands, task / shape.kv_heads, head, scores));
+    HWY_DYNAMIC_DISPATCH(attend)(attended(shape, operands, task / shape.heads, task % shape.heads, scores));
   });
 }
 

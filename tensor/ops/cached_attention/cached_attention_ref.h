@@ -28,7 +28,8 @@ void cached_attention(const CachedAttentionShape& shape, Matrix<const T> q, Matr
       for (std::int64_t p = first_visible[at(row)]; p <= positions[at(row)]; ++p) {
         T score = 0;
         for (std::int64_t c = 0; c < shape.key_dim; ++c)
-          score += q(row, head * shape.key_dim + c) * keys(begin + p, kv_head * shape.key_dim + c);
+          score += q(row, head * shape.key_dim + c) *
+                   keys(begin + p % shape.capacity, kv_head * shape.key_dim + c);
         score *= scale;
         const T cap = static_cast<T>(shape.softcap);
         if (cap > 0) score = cap * std::tanh(score / cap);
@@ -43,7 +44,7 @@ void cached_attention(const CachedAttentionShape& shape, Matrix<const T> q, Matr
         T value = 0;
         for (std::size_t i = 0; i < scores.size(); ++i) {
           value += scores[i] / sum *
-                   values(begin + first_visible[at(row)] + static_cast<std::int64_t>(i),
+                   values(begin + (first_visible[at(row)] + static_cast<std::int64_t>(i)) % shape.capacity,
                           kv_head * shape.value_dim + c);
         }
         out(row, head * shape.value_dim + c) = value;

@@ -20,7 +20,8 @@ struct Case {
 constexpr std::int64_t kCapacity = 37;
 constexpr std::int64_t kSequences = 3;
 
-/// Rows of three sequences at different positions, one of which sees only part of what is before it.
+/// Rows of three sequences at different positions, two of which see only part of what is before them; one of
+/// these went around the ring.
 class CachedAttention : public ::testing::TestWithParam<Case> {
  protected:
   [[nodiscard]] CachedAttentionShape shape() const {
@@ -46,8 +47,8 @@ class CachedAttention : public ::testing::TestWithParam<Case> {
   std::vector<float> sink_values_ = testing::random_values<float>(GetParam().heads, 4);
   ConstTensorView sinks_{sink_values_.data(), Shape{GetParam().heads}};
   Integers sequences_{Shape{5}, {2, 0, 1, 2, 0}};
-  Integers positions_{Shape{5}, {36, 0, 20, 35, 1}};
-  Integers first_{Shape{5}, {0, 0, 13, 35, 0}};
+  Integers positions_{Shape{5}, {36, 0, 90, 35, 1}};
+  Integers first_{Shape{5}, {0, 0, 60, 35, 0}};
 };
 
 TEST_P(CachedAttention, AgreesWithTheReference) {
@@ -71,6 +72,7 @@ TEST_P(CachedAttention, PlacesOutsideTheCacheAreRefused) {
                      out.view(), sinks());
   };
   EXPECT_NO_THROW(with(2, 36, 36));
+  EXPECT_NO_THROW(with(0, 37, 1));
   EXPECT_THROW(with(3, 0, 0), Error);
   EXPECT_THROW(with(-1, 0, 0), Error);
   EXPECT_THROW(with(0, 37, 0), Error);
