@@ -5,20 +5,22 @@
 #include <algorithm>
 #include <list>
 #include <set>
+#include <type_traits>
+#include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/index.h"
 #include "configs/load.h"
+#include "conversion/folder_reader.h"
 #include "conversion/model_config.h"
 #include "conversion/tensor_map.h"
 #include "data/token_dataset.h"
 #include "data/tokenizer/tokenizer_json.h"
-#include "model/layer_spec.h"
+#include "model/cost.h"
 #include "storage/checkpoint_store.h"
 #include "storage/safetensors/folder.h"
 #include "storage/shard.h"
-#include "workers/checkpoint/checkpoint.h"
 
 namespace troupe::conversion {
 namespace {
@@ -73,27 +75,12 @@ std::vector<std::string> compare_tensors(const Folder& folder, const TensorMap& 
 class PieceWriter {
  public:
   PieceWriter(fs::path folder, std::int64_t piece_bytes)
-      : folder_(std::move(folder)), piece_values_(piece_bytes / static_cast<std::int64_t>(sizeof(float))) {}
+      : folder_(std::move(folder)), piece_bytes_(std::max<std::int64_t>(piece_bytes, 8)) {}
 
-  /// Values of a global tensor from `begin` on, which fill() gives.
-  template <class Fill>
-  void add(const std::string& name, const Shape& shape, std::int64_t begin, std::int64_t count,
-           const Fill& fill) {
-    if (held_ > 0 && held_ + count > piece_values_) write();
-    std::vector<float>& values = values_.emplace_back(at(count));
-    fill(std::span(values));
-    shards_.emplace_back(name, shape, begin, std::span<const float>(values));
-    held_ += count;
-  }
-
-  /// Rows that are added at once.
-  [[nodiscard]] std::int64_t rows_of(std::int64_t columns) const {
-    return std::max<std::int64_t>(1, piece_values_ / columns);
-  }
-
-  /// What is small and not weights; written with the next file.
-  void add_integers(const std::string& name, const Shape& shape, const std::vector<std::int64_t>& values) {
-    shards_.emplace_back(name, shape, 0, std::span<const std::int64_t>(integers_.emplace_back(values)));
+  /// A whole tensor, in as many pieces as it takes.
+  void add(storage::TensorReader& reader, const storage::TensorEntry& tensor) {
+    if (tensor.type == storage::ElementType::kF32) return add_values<float>(reader, tensor);
+    add_values<std::int64_t>(reader, tensor);
   }
 
   std::vector<storage::ShardDescription> finish() {
@@ -102,108 +89,120 @@ class PieceWriter {
   }
 
  private:
+  template <storage::Element T>
+  void add_values(storage::TensorReader& reader, const storage::TensorEntry& tensor) {
+    const std::int64_t all = tensor.shape.elements();
+    for (std::int64_t begin = 0; begin < all;) {
+      if (held_ >= piece_bytes_) write();
+      const std::int64_t room = std::max<std::int64_t>(1, (piece_bytes_ - held_) / size_of<T>());
+      std::vector<T>& values = held<T>().emplace_back(at(std::min(room, all - begin)));
+      reader.read(tensor.name, begin, std::span<T>(values));
+      shards_.emplace_back(tensor.name, tensor.shape, begin, std::span<const T>(values));
+      begin += std::ssize(values);
+      held_ += std::ssize(values) * size_of<T>();
+    }
+  }
+
+  template <class T>
+  static constexpr std::int64_t size_of() {
+    return static_cast<std::int64_t>(sizeof(T));
+  }
+
+  template <class T>
+  auto& held() {
+    if constexpr (std::is_same_v<T, float>) {
+      return values_;
+    } else {
+      return integers_;
+    }
+  }
+
   void write() {
     written_.push_back(storage::write_shard_file(folder_, std::ssize(written_), shards_));
     shards_.clear();
     values_.clear();
+    integers_.clear();
     held_ = 0;
   }
 
   fs::path folder_;
-  std::int64_t piece_values_;
-  std::int64_t held_ = 0;
-  std::vector<std::vector<float>> values_;
+  std::int64_t piece_bytes_;
+  std::int64_t held_ = 0;  // bytes
+  std::list<std::vector<float>> values_;
   std::list<std::vector<std::int64_t>> integers_;
   std::vector<storage::TensorShard> shards_;
   std::vector<storage::ShardDescription> written_;
 };
-
-void add_parameter(const Folder& folder, const TensorMap& map, const ParameterSpec& spec,
-                   PieceWriter& writer) {
-  std::int64_t begin = spec.global_begin();
-  for (const Part& part : map.parts(spec)) {
-    const Slice& all = part.slice;
-    const std::int64_t most = writer.rows_of(all.columns);
-    for (std::int64_t row = 0; row < all.rows; row += most) {
-      Slice some = all;
-      some.begin += row * all.row_stride;
-      some.rows = std::min(most, all.rows - row);
-      writer.add(spec.name, spec.global_shape(), begin, some.elements(),
-                 [&](std::span<float> values) { folder.read(part.theirs, some, values); });
-      begin += some.elements();
-    }
-  }
-}
-
-/// What a checkpoint has of balancing and counting.
-void add_state(const Folder& folder, const TensorMap& map, const model::ModelOptions& model,
-               PieceWriter& writer) {
-  const std::int64_t layers = model::moe_layers(model);
-  const std::int64_t experts = model.moe.experts;
-  for (std::int64_t layer = 0; layer < layers; ++layer) {
-    const std::string theirs = map.router_bias(layer);
-    writer.add(workers::balancer_name(model, at(layer)), Shape{1, experts}, 0, experts,
-               [&](std::span<float> bias) {
-                 if (!theirs.empty()) folder.read(theirs, {.columns = experts}, bias);
-               });
-  }
-  writer.add_integers("training/counters", Shape{4}, std::vector<std::int64_t>(4));
-  if (layers == 0) return;
-  const Shape counts{layers, model.moe.choices()};
-  for (const char* name : {workers::kPreviousCounts, workers::kPreviousUnbiasedCounts})
-    writer.add_integers(name, counts, std::vector<std::int64_t>(at(counts.elements())));
-}
 
 void require_new(const fs::path& output) {
   if (!fs::exists(output) || fs::is_empty(output)) return;
   throw Error(ErrorCode::kConfig, "{} is there and not empty; say another --output", output.string());
 }
 
-/// The tokenizer's hash, and its file where the run's checkpoints look for it.
-std::string import_tokenizer(const fs::path& folder, const fs::path& corpus) {
+/// Of the folder's tokenizer; empty: it has none.
+std::string tokenizer_hash(const fs::path& folder) {
   const fs::path file = folder / data::kTokenizerFile;
-  if (!fs::exists(file)) return "";
-  const data::Tokenizer tokenizer = data::read_tokenizer_json(file);
-  write_file_atomically(corpus / data::kTokenizerFile, read_file(file, kMaximumTokenizerBytes));
-  return tokenizer.hash();
+  return fs::exists(file) ? data::read_tokenizer_json(file).hash() : std::string();
+}
+
+/// A folder whose tensors were compared with what its config.json says.
+struct ReadFolder {
+  ReadConfig config;
+  std::unique_ptr<FolderReader> reader;
+  std::vector<std::string> left_out;
+};
+
+/// corpus: in the reader's configuration
+ReadFolder read_folder(const fs::path& path, std::int64_t sequence_length, const fs::path& corpus) {
+  ReadFolder read{.config = read_config(path / "config.json", sequence_length), .reader = {}, .left_out = {}};
+  read.config.run.data.corpus = fs::absolute(corpus).lexically_normal().string();
+  Folder folder(path);
+  const model::ModelOptions& model = read.config.run.model;
+  TensorMap map(*read.config.family, model, *model.vocab_size);
+  read.left_out = compare_tensors(folder, map, model);
+  read.reader =
+      std::make_unique<FolderReader>(read.config, std::move(folder), std::move(map), tokenizer_hash(path));
+  return read;
 }
 
 }  // namespace
 
+bool is_model_folder(const fs::path& path) { return fs::exists(path / "config.json"); }
+
+std::unique_ptr<storage::TensorReader> open_model_folder(const fs::path& path) {
+  return std::move(read_folder(path, 0, path).reader);
+}
+
 ImportReport import_model(const ImportRequest& request) {
-  ReadConfig read = read_config(request.folder / "config.json", request.sequence_length);
-  const Folder folder(request.folder);
-  const model::ModelOptions& model = read.run.model;
-  const TensorMap map(*read.family, model, *model.vocab_size);
+  const fs::path corpus = request.output / "corpus";
+  ReadFolder read = read_folder(request.folder, request.sequence_length, corpus);
+  storage::TensorReader& reader = *read.reader;
   ImportReport report;
-  report.model_type = read.family->model_type;
-  report.left_out = compare_tensors(folder, map, model);
+  report.model_type = read.config.family->model_type;
+  report.left_out = read.left_out;
+  report.config = read.config.run;
+  report.has_tokenizer = !reader.manifest().metadata.tokenizer_hash.empty();
+  report.parameters = model::count_parameters(report.config.model, *report.config.model.vocab_size).total;
   require_new(request.output);
-  const fs::path corpus = fs::absolute(request.output).lexically_normal() / "corpus";
-  read.run.data.corpus = corpus.string();
   try {
     storage::make_folders(corpus);
-    storage::CheckpointMetadata metadata;
-    metadata.tokenizer_hash = import_tokenizer(request.folder, corpus);
-    metadata.config = configs::dump(read.run);
+    if (report.has_tokenizer) {
+      write_file_atomically(corpus / data::kTokenizerFile,
+                            read_file(request.folder / data::kTokenizerFile, kMaximumTokenizerBytes));
+    }
     storage::CheckpointStore store(request.output / storage::kCheckpointsFolder);
     PieceWriter writer(store.temporary_folder(0, 0), request.piece_bytes);
-    for (const ParameterSpec& spec : map.parameters()) {
-      add_parameter(folder, map, spec, writer);
-      report.parameters += spec.elements();
-    }
-    add_state(folder, map, model, writer);
+    for (const storage::TensorEntry& tensor : reader.tensors()) writer.add(reader, tensor);
     const auto shards = writer.finish();
+    storage::CheckpointMetadata metadata = reader.manifest().metadata;
     metadata.workers = std::ssize(shards);
     const fs::path checkpoint = store.commit(metadata, shards);
-    report.has_tokenizer = !metadata.tokenizer_hash.empty();
-    read.run.init_from.checkpoint = fs::absolute(checkpoint).lexically_normal().string();
-    write_file_atomically(request.output / kTrainFile, configs::dump(read.run));
+    report.config.init_from.checkpoint = fs::absolute(checkpoint).lexically_normal().string();
+    write_file_atomically(request.output / kTrainFile, configs::dump(report.config));
   } catch (const Error&) {
     storage::remove_tree(request.output);
     throw;
   }
-  report.config = read.run;
   return report;
 }
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <string>
@@ -15,15 +16,21 @@
 namespace troupe::storage::safetensors {
 namespace {
 
+/// Smaller pieces of a file stay mapped: their pages come with their neighbours'.
+constexpr std::int64_t kKeptBytes = 64 << 10;
+
+/// Numbers from the first to the last of a slice that has some.
+std::int64_t span_of(const Slice& slice) {
+  return (slice.rows - 1) * slice.row_stride + (slice.columns - 1) * slice.column_stride + 1;
+}
+
 /// Whether all numbers of the slice are below `elements`; strides are not negative.
 bool lies_in(const Slice& slice, std::int64_t elements) {
   if (slice.begin < 0 || slice.rows < 0 || slice.columns < 0 || slice.row_stride < 0 ||
       slice.column_stride < 0)
     return false;
   if (slice.elements() == 0) return true;
-  const std::int64_t last =
-      slice.begin + (slice.rows - 1) * slice.row_stride + (slice.columns - 1) * slice.column_stride;
-  return last < elements;
+  return slice.begin + span_of(slice) <= elements;
 }
 
 }  // namespace
@@ -47,6 +54,15 @@ File File::open(const std::filesystem::path& path) {
   return {path, std::move(bytes), std::move(tensors)};
 }
 
+/// What was read stays in the system's cache, but is no longer this process' memory.
+void File::let_go(std::int64_t begin, std::int64_t end) const {
+  static const std::int64_t page = ::sysconf(_SC_PAGESIZE);
+  if (end - begin < kKeptBytes) return;
+  begin -= begin % page;
+  std::byte* first = const_cast<std::byte*>(bytes_.get()) + begin;
+  if (::madvise(first, at(end - begin), MADV_DONTNEED) != 0) log::warn("{}", io_error("madvise").what());
+}
+
 void File::read(const TensorInfo& tensor, const Slice& slice, std::span<float> values) const {
   TROUPE_CHECK(lies_in(slice, tensor.elements()) && std::ssize(values) == slice.elements(),
                "{}: '{}' {}: {} x {} values from {} on, into {}", path_.string(), tensor.name,
@@ -61,6 +77,9 @@ void File::read(const TensorInfo& tensor, const Slice& slice, std::span<float> v
     to_floats(tensor.type, bytes_.get() + tensor.begin + first * value_bytes, slice.column_stride,
               values.subspan(at(row * slice.columns), at(slice.columns)));
   }
+  if (values.empty()) return;
+  const std::int64_t begin = tensor.begin + slice.begin * value_bytes;
+  let_go(begin, begin + span_of(slice) * value_bytes);
 }
 
 }  // namespace troupe::storage::safetensors

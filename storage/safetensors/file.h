@@ -47,6 +47,8 @@ class File {
        std::vector<TensorInfo> tensors)
       : path_(std::move(path)), bytes_(std::move(bytes)), tensors_(std::move(tensors)) {}
 
+  void let_go(std::int64_t begin, std::int64_t end) const;
+
   std::filesystem::path path_;
   std::unique_ptr<const std::byte, Unmap> bytes_;
   std::vector<TensorInfo> tensors_;
