@@ -8,6 +8,7 @@
 #include "cli/arguments/this_process.h"
 #include "cli/eval_tasks.h"
 #include "cli/run/loaded_model.h"
+#include "cli/run/on_workers.h"
 #include "cli/subcommands.h"
 #include "coordinator/run/evaluation_summary.h"
 #include "workers/evaluator.h"
@@ -23,7 +24,7 @@ struct EvalArguments {
   std::int64_t sequences = 1024;
   std::string corpus;
   std::vector<std::string> tasks;  // files
-  int threads = 1;
+  WorkersRequest workers;
   bool json = false;
 };
 
@@ -105,26 +106,32 @@ workers::EvaluationResult evaluate(LoadedModel& model, const data::TokenDataset&
   return *evaluator.evaluate(sequences, [] { return false; });
 }
 
-int evaluate(const EvalArguments& arguments) {
-  let_openmp_sleep();
-  LoadedModel model({.path = arguments.path,
-                     .corpus = arguments.corpus,
-                     .threads = arguments.threads,
-                     .by_domain = arguments.tasks.empty()});
-  if (!arguments.tasks.empty()) {
-    evaluate_tasks(model, arguments.tasks, arguments.json);
-    return kSuccess;
-  }
+void evaluate_heldout(LoadedModel& model, const EvalArguments& arguments) {
   const data::TokenDataset heldout = model.open_heldout();
   const coordinator::EvaluationSummary summary = coordinator::summarize(
       workers::evaluation_report(model.step(), evaluate(model, heldout, arguments.sequences), model.model()));
-  if (arguments.json) {
-    print_json(summary);
-  } else {
-    print_losses(summary);
-    print_layers(summary);
-  }
-  return kSuccess;
+  if (!model.speaks()) return;
+  if (arguments.json) return print_json(summary);
+  print_losses(summary);
+  print_layers(summary);
+}
+
+int evaluate(const EvalArguments& arguments) {
+  let_openmp_sleep();
+  const LoadOptions options{.path = arguments.path,
+                            .corpus = arguments.corpus,
+                            .threads = arguments.workers.threads,
+                            .by_domain = arguments.tasks.empty()};
+  const auto check = [&](int workers) { check_loadable(options, workers); };
+  return on_workers(arguments.workers, check, [&](comm::Communicator& world) {
+    LoadedModel model(options, world);
+    if (arguments.tasks.empty()) {
+      evaluate_heldout(model, arguments);
+    } else {
+      evaluate_tasks(model, arguments.tasks, arguments.json);
+    }
+    return kSuccess;
+  });
 }
 
 }  // namespace
@@ -135,7 +142,8 @@ void add_eval(CLI::App& program, Action& action) {
       "eval",
       "Loss of a trained model on held-out text, by domain, and how far experts keep to domains; or its "
       "answers to the questions of a benchmark");
-  add_path(*subcommand, "RUN", arguments->path, "Folder of a run (its newest checkpoint) or of a checkpoint")
+  add_path(*subcommand, "RUN", arguments->path,
+           "Folder of a run (its newest checkpoint), of a checkpoint, or of a Hugging Face model")
       ->required();
   subcommand->add_option("--sequences", arguments->sequences, "At most this many sequences")
       ->check(CLI::PositiveNumber);
@@ -147,7 +155,7 @@ void add_eval(CLI::App& program, Action& action) {
           "own ones, a JSON object a line (docs/evaluation.md)")
       ->take_all()
       ->transform([](const std::string& path) { return user_path(path); });
-  subcommand->add_option("--threads", arguments->threads, "CPU threads")->check(CLI::Range(1, 1024));
+  arguments->workers.add_to(*subcommand);
   subcommand->add_flag("--json", arguments->json, "Machine-readable");
   subcommand->footer(
       "Examples:\n"

@@ -32,8 +32,9 @@ TaskResult ask(LoadedModel& model, const std::vector<Question>& questions, const
   for (const Question& question : questions)
     choices.insert(choices.end(), question.choices.begin(), question.choices.end());
   tasks::Likelihood likelihood(model.model(), model.tokenizer());
-  const std::vector<double> likelihoods =
-      likelihood.of(choices, [&](std::size_t done) { show_progress(name, done, choices.size()); });
+  const std::vector<double> likelihoods = likelihood.of(choices, [&](std::size_t done) {
+    if (model.speaks()) show_progress(name, done, choices.size());
+  });
 
   workers::Sampler sampler(model.model(), model.tokenizer());
   TaskResult result;
@@ -94,11 +95,12 @@ void evaluate_tasks(LoadedModel& model, const std::vector<std::string>& files, b
   for (const std::string& file : files)
     all.emplace_back(std::filesystem::path(file).stem().string(), tasks::read_questions(file));
   nlohmann::ordered_json report = nlohmann::ordered_json::object();
-  if (!json)
+  if (!json && model.speaks())
     std::printf("%-28s %-20s %9s   %-15s %10s %9s\n", "task", "answer", "accuracy", "95 %", "questions",
                 "chance");
   for (const auto& [name, questions] : all) {
     const TaskResult result = ask(model, questions, name);
+    if (!model.speaks()) continue;
     if (json) {
       report[name] = to_json(result.all);
       for (const auto& [group, scores] : result.groups) report[name]["groups"][group] = to_json(scores);
@@ -107,7 +109,7 @@ void evaluate_tasks(LoadedModel& model, const std::vector<std::string>& files, b
     print_scores(name, result.all);
     for (const auto& [group, scores] : result.groups) print_scores("  " + group, scores);
   }
-  if (json) std::printf("%s\n", report.dump(2).c_str());
+  if (json && model.speaks()) std::printf("%s\n", report.dump(2).c_str());
 }
 
 }  // namespace troupe::cli

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -10,7 +12,9 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
+#include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -18,7 +22,9 @@
 #include "cli/arguments/path_option.h"
 #include "cli/arguments/this_process.h"
 #include "cli/run/loaded_model.h"
+#include "cli/run/on_workers.h"
 #include "cli/subcommands.h"
+#include "comm/collectives/broadcast_text.h"
 #include "data/chat/chat_encoder.h"
 #include "workers/sampler.h"
 
@@ -38,7 +44,7 @@ struct GenerateArguments {
   std::string system;
   bool interactive = false;
   std::string corpus;
-  int threads = 1;
+  WorkersRequest workers;
   bool json = false;
 };
 
@@ -61,11 +67,15 @@ std::vector<std::string> read_prompts(const std::string& path) {
   return lines;
 }
 
-/// Those of the command line, then of the file; without any, the run's.
-std::vector<std::string> prompts_of(const GenerateArguments& arguments, const LoadedModel& model) {
+/// Those of the command line, then of the file, which one worker reads for all; without any, the run's.
+std::vector<std::string> prompts_of(const GenerateArguments& arguments, LoadedModel& model) {
   std::vector<std::string> prompts = arguments.prompts;
-  if (!arguments.prompts_file.empty()) {
-    for (std::string& line : read_prompts(arguments.prompts_file)) prompts.push_back(std::move(line));
+  const std::string& path = arguments.prompts_file;
+  if (!path.empty()) {
+    std::string text;
+    if (model.speaks()) text = fmt::format("{}", fmt::join(read_prompts(path), "\n"));
+    std::istringstream lines(comm::broadcast_text(model.world(), text, 0));
+    for (std::string& line : lines_of(lines, path)) prompts.push_back(std::move(line));
   }
   return prompts.empty() ? model.config().sampling.prompts : prompts;
 }
@@ -99,7 +109,7 @@ std::vector<data::ChatMessage> beginning(const GenerateArguments& arguments) {
   return {{.role = data::Role::kSystem, .content = arguments.system}};
 }
 
-std::vector<workers::Prompt> make_prompts(const GenerateArguments& arguments, const LoadedModel& model) {
+std::vector<workers::Prompt> make_prompts(const GenerateArguments& arguments, LoadedModel& model) {
   const auto chat = data::chat_template_named(arguments.chat);
   std::optional<data::ChatEncoder> chat_encoder;
   if (chat) chat_encoder.emplace(*chat, model.tokenizer());
@@ -116,76 +126,108 @@ std::vector<workers::Prompt> make_prompts(const GenerateArguments& arguments, co
       said.push_back({.role = data::Role::kUser, .content = text});
       prompt.ids = chat_encoder->encode_question(std::move(said));
       prompt.end = chat_encoder->end_of_turn();
-    } else {
+    } else if (model.speaks()) {
       warn_of_space(text);
     }
   }
   return prompts;
 }
 
-/// Each text as it is written.
-void stream(const GenerateArguments& arguments, std::span<const workers::Prompt> prompts,
-            workers::Sampler& sampler) {
-  for (const workers::Prompt& prompt : prompts) {
-    write(arguments.chat.empty() ? prompt.text : prompt.text + "\n");
-    sampler.sample(prompt, arguments.tokens, arguments.rule, write);
-    write("\n\n");
-  }
-}
+/// What the workers write together; one of them says it.
+class Session {
+ public:
+  Session(const GenerateArguments& arguments, LoadedModel& model)
+      : arguments_(arguments), model_(model), sampler_(model.model(), model.tokenizer()) {}
 
-/// Texts whole, several at once.
-void write_whole(const GenerateArguments& arguments, std::span<const workers::Prompt> prompts,
-                 workers::Sampler& sampler) {
-  for (std::size_t first = 0; first < prompts.size(); first += arguments.batch) {
-    const auto some = prompts.subspan(first, std::min(arguments.batch, prompts.size() - first));
-    const auto written = sampler.write(some, arguments.tokens, arguments.rule);
-    for (std::size_t i = 0; i < some.size(); ++i) write(json_line(some[i].text, written->at(i)));
+  void run() {
+    if (arguments_.interactive) return converse();
+    const std::vector<workers::Prompt> prompts = make_prompts(arguments_, model_);
+    return arguments_.json ? write_whole(prompts) : stream(prompts);
   }
-}
 
-/// One conversation: each line of standard input is the user's next message.
-void converse(const GenerateArguments& arguments, const LoadedModel& model, workers::Sampler& sampler) {
-  const data::ChatTemplate chat = *data::chat_template_named(arguments.chat);
-  const data::ChatEncoder encoder(chat, model.tokenizer());
-  std::vector<data::ChatMessage> said = beginning(arguments);
-  std::int64_t number = 0;
-  const bool asks = ::isatty(STDIN_FILENO) == 1 && !arguments.json;
-  for (std::string line; write(asks ? "> " : ""), std::getline(std::cin, line);) {
-    if (line.ends_with('\r')) line.pop_back();
-    if (line.empty()) continue;
-    said.push_back({.role = data::Role::kUser, .content = line});
-    const workers::Prompt prompt{.text = line,
-                                 .number = number++,
-                                 .step = model.step(),
-                                 .seed = arguments.seed,
-                                 .ids = encoder.encode_question(said),
-                                 .end = encoder.end_of_turn(),
-                                 .stops = arguments.stops};
-    const auto written = sampler.write({&prompt, 1}, arguments.tokens, arguments.rule,
-                                       arguments.json ? workers::TextSink() : workers::TextSink(write));
-    write(arguments.json ? json_line(line, written->front()) : "\n");
-    said.push_back(data::written_answer(chat, written->front().text));
+ private:
+  void say(std::string_view text) const {
+    if (model_.speaks()) write(text);
   }
-  if (std::cin.bad()) throw io_error("cannot read stdin");
-}
+
+  /// Each text as it is written.
+  void stream(std::span<const workers::Prompt> prompts) {
+    for (const workers::Prompt& prompt : prompts) {
+      say(arguments_.chat.empty() ? prompt.text : prompt.text + "\n");
+      sampler_.sample(prompt, arguments_.tokens, arguments_.rule, write);
+      say("\n\n");
+    }
+  }
+
+  /// Texts whole, several at once.
+  void write_whole(std::span<const workers::Prompt> prompts) {
+    for (std::size_t first = 0; first < prompts.size(); first += arguments_.batch) {
+      const auto some = prompts.subspan(first, std::min(arguments_.batch, prompts.size() - first));
+      const auto written = sampler_.write(some, arguments_.tokens, arguments_.rule);
+      for (std::size_t i = 0; i < some.size(); ++i) say(json_line(some[i].text, written->at(i)));
+    }
+  }
+
+  /// One conversation: each line of standard input is the user's next message.
+  void converse() {
+    const data::ChatTemplate chat = *data::chat_template_named(arguments_.chat);
+    const data::ChatEncoder encoder(chat, model_.tokenizer());
+    std::vector<data::ChatMessage> said = beginning(arguments_);
+    std::int64_t number = 0;
+    while (const std::optional<std::string> line = next_line()) {
+      said.push_back({.role = data::Role::kUser, .content = *line});
+      const workers::Prompt prompt{.text = *line,
+                                   .number = number++,
+                                   .step = model_.step(),
+                                   .seed = arguments_.seed,
+                                   .ids = encoder.encode_question(said),
+                                   .end = encoder.end_of_turn(),
+                                   .stops = arguments_.stops};
+      const auto written = sampler_.write({&prompt, 1}, arguments_.tokens, arguments_.rule,
+                                          arguments_.json ? workers::TextSink() : workers::TextSink(write));
+      say(arguments_.json ? json_line(*line, written->front()) : "\n");
+      said.push_back(
+          data::written_answer(chat, comm::broadcast_text(model_.world(), written->front().text, 0)));
+    }
+  }
+
+  /// The next one that is not empty, which one worker reads for all.
+  [[nodiscard]] std::optional<std::string> next_line() const {
+    std::string line;
+    if (model_.speaks()) line = read_line();
+    line = comm::broadcast_text(model_.world(), line, 0);
+    return line.empty() ? std::nullopt : std::optional(line);
+  }
+
+  /// Empty at the end.
+  [[nodiscard]] std::string read_line() const {
+    const bool asks = ::isatty(STDIN_FILENO) == 1 && !arguments_.json;
+    for (std::string line; write(asks ? "> " : ""), std::getline(std::cin, line);) {
+      if (line.ends_with('\r')) line.pop_back();
+      if (!line.empty()) return line;
+    }
+    if (std::cin.bad()) throw io_error("cannot read stdin");
+    return {};
+  }
+
+  const GenerateArguments& arguments_;
+  LoadedModel& model_;
+  workers::Sampler sampler_;
+};
 
 int generate(const GenerateArguments& arguments) {
   let_openmp_sleep();
-  LoadedModel model(
-      {.path = arguments.path, .corpus = arguments.corpus, .micro_batch = 1, .threads = arguments.threads});
-  model.require_language_model();
-  workers::Sampler sampler(model.model(), model.tokenizer());
-  if (arguments.interactive) {
-    converse(arguments, model, sampler);
+  const LoadOptions options{.path = arguments.path,
+                            .corpus = arguments.corpus,
+                            .micro_batch = 1,
+                            .threads = arguments.workers.threads};
+  const auto check = [&](int workers) { check_loadable(options, workers); };
+  return on_workers(arguments.workers, check, [&](comm::Communicator& world) {
+    LoadedModel model(options, world);
+    model.require_language_model();
+    Session(arguments, model).run();
     return kSuccess;
-  }
-  const std::vector<workers::Prompt> prompts = make_prompts(arguments, model);
-  if (arguments.json) {
-    write_whole(arguments, prompts, sampler);
-  } else {
-    stream(arguments, prompts, sampler);
-  }
-  return kSuccess;
+  });
 }
 
 }  // namespace
@@ -193,7 +235,8 @@ int generate(const GenerateArguments& arguments) {
 void add_generate(CLI::App& program, Action& action) {
   const auto arguments = std::make_shared<GenerateArguments>();
   auto* subcommand = program.add_subcommand("generate", "Let a trained model write");
-  add_path(*subcommand, "RUN", arguments->path, "Folder of a run (its newest checkpoint) or of a checkpoint")
+  add_path(*subcommand, "RUN", arguments->path,
+           "Folder of a run (its newest checkpoint), of a checkpoint, or of a Hugging Face model")
       ->required();
   subcommand
       ->add_option("--prompt", arguments->prompts,
@@ -237,7 +280,7 @@ void add_generate(CLI::App& program, Action& action) {
       ->excludes("--prompt")
       ->excludes("--prompts");
   add_path(*subcommand, "--corpus", arguments->corpus, "Folder with the tokenizer, when the corpus moved");
-  subcommand->add_option("--threads", arguments->threads, "CPU threads")->check(CLI::Range(1, 1024));
+  arguments->workers.add_to(*subcommand);
   subcommand->add_flag(
       "--json", arguments->json,
       "One JSON object per prompt: its text, tokens, their log-probabilities, and what ended it");
@@ -247,7 +290,9 @@ void add_generate(CLI::App& program, Action& action) {
       "  troupe generate runs/quickstart-1 --prompts prompts.txt --seed 2 --json\n"
       "  troupe generate runs/quickstart-1 --prompt \"It\" --temperature 1 --top-k 0 --top-p 0.9 --stop .\n"
       "  troupe generate runs/chats --chat plain --prompt \"What is the capital of Japan?\"\n"
-      "  troupe generate runs/chats --chat plain --interactive");
+      "  troupe generate runs/chats --chat plain --interactive\n"
+      "  troupe generate runs/large --workers 4 --prompt \"The\"    experts shared by four processes\n"
+      "  mpirun -n 8 --hostfile hosts troupe generate runs/large --prompt \"The\"");
   subcommand->callback([arguments, &action] { action = [arguments] { return generate(*arguments); }; });
 }
 

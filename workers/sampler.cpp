@@ -1,6 +1,7 @@
 #include "workers/sampler.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <memory>
 
 #include "base/index.h"
@@ -131,6 +132,13 @@ class Contexts {
   std::vector<std::vector<std::int32_t>> added_;
 };
 
+/// On every worker what worker 0 knows.
+bool all_ended(std::span<const Writing> writings, comm::Communicator& world) {
+  auto ended = static_cast<std::byte>(std::ranges::all_of(writings, &Writing::ended));
+  if (world.size() > 1) world.broadcast({&ended, 1}, 0);
+  return ended != std::byte{0};
+}
+
 }  // namespace
 
 Sampler::Sampler(model::Model& model, const data::Tokenizer& tokenizer)
@@ -179,9 +187,7 @@ std::optional<std::vector<Written>> Sampler::write(std::span<const Prompt> promp
   std::unique_ptr<Continuations> sequences;
   if (takes_part) sequences = continuations(prompts, longest, together, tokens);
   Contexts contexts(std::move(begins), takes_part ? sequences->capacity() : longest + tokens);
-  const auto all_ended = [&] { return std::ranges::all_of(writings, &Writing::ended); };
-  // The other workers cannot know that all have ended, so the remaining passes are made all the same.
-  for (std::int64_t i = 0; i < tokens && !(layout.workers() == 1 && all_ended()); ++i) {
+  for (std::int64_t i = 0; i < tokens && !all_ended(writings, model_.world()); ++i) {
     if (interrupted && interrupted()) return std::nullopt;
     if (!takes_part) continue;
     sequences->add(contexts.lengths(), contexts.tokens());

@@ -42,7 +42,7 @@ using TextSink = std::function<void(std::string_view)>;
 
 /// Lets the model write: of each text every token goes through the model once (Decoder); no training state
 /// changes. Random numbers are keyed by (seed, step, prompt, token), so the text is the same for every
-/// layout. Collective over all workers; only worker 0 gets the text.
+/// layout. Collective over all workers, with the same prompts; only worker 0 gets the text.
 class Sampler {
  public:
   /// The references must outlive the sampler.

@@ -57,14 +57,19 @@ bool take_own_cores(int worker, int workers, int threads) {
 
 void let_openmp_sleep() {
   if (std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv("GOMP_SPINCOUNT") != nullptr) return;
-  std::ifstream file("/proc/self/cmdline", std::ios::binary);
-  std::vector<std::string> arguments;
-  for (std::string argument; std::getline(file, argument, '\0');) arguments.push_back(argument);
+  std::vector<std::string> arguments = command_line();
   std::vector<char*> pointers;
   for (std::string& argument : arguments) pointers.push_back(argument.data());
   pointers.push_back(nullptr);
   if (arguments.empty() || ::setenv("OMP_WAIT_POLICY", "passive", 1) != 0) return;
   ::execv(program_path().c_str(), pointers.data());  // when it fails, this goes on, only slower
+}
+
+std::vector<std::string> command_line() {
+  std::ifstream file("/proc/self/cmdline", std::ios::binary);
+  std::vector<std::string> arguments;
+  for (std::string argument; std::getline(file, argument, '\0');) arguments.push_back(argument);
+  return arguments;
 }
 
 bool runs_as_root() { return ::geteuid() == 0; }

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace troupe::cli {
 
@@ -31,6 +32,8 @@ bool take_own_cores(int worker, int workers, int threads);
 void let_openmp_sleep();
 
 [[nodiscard]] bool runs_as_root();
+/// As it was called, the program first.
+[[nodiscard]] std::vector<std::string> command_line();
 /// Absolute.
 [[nodiscard]] std::string program_path();
 /// The library that keeps mpirun's ports on loopback; empty when the program was copied without it.

@@ -2,9 +2,10 @@
 
 #include "cli/run/run_corpus.h"
 #include "cli/run/training_setup.h"
-#include "comm/collectives/inproc/inproc_communicator.h"
 #include "configs/load.h"
+#include "conversion/import.h"
 #include "data/tokenizer/tokenizer_json.h"
+#include "model/layer_spec.h"
 #include "storage/checkpoint_path.h"
 #include "tensor/parallel.h"
 #include "workers/checkpoint/checkpoint.h"
@@ -14,11 +15,11 @@ namespace troupe::cli {
 namespace {
 
 /// Rows of the embedding that was trained.
-std::int64_t vocab_size(const storage::CheckpointReader& reader) {
+std::int64_t vocab_size(const storage::TensorReader& reader) {
   return reader.tensor("embedding/weight").shape[0];
 }
 
-std::unique_ptr<data::Tokenizer> load_tokenizer(const storage::CheckpointReader& reader,
+std::unique_ptr<data::Tokenizer> load_tokenizer(const storage::TensorReader& reader,
                                                 const std::string& trained_on,
                                                 const std::filesystem::path& corpus) {
   if (!std::filesystem::exists(corpus / data::kTokenizerFile)) {
@@ -35,12 +36,52 @@ std::unique_ptr<data::Tokenizer> load_tokenizer(const storage::CheckpointReader&
   return tokenizer;
 }
 
-/// Nothing is trained, so one lane is enough.
-layout::BatchShape batch_of(std::int64_t micro_batch) {
-  return {.accumulation_steps = 1,
-          .grad_lanes = 1,
-          .expert_lanes = 1,
-          .micro_batch = static_cast<int>(micro_batch)};
+/// All of a model but its values.
+struct Description {
+  std::unique_ptr<storage::TensorReader> reader;
+  configs::RunConfig config;
+  std::unique_ptr<data::Tokenizer> tokenizer;
+};
+
+Description describe(std::unique_ptr<storage::TensorReader> opened, const std::string& corpus) {
+  Description model{.reader = std::move(opened), .config = {}, .tokenizer = {}};
+  const storage::TensorReader& reader = *model.reader;
+  model.config = configs::parse_record(reader.manifest().metadata.config, reader.folder().string());
+  const std::string trained_on = model.config.data.corpus;
+  model.config.data.corpus = corpus.empty() ? corpus_of(reader.folder(), trained_on).string() : corpus;
+  model.tokenizer = load_tokenizer(reader, trained_on, model.config.data.corpus);
+  return model;
+}
+
+/// The workers share the experts, if there are any. Nothing is trained, so a lane for each is enough.
+layout::Layout layout_of(const model::ModelOptions& options, std::int64_t micro_batch, int workers) {
+  const bool has_experts = model::moe_layers(options) > 0;
+  if (has_experts && workers > options.moe.experts) {
+    throw Error(ErrorCode::kConfig, "{} workers for the model's {} experts: each needs one of its own",
+                workers, options.moe.experts);
+  }
+  return {{.accumulation_steps = 1,
+           .grad_lanes = workers,
+           .expert_lanes = has_experts ? 1 : workers,
+           .micro_batch = static_cast<int>(micro_batch)},
+          workers,
+          has_experts ? workers : 1,
+          static_cast<int>(options.moe.experts)};
+}
+
+/// Of a run, a checkpoint, or a folder of Hugging Face's.
+std::unique_ptr<storage::TensorReader> open_weights(const std::filesystem::path& path) {
+  if (conversion::is_model_folder(path)) return conversion::open_model_folder(path);
+  return std::make_unique<storage::CheckpointReader>(storage::find_checkpoint(path));
+}
+
+/// A checkpoint's files are compared with their hashes, a share by each worker.
+void verify_together(storage::TensorReader& reader, comm::Communicator& world) {
+  auto* checkpoint = dynamic_cast<storage::CheckpointReader*>(&reader);
+  if (checkpoint == nullptr || world.size() == 1) return;  // alone it compares what it reads
+  checkpoint->verify_share(world.rank(), world.size());
+  world.barrier();
+  checkpoint->trust_files();
 }
 
 }  // namespace
@@ -49,26 +90,28 @@ storage::CheckpointReader open_checkpoint(const std::filesystem::path& path) {
   return storage::CheckpointReader(storage::find_checkpoint(path));
 }
 
-LoadedModel::LoadedModel(const LoadOptions& options) {
+void check_loadable(const LoadOptions& options, int workers) {
+  static_cast<void>(layout_of(describe(open_weights(options.path), options.corpus).config.model, 1, workers));
+}
+
+LoadedModel::LoadedModel(const LoadOptions& options, comm::Communicator& world) {
   use_one_library_thread();
-  storage::CheckpointReader reader = open_checkpoint(options.path);
-  const storage::CheckpointMetadata& metadata = reader.manifest().metadata;
-  config_ = configs::parse_record(metadata.config, reader.folder().string());
-  const std::string trained_on = config_.data.corpus;
-  config_.data.corpus =
-      options.corpus.empty() ? corpus_of(reader.folder(), config_.data.corpus).string() : options.corpus;
+  Description description = describe(open_weights(options.path), options.corpus);
+  storage::TensorReader& reader = *description.reader;
+  config_ = std::move(description.config);
+  tokenizer_ = std::move(description.tokenizer);
   checkpoint_ = reader.folder();
-  step_ = metadata.step;
-  tokenizer_ = load_tokenizer(reader, trained_on, config_.data.corpus);
-  world_ = std::move(comm::make_inproc_group(1).front());
+  step_ = reader.manifest().metadata.step;
 
   workers::TrainingOptions training = training_options(config_, vocab_size(reader));
-  training.batch = batch_of(options.micro_batch > 0 ? options.micro_batch : config_.batch.micro_batch);
+  const layout::Layout layout = layout_of(
+      config_.model, options.micro_batch > 0 ? options.micro_batch : config_.batch.micro_batch, world.size());
+  training.batch = layout.batch();
   training.threads = options.threads;
-  const layout::Layout layout(training.batch, 1, 1, static_cast<int>(config_.model.moe.experts));
   const std::int64_t domains = options.by_domain ? std::ssize(open_heldout().header().domain_names) : 0;
-  model_ = std::make_unique<model::Model>(workers::model_setup(training, layout, domains), layout, *world_,
-                                          clock_);
+  model_ =
+      std::make_unique<model::Model>(workers::model_setup(training, layout, domains), layout, world, clock_);
+  verify_together(reader, world);
   workers::load_model(reader, *model_);
 }
 

@@ -19,21 +19,28 @@ namespace troupe::cli {
 
 /// How a trained model is loaded.
 struct LoadOptions {
-  std::filesystem::path path;    // a run's folder (its newest checkpoint) or a checkpoint
-  std::string corpus;            // empty: the one that the run was trained on
+  std::filesystem::path
+      path;            // a run's folder (its newest checkpoint), a checkpoint, or one of Hugging Face's
+  std::string corpus;  // empty: the one that the run was trained on
   std::int64_t micro_batch = 0;  // sequences computed at once; 0: as in training
   int threads = 1;
   bool by_domain = false;  // load of held-out text is counted by domain, as in training
 };
 
-/// A trained model in this process, for one worker without MPI: what `generate` and `eval` work on. Of the
-/// corpus it reads the tokenizer only.
+/// Throws what LoadedModel would on that many workers, but for damaged values: before any is started.
+void check_loadable(const LoadOptions& options, int workers);
+
+/// A trained model as the workers of `world` hold it, each all of it but the experts, which they share: what
+/// `generate` and `eval` work on. Of the corpus it reads the tokenizer only.
 class LoadedModel {
  public:
-  /// Throws kConfig, kCorrupt.
-  explicit LoadedModel(const LoadOptions& options);
+  /// Collective; `world` must outlive it. Throws kConfig, kCorrupt.
+  LoadedModel(const LoadOptions& options, comm::Communicator& world);
 
   [[nodiscard]] model::Model& model() { return *model_; }
+  /// Whether this worker says what comes out: one does.
+  [[nodiscard]] bool speaks() const { return model_->rank() == 0; }
+  [[nodiscard]] comm::Communicator& world() const { return model_->world(); }
   [[nodiscard]] const data::Tokenizer& tokenizer() const { return *tokenizer_; }
   [[nodiscard]] const configs::RunConfig& config() const { return config_; }
   /// Of the weights.
@@ -53,7 +60,6 @@ class LoadedModel {
   std::filesystem::path checkpoint_;
   std::int64_t step_ = 0;
   std::unique_ptr<data::Tokenizer> tokenizer_;
-  std::unique_ptr<comm::Communicator> world_;
   std::unique_ptr<model::Model> model_;
 };
 

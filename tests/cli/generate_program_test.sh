@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What a trained model writes: the same for the same seed, as it is written and whole, for prompts of the command line and
-# of a file; a step's metrics say MFU; threads sleep while they wait.
+# of a file, on one worker and on two, from a run and from a folder for other programs; a step's metrics say MFU; threads sleep
+# while they wait.
 # Usage: generate_program_test.sh TROUPE SOURCE_DIR
 set -euo pipefail
 . "$2/tests/program_testing.sh"
@@ -27,6 +28,21 @@ whole = [json.loads(line) for line in (work / "whole").read_text().splitlines()]
 assert streamed == "".join(one["prompt"] + one["text"] + "\n\n" for one in whole).replace("\ufffd", "")
 END
 [ ! -s "$work/stderr" ] || { cat "$work/stderr" >&2; fail "something was complained of"; }
+
+# Two processes share the experts; one reads stdin for both, and writes.
+generate --prompts - --json --workers 2 <"$work/prompts" >"$work/of-two" || { cat "$work/stderr" >&2; fail "no two workers"; }
+cmp "$work/whole" "$work/of-two" || fail "two workers write other texts than one"
+[ ! -s "$work/stderr" ] || { cat "$work/stderr" >&2; fail "two workers complained"; }
+status=0
+generate --workers 25 --prompt The >"$work/ignored" || status=$?
+[ "$status" = 2 ] && grep -q "25 workers for the model's 24 experts" "$work/stderr" ||
+  { cat "$work/stderr" >&2; fail "a worker without an expert ends with $status"; }
+
+# A folder of Hugging Face's needs no import.
+"$troupe" export "$work/run" --output "$work/exported" >"$work/ignored"
+generate --prompt The --temperature 0 >"$work/of-run"
+"$troupe" generate "$work/exported" --tokens 12 --prompt The --temperature 0 >"$work/of-exported"
+cmp "$work/of-run" "$work/of-exported" || fail "an exported model writes another text"
 
 generate --prompt The >"$work/default-seed"
 generate --prompt The --seed 1 >"$work/seed-1"

@@ -67,6 +67,7 @@ class LoadingAModel : public ::testing::Test {
     return {.path = folder_, .corpus = (folder_ / "corpus").string()};
   }
 
+  std::unique_ptr<comm::Communicator> world_ = std::move(comm::make_inproc_group(1).front());
   std::filesystem::path folder_;
   configs::RunConfig config_;
   std::int64_t value_bytes_ = 0;
@@ -74,7 +75,7 @@ class LoadingAModel : public ::testing::Test {
 
 TEST_F(LoadingAModel, AllocatesItsValuesAndNeitherGradientsNorMoments) {
   const test::AllocationCounter counter;
-  const LoadedModel loaded(load_options());
+  const LoadedModel loaded(load_options(), *world_);
   const std::int64_t bytes = counter.bytes();
   EXPECT_GT(value_bytes_, 7 << 20);
   EXPECT_GE(bytes, value_bytes_);
@@ -82,7 +83,7 @@ TEST_F(LoadingAModel, AllocatesItsValuesAndNeitherGradientsNorMoments) {
 }
 
 TEST_F(LoadingAModel, GeneratesWithATokenizerAndNoText) {
-  LoadedModel loaded(load_options());
+  LoadedModel loaded(load_options(), *world_);
   EXPECT_EQ(loaded.step(), 3);
   workers::Sampler sampler(loaded.model(), loaded.tokenizer());
   EXPECT_EQ(sampler.sample({.text = "The ", .step = loaded.step()}, 2, {}),
@@ -91,7 +92,7 @@ TEST_F(LoadingAModel, GeneratesWithATokenizerAndNoText) {
 
 TEST_F(LoadingAModel, EvaluatesWithTheRunsOwnMicrobatchAndNoTrainingText) {
   std::filesystem::copy_file(kCorpus / data::kHeldoutFile, folder_ / "corpus" / data::kHeldoutFile);
-  LoadedModel loaded(load_options());
+  LoadedModel loaded(load_options(), *world_);
   EXPECT_EQ(loaded.model().shape().max_tokens, config_.batch.micro_batch * config_.data.sequence_length);
   const data::TokenDataset heldout = loaded.open_heldout();
   workers::Evaluator evaluator(loaded.model(), heldout, config_.data.document_mask);

@@ -26,6 +26,9 @@ check position 'model.moe.capacity={kind: factor, factor: 1.0, drop_policy: posi
 check score 'model.moe.capacity={kind: factor, factor: 0.75, drop_policy: score}'
 check expert_choice model.moe.router.selection=expert_choice model.moe.balancer.kind=none
 
+"$troupe" eval "$work/dropless" --sequences 25 --json >"$work/of-one"
+"$troupe" eval "$work/dropless" --sequences 25 --json --workers 2 | diff "$work/of-one" - >&2 || fail "two workers say otherwise"
+
 jq -se 'map(select(.evaluation_layers != null)) | last | .evaluation_layers[0]
   | .mutual_information_bits > 0 and .mutual_information_bits <= .mutual_information_limit_bits
     and .domain_distance > 0 and .domain_distance < 1' "$work/dropless/metrics.jsonl" >/dev/null \

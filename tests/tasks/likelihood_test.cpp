@@ -4,10 +4,12 @@
 
 #include <cmath>
 #include <numeric>
+#include <thread>
 
 #include "base/error.h"
 #include "comm/collectives/inproc/inproc_communicator.h"
 #include "data/tokenizer/tokenizer_json.h"
+#include "tensor/parallel.h"
 #include "tests/end_to_end/inproc_training.h"
 #include "workers/training_options.h"
 
@@ -19,22 +21,42 @@ const data::TokenDataset& dataset() {
   return dataset;
 }
 
-/// A model with random weights, for two sequences of 32 at once.
+data::Tokenizer tiny_tokenizer() {
+  return data::read_tokenizer_json(TROUPE_SOURCE_DIR "/tests/data/tiny/" + std::string(data::kTokenizerFile));
+}
+
+/// Random weights, for two sequences of 32 at once.
+std::unique_ptr<model::Model> make_model(comm::Communicator& world, const Clock& clock) {
+  workers::TrainingOptions options = test::tiny_options(dataset());
+  options.batch.micro_batch = 2;
+  options.data.sequence_length = 32;
+  const layout::Layout layout(options.batch, world.size(), world.size(),
+                              static_cast<int>(options.model.moe.experts));
+  auto model = std::make_unique<model::Model>(workers::model_setup(options, layout, 0), layout, world, clock);
+  model->initialize();
+  for (float& value : model->dense_values()) value *= 3.0F;  // far from even
+  return model;
+}
+
+std::vector<Choice> many_choices() {
+  std::vector<Choice> choices;
+  for (int i = 0; i < 12; ++i) {
+    choices.push_back({"The cat number " + std::to_string(i * 37), i % 2 == 0 ? " sat on the mat." : " ran"});
+  }
+  choices.push_back({"", "Alone"});
+  choices.push_back(
+      {"A context that is far too long for the sequence of this model, so that its front is cut off, "
+       "which takes some more words than one would think",
+       " until here"});
+  return choices;
+}
+
 class LikelihoodTest : public ::testing::Test {
  protected:
   LikelihoodTest()
-      : tokenizer_(data::read_tokenizer_json(TROUPE_SOURCE_DIR "/tests/data/tiny/" +
-                                             std::string(data::kTokenizerFile))),
-        world_(std::move(comm::make_inproc_group(1).front())) {
-    workers::TrainingOptions options = test::tiny_options(dataset());
-    options.batch.micro_batch = 2;
-    options.data.sequence_length = 32;
-    const layout::Layout layout(options.batch, 1, 1, static_cast<int>(options.model.moe.experts));
-    model_ =
-        std::make_unique<model::Model>(workers::model_setup(options, layout, 0), layout, *world_, clock_);
-    model_->initialize();
-    for (float& value : model_->dense_values()) value *= 3.0F;  // far from even
-  }
+      : tokenizer_(tiny_tokenizer()),
+        world_(std::move(comm::make_inproc_group(1).front())),
+        model_(make_model(*world_, clock_)) {}
 
   /// Token by token: the logits of the last row of every prefix.
   double plainly(const Choice& choice) {
@@ -70,15 +92,7 @@ class LikelihoodTest : public ::testing::Test {
 };
 
 TEST_F(LikelihoodTest, OfManyPackedAnswersIsThatOfEachAlone) {
-  std::vector<Choice> choices;
-  for (int i = 0; i < 12; ++i) {
-    choices.push_back({"The cat number " + std::to_string(i * 37), i % 2 == 0 ? " sat on the mat." : " ran"});
-  }
-  choices.push_back({"", "Alone"});
-  choices.push_back(
-      {"A context that is far too long for the sequence of this model, so that its front is cut off, "
-       "which takes some more words than one would think",
-       " until here"});
+  const std::vector<Choice> choices = many_choices();
   Likelihood likelihood(*model_, tokenizer_);
   std::size_t last = 0;
   const auto actual = likelihood.of(choices, [&](std::size_t done) {
@@ -89,6 +103,23 @@ TEST_F(LikelihoodTest, OfManyPackedAnswersIsThatOfEachAlone) {
   for (std::size_t i = 0; i < choices.size(); ++i) {
     const double expected = plainly(choices[i]);
     EXPECT_NEAR(actual[i], expected, 1e-3 * std::abs(expected)) << choices[i].context << choices[i].answer;
+  }
+}
+
+TEST_F(LikelihoodTest, HasTheSameBitsOnEveryOfManyWorkers) {
+  const std::vector<Choice> choices = many_choices();  // of more microbatches than workers, no multiple
+  const std::vector<double> alone = Likelihood(*model_, tokenizer_).of(choices);
+  for (const int workers : {2, 3}) {
+    std::vector<std::jthread> threads;
+    for (auto& communicator : comm::make_inproc_group(workers)) {
+      threads.emplace_back([&, world = std::move(communicator)] {
+        use_one_library_thread();
+        const auto model = make_model(*world, clock_);
+        Likelihood likelihood(*model, tokenizer_);
+        EXPECT_EQ(likelihood.of(choices), alone) << workers << " workers, rank " << world->rank();
+        EXPECT_EQ(likelihood.of({&choices[0], 1}), std::vector<double>{alone[0]});
+      });
+    }
   }
 }
 

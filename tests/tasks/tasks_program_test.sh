@@ -22,6 +22,7 @@ END
 jq -e '.sky | .likeliest.right >= 2 and .likeliest.questions == 3 and .written.right == 1 and .chance == 0.5
   and .groups.colours.likeliest.questions == 2 and .likeliest.low < .likeliest.accuracy' "$work/json" >"$work/ignored" ||
   { cat "$work/json" >&2; fail "a model does not know what it learned by heart"; }
+"$troupe" eval "$work/run" --tasks "$work/sky.jsonl" --json --workers 2 | diff "$work/json" - >&2 || fail "two workers answer otherwise"
 "$troupe" eval "$work/run" --tasks "$work/sky.jsonl" >"$work/table"
 grep -q '^  colours .*likeliest ' "$work/table" || { cat "$work/table" >&2; fail "no table"; }
 
