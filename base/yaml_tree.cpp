@@ -10,6 +10,7 @@
 #include <streambuf>
 
 #include "base/index.h"
+#include "base/utf8.h"
 
 namespace troupe {
 
@@ -216,6 +217,17 @@ void refuse_open_brackets(std::string_view text, const std::string& source) {
   }
 }
 
+void refuse_other_encodings(std::string_view text, const std::string& source) {
+  YamlPlace place{source, 1, 1};
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t bytes = utf8_character_bytes(text.substr(at));
+    if (bytes == 0) throw YamlError(place, "a byte that is no UTF-8: configurations are text in UTF-8");
+    ++place.column;
+    if (text[at] == '\n') place = {source, place.line + 1, 1};
+    at += bytes;
+  }
+}
+
 YamlNode parse(std::string_view text, const std::string& source, YamlNode absent) {
   if (text.size() > kMaximumYamlBytes) {
     throw YamlError({source}, fmt::format("{} bytes; at most {} are read", text.size(), kMaximumYamlBytes));
@@ -239,6 +251,7 @@ YamlNode parse_yaml(std::string_view text, const std::string& source) {
   YamlNode nothing;
   nothing.kind = YamlNode::Kind::kMap;
   nothing.place.source = source;
+  refuse_other_encodings(text, source);
   return parse(text, source, std::move(nothing));
 }
 

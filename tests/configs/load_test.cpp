@@ -150,6 +150,7 @@ TEST(LoadConfig, ValuesWrittenAsAnotherTypeAreToldHow) {
   EXPECT_THAT(mistakes("dashboard: {enabled: True}"), HasSubstr("found 'True'; write true"));
   EXPECT_THAT(mistakes("dashboard: {enabled: off}"), HasSubstr("found 'off'; write false"));
   EXPECT_THAT(mistakes("run:\n\tsteps: 3\n"), HasSubstr("a tab: YAML is indented by spaces"));
+  EXPECT_THAT(mistakes("run: {steps: 3}\n# r\xE4t\nrun2: 1\n"), HasSubstr(":2:4: a byte that is no UTF-8"));
 }
 
 TEST(LoadConfig, KeysOfOtherProgramsAreToldTheirNameHere) {

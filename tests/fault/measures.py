@@ -125,7 +125,7 @@ def damage(at, arguments):
           f"checkpoint before, to the undisturbed digest; seed {arguments.seed}")
 
 
-WAITED_FOR = ["dispatch", "combine", "reduce", "update"]  # phases with a collective
+WAITED_FOR = ["dispatch", "combine", "reduce"]  # phases that begin after work of one's own, and wait for all
 FREEZES_A_RUN = 5
 
 
@@ -144,7 +144,7 @@ def frozen(at, arguments):
                               rf"and is silent; worker {1 - rank} .* is in step {step}, {phase}\b.* and waits for it", told(run))
             right += bool(named)
             if not named:
-                print(f"worker {rank} in {phase} of step {step}: {told(run)}", flush=True)
+                print(f"worker {rank} in {phase} of step {step}: {re.findall('error: .*', told(run))}", flush=True)
         seen += len(stops)
         seed += 1
         at.expect_same(run)
@@ -271,6 +271,11 @@ class Lorises:
         self.thread.join()
 
 
+def processor_seconds(process):
+    fields = pathlib.Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def answered(port):
     """Milliseconds."""
     begun = time.monotonic()
@@ -282,22 +287,24 @@ def answered(port):
 
 
 def connections(at, arguments):
-    """Turns with and without them; of the steps the processor time that workers take, and the time between."""
+    """Turns with and without them. Who opens them takes processor time from the steps, too, where it is the same
+    machine; what answering them takes is the coordinator's."""
     run = at.start("page", "--set", "run.steps=1000000", "--set", "checkpoint.every=0", "--set", "dashboard.enabled=true",
                    "--set", "dashboard.port=0", "--set", "evaluation.every=0")
     run.wait_for_text("dashboard")
     port = int(re.search(r"dashboard +http://127.0.0.1:(\d+)", told(run))[1])
     run.wait_for_steps(20)
-    waits, spans, opened = {False: [], True: []}, [], 0
+    waits, spans, opened, spent = {False: [], True: []}, [], 0, {False: 0.0, True: 0.0}
     for turn in range(arguments.count):
         attacked = turn % 2 == 1
         lorises = Lorises(port, 1000) if attacked else None
         time.sleep(1)
-        begun = time.time()
+        begun, before = time.time(), processor_seconds(run.process.pid)
         for _ in range(50):
             waits[attacked].append(answered(port))
             time.sleep(0.1)
         spans.append((attacked, begun, time.time()))
+        spent[attacked] += processor_seconds(run.process.pid) - before
         if lorises:
             lorises.end()
             opened += lorises.opened
@@ -313,6 +320,8 @@ def connections(at, arguments):
     print(f"steps: median {1000 * without:.2f} ms without ({len(steps[False])}), {1000 * with_them:.2f} ms with 1000 "
           f"connections ({len(steps[True])}), which came back {opened} times: {100 * (with_them / without - 1):+.1f} %")
     for attacked, name in ((False, "without"), (True, "with")):
+        lasted = sum(ended - begun for kind, begun, ended in spans if kind == attacked)
+        print(f"the coordinator {name} them: {100 * spent[attacked] / lasted:.2f} % of a core")
         ordered = sorted(waits[attacked])
         print(f"a client {name} them: {len(ordered)} answers, median {ordered[len(ordered) // 2]:.1f} ms, "
               f"p99 {ordered[int(0.99 * len(ordered))]:.1f} ms, most {ordered[-1]:.1f} ms")
