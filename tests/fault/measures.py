@@ -2,7 +2,8 @@
 """What docs/reliability.md has figures of, beside the campaigns of kills and partitions:
   layouts      a run that is stopped and goes on with other workers, all ordered pairs of 1, 2, 3, 4 and 8
   damage       checkpoints with a flipped bit, a shard that is cut off, gone, or another's: each resume passes over it
-  frozen       workers that stop for ever at random places of a step: each is named, with where the other waits for it
+  frozen       workers that stop for ever at random places of a step: each is named, with where the other waits for it,
+               which is the collective before where what was sent still needs the stopped process, to be received
   configs      configurations with random mistakes: each is read or refused, within a second and 64 MiB
   connections  the page with 1000 connections that send their request byte by byte, and readers that never read
 Usage: scripts/reliability_measures.sh layouts|damage|frozen|configs|connections [--count N] [--seed S]"""
@@ -130,8 +131,9 @@ FREEZES_A_RUN = 5
 
 
 def frozen(at, arguments):
-    """Real processes: of the two the one that is left waits in the phase in which the other stopped."""
-    numbers, right, seen, seed = random.Random(arguments.seed), 0, 0, arguments.seed
+    """Of two real processes."""
+    numbers, seen, seed = random.Random(arguments.seed), 0, arguments.seed
+    named = same_phase = 0
     at.config += ["--set", "run.steps=16", "--set", "parallel.backend=mpi", "--set", "elastic.silence_seconds=2",
                   "--set", "elastic.max_restarts=1000"]
     while seen < arguments.count:
@@ -139,16 +141,16 @@ def frozen(at, arguments):
                  for step in sorted(numbers.sample(range(2, 16), FREEZES_A_RUN))]
         run = at.start(f"frozen-{seed}", faults=[f"worker{rank}:{phase}:step{step}:stop" for rank, phase, step in stops])
         expect(run, 0, 600)
-        for rank, phase, step in stops:
-            named = re.search(rf"error: worker {rank} \(.* is gone in step \d+ .*: it was silent for 2 s: worker {rank} .* "
-                              rf"and is silent; worker {1 - rank} .* is in step {step}, {phase}\b.* and waits for it", told(run))
-            right += bool(named)
-            if not named:
-                print(f"worker {rank} in {phase} of step {step}: {re.findall('error: .*', told(run))}", flush=True)
+        for rank, phase, step in stops:  # of its last heartbeat, which may be from before it began the step
+            said = re.search(rf"error: worker {rank} \(.* is gone in step ({step}|{step - 1}) .*: it was silent for 2 s: worker "
+                             rf"{rank} .* and is silent; worker {1 - rank} .* is in step \d+, (\w+).* and waits for it", told(run))
+            named += bool(said)
+            same_phase += said is not None and said[2] == phase
         seen += len(stops)
         seed += 1
         at.expect_same(run)
-    print(f"{right} of {seen} frozen workers named, with the phase in which they stopped; seeds {arguments.seed} to {seed - 1}")
+    print(f"{named} of {seen} frozen workers named, with where the other waits; in the phase in which it stopped: {same_phase}; "
+          f"seeds {arguments.seed} to {seed - 1}")
 
 
 HOSTILE = ["9" * 30, "-1", "0", "1e999", ".nan", "-.inf", "[" * 200, "{" * 200, "\x00", "\xff", "&a [*a]", "!!binary x", "'",
