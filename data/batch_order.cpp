@@ -61,6 +61,16 @@ std::vector<DomainShare> by_size(const TokenDataset& dataset, std::uint64_t seed
   return shares;
 }
 
+/// Of the run's configuration, else the corpus' own.
+std::map<std::string, double> weights_of(const TokenFileHeader& header,
+                                         const std::map<std::string, double>& configured) {
+  std::map<std::string, double> weights = configured;
+  if (!configured.empty()) return weights;
+  for (std::size_t domain = 0; domain < header.domain_weights.size(); ++domain)
+    weights[header.domain_names[domain]] = header.domain_weights[domain];
+  return weights;
+}
+
 /// Shares of a pass that has the tokens of all its domains; fewer where small domains would be repeated so
 /// often that the pass had more than twice their documents.
 std::vector<DomainShare> by_weight(const TokenDataset& dataset, std::uint64_t seed,
@@ -93,7 +103,7 @@ std::int64_t rounded_up(std::int64_t value, std::int64_t unit) { return (value +
 }  // namespace
 
 BatchOrder::BatchOrder(const TokenDataset& dataset, std::int64_t length, std::uint64_t seed,
-                       const std::map<std::string, double>& weights)
+                       const std::map<std::string, double>& configured)
     : dataset_(dataset), length_(length), seed_(seed) {
   if (window_count(dataset, length) == 0) {
     throw Error(ErrorCode::kConfig,
@@ -101,7 +111,9 @@ BatchOrder::BatchOrder(const TokenDataset& dataset, std::int64_t length, std::ui
                 "data.sequence_length or a larger corpus",
                 dataset.token_count(), length);
   }
-  shares_ = weights.empty() ? by_size(dataset, seed) : by_weight(dataset, seed, weights);
+  const auto weights = weights_of(dataset.header(), configured);
+  weighted_ = !weights.empty();
+  shares_ = weighted_ ? by_weight(dataset, seed, weights) : by_size(dataset, seed);
   for (const DomainShare& share : shares_) tokens_per_pass_ += share.tokens_per_pass;
 }
 
@@ -144,6 +156,7 @@ void BatchOrder::append(std::int64_t number, std::int64_t tokens, std::vector<To
 }
 
 void BatchOrder::require_reach(std::int64_t sequences) const {
+  if (!weighted_) return;
   const double tokens = static_cast<double>(sequences) * static_cast<double>(length_);
   for (const DomainShare& share : shares_) {
     const double expected = tokens * share.tokens_per_pass / tokens_per_pass_;

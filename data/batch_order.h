@@ -29,7 +29,7 @@ struct SeenText {
 /// out. Thread-safe. The dataset outlives it.
 class BatchOrder final : public SequenceOrder {
  public:
-  /// weights: domain → weight ≥ 0; empty: by size.
+  /// weights: domain → weight ≥ 0; empty: those of the corpus, or by size where it has none.
   /// Throws kConfig for an unknown domain, a domain without text, weights that are all zero, or a dataset
   /// shorter than one sequence.
   BatchOrder(const TokenDataset& dataset, std::int64_t length, std::uint64_t seed,
@@ -38,7 +38,7 @@ class BatchOrder final : public SequenceOrder {
   void append_pieces(std::int64_t number, std::vector<TokenPiece>& pieces) const override;
 
   /// Throws kConfig when a domain's weight is so small that a run of so many sequences would see less than
-  /// one of its documents: the weight cannot be met.
+  /// one of its documents: the weight cannot be met. Without weights nothing is asked.
   void require_reach(std::int64_t sequences) const;
 
   /// [domains]: what the sequences [0, count) begin with or go on from, each token counted where it is an
@@ -54,6 +54,7 @@ class BatchOrder final : public SequenceOrder {
   std::int64_t length_;
   std::uint64_t seed_;
   std::vector<DomainShare> shares_;
+  bool weighted_ = false;
   double tokens_per_pass_ = 0.0;
   mutable std::mutex mutex_;
   mutable std::vector<DocumentPass> passes_;  // the latest that were asked for

@@ -94,7 +94,8 @@ CorpusSummary summarize_corpus(const std::filesystem::path& folder) {
                         .tokenizer_hash = train.header().tokenizer_hash,
                         .content_hash = identify_corpus(train, heldout).hash(),
                         .masked = !train.header().trained.all(),
-                        .domains = {}};
+                        .domains = {},
+                        .weights = train.header().domain_weights};
   for (std::size_t domain = 0; domain < train_amounts.size(); ++domain) {
     const std::string& name = train.header().domain_names[domain];
     summary.domains.push_back({name, stamp.languages[name], train_amounts[domain], heldout_amounts[domain]});
@@ -125,6 +126,12 @@ std::string to_text(const CorpusSummary& summary) {
   const TextAmount train = total(summary, &DomainSummary::train);
   const TextAmount heldout = total(summary, &DomainSummary::heldout);
   text += row("all", "", train, heldout);
+  if (!summary.weights.empty()) {
+    text += "\ntraining draws tokens by the weights:";
+    for (std::size_t i = 0; i < summary.weights.size(); ++i)
+      text += fmt::format(" {} {}", summary.domains[i].name, summary.weights[i]);
+    text += '\n';
+  }
   if (!summary.masked) return text;
   return text +
          fmt::format("\ntrained: {} of {} training tokens, {} of {} held out; the others are context\n",
@@ -139,13 +146,14 @@ std::string to_json(const CorpusSummary& summary) {
                        {"train", to_json(domain.train)},
                        {"heldout", to_json(domain.heldout)}});
   }
-  const json value{{"name", summary.name},
-                   {"vocab_size", summary.vocab_size},
-                   {"tokenizer_hash", summary.tokenizer_hash},
-                   {"content_hash", summary.content_hash},
-                   {"domains", domains},
-                   {"train", to_json(total(summary, &DomainSummary::train))},
-                   {"heldout", to_json(total(summary, &DomainSummary::heldout))}};
+  json value{{"name", summary.name},
+             {"vocab_size", summary.vocab_size},
+             {"tokenizer_hash", summary.tokenizer_hash},
+             {"content_hash", summary.content_hash},
+             {"domains", domains},
+             {"train", to_json(total(summary, &DomainSummary::train))},
+             {"heldout", to_json(total(summary, &DomainSummary::heldout))}};
+  if (!summary.weights.empty()) value["weights"] = summary.weights;
   return value.dump(2) + "\n";
 }
 

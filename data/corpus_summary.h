@@ -29,6 +29,7 @@ struct CorpusSummary {
   std::string content_hash;  // CorpusIdentity::hash()
   bool masked = false;       // some tokens are context only
   std::vector<DomainSummary> domains;
+  std::vector<double> weights = {};  // of the domains in training; empty: by size
 };
 
 /// Reads every token of a folder written by prepare_corpus. Throws kConfig when it is none, kCorrupt when its

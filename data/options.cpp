@@ -8,7 +8,8 @@ void describe(Fields& fields, DataOptions& options) {
                  "Tokens that one sequence predicts");
   fields.flag("document_mask", options.document_mask,
               "Attention stays inside a document, and positions restart at its border");
-  fields.real_map("domains", options.domains, kNonNegativeReal, "Weights by domain; empty: by size");
+  fields.real_map("domains", options.domains, kNonNegativeReal,
+                  "Weights by domain; empty: those of the corpus, else by size");
 }
 
 }  // namespace troupe::data

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -29,9 +30,9 @@ class HeaderReader {
 
   TokenFileHeader read() {
     const std::int64_t version = attribute("format_version");
-    if (version < kTokenFormatVersion || version > kPairTokenFormatVersion) {
+    if (version < kTokenFormatVersion || version > kWeightedTokenFormatVersion) {
       fail("has format version {}, this program reads {} to {}: prepare the corpus again", version,
-           kTokenFormatVersion, kPairTokenFormatVersion);
+           kTokenFormatVersion, kWeightedTokenFormatVersion);
     }
     header_.tokenizer_hash = file_.string_attribute("/", "tokenizer_hash");
     read_vocabulary();
@@ -40,9 +41,10 @@ class HeaderReader {
     header_.document_domains = values<std::int32_t>("document_domains");
     check_offsets();
     check_domains();
-    if (version >= kMaskedTokenFormatVersion) read_spans();
     header_.pairs = version == kPairTokenFormatVersion;
+    if (header_.pairs || version == kMaskedTokenFormatVersion) read_spans();
     if (header_.pairs) check_pairs();
+    if (version == kWeightedTokenFormatVersion) read_weights();
     return std::move(header_);
   }
 
@@ -107,6 +109,12 @@ class HeaderReader {
     if (!check_spans(borders, header_.document_offsets.back()))
       fail("trained_spans are no ascending spans of {} tokens", header_.document_offsets.back());
     header_.trained = TrainedSpans(std::move(borders));
+  }
+
+  void read_weights() {
+    header_.domain_weights = values<double>("domain_weights");
+    if (!check_weights(header_.domain_weights, header_.domain_names.size()))
+      fail("domain_weights are no weights of {} domains", header_.domain_names.size());
   }
 
   void check_pairs() const {
@@ -177,6 +185,12 @@ void widen(std::span<const std::byte> stored, std::span<std::int32_t> tokens) {
 }
 
 }  // namespace
+
+bool check_weights(std::span<const double> weights, std::size_t domains) {
+  return weights.size() == domains &&
+         std::ranges::all_of(weights, [](double weight) { return weight >= 0.0 && std::isfinite(weight); }) &&
+         std::ranges::any_of(weights, [](double weight) { return weight > 0.0; });
+}
 
 TokenDataset::TokenDataset(const std::filesystem::path& file) : path_(file) {
   require_file(path_);

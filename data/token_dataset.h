@@ -22,6 +22,8 @@ inline constexpr std::int64_t kTokenFormatVersion = 3;
 inline constexpr std::int64_t kMaskedTokenFormatVersion = 4;
 /// Files of preferences: the same, of pairs of documents.
 inline constexpr std::int64_t kPairTokenFormatVersion = 5;
+/// Files of text that say how its domains are mixed.
+inline constexpr std::int64_t kWeightedTokenFormatVersion = 6;
 
 inline constexpr std::int32_t kNoToken = -1;
 
@@ -39,13 +41,19 @@ struct TokenFileHeader {
   std::vector<std::int32_t> document_domains;  // [documents], index into domain_names, non-decreasing
   TrainedSpans trained = {};                   // which tokens are predicted
   bool pairs = false;  // the documents 2 k and 2 k + 1 are the chosen and the rejected half of a preference
+  /// [domains]: shares of the tokens that training draws, up to a factor; empty: by size. Of text only.
+  std::vector<double> domain_weights = {};
 
   [[nodiscard]] std::int64_t format_version() const {
     if (pairs) return kPairTokenFormatVersion;
+    if (!domain_weights.empty()) return kWeightedTokenFormatVersion;
     return trained.all() ? kTokenFormatVersion : kMaskedTokenFormatVersion;
   }
   bool operator==(const TokenFileHeader&) const = default;
 };
+
+/// Whether they are finite numbers ≥ 0, one a domain, and some of them above 0.
+[[nodiscard]] bool check_weights(std::span<const double> weights, std::size_t domains);
 
 /// A range of a token file's tokens.
 struct TokenPiece {

@@ -25,6 +25,10 @@ void check(const TokenFileHeader& header) {
                "spans of trained tokens");
   TROUPE_CHECK(!header.pairs || (!header.trained.all() && header.document_domains.size() % 2 == 0),
                "pairs of documents with spans of trained tokens");
+  TROUPE_CHECK(
+      header.domain_weights.empty() || (!header.pairs && header.trained.all() &&
+                                        check_weights(header.domain_weights, header.domain_names.size())),
+      "weights of the domains of text");
 }
 
 File create_file(const std::filesystem::path& path, const TokenFileHeader& header) {
@@ -79,6 +83,7 @@ void TokenFileWriter::finish() {
   file_.write_dataset<std::int32_t>("document_domains", header_.document_domains);
   file_.write_dataset<std::int32_t>("token_bytes", header_.token_bytes);
   if (!header_.trained.all()) file_.write_dataset<std::int64_t>("trained_spans", header_.trained.borders());
+  if (!header_.domain_weights.empty()) file_.write_dataset<double>("domain_weights", header_.domain_weights);
   file_.write_dataset<std::int64_t>("token_chunk_hashes", hashes_);
   file_.set_attribute("/", "content_hash", content_hash(header_, hashes_));
   tokens_.reset();

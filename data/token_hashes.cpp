@@ -60,6 +60,7 @@ std::string content_hash(const TokenFileHeader& header, std::span<const std::int
   hasher.add(std::span<const std::int32_t>(header.document_domains));
   hasher.add(chunk_hashes);
   if (!header.trained.all()) hasher.add(std::span<const std::int64_t>(header.trained.borders()));
+  if (!header.domain_weights.empty()) hasher.add(std::span<const double>(header.domain_weights));
   return hasher.finish();
 }
 

@@ -24,7 +24,7 @@ TrainingData::TrainingData(const std::filesystem::path& corpus, const TrainingOp
     }
   } else {
     order.emplace(train, length, options.seed, options.data.domains);
-    if (!options.data.domains.empty()) order->require_reach(options.steps * options.batch.sequences());
+    order->require_reach(options.steps * options.batch.sequences());
   }
   for (const auto* dataset : {&train, &heldout}) {
     require_kind(*dataset, options.model.objective);

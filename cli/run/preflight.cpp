@@ -71,7 +71,7 @@ std::vector<RuleProblem> corpus_problems(const configs::RunConfig& config) {
       const data::BatchOrder order(train, length, static_cast<std::uint64_t>(config.run.seed), {});
       const data::EvaluationOrder evaluation(heldout, length, 1);
     });
-    if (!long_enough || config.data.domains.empty()) return;
+    if (!long_enough) return;
     holds(problems, "data.domains", [&] {
       const data::BatchOrder order(train, length, static_cast<std::uint64_t>(config.run.seed),
                                    config.data.domains);

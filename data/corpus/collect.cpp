@@ -10,6 +10,9 @@
 #include "data/corpus/json_lines.h"
 #include "data/corpus/prose.h"
 #include "data/corpus/text_file.h"
+#include "data/sources/document_encoder.h"
+#include "data/sources/input_reader.h"
+#include "data/sources/inputs.h"
 
 namespace troupe::data {
 namespace {
@@ -87,8 +90,9 @@ std::string some_of(const std::vector<fs::path>& files) {
 /// Takes the documents out of a source's files, and remembers what it left out.
 class Collector {
  public:
-  Collector(const CorpusDescription& description, const CorpusSource& source, std::int32_t domain)
-      : description_(description), source_(source), domain_(domain) {}
+  Collector(const CorpusDescription& description, const CorpusSource& source, std::int32_t domain,
+            const Tokenizer* tokenizer)
+      : description_(description), source_(source), domain_(domain), tokenizer_(tokenizer) {}
 
   CollectedDocuments collect(const MatchingFiles& found) {
     for (const fs::path& file : found.files) read(file);
@@ -103,6 +107,14 @@ class Collector {
     if (broken_lines_ > 0) {
       note(fmt::format("left out {} lines, the first {}", broken_lines_, first_broken_line_));
     }
+    if (nul_texts_ > 0)
+      note(fmt::format("left out {} lines with NUL bytes, the first {}", nul_texts_, first_nul_text_));
+    if (empty_ > 0)
+      note(fmt::format("left out {} texts in which nothing is{}", empty_, source_.prose ? " prose" : ""));
+    if (std::string faults = faults_.to_text(); !faults.empty()) {
+      faults.pop_back();  // the last line's end
+      note(faults);
+    }
     if (!source_.separator.empty() && !separated_) {
       note(
           fmt::format("no line of its files is the separator '{}' (line {} of {}): each file is one document",
@@ -115,6 +127,7 @@ class Collector {
   void note(const std::string& what) { result_.notices.push_back(source_.domain + ": " + what); }
 
   void read(const fs::path& file) {
+    if (source_.format == TextFormat::kTokens) return read_tokens(file);
     if (is_json_lines(file)) return read_lines(file, read_unpacked(file));
     const auto text = read_text_file(file, source_.format);
     if (!text) {
@@ -149,14 +162,35 @@ class Collector {
         }
         continue;
       }
-      if (const auto content = detail::normalise_text(parsed.text)) add(*content, "");
+      if (const auto content = detail::normalise_text(parsed.text)) {
+        add(*content, "");
+      } else if (nul_texts_++ == 0) {
+        first_nul_text_ = fmt::format("{}:{}", file.string(), number);
+      }
+    }
+  }
+
+  void read_tokens(const fs::path& file) {
+    if (file.extension() == ".idx") return;  // read with its .bin
+    const std::vector<InputFile> files = find_inputs({file.string()}).files;
+    InputReader reader(files, {.separator = "", .end_of_text = tokenizer_->end_of_text()});
+    DocumentEncoder encoder(*tokenizer_, {}, /*near_duplicates=*/0.0);
+    for (RawBatch raw; reader.next(raw);) {
+      const EncodedBatch batch = encoder.encode(raw);
+      faults_.add(batch.faults);
+      for (const EncodedDocument& document : batch.documents) {
+        const auto tokens = std::span(batch.tokens).subspan(document.begin, document.count);
+        result_.documents.emplace_back(tokenizer_->decode(tokens), domain_,
+                                       std::vector<std::int32_t>(tokens.begin(), tokens.end()));
+      }
     }
   }
 
   void add(const std::string& text, std::string_view separator) {
     const std::string kept = source_.prose ? keep_prose(text) : text;
-    for (const std::string_view piece : split_documents(kept, separator, description_.document_cap_bytes))
-      result_.documents.emplace_back(std::string(piece), domain_);
+    const auto pieces = split_documents(kept, separator, description_.document_cap_bytes);
+    if (pieces.empty()) ++empty_;
+    for (const std::string_view piece : pieces) result_.documents.emplace_back(std::string(piece), domain_);
   }
 
   static bool has_line(std::string_view text, std::string_view line) {
@@ -170,9 +204,14 @@ class Collector {
   const CorpusDescription& description_;
   const CorpusSource& source_;
   std::int32_t domain_;
+  const Tokenizer* tokenizer_;
   CollectedDocuments result_;
   std::vector<fs::path> no_text_;
   std::int64_t broken_lines_ = 0;
+  std::int64_t nul_texts_ = 0;
+  std::string first_nul_text_;
+  std::int64_t empty_ = 0;
+  FaultCounts faults_;  // of tokens
   std::string first_broken_line_;
   bool separated_ = false;
 };
@@ -199,8 +238,8 @@ MatchingFiles source_files(const CorpusDescription& description, const CorpusSou
 }
 
 CollectedDocuments collect_documents(const CorpusDescription& description, const CorpusSource& source,
-                                     const fs::path& root, std::int32_t domain) {
-  return Collector(description, source, domain).collect(source_files(description, source, root));
+                                     const fs::path& root, std::int32_t domain, const Tokenizer* tokenizer) {
+  return Collector(description, source, domain, tokenizer).collect(source_files(description, source, root));
 }
 
 }  // namespace troupe::data

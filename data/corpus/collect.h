@@ -6,6 +6,7 @@
 
 #include "data/corpus/description.h"
 #include "data/corpus/document.h"
+#include "data/tokenizer/tokenizer.h"
 
 namespace troupe::data {
 
@@ -32,9 +33,11 @@ struct CollectedDocuments {
   std::vector<std::string> notices;
 };
 
-/// All documents of a source's files under `root`, in path order. Throws as source_files.
+/// All documents of a source's files under `root`, in path order. tokenizer: of files of tokens. Throws as
+/// source_files; kCorrupt for files of tokens that are none.
 [[nodiscard]] CollectedDocuments collect_documents(const CorpusDescription& description,
                                                    const CorpusSource& source,
-                                                   const std::filesystem::path& root, std::int32_t domain);
+                                                   const std::filesystem::path& root, std::int32_t domain,
+                                                   const Tokenizer* tokenizer = nullptr);
 
 }  // namespace troupe::data

@@ -1,5 +1,7 @@
 #include "data/corpus/description.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <regex>
 
@@ -41,7 +43,8 @@ TextFormat parse_format(const YamlMap& map) {
   if (format == "text") return TextFormat::kText;
   if (format == "html") return TextFormat::kHtml;
   if (format == "jsonl") return TextFormat::kJsonLines;
-  throw map.error("format", fmt::format("'format' is text, html or jsonl, not '{}'", format));
+  if (format == "tokens") return TextFormat::kTokens;
+  throw map.error("format", fmt::format("'format' is text, html, jsonl or tokens, not '{}'", format));
 }
 
 bool keeps_prose(const YamlMap& map) {
@@ -52,9 +55,18 @@ bool keeps_prose(const YamlMap& map) {
   return kept == "prose";
 }
 
-std::filesystem::path resolved_path(const YamlMap& map, const std::filesystem::path& description) {
-  const std::filesystem::path path = map.text("path");
+std::filesystem::path resolved_path(const YamlMap& map, std::string_view key,
+                                    const std::filesystem::path& description) {
+  const std::filesystem::path path = map.text(key);
   return path.is_absolute() ? path : (description.parent_path() / path).lexically_normal();
+}
+
+/// Ids are taken as they are.
+void check_tokens(const CorpusSource& source, const YamlMap& map) {
+  if (source.format != TextFormat::kTokens) return;
+  for (const char* of_text : {"keep", "separator", "text_field"}) {
+    if (map.has(of_text)) throw map.error(of_text, fmt::format("'{}' is for text, not for tokens", of_text));
+  }
 }
 
 CorpusSource parse_source(const YamlMap& map, const std::filesystem::path& description) {
@@ -65,7 +77,7 @@ CorpusSource parse_source(const YamlMap& map, const std::filesystem::path& descr
   }
   CorpusSource source;
   if (map.has("package")) source.package = checked_package(map);
-  if (map.has("path")) source.path = resolved_path(map, description);
+  if (map.has("path")) source.path = resolved_path(map, "path", description);
   source.domain = checked_name(map, "domain");
   source.language = checked_name(map, "language");
   source.files = map.texts("files");
@@ -74,6 +86,7 @@ CorpusSource parse_source(const YamlMap& map, const std::filesystem::path& descr
   if (map.has("text_field")) source.text_field = map.text("text_field");
   if (map.has("separator")) source.separator = map.text("separator");
   source.line = map.line();
+  check_tokens(source, map);
   return source;
 }
 
@@ -89,12 +102,48 @@ void check_languages(const std::vector<CorpusSource>& sources, const YamlMap& ma
   }
 }
 
+/// Every domain has its weight: one that was forgotten would not be trained.
+void check_weights(const CorpusDescription& description, const YamlMap& map) {
+  const auto& weights = description.weights;
+  if (!map.has("weights")) return;
+  const auto names = description.domain_names();
+  for (const std::string& name : names) {
+    if (weights.contains(name)) continue;
+    throw map.error("weights", fmt::format("'weights' lacks the domain '{}'; 0 leaves it out", name));
+  }
+  for (const auto& [name, weight] : weights) {
+    if (std::ranges::find(names, name) == names.end())
+      throw map.error("weights", fmt::format("'weights' has '{}', which no source is of", name));
+  }
+  if (std::ranges::none_of(weights, [](const auto& weight) { return weight.second > 0.0; }))
+    throw map.error("weights", "of 'weights' at least one is above 0");
+}
+
+void check_tokenizer(const CorpusDescription& description, const YamlMap& map) {
+  if (!description.tokenizer.empty()) {
+    for (const char* of_a_new_one : {"vocab_size", "tokenizer_sample_bytes"}) {
+      if (map.has(of_a_new_one))
+        throw map.error(of_a_new_one,
+                        fmt::format("'{}' is of a new tokenizer, and 'tokenizer' names one", of_a_new_one));
+    }
+    return;
+  }
+  for (const CorpusSource& source : description.sources) {
+    if (source.format == TextFormat::kTokens)
+      throw map.error("sources",
+                      fmt::format("the tokens of domain '{}' (line {}) are of a tokenizer: name it "
+                                  "with 'tokenizer'",
+                                  source.domain, source.line));
+  }
+}
+
 CorpusDescription parse_description(const YamlMap& map, const std::filesystem::path& file) {
-  map.allow_only({"name", "vocab_size", "domain_cap_bytes", "download_cap_bytes", "document_cap_bytes",
-                  "heldout_fraction", "tokenizer_sample_bytes", "sources"});
+  map.allow_only({"name", "tokenizer", "vocab_size", "domain_cap_bytes", "download_cap_bytes",
+                  "document_cap_bytes", "heldout_fraction", "tokenizer_sample_bytes", "weights", "sources"});
   CorpusDescription result;
   result.file = file;
   result.name = checked_name(map, "name");
+  if (map.has("tokenizer")) result.tokenizer = resolved_path(map, "tokenizer", file);
   result.vocab_size = map.integer("vocab_size", result.vocab_size, kVocabRange);
   result.domain_cap_bytes = map.integer("domain_cap_bytes", result.domain_cap_bytes, kPositive);
   result.download_cap_bytes = map.integer("download_cap_bytes", result.download_cap_bytes, kPositive);
@@ -102,9 +151,12 @@ CorpusDescription parse_description(const YamlMap& map, const std::filesystem::p
   result.heldout_fraction = map.real("heldout_fraction", result.heldout_fraction, {0.0, 0.5});
   result.tokenizer_sample_bytes =
       map.integer("tokenizer_sample_bytes", result.tokenizer_sample_bytes, kPositive);
+  result.weights = map.reals("weights", kNonNegativeReal);
   for (const YamlMap& source : map.maps("sources", "a source"))
     result.sources.push_back(parse_source(source, file));
   check_languages(result.sources, map);
+  check_weights(result, map);
+  check_tokenizer(result, map);
   return result;
 }
 

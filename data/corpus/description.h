@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <limits>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,8 +14,9 @@ inline constexpr std::int64_t kSmallestVocab = 300;
 inline constexpr std::int64_t kLargestVocab = 1 << 20;
 
 /// How the text is taken out of a file. Packed files (gzip, Zstandard, xz) are recognised by their first
-/// bytes; as text, a file called .jsonl is read as kJsonLines.
-enum class TextFormat : std::uint8_t { kText, kHtml, kJsonLines };
+/// bytes; as text, a file called .jsonl is read as kJsonLines. kTokens: files of ids, .bin and .bin beside
+/// .idx.
+enum class TextFormat : std::uint8_t { kText, kHtml, kJsonLines, kTokens };
 
 /// Files of one domain, from a Debian package or from a local folder.
 struct CorpusSource {
@@ -37,12 +39,14 @@ struct CorpusDescription {
   std::filesystem::path file;
   std::string text;  // the file's
   std::string name;
-  std::int64_t vocab_size = 8192;
+  std::filesystem::path tokenizer;  // a file, corpus or run that has one (find_tokenizer.h); empty: a new one
+  std::int64_t vocab_size = 8192;   // of a new one
   std::int64_t domain_cap_bytes = std::numeric_limits<std::int64_t>::max();  // text, held-out included
   std::int64_t download_cap_bytes = 60'000'000;                              // packages, together
   std::int64_t document_cap_bytes = 16'384;         // longer files are split at blank lines
   double heldout_fraction = 0.04;                   // of each domain's text; at least one document
   std::int64_t tokenizer_sample_bytes = 8'000'000;  // training text that the tokenizer is trained on
+  std::map<std::string, double> weights;            // of all domains, for training; empty: by size
   std::vector<CorpusSource> sources;
 
   /// In the order of their first source.

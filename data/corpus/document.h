@@ -19,11 +19,12 @@ struct ContentHash {
 /// A piece of text that a model sees as a whole.
 struct Document {
   std::string text;
+  std::vector<std::int32_t> tokens;  // as a file of tokens had them; empty: the text is to be encoded
   std::int32_t domain = 0;
   ContentHash hash;
 
-  Document(std::string content, std::int32_t domain_index)
-      : text(std::move(content)), domain(domain_index), hash(content_hash(text)) {}
+  Document(std::string content, std::int32_t domain_index, std::vector<std::int32_t> ids = {})
+      : text(std::move(content)), tokens(std::move(ids)), domain(domain_index), hash(content_hash(text)) {}
 };
 
 /// Bytes of the first piece of a text that is longer than `limit`: up to the last blank line inside the

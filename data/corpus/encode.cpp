@@ -13,7 +13,12 @@ EncodedDocuments encode_part(const Tokenizer& tokenizer, std::span<const Documen
   Encoder encoder(tokenizer);
   EncodedDocuments part;
   for (const Document& document : documents) {
-    encoder.encode(document.text, part.tokens);
+    if (tokenizer.begin_of_text()) part.tokens.push_back(*tokenizer.begin_of_text());
+    if (document.tokens.empty()) {
+      encoder.encode(document.text, part.tokens);
+    } else {
+      part.tokens.insert(part.tokens.end(), document.tokens.begin(), document.tokens.end());
+    }
     part.tokens.push_back(tokenizer.end_of_text());
     part.offsets.push_back(static_cast<std::int64_t>(part.tokens.size()));
     part.domains.push_back(document.domain);

@@ -8,7 +8,7 @@
 
 namespace troupe::data {
 
-/// A stream of documents: `t1 … tn <eot>` each.
+/// A stream of documents: `t1 … tn <eot>` each, after the begin of text if the tokenizer has one.
 struct EncodedDocuments {
   std::vector<std::int32_t> tokens;
   std::vector<std::int64_t> offsets;  // [documents + 1]

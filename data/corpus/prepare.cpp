@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <thread>
 
@@ -9,6 +10,7 @@
 #include "base/log.h"
 #include "data/corpus/collect.h"
 #include "data/corpus/encode.h"
+#include "data/corpus/find_tokenizer.h"
 #include "data/corpus/package_cache.h"
 #include "data/corpus/publish.h"
 #include "data/corpus/select.h"
@@ -36,13 +38,15 @@ void warn_of(const std::vector<std::string>& notices) {
   for (const std::string& notice : notices) log::warn("{}", notice);
 }
 
-std::vector<Document> collect_all(const CorpusDescription& description, const PackageCache& cache) {
+std::vector<Document> collect_all(const CorpusDescription& description, const PackageCache& cache,
+                                  const std::optional<Tokenizer>& tokenizer) {
   const auto names = description.domain_names();
   std::vector<Document> documents;
   for (const CorpusSource& source : description.sources) {
     const auto domain = std::find(names.begin(), names.end(), source.domain) - names.begin();
     const fs::path root = source.package.empty() ? source.path : cache.root_of(source.package);
-    auto found = collect_documents(description, source, root, static_cast<std::int32_t>(domain));
+    auto found = collect_documents(description, source, root, static_cast<std::int32_t>(domain),
+                                   tokenizer ? &*tokenizer : nullptr);
     log::info("reading {}: {} documents", source.domain, found.documents.size());
     warn_of(found.notices);
     std::ranges::move(found.documents, std::back_inserter(documents));
@@ -95,19 +99,26 @@ CorpusStamp stamp_of(const CorpusDescription& description, const PackageCache& c
 void prepare(const CorpusDescription& description, PackageCache& cache, const std::string& inputs,
              const fs::path& output) {
   cache.provide(packages_of(description), description.download_cap_bytes);
-  const SelectedDocuments selected = select_documents(description, collect_all(description, cache));
+  std::optional<Tokenizer> tokenizer;
+  if (!description.tokenizer.empty()) tokenizer = read_tokenizer_json(find_tokenizer(description.tokenizer));
+  const SelectedDocuments selected =
+      select_documents(description, collect_all(description, cache, tokenizer));
   warn_of(selected.notices);
   if (selected.train.empty() || selected.heldout.empty()) {
     throw Error(ErrorCode::kConfig, "{}: too few documents to train on some and hold out others",
                 description.file.string());
   }
-  const Tokenizer tokenizer = train_tokenizer(description, selected.train);
+  if (!tokenizer) tokenizer = train_tokenizer(description, selected.train);
   fs::create_directories(output.parent_path());
   TemporaryFolder folder(temporary_folder_of(output));
-  write_tokenizer_json(tokenizer, folder.path() / kTokenizerFile);
-  const TokenFileHeader header = header_of(tokenizer, description.domain_names());
-  write_documents(folder.path() / kTrainFile, tokenizer, header, selected.train);
-  write_documents(folder.path() / kHeldoutFile, tokenizer, header, selected.heldout);
+  write_tokenizer_json(*tokenizer, folder.path() / kTokenizerFile);
+  TokenFileHeader header = header_of(*tokenizer, description.domain_names());
+  write_documents(folder.path() / kHeldoutFile, *tokenizer, header, selected.heldout);
+  if (!description.weights.empty()) {
+    for (const std::string& name : header.domain_names)
+      header.domain_weights.push_back(description.weights.at(name));
+  }
+  write_documents(folder.path() / kTrainFile, *tokenizer, header, selected.train);
   publish_corpus(folder, stamp_of(description, cache, inputs), output);
 }
 
@@ -116,6 +127,10 @@ void prepare(const CorpusDescription& description, PackageCache& cache, const st
 bool prepare_corpus(const PrepareRequest& request) {
   try {
     CorpusDescription description = load_corpus_description(request.description);
+    if (request.vocab_size && !description.tokenizer.empty()) {
+      throw Error(ErrorCode::kConfig, "{}: it names a tokenizer, which has its vocabulary: leave out --vocab",
+                  description.file.string());
+    }
     if (request.vocab_size) description.vocab_size = *request.vocab_size;
     const fs::path output = fs::weakly_canonical(fs::absolute(request.output));
     check_replaceable(output);

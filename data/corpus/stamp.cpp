@@ -6,7 +6,9 @@
 #include "base/file.h"
 #include "data/corpus/collect.h"
 #include "data/corpus/document.h"
+#include "data/corpus/find_tokenizer.h"
 #include "data/token_dataset.h"
+#include "data/tokenizer/tokenizer_json.h"
 
 namespace troupe::data {
 namespace {
@@ -24,6 +26,9 @@ std::string hash_local_files(const CorpusDescription& description, const CorpusS
   for (const fs::path& file : source_files(description, source, source.path).files) {
     hashes += file.lexically_relative(source.path).generic_string() + ' ';
     hashes += to_hexadecimal(content_hash(read_file(file, kMaxFileBytes))) + '\n';
+    const fs::path index = fs::path(file).replace_extension(".idx");
+    if (source.format == TextFormat::kTokens && file.extension() == ".bin" && fs::exists(index))
+      hashes += to_hexadecimal(content_hash(read_file(index, kMaxFileBytes))) + '\n';
   }
   return hashes;
 }
@@ -55,6 +60,8 @@ std::string hash_inputs(const CorpusDescription& description) {
   std::string inputs = fmt::format("preparation {}, format {}, vocabulary {}\n", kPreparationVersion,
                                    kTokenFormatVersion, description.vocab_size);
   inputs += description.text;
+  if (!description.tokenizer.empty())
+    inputs += read_tokenizer_json(find_tokenizer(description.tokenizer)).hash() + '\n';
   for (const CorpusSource& source : description.sources) {
     if (source.package.empty()) inputs += hash_local_files(description, source);
   }

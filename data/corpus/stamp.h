@@ -25,8 +25,8 @@ struct CorpusStamp {
 
 [[nodiscard]] std::string to_hexadecimal(const ContentHash& hash);
 
-/// Hash of the description's text, its local files, the vocabulary size and this program's way of
-/// preparing. Packages count by their names: a cached one is what it is.
+/// Hash of the description's text, its local files, the tokenizer that it names or the vocabulary size, and
+/// this program's way of preparing. Packages count by their names: a cached one is what it is.
 [[nodiscard]] std::string hash_inputs(const CorpusDescription& description);
 
 /// Throws kCorrupt when there is a stamp that cannot be read; an empty one when there is none.

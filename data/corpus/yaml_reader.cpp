@@ -1,5 +1,6 @@
 #include "data/corpus/yaml_reader.h"
 
+#include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
@@ -58,6 +59,15 @@ double YamlMap::real(std::string_view key, double fallback, RealRange range) con
     throw error(key, fmt::format("'{}' is a number from {} to {}", key, range.low, range.high));
   }
   return *value;
+}
+
+std::map<std::string, double> YamlMap::reals(std::string_view key, RealRange range) const {
+  std::map<std::string, double> result;
+  if (!has(key)) return result;
+  const YamlNode& node = require(key);
+  const YamlMap numbers(node, fmt::format("'{}'", key));
+  for (const YamlNode::Entry& entry : node.entries) result[entry.name] = numbers.real(entry.name, 0.0, range);
+  return result;
 }
 
 std::vector<YamlMap> YamlMap::maps(std::string_view key, std::string_view what) const {

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <initializer_list>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,8 @@ class YamlMap {
   [[nodiscard]] std::vector<std::string> texts(std::string_view key) const;
   [[nodiscard]] std::int64_t integer(std::string_view key, std::int64_t fallback, IntegerRange range) const;
   [[nodiscard]] double real(std::string_view key, double fallback, RealRange range) const;
+  /// Of a map of names to numbers; empty without the key.
+  [[nodiscard]] std::map<std::string, double> reals(std::string_view key, RealRange range) const;
   [[nodiscard]] std::vector<YamlMap> maps(std::string_view key, std::string_view what) const;
   /// Throws at a key that is not in `known`.
   void allow_only(std::initializer_list<std::string_view> known) const;

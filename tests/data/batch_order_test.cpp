@@ -192,6 +192,19 @@ TEST_F(BatchOrderTest, GivesDomainsTheirSharesOfTheTokensAsGiven) {
   EXPECT_NEAR(drawn[2], 0.249, 0.002);
 }
 
+TEST_F(BatchOrderTest, TakesTheWeightsOfTheCorpusUnlessTheRunHasSome) {
+  TestStream stream = make_stream(documents(), 4, 60);
+  stream.header.domain_weights = {1.0, 3.0, 0.0, 0.0};
+  const TokenDataset weighted = make_dataset(folder_ / "weighted", stream);
+  const BatchOrder order(weighted, kLength, 1);
+  EXPECT_EQ(sequences(order, 0, 200),
+            sequences(BatchOrder(dataset_, kLength, 1, {{"d0", 1.0}, {"d1", 3.0}}), 0, 200));
+  EXPECT_EQ(sequences(BatchOrder(weighted, kLength, 1, {{"d2", 1.0}}), 0, 200),
+            sequences(BatchOrder(dataset_, kLength, 1, {{"d2", 1.0}}), 0, 200));
+  expect_error(ErrorCode::kConfig, "the weight cannot be met", [&] { order.require_reach(1); });
+  EXPECT_NO_THROW(BatchOrder(dataset_, kLength, 1).require_reach(1)) << "nobody asked for a share";
+}
+
 TEST_F(BatchOrderTest, ATinyWeightStaysTiny) {
   const auto drawn = shares(BatchOrder(dataset_, kLength, 1, {{"d0", 1e-6}, {"d1", 1.0}}), 20'000);
   EXPECT_LT(drawn[0], 41.0 / (20'000 * kLength));  // no more than one document

@@ -31,7 +31,12 @@ struct RawFile {
   std::vector<std::int32_t> domains{0, 0, 1};
   std::vector<std::int32_t> token_bytes = std::vector<std::int32_t>(50, 1);
   std::optional<std::vector<std::int64_t>> trained = std::nullopt;
+  std::vector<double> weights = {};
 
+  void weigh(std::vector<double> numbers) {
+    format_version = kWeightedTokenFormatVersion;
+    weights = std::move(numbers);
+  }
   void mask(std::vector<std::int64_t> borders) {
     format_version = kMaskedTokenFormatVersion;
     trained = std::move(borders);
@@ -50,6 +55,7 @@ struct RawFile {
     file.write_dataset<std::int32_t>("document_domains", domains);
     file.write_dataset<std::int32_t>("token_bytes", token_bytes);
     if (trained) file.write_dataset<std::int64_t>("trained_spans", *trained);
+    if (!weights.empty()) file.write_dataset<double>("domain_weights", weights);
     const auto hashes = chunk_hashes(std::as_bytes(std::span(tokens)), sizeof(std::uint16_t));
     file.write_dataset<std::int64_t>("token_chunk_hashes", hashes);
     file.set_attribute("/", "content_hash", content_hash(header(), hashes));
@@ -93,6 +99,18 @@ TEST(TokenDataset, GivesBackWhatIsTrainedAndHashesIt) {
     EXPECT_EQ(dataset.header(), stream.header);
     EXPECT_TRUE(hashes.insert(dataset.content_hash()).second);
     expect_error(ErrorCode::kCorrupt, "not of one corpus", [&] { check_same_corpus(plain, dataset); });
+  }
+}
+
+TEST(TokenDataset, GivesBackWeightsOfDomainsAndHashesThem) {
+  const test::ScratchFolder folder;
+  TestStream stream = small_stream();
+  std::set<std::string> hashes{make_dataset(folder / "plain", stream).content_hash()};
+  for (const double second : {0.0, 3.0}) {
+    stream.header.domain_weights = {1.0, second};
+    const TokenDataset dataset = make_dataset(folder / std::to_string(hashes.size()), stream);
+    EXPECT_EQ(dataset.header(), stream.header);
+    EXPECT_TRUE(hashes.insert(dataset.content_hash()).second);
   }
 }
 
@@ -193,7 +211,25 @@ INSTANTIATE_TEST_SUITE_P(
     Damages, DamagedTokenFile,
     ::testing::Values(
         Damage{"version", "format version",
-               [](RawFile& f) { f.format_version = kPairTokenFormatVersion + 1; }},
+               [](RawFile& f) { f.format_version = kWeightedTokenFormatVersion + 1; }},
+        Damage{"no_weights", "domain_weights", [](RawFile& f) { f.weigh({}); }},
+        Damage{"weight_missing", "domain_weights", [](RawFile& f) { f.weigh({1.0}); }},
+        Damage{"weight_negative", "domain_weights",
+               [](RawFile& f) {
+                 f.weigh({1.0, -1.0});
+               }},
+        Damage{"weight_not_finite", "domain_weights",
+               [](RawFile& f) {
+                 f.weigh({1.0, std::numeric_limits<double>::infinity()});
+               }},
+        Damage{"weights_of_nothing", "domain_weights",
+               [](RawFile& f) {
+                 f.weigh({0.0, 0.0});
+               }},
+        Damage{"other_weights", "hash",
+               [](RawFile& f) {
+                 f.weigh({1.0, 2.0});
+               }},
         Damage{"no_spans", "trained_spans", [](RawFile& f) { f.format_version = kMaskedTokenFormatVersion; }},
         Damage{"spans_descend", "trained_spans",
                [](RawFile& f) {

@@ -117,7 +117,8 @@ TEST_F(CollectDocumentsTest, JsonLinesAreReadAsSuchByNameOrByFormat) {
       "{\"id\":1,\"text\":\"first\\nline\"}\n\n{\"text\":7}\nno json\n{\"body\":\"b\",\"text\":\"\"}\n";
   write("a.jsonl", lines);
   EXPECT_EQ(texts(), (std::vector<std::string>{"first\nline\n"}));
-  ASSERT_EQ(collect().notices.size(), 1U);
+  ASSERT_EQ(collect().notices.size(), 2U);
+  EXPECT_NE(collect().notices[1].find("left out 1 texts in which nothing is"), std::string::npos);
   EXPECT_NE(collect().notices[0].find("left out 2 lines, the first "), std::string::npos);
   EXPECT_NE(collect().notices[0].find("a.jsonl:3: no text in 'text'"), std::string::npos);
   fs::rename(folder_ / "a.jsonl", folder_ / "a.txt");
@@ -125,6 +126,10 @@ TEST_F(CollectDocumentsTest, JsonLinesAreReadAsSuchByNameOrByFormat) {
   source_.format = TextFormat::kJsonLines;
   source_.text_field = "body";
   EXPECT_EQ(texts(), (std::vector<std::string>{"b\n"}));
+  write("a.txt", "{\"body\":\"c\"}\n{\"body\":\"d\\u0000\"}\n");
+  EXPECT_EQ(texts(), (std::vector<std::string>{"c\n"}));
+  ASSERT_EQ(collect().notices.size(), 1U);
+  EXPECT_NE(collect().notices[0].find("left out 1 lines with NUL bytes, the first "), std::string::npos);
 }
 
 TEST_F(CollectDocumentsTest, NamesTheLineOfASourceWithoutFiles) {

@@ -37,6 +37,14 @@ TEST(CorpusDescription, ReadsEveryKey) {
   EXPECT_EQ(description.domain_names(), (std::vector<std::string>{"help", "notes"}));
 }
 
+TEST(CorpusDescription, NamesATokenizerAndWeighsDomains) {
+  std::string yaml = kGood;
+  yaml.replace(yaml.find("vocab_size: 1000"), 16, "tokenizer: ../runs/a\nweights: {help: 0.25, notes: 3}");
+  const CorpusDescription description = parse(yaml);
+  EXPECT_EQ(description.tokenizer, "/runs/a");
+  EXPECT_EQ(description.weights, (std::map<std::string, double>{{"help", 0.25}, {"notes", 3.0}}));
+}
+
 struct Mistake {
   const char* name;
   std::string from;  // in kGood
@@ -88,7 +96,22 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"path_as_package", "vim-doc", "../../etc", "not the name of a Debian package"},
         Mistake{"odd_domain", "notes", "a/b", "'domain' is made of"},
         Mistake{"unknown_format", "format: html", "format: pdf",
-                "'format' is text, html or jsonl, not 'pdf'"},
+                "'format' is text, html, jsonl or tokens, not 'pdf'"},
+        Mistake{"tokens_without_tokenizer", "format: html", "format: tokens",
+                "corpus.yaml:4:3: the tokens of domain 'help' (line 4) are of a tokenizer"},
+        Mistake{"separator_of_tokens", "separator: \"%%\"", "separator: \"%%\", format: tokens",
+                "'separator' is for text"},
+        Mistake{"vocabulary_beside_tokenizer", "vocab_size: 1000", "vocab_size: 1000\ntokenizer: x",
+                "'vocab_size' is of a new tokenizer"},
+        Mistake{"weights_without_a_domain", "vocab_size: 1000", "weights: {help: 1}",
+                "corpus.yaml:2:10: 'weights' lacks the domain 'notes'"},
+        Mistake{"weight_of_no_domain", "vocab_size: 1000", "weights: {help: 1, notes: 0, x: 2}",
+                "'weights' has 'x'"},
+        Mistake{"weights_of_nothing", "vocab_size: 1000", "weights: {help: 0, notes: 0}",
+                "at least one is above 0"},
+        Mistake{"weight_no_number", "vocab_size: 1000", "weights: {help: much, notes: 1}",
+                "'help' is a number from 0"},
+        Mistake{"weights_no_map", "vocab_size: 1000", "weights: 3", "'weights' is not a map"},
         Mistake{"two_languages", "path: /absolute, domain: help, language: en",
                 "path: /absolute, domain: help, language: fr",
                 "domain 'help' is of language en (line 4) and of fr (line 6)"},

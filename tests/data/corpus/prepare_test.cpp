@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "base/file.h"
 #include "data/corpus/encode.h"
 #include "data/corpus_summary.h"
@@ -121,6 +123,52 @@ TEST_F(PrepareTest, KeepsTheOldCorpusWhenTheNewOneFails) {
 TEST_F(PrepareTest, SaysThatAFolderIsMissing) {
   fs::remove_all(folder_ / "text");
   expect_error(ErrorCode::kConfig, "corpus.yaml:4", [&] { (void)prepare(); });
+}
+
+TEST_F(PrepareTest, TakesTokensAsTheyAreAndWeightsOfDomains) {
+  BpeTrainer trainer({.vocab_size = 300, .begin_of_text = "<|begin|>"});
+  trainer.add_document("The quick brown fox. The quick brown fox.");
+  const Tokenizer tokenizer(trainer.train());
+  write_tokenizer_json(tokenizer, folder_ / "tokenizer.json");
+  std::vector<std::uint16_t> ids;
+  for (const std::string text : {"The 1", "The 2", "The 3", "The 4"}) {
+    ASSERT_LT(tokenizer.encode(text).size(), text.size());  // letter by letter is another way to write it
+    for (const char c : text)
+      ids.push_back(static_cast<std::uint16_t>(tokenizer.byte_token(static_cast<std::uint8_t>(c))));
+    ids.push_back(static_cast<std::uint16_t>(tokenizer.end_of_text()));
+  }
+  ids.insert(ids.end(), {60000, static_cast<std::uint16_t>(tokenizer.end_of_text())});  // is left out
+  fs::create_directories(folder_ / "ids");
+  write_file_atomically(folder_ / "ids/a.bin",
+                        std::string(reinterpret_cast<const char*>(ids.data()), 2 * ids.size()));
+  write_file_atomically(folder_ / "mixed.yaml",
+                        "name: mixed\ntokenizer: tokenizer.json\nweights: {foxes: 1, letters: 3}\nsources:\n"
+                        "  - {path: text, domain: foxes, language: en, files: ['*.txt']}\n"
+                        "  - {path: ids, domain: letters, language: en, files: ['*'], format: tokens}\n");
+  const PrepareRequest request{folder_ / "mixed.yaml", folder_ / "mixed", std::nullopt, folder_ / "cache"};
+  ASSERT_TRUE(prepare_corpus(request));
+  EXPECT_FALSE(prepare_corpus(request));
+  std::map<std::string, std::vector<std::int32_t>> letters;
+  for (const char* name : {kTrainFile, kHeldoutFile}) {
+    const TokenDataset dataset(folder_ / "mixed" / name);
+    EXPECT_EQ(dataset.header().tokenizer_hash, tokenizer.hash());
+    EXPECT_EQ(dataset.header().domain_weights,
+              name == kTrainFile ? std::vector({1.0, 3.0}) : std::vector<double>());
+    for (std::int64_t d = 0; d < dataset.document_count(); ++d) {
+      if (dataset.header().document_domains[static_cast<std::size_t>(d)] != 1) continue;
+      std::vector<std::int32_t> tokens(static_cast<std::size_t>(dataset.document(d).count));
+      dataset.read(dataset.document(d).first, tokens);
+      letters[tokenizer.decode(tokens)] = tokens;
+      EXPECT_EQ(tokens.front(), tokenizer.begin_of_text());
+    }
+  }
+  ASSERT_EQ(letters.size(), 4U);
+  EXPECT_EQ(letters.at("The 3").size(), 7U);  // five letters and what frames them
+  EXPECT_NE(to_text(summarize_corpus(folder_ / "mixed")).find("by the weights: foxes 1 letters 3"),
+            std::string::npos);
+  expect_error(ErrorCode::kConfig, "leave out --vocab", [&] {
+    (void)prepare_corpus({folder_ / "mixed.yaml", folder_ / "mixed", 300, folder_ / "cache"});
+  });
 }
 
 TEST(EncodeDocuments, DoesNotDependOnTheNumberOfThreads) {
