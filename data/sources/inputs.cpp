@@ -51,6 +51,10 @@ InputKind kind_of(const fs::path& file) {
   if (end == ".jsonl") return InputKind::kJsonLines;
   if (end == ".txt" || end == ".md") return InputKind::kText;
   if (end != ".bin") return kind_by_content(file);
+  if (file.extension() != ".bin") {
+    throw Error(ErrorCode::kConfig, "{}: files of tokens are read at any place, so unpacked: unpack it first",
+                file.string());
+  }
   return fs::exists(fs::path(file).replace_extension(".idx")) ? InputKind::kMegatron : InputKind::kTokenBin;
 }
 

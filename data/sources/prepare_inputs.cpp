@@ -1,6 +1,7 @@
 #include "data/sources/prepare_inputs.h"
 
 #include <charconv>
+#include <numeric>
 #include <optional>
 
 #include "base/error.h"
@@ -62,6 +63,19 @@ std::string hash_of(const InputsRequest& request, const std::vector<InputFile>& 
   if (!trained_entries(request.tokenizer))
     words += read_tokenizer_json(find_tokenizer(request.tokenizer)).hash();
   return to_hexadecimal(content_hash(words));
+}
+
+/// Ids mean something with the tokenizer that made them only.
+void check_token_inputs(const InputsRequest& request, const std::vector<InputFile>& files) {
+  if (!trained_entries(request.tokenizer)) return;
+  for (const InputFile& file : files) {
+    if (file.kind != InputKind::kTokenBin && file.kind != InputKind::kMegatron) continue;
+    throw Error(
+        ErrorCode::kConfig,
+        "{}: it has tokens, and a new tokenizer would take them for others: name the one that made them "
+        "with --tokenizer",
+        file.path.string());
+  }
 }
 
 void check_chat_inputs(const InputsRequest& request, const std::vector<InputFile>& files) {
@@ -302,6 +316,11 @@ class Preparation {
       report_.notices.push_back(text.substr(begin, end - begin));
       begin = end + 1;
     }
+    if (const auto& beyond = journal_->faults.of(Fault::kBeyondCap); beyond.documents > 0) {
+      const std::int64_t kept = std::accumulate(domain_bytes_.begin(), domain_bytes_.end(), std::int64_t{0});
+      report_.notices.push_back(fmt::format("kept {} of {} bytes of text, because --cap-bytes is {} a domain",
+                                            kept, kept + beyond.bytes, request_.cap_bytes));
+    }
     for (const auto& [end, count] : inputs_.left_out)
       report_.notices.push_back(fmt::format("left out {} files of another kind: {}", count, end));
     for (const fs::path& link : inputs_.broken_links)
@@ -340,6 +359,7 @@ PrepareReport prepare_inputs(const InputsRequest& request,
     std::vector<std::string> names = request.inputs;
     const KeptStandardInput standard_input(names, output);
     FoundInputs inputs = find_inputs(names);
+    check_token_inputs(request, inputs.files);
     check_chat_inputs(request, inputs.files);
     const std::string hash = hash_of(request, inputs.files);
     if (is_prepared(output, hash)) return {};

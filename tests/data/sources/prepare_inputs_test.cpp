@@ -135,9 +135,13 @@ TEST_F(PrepareInputsTest, KeepsAllTextUnlessACapIsAskedForAndSaysWhatIsBeyond) {
   const CorpusSummary summary = summarize_corpus(folder_ / "out");
   EXPECT_EQ(summary.domains[0].train.bytes + summary.domains[0].heldout.bytes, bytes);
   request_.cap_bytes = 1000;
-  EXPECT_TRUE(mentions(prepare({"in"}), "beyond --cap-bytes"));
+  const PrepareReport report = prepare({"in"});
+  EXPECT_TRUE(mentions(report, "beyond --cap-bytes"));
   const CorpusSummary capped = summarize_corpus(folder_ / "out");
-  EXPECT_LE(capped.domains[0].train.bytes + capped.domains[0].heldout.bytes, 1000);
+  const std::int64_t kept = capped.domains[0].train.bytes + capped.domains[0].heldout.bytes;
+  EXPECT_LE(kept, 1000);
+  EXPECT_TRUE(
+      mentions(report, "kept " + std::to_string(kept) + " of " + std::to_string(bytes) + " bytes of text"));
 }
 
 TEST_F(PrepareInputsTest, CutsLongTextsWithoutLosingAByte) {
@@ -348,6 +352,16 @@ TEST_F(TokenFilesTest, ReadsMegatronsPairsAndRefusesWhatDoesNotFit) {
       EXPECT_TRUE(error.code() == ErrorCode::kCorrupt || error.code() == ErrorCode::kConfig) << error.what();
     }
   }
+}
+
+TEST_F(TokenFilesTest, AreRefusedWithoutTheirTokenizerAndWhenPacked) {
+  write("train.bin", bytes_of(stream<std::uint16_t>()));
+  write("packed.bin.gz", gzip(bytes_of(stream<std::uint16_t>())));
+  expect_error(ErrorCode::kConfig, "unpack it first", [&] { (void)prepare({"packed.bin.gz"}); });
+  request_.tokenizer = "train:300";
+  expect_error(ErrorCode::kConfig, "name the one that made them with --tokenizer", [&] {
+    (void)prepare({"in", "train.bin"});
+  });
 }
 
 TEST_F(TokenFilesTest, LeavesOutDocumentsWithTokensOutsideTheVocabulary) {
