@@ -43,6 +43,7 @@ struct TokenizerArguments {
   std::vector<std::string> tokenizers = {kDefaultTokenizer};  // of eval
   std::string pattern = "gpt2";
   std::vector<std::string> special_tokens;
+  std::string begin_of_text;
   std::int64_t minimum_frequency = data::BpeTrainerOptions{}.minimum_count;
   bool special_names = false;
   std::string output = "tokenizer.json";
@@ -87,7 +88,8 @@ void train(const TokenizerArguments& arguments) {
   data::BpeTrainer trainer({.vocab_size = arguments.vocab_size,
                             .minimum_count = arguments.minimum_frequency,
                             .rules = rules_named(arguments.pattern),
-                            .special_tokens = arguments.special_tokens});
+                            .special_tokens = arguments.special_tokens,
+                            .begin_of_text = arguments.begin_of_text});
   for (const std::string& path : arguments.texts) trainer.add_document(read_text(path));
   const Tokenizer tokenizer(trainer.train());
   write_tokenizer_json(tokenizer, arguments.output);
@@ -213,6 +215,8 @@ void add_train(CLI::App& tokenizer, Action& action, const Arguments& arguments) 
       ->capture_default_str();
   verb->add_option("--special", arguments->special_tokens,
                    "Names of special tokens beside <|endoftext|>, each its own entry");
+  verb->add_option("--begin-of-text", arguments->begin_of_text,
+                   "Name of a special token that every document begins with; default: none does");
   verb->add_option("--min-frequency", arguments->minimum_frequency,
                    "A pair that is seen less often becomes no entry")
       ->check(CLI::PositiveNumber)

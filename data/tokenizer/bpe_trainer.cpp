@@ -32,6 +32,13 @@ BpeTrainer::BpeTrainer(const BpeTrainerOptions& options)
     throw Error(ErrorCode::kConfig, "{} bytes for distinct words: choose {} to {}", options.word_bytes,
                 2 * kLongestWord, kLargestWordBytes);
   }
+  if (options.begin_of_text == kEndOfText) {
+    throw Error(ErrorCode::kConfig, "{} ends documents: what begins them has another name", kEndOfText);
+  }
+  auto& specials = options_.special_tokens;
+  const bool more =
+      !options.begin_of_text.empty() && std::ranges::find(specials, options.begin_of_text) == specials.end();
+  if (more) specials.push_back(options.begin_of_text);
 }
 
 void BpeTrainer::add_document(std::string_view text) {
@@ -96,6 +103,7 @@ Vocabulary BpeTrainer::train() const {
     vocabulary.specials.push_back({id, name});
   }
   vocabulary.tokens.resize(vocabulary.tokens.size() + vocabulary.specials.size());
+  vocabulary.begin_of_text = options_.begin_of_text;
   vocabulary.rules = options_.rules;
   return vocabulary;
 }

@@ -15,6 +15,8 @@ struct BpeTrainerOptions {
   std::int64_t minimum_count = 2;                // a pair that is seen less often becomes no token
   TokenizerRules rules = {};                     // which words there are; byte fallback is not trained
   std::vector<std::string> special_tokens = {};  // beside `<|endoftext|>`, which comes first
+  std::string begin_of_text =
+      {};  // a special token that begins documents, the last if none of those; empty: none
   /// Memory: training needs about 25 times this. When the distinct words take more bytes, the
   /// rarest are forgotten (about 6 MB are needed for 40 MB of mixed text).
   std::size_t word_bytes = std::size_t{32} << 20;

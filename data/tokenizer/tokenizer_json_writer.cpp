@@ -73,6 +73,19 @@ std::string pre_tokenizer_text(const TokenizerRules& rules) {
                      byte_level(rules.gpt2_pattern));
 }
 
+/// Puts the token that begins a text before it.
+std::string post_processor_text(const Tokenizer& tokenizer) {
+  if (!tokenizer.begin_of_text()) return "null";
+  const std::string name = json_string(tokenizer.vocabulary().begin_of_text);
+  const std::string special = fmt::format(R"({{"SpecialToken": {{"id": {}, "type_id": 0}}}})", name);
+  const auto text = [](const char* id) {
+    return fmt::format(R"({{"Sequence": {{"id": "{}", "type_id": 0}}}})", id);
+  };
+  return fmt::format(R"({{"type": "TemplateProcessing", "single": [{0}, {1}], "pair": [{0}, {1}, {0}, {2}], )"
+                     R"("special_tokens": {{{3}: {{"id": {3}, "ids": [{4}], "tokens": [{3}]}}}}}})",
+                     special, text("A"), text("B"), name, *tokenizer.begin_of_text());
+}
+
 }  // namespace
 
 void write_tokenizer_json(const Tokenizer& tokenizer, const std::filesystem::path& path) {
@@ -85,7 +98,7 @@ std::string to_tokenizer_json(const Tokenizer& tokenizer) {
   return fmt::format(
       "{{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n  \"padding\": null,\n  \"added_tokens\": [{}\n "
       " ],\n"
-      "  \"normalizer\": {},\n  \"pre_tokenizer\": {},\n  \"post_processor\": null,\n  \"decoder\": "
+      "  \"normalizer\": {},\n  \"pre_tokenizer\": {},\n  \"post_processor\": {},\n  \"decoder\": "
       "{},\n"
       "  \"model\": {{\n    \"type\": \"BPE\",\n    \"dropout\": null,\n    \"unk_token\": null,\n"
       "    \"continuing_subword_prefix\": null,\n    \"end_of_word_suffix\": null,\n    \"fuse_unk\": "
@@ -93,7 +106,7 @@ std::string to_tokenizer_json(const Tokenizer& tokenizer) {
       "    \"byte_fallback\": false,\n    \"ignore_merges\": false,\n    \"vocab\": {{{}\n    }},\n"
       "    \"merges\": [{}\n    ]\n  }}\n}}\n",
       added_tokens_text(vocabulary), normalizer_text(vocabulary.rules), pre_tokenizer_text(vocabulary.rules),
-      byte_level(true), vocab_text(vocabulary), merges_text(vocabulary));
+      post_processor_text(tokenizer), byte_level(true), vocab_text(vocabulary), merges_text(vocabulary));
 }
 
 }  // namespace troupe::data

@@ -166,6 +166,7 @@ TEST(BpeTrainer, RefusesOptionsOutOfRange) {
   EXPECT_THROW(BpeTrainer({.vocab_size = 1 << 21}), Error);
   EXPECT_THROW(BpeTrainer({.minimum_count = 0}), Error);
   EXPECT_THROW(BpeTrainer({.word_bytes = 1}), Error);
+  EXPECT_THROW(BpeTrainer({.begin_of_text = std::string(kEndOfText)}), Error);
 }
 
 }  // namespace

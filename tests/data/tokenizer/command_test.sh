@@ -36,12 +36,12 @@ jq -e 'length == 3 and .[2].text == "all" and .[2].bytes == .[0].bytes + .[1].by
   > out || fail "eval says: $(cat scores)"
 
 "$troupe" tokenizer train "$text"/*.txt --vocab 700 --pattern llama3 --special '<|user|>' '<|assistant|>' \
-  --min-frequency 3 --output llama3.json > out
+  --begin-of-text '<|begin|>' --min-frequency 3 --output llama3.json > out
 grep -q '700 entries' out || fail "train says: $(cat out)"
 printf 'a<|user|>b 1234' > chat
 [ "$("$troupe" tokenizer encode chat -t llama3.json --special-names | wc -w)" -lt \
   "$("$troupe" tokenizer encode chat -t llama3.json | wc -w)" ] || fail "--special-names changes nothing"
-"$troupe" tokenizer encode chat -t llama3.json --special-names | grep -qw 698 || fail "<|user|> is not token 698"
+"$troupe" tokenizer encode chat -t llama3.json --special-names | grep -qw 697 || fail "<|user|> is not token 697"
 "$troupe" tokenizer eval "$text"/stories.txt -t tokenizer.json llama3.json --json > scores
 jq -e 'length == 4 and .[3].text == "llama3.json all"' scores > out || fail "eval says: $(cat scores)"
 

@@ -48,6 +48,20 @@ TEST(TokenizerJson, WhatIsWrittenIsRead) {
   EXPECT_EQ(to_tokenizer_json(read), text);
 }
 
+TEST(TokenizerJson, ABeginOfTextIsWrittenAndRead) {
+  for (const bool named : {false, true}) {
+    std::vector<std::string> specials{"<|user|>"};
+    if (named) specials.insert(specials.begin(), "<|begin|>");
+    BpeTrainer trainer({.vocab_size = 260, .special_tokens = specials, .begin_of_text = "<|begin|>"});
+    trainer.add_document("ab ab");
+    const Tokenizer written(trainer.train());
+    const Tokenizer read = parse_tokenizer_json(to_tokenizer_json(written), "file.json");
+    EXPECT_EQ(read.vocabulary(), written.vocabulary());
+    EXPECT_EQ(read.begin_of_text(), named ? 258 : 259);
+    EXPECT_EQ(read.document_start(), *read.begin_of_text());
+  }
+}
+
 TEST(TokenizerJson, ReadsMergesAsPairsAndSpecialTokensOutsideTheVocabulary) {
   std::string text = small_document();
   const Tokenizer expected = parse_tokenizer_json(text, "file.json");
