@@ -153,13 +153,17 @@ void write_evaluation(Writer& out, const EvaluationRecord& evaluation) {
     for (const auto& [domain, result] : evaluation.domains)
       out.sample({{"domain", domain}}, value_of(result));
   };
-  family("eval_loss", "Held-out loss by domain, nats per token.",
+  family("eval_loss", "Held-out loss by domain, nats per token; of preferences, per pair.",
          [](const DomainEvaluation& d) { return d.loss; });
   // Not eval_bits_per_byte: to Prometheus' checker bits are no base unit.
   family("eval_bpb", "Held-out loss by domain, bits per byte of text.",
          [](const DomainEvaluation& d) { return d.bits_per_byte; });
   family("perplexity", "exp of the held-out loss by domain.",
          [](const DomainEvaluation& d) { return std::exp(d.loss); });
+  if (!evaluation.total.accuracy) return;
+  family("eval_preference_accuracy",
+         "Part of the held-out pairs whose chosen answer is preferred, by domain.",
+         [](const DomainEvaluation& d) { return d.accuracy.value_or(std::nan("")); });
 }
 
 void write_control_plane(Writer& out, const PrometheusView& view) {

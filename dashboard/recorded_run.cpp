@@ -109,9 +109,11 @@ DomainEvaluation domain_evaluation(const json& metrics) {
     const auto found = metrics.find(name);
     return found != metrics.end() && found->is_number() ? found->get<double>() : std::nan("");
   };
-  return {.loss = number("eval_loss"),
-          .bits_per_byte = number("eval_bits_per_byte"),
-          .tokens = metrics.value("tokens", std::int64_t{0})};
+  DomainEvaluation evaluation{.loss = number("eval_loss"),
+                              .bits_per_byte = number("eval_bits_per_byte"),
+                              .tokens = metrics.value("tokens", std::int64_t{0})};
+  if (metrics.contains("eval_preference_accuracy")) evaluation.accuracy = number("eval_preference_accuracy");
+  return evaluation;
 }
 
 EvaluationRecord evaluation_of(const json& line) {

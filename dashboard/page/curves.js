@@ -8,6 +8,8 @@ Dygraph.PLUGINS = Dygraph.PLUGINS.filter((plugin) => plugin !== Dygraph.Plugins.
 class Curves {
   static charts = [
     {id: 'loss', title: 'Loss', metrics: ['loss', 'eval_loss']},
+    {id: 'margin', title: 'Margin of preferences', metrics: ['preference_margin']},
+    {id: 'preferred', title: 'Preferred as chosen', metrics: ['preference_accuracy', 'eval_preference_accuracy']},
     {id: 'violation', title: 'MaxVio, worst layer', metrics: ['max_violation_batch', 'max_violation_window']},
     {id: 'gradient', title: 'Gradient norm', metrics: ['grad_norm']},
     {id: 'rate', title: 'Learning rate', metrics: ['learning_rate']},

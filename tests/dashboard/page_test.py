@@ -135,6 +135,15 @@ class PageTest(unittest.TestCase):
         self.assertEqual(shown, ["loss", "violation", "rate", "speed", "entropy"])
         self.assertTrue(self.browser.value("document.querySelector('#no-data').hidden"))
 
+    def test_preferences_have_curves_of_their_own(self):
+        lines = [evaluation_line(0, 0.693, eval_preference_accuracy=0.0)]
+        lines += [step_line(step, preference_margin=0.5 * step, preference_accuracy=0.25 * step) for step in (1, 2, 3)]
+        self.show(lines=[*lines, evaluation_line(3, 0.5, eval_preference_accuracy=0.875)])
+        self.browser.wait_for("document.querySelector('[data-curve=preferred] canvas')")
+        self.see("curves.panels.get('margin').rows", [[1, 0.5], [2, 1], [3, 1.5]])
+        self.see("curves.panels.get('preferred').rows", [[0, None, 0], [1, 0.25, None], [2, 0.5, None], [3, 0.75, 0.875]])
+        self.assertEqual(self.legend("preferred")[1:], ["preference_accuracy0.75", "eval_preference_accuracy0.875"])
+
     def test_arrow_keys_move_the_cursor(self):
         self.show(lines=[step_line(step, loss=10.0 - step) for step in range(1, 6)])
         self.browser.wait_for("document.querySelector('[data-curve=loss] canvas')")

@@ -73,6 +73,20 @@ TEST(Prometheus, StatesTheNumbers) {
   }
 }
 
+TEST(Prometheus, StatesWhatIsPreferredOfRunsThatCompare) {
+  EXPECT_EQ(Fixture().text(false).find("_preference_"), std::string::npos);
+  Fixture fixture;
+  fixture.step.metrics["preference_margin"] = 0.5;
+  fixture.evaluation.total.accuracy = 0.75;
+  fixture.evaluation.domains["python"].accuracy = 1.0;
+  const std::string text = fixture.text(false);
+  for (const char* expected :
+       {"troupe_preference_margin 0.5\n", "troupe_eval_preference_accuracy{domain=\"all\"} 0.75\n",
+        "troupe_eval_preference_accuracy{domain=\"python\"} 1\n"}) {
+    EXPECT_NE(text.find(expected), std::string::npos) << expected << "\n" << text;
+  }
+}
+
 TEST(Prometheus, EscapesLabels) {
   EXPECT_NE(Fixture().text(false).find("run=\"a \\\"quoted\\\"\\nname\""), std::string::npos);
 }

@@ -52,7 +52,7 @@ TEST_F(RecordedRunTest, ShowsWhatTheHubOfTheRunShowed) {
   not_finite.metrics["grad_norm"] = std::numeric_limits<double>::infinity();
   const EvaluationRecord evaluation{.time = 1,
                                     .step = 2,
-                                    .total = {1.25, 0.5, 8},
+                                    .total = {1.25, 0.5, 8, 0.75},
                                     .domains = {{"c", {1.25, 0.5, 8}}},
                                     .layers = {{.layer = 1, .metrics = {{"domain_distance", 0.25}}}}};
   not_finite.layers.front().metrics["router_z"] = std::nan("");

@@ -13,8 +13,8 @@ def step_line(step, loss=3.0, violation=0.3, counts=(8, 8, 8, 8), **metrics):
             "metrics": {"loss": loss, "learning_rate": 0.001, "tokens_per_second": 1000.0, "step_seconds": 0.1, **metrics}}
 
 
-def evaluation_line(step, loss, layers=()):
-    one = {"eval_loss": loss, "eval_bits_per_byte": loss / 2, "perplexity": 1.0, "tokens": 10}
+def evaluation_line(step, loss, layers=(), **metrics):
+    one = {"eval_loss": loss, "eval_bits_per_byte": loss / 2, "perplexity": 1.0, "tokens": 10, **metrics}
     return {"schema": 1, "time": 1.0 * step, "step": step, "tokens": 64 * step, "metrics": one, "domains": {"c": one},
             "evaluation_layers": list(layers)}
 
