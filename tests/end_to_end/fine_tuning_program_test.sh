@@ -33,4 +33,16 @@ train tuned --init-from "$work/base" --set data.corpus="$work/chats" --set run.s
 answer=$("$troupe" generate "$work/tuned" --chat plain --prompt "What is the capital of Japan?" --temperature 0 \
   --tokens 40 --json | jq -r .text)
 [ "$answer" = " Tokyo is the capital of Japan." ] || fail "the answer is '$answer'"
+
+# A conversation: what was said before is part of what is read.
+first="What is the capital of Japan?" second="What is the capital of Peru?"
+talk() { "$troupe" generate "$work/tuned" --chat plain --temperature 0 --tokens 40 "$@"; }
+printf '%s\r\n\n%s\n' "$first" "$second" >"$work/said"
+talk --interactive --json <"$work/said" >"$work/talk.jsonl"
+[ "$(jq -s length "$work/talk.jsonl")" = 2 ] || fail "a line is an answer, and an empty one is none: $(cat "$work/talk.jsonl")"
+[ "$(jq -rs '.[0].text' "$work/talk.jsonl")" = "$answer" ] || fail "the first answer is another: $(cat "$work/talk.jsonl")"
+[ "$(talk --interactive <"$work/said")" = "$(jq -r .text "$work/talk.jsonl")" ] || fail "text is not that of JSON"
+talk --prompt "$second" --json >"$work/alone.jsonl"
+jq -se '.[0].log_probabilities[0] != .[1].log_probabilities[0]' <(sed -n 2p "$work/talk.jsonl") "$work/alone.jsonl" \
+  >"$work/ignored" || fail "the second answer does not know the first question"
 echo "ok: $answer"

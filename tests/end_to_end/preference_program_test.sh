@@ -83,6 +83,8 @@ train reward --init-from "$work/chats" "${dpo[@]}" --set objective.kind=reward
 [ "$("$troupe" eval "$work/reward" --json | jq '.total.eval_preference_accuracy == 1')" = true ] ||
   fail "$("$troupe" eval "$work/reward")"
 refused "writes nothing" "$troupe" generate "$work/reward" --prompt a
+echo '{"context": "2 + 2 =", "choices": [" 4", " 5"], "answer": 0}' >"$work/sums.jsonl"
+refused "writes nothing" "$troupe" eval "$work/reward" --tasks "$work/sums.jsonl"
 refused "set sampling.every: 0" "$troupe" validate configs/tiny.yaml --set objective.kind=reward \
   --set sampling.every=5
 echo "ok"

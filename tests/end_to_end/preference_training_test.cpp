@@ -1,67 +1,29 @@
 // Objectives that compare two answers: layouts, the first step, what is learned, the reference of dpo.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <map>
 #include <numbers>
+#include <string>
 
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/index.h"
 #include "comm/collectives/inproc/inproc_communicator.h"
 #include "data/token_file_writer.h"
+#include "storage/memory_snapshots.h"
 #include "tests/data/expect_error.h"
 #include "tests/end_to_end/inproc_training.h"
+#include "tests/end_to_end/pair_corpus.h"
 #include "tests/scratch_folder.h"
 #include "workers/preferences/pair_evaluator.h"
 #include "workers/preferences/pair_reference.h"
+#include "workers/training_loop.h"
 
 namespace troupe::test {
 namespace {
 
 using model::ObjectiveKind;
-
-constexpr std::int64_t kPairs = 96;
-constexpr std::int64_t kPrompt = 6;  // tokens
-constexpr std::int64_t kAnswer = 9;
-
-/// Prompts of the committed corpus; the chosen answer is the text that follows, the rejected one the same
-/// backwards.
-class PairCorpus {
- public:
-  PairCorpus() : file_(folder_ / "pairs"), dataset_(write()) {}
-  [[nodiscard]] const data::TokenDataset& dataset() const { return dataset_; }
-  [[nodiscard]] const ScratchFolder& folder() const { return folder_; }
-
- private:
-  data::TokenDataset write() {
-    const data::TokenDataset text = tiny_dataset();
-    data::TokenFileHeader header = text.header();
-    header.document_offsets = {0};
-    header.document_domains.clear();
-    header.pairs = true;
-    std::vector<std::int32_t> tokens;
-    std::vector<std::int64_t> trained;
-    for (std::int64_t pair = 0; pair < kPairs; ++pair) {
-      std::vector<std::int32_t> read(static_cast<std::size_t>(kPrompt + kAnswer));
-      text.read(text.document(pair).first, read);
-      for (const bool chosen : {true, false}) {
-        if (!chosen) std::reverse(read.begin() + kPrompt, read.end());
-        const std::int64_t begin = std::ssize(tokens);
-        tokens.insert(tokens.end(), read.begin(), read.end());
-        tokens.push_back(header.end_of_text);
-        data::append_span(begin + kPrompt, std::ssize(tokens), trained);
-        header.document_offsets.push_back(std::ssize(tokens));
-        header.document_domains.push_back(text.header().document_domains[static_cast<std::size_t>(pair)]);
-      }
-    }
-    header.trained = data::TrainedSpans(std::move(trained));
-    data::write_token_file(file_, header, tokens);
-    return data::TokenDataset(file_);
-  }
-
-  ScratchFolder folder_;
-  std::filesystem::path file_;
-  data::TokenDataset dataset_;
-};
 
 workers::TrainingOptions options_of(ObjectiveKind kind, const data::TokenDataset& dataset) {
   workers::TrainingOptions options = tiny_options(dataset);
@@ -195,6 +157,88 @@ TEST_F(ReferenceTest, AnEvaluationOfTheInitialWeightsHasTheLossLn2AndNoPreferenc
   }
   EXPECT_EQ(pairs, kPairs);
   EXPECT_FALSE(evaluator.evaluate(1000, [] { return true; }));
+}
+
+/// Steps and snapshots, and no events.
+class Coordinator final : public workers::RunControl {
+ public:
+  explicit Coordinator(std::int64_t steps) {
+    plan_.version = 1;
+    plan_.last_step = steps;
+  }
+  std::int64_t newest_plan_version() override { return plan_.version; }
+  comm::StepPlan plan(std::int64_t /*version*/) override { return plan_; }
+  bool stop_requested() override { return false; }
+  void set_activity(std::int64_t /*step*/, const std::string& /*activity*/) override {}
+  void report(comm::WorkerMessage message) override {
+    if (const auto* step = std::get_if<comm::StepFinished>(&message)) metrics[step->step] = step->metrics;
+  }
+
+  std::map<std::int64_t, std::map<std::string, double>> metrics;  // by step
+
+ private:
+  comm::StepPlan plan_;
+};
+
+/// A run of dpo that takes a snapshot in memory after every second step.
+class DpoRun : public ::testing::Test {
+ protected:
+  DpoRun()
+      : options_(options_of(ObjectiveKind::kDpo, pairs_.dataset())),
+        memory_("test-" + std::to_string(::getpid())) {
+    const std::filesystem::path corpus = run_ / "corpus";
+    std::filesystem::create_directories(corpus);
+    for (const char* part : {data::kTrainFile, data::kHeldoutFile})
+      std::filesystem::copy_file(pairs_.dataset().path(), corpus / part);
+    std::filesystem::copy_file(source_path("tests/data/tiny/tokenizer.json"), corpus / data::kTokenizerFile);
+    options_.steps = 5;
+    options_.optimizer.lr = 3e-3;
+  }
+  ~DpoRun() override { memory_.keep_only(std::nullopt); }
+
+  std::filesystem::path begin_snapshots(comm::Epoch epoch) const {
+    return memory_.begin({.identity = "run", .timeline = 0, .epoch = epoch, .workers = 1});
+  }
+  [[nodiscard]] std::filesystem::path reference() const { return run_ / workers::kReferenceFile; }
+
+  std::map<std::int64_t, std::map<std::string, double>> train(workers::LoopStorage storage) {
+    storage.checkpoints = run_ / "checkpoints";
+    const workers::TrainingData data(run_ / "corpus", options_);
+    const auto world = std::move(comm::make_inproc_group(1).front());
+    const layout::Layout layout(options_.batch, 1, 1, static_cast<int>(options_.model.moe.experts));
+    workers::StorageThread thread;
+    workers::EventOptions events;
+    events.snapshot_every = 2;
+    Coordinator coordinator(options_.steps);
+    workers::TrainingLoop loop(options_, events, storage, data, layout, *world, thread, coordinator, clock_);
+    (void)loop.run();
+    return coordinator.metrics;
+  }
+
+  PairCorpus pairs_;
+  std::filesystem::path run_ = pairs_.folder() / "run";
+  workers::TrainingOptions options_;
+  storage::MemorySnapshots memory_;
+  SystemClock clock_;
+};
+
+TEST_F(DpoRun, GoesOnFromASnapshotInMemoryWithTheReferenceOfItsBeginning) {
+  const std::filesystem::path memory = begin_snapshots(1);
+  workers::LoopStorage anew;
+  anew.snapshots = memory.string();
+  const auto whole = train(anew);
+  const std::string reference_bytes = read_file(reference(), 1 << 20);
+  workers::LoopStorage from_memory;
+  from_memory.snapshot = memory.string();
+  from_memory.snapshot_step = 4;
+  const auto rest = train(from_memory);
+  ASSERT_EQ(rest.size(), 1U);
+  EXPECT_GT(rest.at(5).at("preference_margin"), 0.01);  // it would be 0 beside the weights of step 4
+  for (const char* name : {"preference_margin", "loss_lm", "grad_norm"})
+    EXPECT_EQ(rest.at(5).at(name), whole.at(5).at(name)) << name;
+  EXPECT_EQ(read_file(reference(), 1 << 20), reference_bytes);
+  std::filesystem::remove(reference());
+  data::expect_error(ErrorCode::kConfig, "reference.h5 is missing", [&] { (void)train(from_memory); });
 }
 
 }  // namespace

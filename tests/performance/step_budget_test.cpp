@@ -4,11 +4,14 @@
 #include <numeric>
 #include <thread>
 
+#include "base/index.h"
 #include "comm/collectives/inproc/inproc_communicator.h"
 #include "data/batch_order.h"
+#include "data/preferences/pair_order.h"
 #include "model/parameters.h"
 #include "tensor/parallel.h"
 #include "tests/end_to_end/inproc_training.h"
+#include "tests/end_to_end/pair_corpus.h"
 #include "tests/experts/dispatch/counting_communicator.h"
 #include "tests/performance/allocation_counter.h"
 #include "workers/step/trainer.h"
@@ -104,6 +107,30 @@ TEST(StepBudget, AllocatesNothingWithRecomputation) {
   const AllocationCounter counter;
   worker.step();
   EXPECT_EQ(counter.count(), 0);
+}
+
+TEST(StepBudget, AllocatesNothingOnPreferences) {
+  const PairCorpus corpus;
+  for (const auto kind : {model::ObjectiveKind::kDpo, model::ObjectiveKind::kReward}) {
+    const workers::TrainingOptions options = options_with([&](auto& changed) {
+      changed.model.objective.kind = kind;
+      changed.model.loss.z_loss = 0.0;
+      changed.data.sequence_length = 80;  // two pairs
+    });
+    const data::PairOrder order(corpus.dataset(), options.data.sequence_length, options.seed);
+    const std::vector<model::PairScores> reference(static_cast<std::size_t>(order.pair_count()));
+    const auto world = std::move(comm::make_inproc_group(1).front());
+    const layout::Layout layout(options.batch, 1, 1, static_cast<int>(options.model.moe.experts));
+    const SystemClock clock;
+    model::Model model(workers::model_setup(options, layout, 0), layout, *world, clock);
+    model.initialize();
+    workers::Trainer trainer(
+        options, model, {corpus.dataset(), order, options.data.sequence_length, options.batch, reference});
+    for (int step = 0; step < 3; ++step) trainer.step({});
+    const AllocationCounter counter;
+    for (int step = 0; step < 3; ++step) trainer.step({});  // of other pairs, up to the next epoch
+    EXPECT_EQ(counter.count(), 0) << model::kObjectiveNames[at(kind)];
+  }
 }
 
 TEST(StepBudget, ExecutesTheProductsOfTheFormulaAndNoOther) {
