@@ -24,14 +24,14 @@ step "Training" "$troupe" train configs/quickstart.yaml "$@"
 
 run=$(ls -td runs/quickstart-*/ | head -n 1)
 run=${run%/}
-step "What the model writes" "$troupe" generate "$run" --temperature 0.4 --tokens 80 \
+step "What the model writes" "$troupe" generate "$run" --temperature 0.4 --seed 2 --tokens 80 \
   --prompt "To change" --prompt "Klicken Sie" --prompt "    def setUp"
 
 cat <<END
 
 == Next
   $troupe checkpoint list $run              its checkpoints
-  $troupe generate $run --prompt "Click the" --seed 2   more text
+  $troupe generate $run --prompt "If you want"  more text
   $troupe describe configs/quickstart.yaml  the model's size and cost
   $troupe train configs/quickstart.yaml --set model.moe.balancer.kind=none   what balancing does
   scripts/quickstart.sh --workers 1         the same bits on one worker
