@@ -10,7 +10,7 @@
 
 namespace troupe::conversion {
 
-inline constexpr std::int64_t kDefaultPieceBytes = std::int64_t{256} << 20;
+inline constexpr std::int64_t kDefaultPieceBytes = std::int64_t{128} << 20;
 
 struct ImportRequest {
   std::filesystem::path folder;      // of Hugging Face's: config.json, safetensors, tokenizer.json

@@ -16,6 +16,7 @@ import itertools
 import json
 import os
 import pathlib
+import resource
 import subprocess
 import sys
 import tempfile
@@ -33,20 +34,26 @@ SETTINGS = ["data.sequence_length=4224", "batch.sequences=4", "batch.micro_batch
             "sampling.every=0", "checkpoint.every=0", "dashboard.enabled=false", "parallel.backend=inproc"]
 
 
+def children():
+    """CPU seconds of the processes that ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def call(command, text=""):
     """Output, and wall and CPU seconds."""
-    before, wall = os.times(), time.perf_counter()
+    before, wall = children(), time.perf_counter()
     done = subprocess.run(list(map(str, command)), input=text, capture_output=True, text=True, env=ONE_THREAD)
-    wall, after = time.perf_counter() - wall, os.times()
+    wall, after = time.perf_counter() - wall, children()
     if done.returncode != 0:
         sys.exit(f"{' '.join(map(str, command))} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-    cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return done.stdout, wall, cpu
+    return done.stdout, wall, after - before
 
 
-def make_run(config, corpus, folder):
+def make_run(config, corpus, settings, folder):
+    settings = [f"data.corpus={corpus}", *SETTINGS, *settings]
     call([PROGRAM, "train", config, "--run-dir", folder, "--workers", 1,
-          *itertools.chain.from_iterable(("--set", one) for one in [f"data.corpus={corpus}", *SETTINGS])])
+          *itertools.chain.from_iterable(("--set", one) for one in settings)])
 
 
 def troupe_writes(run, tokens, prompts=PROMPTS):
@@ -60,7 +67,7 @@ def troupe_writes(run, tokens, prompts=PROMPTS):
 
 def transformers_writes(venv, folder, tokens):
     request = json.dumps({"folder": str(folder), "prompts": PROMPTS, "tokens": tokens}) + "\n"
-    result = json.loads(call([venv / "bin/python", HERE / "transformers_writer.py"], request)[0])
+    result = json.loads(call([venv / "bin/python", "-P", HERE / "transformers_writer.py"], request)[0])
     return result["tokens"], result["wall"], result["cpu"]
 
 
@@ -100,6 +107,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("configs", nargs="*", default=["configs/tiny.yaml", "configs/quickstart.yaml"])
     parser.add_argument("--venv", type=pathlib.Path, help="without it Troupe is measured alone")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of the configurations")
     parser.add_argument("--vocab-size", type=int, default=8192)
     parser.add_argument("--tokens", type=int, default=200, help="after each prompt")
     parser.add_argument("--rounds", type=int, default=3)
@@ -110,12 +118,13 @@ def main():
         call([PROGRAM, "data", "prepare", describe_corpus(work, arguments.vocab_size, 0), "--output", corpus])
         for config in arguments.configs:
             name = pathlib.Path(config).stem
-            make_run(config, corpus, work / name)
-            call([PROGRAM, "export", work / name, "--output", work / f"{name}-exported"])
+            make_run(config, corpus, arguments.set, work / name)
             if arguments.venv:
-                compare(config, work / name, work / f"{name}-exported", arguments)
+                exported = work / f"{name}-exported"
+                call([PROGRAM, "export", work / name, "--output", exported])
+                compare(config, work / name, exported, arguments)
             else:
-                print(config)
+                print(config, *arguments.set)
             growth(work / name, arguments.rounds)
 
 
