@@ -1,97 +1,118 @@
 #include "conversion/gguf_names.h"
 
-#include <fmt/ranges.h>
-
-#include <algorithm>
+#include <map>
+#include <string>
+#include <utility>
 #include <vector>
-
-#include "base/error.h"
 
 namespace troupe::conversion {
 namespace {
 
 const std::string kBlock = "blk.{l}.";
 
-/// Names of llama.cpp's gguf-py (constants.py), experts stacked.
-///   query, key: rows of the two, which architecture llama has in pairs
-TensorNames block_names(Rows query, Rows key) {
+NamedPart part(const std::string& name, Rows rows = Rows::kAll) { return {kBlock + name, rows}; }
+
+}  // namespace
+
+TensorNames gguf_names(GgufRotation rotation) {
+  const bool pairs = rotation == GgufRotation::kPairs;
+  const Rows query = pairs ? Rows::kQueryPairs : Rows::kQuery;
+  const Rows key = pairs ? Rows::kKeyPairs : Rows::kKeyValue;
   TensorNames names;
   names.parts = {
       {"embedding/weight", {{"token_embd.weight"}}},
-      {"attention_norm/weight", {{kBlock + "attn_norm.weight"}}},
+      {"attention_norm/weight", {part("attn_norm.weight")}},
       {"attention/qkv_proj",
-       {{kBlock + "attn_q.weight", query},
-        {kBlock + "attn_k.weight", key},
-        {kBlock + "attn_v.weight", Rows::kKeyValue}}},
+       {part("attn_q.weight", query), part("attn_k.weight", key), part("attn_v.weight", Rows::kKeyValue)}},
       {"attention/qkv_bias",
-       {{kBlock + "attn_q.bias", query},
-        {kBlock + "attn_k.bias", key},
-        {kBlock + "attn_v.bias", Rows::kKeyValue}}},
-      {"attention/out_proj", {{kBlock + "attn_output.weight"}}},
-      {"attention/q_norm", {{kBlock + "attn_q_norm.weight"}}},
-      {"attention/k_norm", {{kBlock + "attn_k_norm.weight"}}},
-      {"ffn_norm/weight", {{kBlock + "ffn_norm.weight"}}},
-      {"ffn/gate_up_proj",
-       {{kBlock + "ffn_gate.weight", Rows::kHalf}, {kBlock + "ffn_up.weight", Rows::kHalf}}},
-      {"ffn/down_proj", {{kBlock + "ffn_down.weight"}}},
-      {"router/weight", {{kBlock + "ffn_gate_inp.weight"}}},
+       {part("attn_q.bias", query), part("attn_k.bias", key), part("attn_v.bias", Rows::kKeyValue)}},
+      {"attention/out_proj", {part("attn_output.weight")}},
+      {"attention/q_norm", {part("attn_q_norm.weight")}},
+      {"attention/k_norm", {part("attn_k_norm.weight")}},
+      {"ffn_norm/weight", {part("ffn_norm.weight")}},
+      {"ffn/gate_up_proj", {part("ffn_gate.weight", Rows::kHalf), part("ffn_up.weight", Rows::kHalf)}},
+      {"ffn/down_proj", {part("ffn_down.weight")}},
+      {"router/weight", {part("ffn_gate_inp.weight")}},
       {"experts/gate_up_proj",
-       {{kBlock + "ffn_gate_exps.weight", Rows::kHalf}, {kBlock + "ffn_up_exps.weight", Rows::kHalf}}},
-      {"experts/down_proj", {{kBlock + "ffn_down_exps.weight"}}},
+       {part("ffn_gate_exps.weight", Rows::kHalf), part("ffn_up_exps.weight", Rows::kHalf)}},
+      {"experts/down_proj", {part("ffn_down_exps.weight")}},
       {"final_norm/weight", {{"output_norm.weight"}}},
       {"head/weight", {{"output.weight"}}},
   };
   return names;
 }
 
-/// And a bias that experts are chosen with.
-TensorNames with_shared_experts(TensorNames names) {
-  names.parts["shared_experts/gate_up_proj"] = {{kBlock + "ffn_gate_shexp.weight", Rows::kHalf},
-                                                {kBlock + "ffn_up_shexp.weight", Rows::kHalf}};
-  names.parts["shared_experts/down_proj"] = {{kBlock + "ffn_down_shexp.weight"}};
+TensorNames with_gguf_biases(TensorNames names) {
+  return replaced(std::move(names), {{"attention/out_bias", {part("attn_output.bias")}},
+                                     {"ffn/gate_up_bias",
+                                      {part("ffn_gate.bias", Rows::kHalf), part("ffn_up.bias", Rows::kHalf)}},
+                                     {"ffn/down_bias", {part("ffn_down.bias")}}});
+}
+
+TensorNames with_gguf_router_bias(TensorNames names, bool shared_experts) {
   names.router_bias = kBlock + "exp_probs_b.bias";
+  if (!shared_experts) return names;
+  return replaced(std::move(names),
+                  {{"shared_experts/gate_up_proj",
+                    {part("ffn_gate_shexp.weight", Rows::kHalf), part("ffn_up_shexp.weight", Rows::kHalf)}},
+                   {"shared_experts/down_proj", {part("ffn_down_shexp.weight")}}});
+}
+
+TensorNames with_gguf_post_attention_norm(TensorNames names) {
+  return replaced(std::move(names), {{"ffn_norm/weight", {part("post_attention_norm.weight")}}});
+}
+
+TensorNames with_gguf_post_norms(TensorNames names) {
+  return replaced(std::move(names), {{"attention_post_norm/weight", {part("post_attention_norm.weight")}},
+                                     {"ffn_post_norm/weight", {part("post_ffw_norm.weight")}}});
+}
+
+TensorNames with_gguf_whole_norms(TensorNames names) {
+  for (const char* norm :
+       {"attention_norm/weight", "attention_post_norm/weight", "ffn_norm/weight", "ffn_post_norm/weight",
+        "final_norm/weight", "attention/q_norm", "attention/k_norm"}) {
+    for (NamedPart& part : names.parts.at(norm)) part.added = 1.0F;
+  }
   return names;
 }
 
-std::vector<GgufArchitecture> make_architectures() {
-  std::vector<GgufArchitecture> all;
-  const auto add = [&](std::string model_type, std::string name, const TensorNames& names, bool has_experts,
-                       std::optional<bool> normalizes = true) {
-    GgufArchitecture& one = all.emplace_back();
-    one.model_type = std::move(model_type);
-    one.family.model_type = std::move(name);
-    one.family.names = names;
-    one.has_experts = has_experts;
-    one.normalizes = normalizes;
-  };
-  const TensorNames pairs = block_names(Rows::kQueryPairs, Rows::kKeyPairs);
-  const TensorNames halves = block_names(Rows::kQuery, Rows::kKeyValue);
-  add("llama", "llama", pairs, false);
-  add("mistral", "llama", pairs, false);
-  add("mixtral", "llama", pairs, true);
-  add("qwen2", "qwen2", halves, false);
-  add("qwen3", "qwen3", halves, false);
-  add("qwen3_moe", "qwen3moe", halves, true);
-  add("olmoe", "olmoe", halves, true, false);
-  all.back().needs_head = true;
-  add("dots1", "dots1", with_shared_experts(halves), true, std::nullopt);
-  all.back().dense_first = all.back().needs_head = all.back().needs_all_keys = true;
-  return all;
+TensorNames with_gguf_sinks(TensorNames names) {
+  return replaced(std::move(names),
+                  {{"attention/sinks", {part("attn_sinks.weight")}},
+                   {"attention/out_bias", {part("attn_output.bias")}},
+                   {"router/linear_bias", {part("ffn_gate_inp.bias")}},
+                   {"experts/gate_up_bias",
+                    {part("ffn_gate_exps.bias", Rows::kHalf), part("ffn_up_exps.bias", Rows::kHalf)}},
+                   {"experts/down_bias", {part("ffn_down_exps.bias")}}});
 }
 
-}  // namespace
+TensorNames with_gguf_latents(TensorNames names) {
+  return replaced(std::move(names),
+                  {{"attention/q_proj", {part("attn_q.weight", Rows::kLatentQuery)}},
+                   {"attention/q_down_proj", {part("attn_q_a.weight")}},
+                   {"attention/q_norm", {part("attn_q_a_norm.weight")}},
+                   {"attention/q_up_proj", {part("attn_q_b.weight", Rows::kLatentQuery)}},
+                   {"attention/kv_down_proj", {part("attn_kv_a_mqa.weight", Rows::kLatentDown)}},
+                   {"attention/kv_norm", {part("attn_kv_a_norm.weight")}},
+                   {"attention/kv_up_proj", {part("attn_kv_b.weight", Rows::kLatentUp)}}});
+}
 
-const GgufArchitecture& gguf_architecture(std::string_view model_type) {
-  static const std::vector<GgufArchitecture> all = make_architectures();
-  const auto found = std::ranges::find(all, model_type, &GgufArchitecture::model_type);
-  if (found != all.end()) return *found;
-  std::vector<std::string> known;
-  for (const GgufArchitecture& one : all) known.push_back(one.model_type);
-  throw Error(
-      ErrorCode::kConfig,
-      "a model of type '{}' is not written as GGUF; those of type {} are. `--format hf` writes it for "
-      "llama.cpp's own converter",
-      model_type, fmt::join(known, ", "));
+TensorNames with_gguf_joined_projections(TensorNames names) {
+  return replaced(std::move(names), {{"attention/qkv_proj", {part("attn_qkv.weight")}},
+                                     {"ffn/gate_up_proj", {part("ffn_up.weight")}}});
+}
+
+TensorNames gpt2_gguf_names() {
+  return replaced(gguf_names(GgufRotation::kAsHere), {{"embedding/positions", {{"position_embd.weight"}}},
+                                                      {"attention_norm/bias", {part("attn_norm.bias")}},
+                                                      {"ffn_norm/bias", {part("ffn_norm.bias")}},
+                                                      {"final_norm/bias", {{"output_norm.bias"}}},
+                                                      {"attention/qkv_proj", {part("attn_qkv.weight")}},
+                                                      {"attention/qkv_bias", {part("attn_qkv.bias")}},
+                                                      {"attention/out_bias", {part("attn_output.bias")}},
+                                                      {"ffn/up_proj", {part("ffn_up.weight")}},
+                                                      {"ffn/up_bias", {part("ffn_up.bias")}},
+                                                      {"ffn/down_bias", {part("ffn_down.bias")}}});
 }
 
 }  // namespace troupe::conversion

@@ -160,7 +160,7 @@ void TensorMap::add(const ParameterSpec& spec) {
     const std::int64_t all = rows_of(blocks);
     const std::string name = name_of(part.name, spec.layer, spec.expert);
     const auto [place, is_new] = index_.try_emplace(name, tensors_.size());
-    if (is_new) tensors_.push_back({name, shape_of(part, spec, all), {}});
+    if (is_new) tensors_.push_back({name, shape_of(part, spec, all), {}, part.added});
     for (const RowBlock& block : blocks) {
       tensors_[place->second].sources.push_back({spec.name, begin, slice_of(part, spec, all, block)});
       begin += block.rows * columns_of(spec);

@@ -35,6 +35,7 @@ struct TheirTensor {
   std::string name;
   std::vector<std::int64_t> shape;
   std::vector<Source> sources;
+  float added = 0.0F;  // to ours
 };
 
 /// How a model's parameters lie in a family's tensors. Pure.

@@ -28,6 +28,7 @@ struct NamedPart {
   bool transposed = false;  // [in, out]
   std::int64_t step = 1;    // its outputs lie so far apart, those of other parts between them,
   std::int64_t first = 0;   // and begin here
+  float added = 0.0F;       // to every value there
 };
 
 /// Our parameters, by their names without the layer's prefix, as tensors that follow each other by rows.

@@ -17,6 +17,12 @@ namespace troupe::conversion {
   return tensor.sources.size() == 1 && slice.begin == 0 && in_order;
 }
 
+/// Makes values of ours theirs.
+inline void add(const TheirTensor& tensor, std::span<float> values) {
+  if (tensor.added == 0.0F) return;
+  for (float& value : values) value += tensor.added;
+}
+
 /// All values of a tensor of theirs, in their order.
 [[nodiscard]] inline std::vector<float> rearranged(storage::CheckpointReader& reader,
                                                    const TheirTensor& tensor) {
@@ -34,6 +40,7 @@ namespace troupe::conversion {
         values[at(slice.begin + row * slice.row_stride + column * slice.column_stride)] = ours[next++];
     }
   }
+  add(tensor, values);
   return values;
 }
 
@@ -49,6 +56,7 @@ void write_values(storage::CheckpointReader& reader, const TheirTensor& tensor, 
   for (std::int64_t done = 0; done < count; done += std::ssize(values)) {
     values.resize(at(std::min(kPieceValues, count - done)));
     reader.read(source.ours, source.begin + done, std::span(values));
+    add(tensor, values);
     writer.write(values);
   }
 }

@@ -9,8 +9,8 @@
 
 #include "base/file.h"
 #include "conversion/exported_model.h"
+#include "conversion/gguf_architecture.h"
 #include "conversion/gguf_export.h"
-#include "conversion/gguf_names.h"
 #include "conversion/gguf_tokenizer.h"
 #include "conversion/import.h"
 #include "conversion/model_config.h"
@@ -134,6 +134,79 @@ TEST(GgufTensors, ExpertsAreStacked) {
   EXPECT_EQ(stacked, expected);
 }
 
+json golden_config(const std::string& folder) {
+  const auto file =
+      std::filesystem::path(TROUPE_SOURCE_DIR) / "tests/golden/families" / folder / "config.json";
+  constexpr std::size_t kMaximumBytes = 1 << 16;
+  return json::parse(read_file(file, kMaximumBytes));
+}
+
+/// What a file of the model that a config.json describes would say, by key; kConfig where it cannot be said.
+std::map<std::string, storage::gguf::Value> facts_of(const json& config) {
+  const ReadConfig read = parse_config(config, "made");
+  const GgufArchitecture& architecture = gguf_architecture(read.family->model_type);
+  const std::int64_t vocab = *read.run.model.vocab_size;
+  const TensorMap all_have_names(architecture.family, read.run.model, vocab);
+  constexpr std::int64_t kContext = 64;
+  GgufFacts facts(architecture.family.model_type, read.run.model, vocab, kContext);
+  for (const GgufFact& fact : architecture.facts) fact(facts);
+  return {facts.metadata().begin(), facts.metadata().end()};
+}
+
+TEST(GgufTensors, NormsOfGemmaHaveTheWholeFactor) {
+  const test::ScratchFolder scratch;
+  json config = golden_config("gemma2");
+  config["vocab_size"] = 512;
+  ExportedModel model(imported(scratch, config));
+  for (const char* name : {"blk.1.post_ffw_norm.weight", "output_norm.weight"}) {
+    const std::vector<float> whole = values_of(model, gguf_architecture("gemma2").family, name);
+    std::vector<float> ours =
+        values_of(model, model.family(),
+                  name[0] == 'b' ? "model.layers.1.post_feedforward_layernorm.weight" : "model.norm.weight");
+    for (float& value : ours) value += 1.0F;
+    EXPECT_EQ(whole, ours) << name;
+  }
+}
+
+TEST(GgufFacts, SayWhatLlamaCppMustKnow) {
+  auto facts = facts_of(golden_config("qwen2"));
+  EXPECT_EQ(std::get<std::string>(facts.at("qwen2.rope.scaling.type")), "yarn");
+  EXPECT_EQ(std::get<std::uint32_t>(facts.at("qwen2.rope.scaling.original_context_length")), 16);
+  facts = facts_of(golden_config("minimax_m2"));
+  EXPECT_EQ(std::get<std::uint32_t>(facts.at("minimax-m2.rope.dimension_count")), 8) << "of 16";
+  facts = facts_of(golden_config("glm4_moe"));
+  EXPECT_EQ(std::get<std::uint32_t>(facts.at("glm4moe.leading_dense_block_count")), 1);
+  EXPECT_EQ(std::get<std::uint32_t>(facts.at("glm4moe.expert_gating_func")), 2);
+  facts = facts_of(golden_config("gpt2"));
+  EXPECT_EQ(std::get<std::uint32_t>(facts.at("gpt2.feed_forward_length")), 128);
+  EXPECT_TRUE(facts.contains("gpt2.attention.layer_norm_epsilon"));
+  for (const char* folder : {"llama-biases", "mixtral", "qwen3_moe", "olmo2", "phi3", "ernie4_5"})
+    EXPECT_NO_THROW(facts_of(golden_config(folder))) << folder;
+}
+
+/// The smallest change to a tiny model that has something else.
+TEST(GgufFacts, RefuseByNameWhatLlamaCppComputesOtherwise) {
+  const std::map<std::string, std::string> all{{"mistral", "model.attention.window"},
+                                               {"qwen3", "model.attention.window"},
+                                               {"olmoe", "fewer model.attention.kv_heads"},
+                                               {"dots1", "fewer model.attention.kv_heads"},
+                                               {"gpt_oss", "rope.scaling.truncate: false"},
+                                               {"deepseek_v2", "group_score: max"},
+                                               {"deepseek_v3", "mscale other than mscale_all_dim"},
+                                               {"smollm3", "positions: none in other layers"},
+                                               {"gemma2", "model.attention.softmax_scale"},
+                                               {"gemma3_text", "other layers with a model.attention.window"},
+                                               {"cohere2", "other layers with a model.attention.window"}};
+  for (const auto& [folder, words] : all)
+    expect_error([&] { facts_of(golden_config(folder)); }, ErrorCode::kConfig, {words, "--format hf"});
+  json config = golden_config("phi3");
+  config["head_dim"] = 16;
+  expect_error([&] { facts_of(config); }, ErrorCode::kConfig, {"model.attention.head_dim"});
+  config = golden_config("cohere2");
+  config.update({{"num_hidden_layers", 4}, {"layer_types", nullptr}, {"tie_word_embeddings", false}});
+  expect_error([&] { facts_of(config); }, ErrorCode::kConfig, {"model.tie_embeddings: false"});
+}
+
 TEST(GgufTokenizer, HasATokenForEveryRowAndKindsForAll) {
   const data::Tokenizer tokenizer = data::read_tokenizer_json(kTokenizer);
   const std::int64_t rows = tokenizer.vocab_size() + 3;
@@ -171,8 +244,9 @@ TEST(GgufExport, WhatTheArchitectureComputesOtherwiseIsRefused) {
   config["norm_topk_prob"] = false;
   refused(config, {"normalize_weights: false"});
   config = llama_config();
-  config["rope_scaling"] = {{"rope_type", "linear"}, {"factor", 2.0}};
-  refused(config, {"rope.scaling"});
+  config["sliding_window"] = 8;
+  config["model_type"] = "mistral";
+  refused(config, {"model.attention.window"});
 }
 
 TEST(GgufExport, NeedsATokenizerAndANewFile) {
