@@ -18,18 +18,6 @@ class DeviceRules {
   std::vector<RuleProblem> check() {
     if (has_experts(config_.model)) check_experts();
     check_model();
-    for_each_mixer(config_.model, [&](const model::AttentionOptions& mixer, const std::string& key) {
-      refuse(mixer.kind == model::AttentionKind::kMla, key + ".kind", "mla", "all others do");
-      refuse(mixer.query_rank > 0, key + ".query_rank", "a number", "0 does");
-      refuse(mixer.qk_norm == model::QkNorm::kL2, key + ".qk_norm", "l2", "all others do");
-      refuse(mixer.temperature > 0.0, key + ".temperature", "a number", "0 does");
-      refuse(mixer.positions == model::Positions::kAlibi, key + ".positions", "alibi", "all others do");
-      refuse(mixer.sinks, key + ".sinks", "true", "false does");
-      refuse(mixer.softcap > 0.0, key + ".softcap", "a number", "0 does");
-      refuse(mixer.softmax_scale > 0.0, key + ".softmax_scale", "a number", "0 does");
-      refuse(mixer.rope.pairing != model::RopePairing::kHalves, key + ".rope.pairing", "interleaved",
-             "halves does");
-    });
     const auto activation = config_.model.ffn.form.activation;
     refuse(activation == layers::Activation::kGelu || activation == layers::Activation::kGeGlu,
            "model.ffn.activation", layers::kActivationNames[at(activation)], "all but gelu and geglu do");
@@ -55,16 +43,8 @@ class DeviceRules {
 
   void check_model() {
     const auto& model = config_.model;
-    refuse(model.norm.kind != layers::NormKind::kRms, "model.norm.kind",
-           layers::kNormNames[at(model.norm.kind)], "rms does");
-    refuse(model.norm.placement == model::NormPlacement::kPost, "model.norm.placement", "post",
-           "all others do");
-    refuse(model.residual_multiplier != 1.0, "model.residual_multiplier", "another number", "1 does");
     refuse(model.dropout.embedding > 0.0, "model.dropout.embedding", "a number", "0 does");
     refuse(model.dropout.residual > 0.0, "model.dropout.residual", "a number", "0 does");
-    refuse(model.embedding.scale != 1.0, "model.embedding.scale", "another number", "1 does");
-    refuse(model.logits.scale != 1.0, "model.logits.scale", "another number", "1 does");
-    refuse(model.logits.softcap > 0.0, "model.logits.softcap", "a number", "0 does");
   }
 
   void check_experts() {

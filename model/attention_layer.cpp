@@ -1,8 +1,5 @@
 #include "model/attention_layer.h"
 
-#include <algorithm>
-#include <cmath>
-
 #include "tensor/ops/cached_attention/cached_attention.h"
 #include "tensor/ops/elementwise/elementwise.h"
 
@@ -116,7 +113,9 @@ void AttentionLayer::forward(const Pass& pass, ConstTensorView x, Mixer::Saved& 
   key_.forward(pass.execution, pass.dense, x, saved.k_raw);
   saved.k = prepare(pass, saved.k_raw, k_norm_, saved.k_norm);
   if (options_.temperature > 0.0) {
-    saved.temperature = temperatures(pass);
+    saved.temperature = pass.arena.allocate({tokens});
+    ops::temperatures(pass.execution, pass.microbatch.positions, options_.temperature,
+                      options_.temperature_length, saved.temperature);
     ops::scale_rows(pass.execution, saved.temperature, saved.q);
   }
   saved.v = pass.arena.allocate({tokens, value_.width()});
@@ -176,18 +175,6 @@ void AttentionLayer::prepare_backward(const Pass& pass, ConstTensorView raw,
                    Accumulate::kNo);
   }
   if (turned_first) turn(pass, ops::RopeDirection::kBackward, gradient);
-}
-
-/// 1 + s ln(1 + floor((position + 1) / length)) of every token.
-TensorView AttentionLayer::temperatures(const Pass& pass) const {
-  const ConstTensorView positions = pass.microbatch.positions;
-  const TensorView factors = pass.arena.allocate({positions.elements()});
-  for (std::int64_t t = 0; t < positions.elements(); ++t) {
-    const std::int64_t lengths = (positions.i32()[t] + 1) / options_.temperature_length;
-    factors.f32()[t] =
-        static_cast<float>(1.0 + options_.temperature * std::log1p(static_cast<double>(lengths)));
-  }
-  return factors;
 }
 
 void AttentionLayer::backward(const Pass& pass, ConstTensorView dy, ConstTensorView x,

@@ -47,7 +47,6 @@ class AttentionLayer final : public Mixer {
   void prepare_backward(const Pass& pass, ConstTensorView raw, const std::optional<layers::NormLayer>& norm,
                         const layers::NormLayer::Saved& normed, TensorView gradient) const;
   void turn(const Pass& pass, ops::RopeDirection direction, TensorView x) const;
-  [[nodiscard]] TensorView temperatures(const Pass& pass) const;
   [[nodiscard]] QueryProjection make_query(const LayerSpec& layer, const ParameterTable& table) const;
   [[nodiscard]] layers::Projection part(const LayerSpec& layer, const ParameterTable& table,
                                         std::int64_t first_head, std::int64_t heads) const;

@@ -46,8 +46,9 @@ std::int64_t arena_bytes(const ModelOptions& options, const TransformerShape& sh
   if (execution.accelerator == nullptr) return bound;
   const std::int64_t width =
       std::max(options.ffn.intermediate_size, options.moe.shared_experts * options.moe.expert_size);
+  const std::int64_t logits = (options.logits.softcap > 0.0 ? 2 : 1) * shape.vocab_size;
   constexpr std::int64_t kFloatBytes = 4;
-  return bound + kFloatBytes * std::min(kDevicePieceRows, shape.max_tokens) * (width + shape.vocab_size);
+  return bound + kFloatBytes * std::min(kDevicePieceRows, shape.max_tokens) * (width + logits);
 }
 
 }  // namespace

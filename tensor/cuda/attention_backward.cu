@@ -1,5 +1,7 @@
+#include "tensor/cuda/attention_score.h"
 #include "tensor/cuda/attention_tile.h"
 #include "tensor/cuda/math.h"
+#include "tensor/cuda/rows.h"
 
 namespace troupe::cuda {
 namespace {
@@ -26,6 +28,20 @@ __global__ void __launch_bounds__(256) delta_kernel(AttentionBackward a) {
   sum = warp_sum(sum);
   const std::int64_t row = token / a.sizes.length * a.sizes.heads + head;
   if (lane_of_warp() == 0) a.delta[row * a.sizes.length + token % a.sizes.length] = sum;
+}
+
+/// dsink = -Σ p_sink delta. A block per head, tokens over threads.
+__global__ void __launch_bounds__(kRowThreads) sink_kernel(AttentionBackward a) {
+  const std::int64_t head = blockIdx.x;
+  double part = 0.0;
+  for (std::int64_t token = threadIdx.x; token < a.sizes.sequences * a.sizes.length; token += kRowThreads) {
+    const std::int64_t row = token / a.sizes.length * a.sizes.heads + head;
+    const std::int64_t place = row * a.sizes.length + token % a.sizes.length;
+    const float p = exp_of_non_positive(a.sinks[head] - a.log_sum_exp[place]);
+    part -= static_cast<double>(p) * static_cast<double>(a.delta[place]);
+  }
+  const double sum = block_sum(shared_memory<SumShared>(), part);
+  if (threadIdx.x == 0) a.dsinks[head] = static_cast<float>(sum);
 }
 
 /// One head of one sequence: where its rows begin.
@@ -65,14 +81,13 @@ __device__ __forceinline__ void load_key_tile(
                                                      keys.stride, count, static_cast<int>(sizes.head_dim)});
 }
 
-/// Score and <dout, v> of a pair → weight p and ds = p (<dout, v> - delta) scale; both 0 where the query does
-/// not see the key.
+/// <q, k>, with its score, and <dout, v> of a pair → weight p and ds = p (<dout, v> - delta) slope; both 0
+/// where the query does not see the key.
 template <int kRows>
 __device__ __forceinline__ void differentiate(const QueryRows<kRows>& queries, bool visible, int query,
-                                              float scale, float& score, float& product) {
-  const float p = visible ? exp_of_non_positive(score * scale - queries.log_sum_exp[query]) : 0.0F;
-  score = p;
-  product = visible ? p * (product - queries.delta[query]) * scale : 0.0F;
+                                              const Score& score, float& weight, float& product) {
+  weight = visible ? exp_of_non_positive(score.value - queries.log_sum_exp[query]) : 0.0F;
+  product = visible ? weight * (product - queries.delta[query]) * score.slope : 0.0F;
 }
 
 template <int kDim>
@@ -86,9 +101,9 @@ struct KeyShared {
 };
 
 /// What one tile of queries adds to dk and dv. Rows of its scores are keys.
-template <int kDim>
+template <int kDim, class Form>
 __device__ __forceinline__ void add_query_tile(KeyShared<kDim>& shared, int first_key, int begin, int count,
-                                               float scale, typename AttentionTile<kDim>::Sums& dk,
+                                               const Form& form, typename AttentionTile<kDim>::Sums& dk,
                                                typename AttentionTile<kDim>::Sums& dv) {
   using Tile = AttentionTile<kDim>;
   constexpr int kQueries = KeyShared<kDim>::kQueries;
@@ -102,8 +117,8 @@ __device__ __forceinline__ void add_query_tile(KeyShared<kDim>& shared, int firs
 #pragma unroll
     for (int j = 0; j < kQueries / kSide; ++j) {
       const int query = thread_x() + kSide * j;
-      differentiate(shared.tile.queries, sees(shared.tile.queries, begin, count, query, key), query, scale,
-                    weights[i][j], gradients[i][j]);
+      differentiate(shared.tile.queries, sees(shared.tile.queries, begin, count, query, key), query,
+                    form.of(weights[i][j], begin + query - key), weights[i][j], gradients[i][j]);
     }
   }
   add_products<kDim, kQueries>(weights, shared.tile.dout, shared.exchange, dv);
@@ -112,7 +127,7 @@ __device__ __forceinline__ void add_query_tile(KeyShared<kDim>& shared, int firs
 
 /// Block (sequence and key/value head, key tile), the tiles with the most queries first:
 /// dk_j = Σ ds q, dv_j = Σ p dout.
-template <int kDim>
+template <int kDim, class Form>
 __global__ void __launch_bounds__(kAttentionThreads, 2) key_value_kernel(AttentionBackward a) {
   using Tile = AttentionTile<kDim>;
   constexpr int kQueries = KeyShared<kDim>::kQueries;
@@ -123,7 +138,6 @@ __global__ void __launch_bounds__(kAttentionThreads, 2) key_value_kernel(Attenti
   const int length = static_cast<int>(a.sizes.length);
   const int first_key = static_cast<int>(blockIdx.y) * Tile::kRows;
   const int keys = length - first_key < Tile::kRows ? length - first_key : Tile::kRows;
-  const float scale = scale_of(a.sizes);
   const HeadPlace first_place = place_of_head(a.sizes, sequence, kv_head * group);
   load_key_tile<kDim>(shared.k, a.k, a.sizes, first_place, first_key, keys);
   load_key_tile<kDim>(shared.v, a.v, a.sizes, first_place, first_key, keys);
@@ -133,6 +147,7 @@ __global__ void __launch_bounds__(kAttentionThreads, 2) key_value_kernel(Attenti
   clear_sums<kDim>(dv);
   for (std::int64_t head = kv_head * group; head < (kv_head + 1) * group; ++head) {
     const HeadPlace place = place_of_head(a.sizes, sequence, head);
+    const Form form(a.scores, a.sizes, head);
     for (int begin = first_key; begin < length; begin += kQueries) {
       // What the first query of a tile does not see, later ones do not either.
       if (a.first_visible[place.first_token + begin] >= first_key + keys) break;
@@ -140,7 +155,7 @@ __global__ void __launch_bounds__(kAttentionThreads, 2) key_value_kernel(Attenti
       __syncthreads();
       load_query_tile(shared.tile, a, place, begin, count);
       __syncthreads();
-      add_query_tile<kDim>(shared, first_key, begin, count, scale, dk, dv);
+      add_query_tile<kDim>(shared, first_key, begin, count, form, dk, dv);
     }
   }
   const int head_dim = static_cast<int>(a.sizes.head_dim);
@@ -159,7 +174,7 @@ struct QueryShared {
 
 /// Block (sequence and head, query tile), the tiles with the most keys first: dq = Σ ds k_j. Rows of its
 /// scores are queries.
-template <int kDim>
+template <int kDim, class Form>
 __global__ void __launch_bounds__(kAttentionThreads, 2) query_kernel(AttentionBackward a) {
   using Tile = AttentionTile<kDim>;
   constexpr int kRows = Tile::kRows;
@@ -168,7 +183,7 @@ __global__ void __launch_bounds__(kAttentionThreads, 2) query_kernel(AttentionBa
   const int length = static_cast<int>(a.sizes.length);
   const int begin = static_cast<int>(gridDim.y - 1 - blockIdx.y) * kRows;
   const int count = length - begin < kRows ? length - begin : kRows;
-  const float scale = scale_of(a.sizes);
+  const Form form(a.scores, a.sizes, blockIdx.x % a.sizes.heads);
   load_query_tile(shared.tile, a, place, begin, count);
   typename Tile::Sums dq;
   clear_sums<kDim>(dq);
@@ -189,9 +204,10 @@ __global__ void __launch_bounds__(kAttentionThreads, 2) query_kernel(AttentionBa
     for (int i = 0; i < Tile::kOwn; ++i) {
 #pragma unroll
       for (int j = 0; j < kRows / kSide; ++j) {
-        const bool visible =
-            sees(shared.tile.queries, begin, count, own_row(i), key + thread_x() + kSide * j);
-        differentiate(shared.tile.queries, visible, own_row(i), scale, weights[i][j], gradients[i][j]);
+        const int position = key + thread_x() + kSide * j;
+        const bool visible = sees(shared.tile.queries, begin, count, own_row(i), position);
+        differentiate(shared.tile.queries, visible, own_row(i),
+                      form.of(weights[i][j], begin + own_row(i) - position), weights[i][j], gradients[i][j]);
       }
     }
     add_products<kDim, kRows>(gradients, shared.keys, shared.exchange, dq);
@@ -208,12 +224,18 @@ void attention_backward(Stream stream, const AttentionBackward& arguments) {
   const dim3 delta_grid =
       grid_of(pieces_of(sizes.sequences * sizes.length * sizes.heads, kDeltaThreads / kWarp));
   launch(stream, delta_grid, kDeltaThreads, 0, "attention_delta", delta_kernel, arguments);
+  if (arguments.sinks != nullptr) {
+    launch(stream, grid_of(sizes.heads), kRowThreads, sizeof(SumShared), "attention_sinks", sink_kernel,
+           arguments);
+  }
   with_head_dim(sizes.head_dim, [&]<int kDim>() {
-    const std::int64_t tiles = pieces_of(sizes.length, AttentionTile<kDim>::kRows);
-    launch(stream, grid_of(sizes.sequences * sizes.kv_heads, tiles), kAttentionThreads,
-           sizeof(KeyShared<kDim>), "attention_backward_keys", key_value_kernel<kDim>, arguments);
-    launch(stream, grid_of(sizes.sequences * sizes.heads, tiles), kAttentionThreads,
-           sizeof(QueryShared<kDim>), "attention_backward_queries", query_kernel<kDim>, arguments);
+    with_score(arguments.scores, [&]<class Form>() {
+      const std::int64_t tiles = pieces_of(sizes.length, AttentionTile<kDim>::kRows);
+      launch(stream, grid_of(sizes.sequences * sizes.kv_heads, tiles), kAttentionThreads,
+             sizeof(KeyShared<kDim>), "attention_backward_keys", key_value_kernel<kDim, Form>, arguments);
+      launch(stream, grid_of(sizes.sequences * sizes.heads, tiles), kAttentionThreads,
+             sizeof(QueryShared<kDim>), "attention_backward_queries", query_kernel<kDim, Form>, arguments);
+    });
   });
 }
 

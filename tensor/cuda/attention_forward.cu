@@ -1,3 +1,4 @@
+#include "tensor/cuda/attention_score.h"
 #include "tensor/cuda/attention_tile.h"
 #include "tensor/cuda/math.h"
 
@@ -24,9 +25,9 @@ struct RowStates {
 };
 
 /// Turns scores into weights relative to the largest score so far, and rescales what was summed before.
-template <int kDim>
+template <int kDim, class Form>
 __device__ __forceinline__ void weigh_scores(const ForwardShared<kDim>& shared, int begin, int count, int key,
-                                             float scale, ForwardScores<kDim>& scores,
+                                             const Form& form, ForwardScores<kDim>& scores,
                                              RowStates<AttentionTile<kDim>::kOwn>& state,
                                              typename AttentionTile<kDim>::Sums& sums) {
   using Tile = AttentionTile<kDim>;
@@ -37,8 +38,9 @@ __device__ __forceinline__ void weigh_scores(const ForwardShared<kDim>& shared, 
     float largest = kMinusInfinity;
 #pragma unroll
     for (int j = 0; j < kAcross; ++j) {
-      const bool visible = sees(shared.queries, begin, count, row, key + thread_x() + kSide * j);
-      scores[i][j] = visible ? scores[i][j] * scale : kMinusInfinity;
+      const int position = key + thread_x() + kSide * j;
+      const bool visible = sees(shared.queries, begin, count, row, position);
+      scores[i][j] = visible ? form.of(scores[i][j], begin + row - position).value : kMinusInfinity;
       largest = larger(largest, scores[i][j]);
     }
     largest = larger(state.largest[i], row_max(largest));
@@ -60,7 +62,7 @@ __device__ __forceinline__ void weigh_scores(const ForwardShared<kDim>& shared, 
 }
 
 /// Block (sequence and head, query tile), the tiles with the most keys first.
-template <int kDim>
+template <int kDim, class Form>
 __global__ void __launch_bounds__(kAttentionThreads, 3) forward_kernel(AttentionForward a) {
   using Tile = AttentionTile<kDim>;
   auto& shared = shared_memory<ForwardShared<kDim>>();
@@ -80,12 +82,12 @@ __global__ void __launch_bounds__(kAttentionThreads, 3) forward_kernel(Attention
   RowStates<Tile::kOwn> state;
 #pragma unroll
   for (int i = 0; i < Tile::kOwn; ++i) {
-    state.largest[i] = kMinusInfinity;
-    state.sum[i] = 0.0F;
+    state.largest[i] = a.sinks == nullptr ? kMinusInfinity : a.sinks[head];
+    state.sum[i] = a.sinks == nullptr ? 0.0F : 1.0F;
   }
   typename Tile::Sums sums;
   clear_sums<kDim>(sums);
-  const float scale = scale_of(a.sizes);
+  const Form form(a.scores, a.sizes, head);
   // Tiles before the first visible key of the first query are hidden from all.
   for (int key = first_visible[begin] / Tile::kRows * Tile::kRows; key < begin + count; key += Tile::kRows) {
     const int keys = static_cast<int>(smaller(Tile::kRows, a.sizes.length - key));
@@ -94,7 +96,7 @@ __global__ void __launch_bounds__(kAttentionThreads, 3) forward_kernel(Attention
     __syncthreads();
     ForwardScores<kDim> scores;
     multiply_rows<kDim, Tile::kRows>(shared.q, shared.keys, scores);
-    weigh_scores<kDim>(shared, begin, count, key, scale, scores, state, sums);
+    weigh_scores<kDim>(shared, begin, count, key, form, scores, state, sums);
     __syncthreads();
     load_rows<kDim, Tile::kRows>(shared.keys, {v + key * a.v.stride, a.v.stride, keys, head_dim});
     __syncthreads();
@@ -118,8 +120,10 @@ void attention_forward(Stream stream, const AttentionForward& arguments) {
   with_head_dim(arguments.sizes.head_dim, [&]<int kDim>() {
     const dim3 grid = grid_of(arguments.sizes.sequences * arguments.sizes.heads,
                               pieces_of(arguments.sizes.length, AttentionTile<kDim>::kRows));
-    launch(stream, grid, kAttentionThreads, sizeof(ForwardShared<kDim>), "attention_forward",
-           forward_kernel<kDim>, arguments);
+    with_score(arguments.scores, [&]<class Form>() {
+      launch(stream, grid, kAttentionThreads, sizeof(ForwardShared<kDim>), "attention_forward",
+             forward_kernel<kDim, Form>, arguments);
+    });
   });
 }
 

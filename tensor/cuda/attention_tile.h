@@ -203,11 +203,6 @@ __device__ __forceinline__ float row_max(float value) {
   return value;
 }
 
-/// 1/√head_dim
-__device__ __forceinline__ float scale_of(const AttentionSizes& sizes) {
-  return 1.0F / sqrtf(static_cast<float>(sizes.head_dim));
-}
-
 /// Queries of one tile: their places, and what each of them sees.
 template <int kRows>
 struct QueryRows {

@@ -1,5 +1,6 @@
 #include "tensor/cuda/elementwise.h"
 
+#include "tensor/cuda/math.h"
 #include "tensor/cuda/rows.h"
 
 namespace troupe::cuda {
@@ -22,9 +23,39 @@ __global__ void __launch_bounds__(kRowThreads) zero_kernel(float* y, std::int64_
   if (i < count) y[i] = 0.0F;
 }
 
-__global__ void __launch_bounds__(kRowThreads) scale_kernel(float factor, float* y, std::int64_t count) {
+__global__ void __launch_bounds__(kRowThreads)
+    affine_kernel(const float* x, float factor, float shift, float* y, std::int64_t count) {
   const std::int64_t i = global_thread();
-  if (i < count) y[i] *= factor;
+  if (i < count) y[i] = fmaf(x[i], factor, shift);
+}
+
+__global__ void __launch_bounds__(kRowThreads) scale_rows_kernel(const float* factors, Matrix<float> x) {
+  const std::int64_t i = global_thread();
+  if (i < x.rows * x.columns) x.row(i / x.columns)[i % x.columns] *= factors[i / x.columns];
+}
+
+__global__ void __launch_bounds__(kRowThreads)
+    temperatures_kernel(const std::int32_t* positions, double strength, std::int64_t length, float* factors,
+                        std::int64_t count) {
+  const std::int64_t i = global_thread();
+  if (i >= count) return;
+  const std::int64_t lengths = (positions[i] + 1) / length;
+  factors[i] = static_cast<float>(1.0 + strength * log_f64(static_cast<double>(1 + lengths)));
+}
+
+__global__ void __launch_bounds__(kRowThreads)
+    softcap_kernel(float inner, float cap, float* x, std::int64_t count) {
+  const std::int64_t i = global_thread();
+  if (i < count) x[i] = cap * tanh_f32(inner * x[i]);
+}
+
+__global__ void __launch_bounds__(kRowThreads)
+    softcap_gradient_kernel(const float* dy, const float* y, float factor, float cap, float* dx,
+                            std::int64_t count) {
+  const std::int64_t i = global_thread();
+  if (i >= count) return;
+  const float ratio = y[i] / cap;
+  dx[i] = dy[i] * factor * fmaf(-ratio, ratio, 1.0F);
 }
 
 __global__ void __launch_bounds__(kRowThreads)
@@ -34,20 +65,6 @@ __global__ void __launch_bounds__(kRowThreads)
   float sum = 0.0F;
   for (std::int64_t lane = 0; lane < lane_count; ++lane) sum += lanes[lane][i];
   total[i] = sum;
-}
-
-struct SumShared {
-  double values[kWarpsPerBlock];
-};
-
-/// Thread i's part is its own; then pairs in a warp, then warps in order. Returned to all threads.
-__device__ __forceinline__ double block_sum(SumShared& shared, double part) {
-  part = warp_sum(part);
-  if (lane_of_warp() == 0) shared.values[threadIdx.x / kWarp] = part;
-  __syncthreads();
-  double sum = 0.0;
-  for (const double value : shared.values) sum += value;
-  return sum;
 }
 
 /// A block per chunk; thread i adds the elements i, i + 256, … in order.
@@ -92,8 +109,26 @@ void sum(Stream stream, const float* a, const float* b, float* out, std::int64_t
 void zero(Stream stream, float* y, std::int64_t count) {
   launch(stream, grid_of_threads(count), kRowThreads, 0, "zero", zero_kernel, y, count);
 }
-void scale(Stream stream, float factor, float* y, std::int64_t count) {
-  launch(stream, grid_of_threads(count), kRowThreads, 0, "scale", scale_kernel, factor, y, count);
+void affine(Stream stream, const float* x, float factor, float shift, float* y, std::int64_t count) {
+  launch(stream, grid_of_threads(count), kRowThreads, 0, "affine", affine_kernel, x, factor, shift, y, count);
+}
+void scale_rows(Stream stream, const float* factors, Matrix<float> x) {
+  launch(stream, grid_of_threads(x.rows * x.columns), kRowThreads, 0, "scale_rows", scale_rows_kernel,
+         factors, x);
+}
+void temperatures(Stream stream, const std::int32_t* positions, double strength, std::int64_t length,
+                  float* factors, std::int64_t count) {
+  launch(stream, grid_of_threads(count), kRowThreads, 0, "temperatures", temperatures_kernel, positions,
+         strength, length, factors, count);
+}
+void softcap(Stream stream, double factor, double cap, float* x, std::int64_t count) {
+  launch(stream, grid_of_threads(count), kRowThreads, 0, "softcap", softcap_kernel,
+         static_cast<float>(factor / cap), static_cast<float>(cap), x, count);
+}
+void softcap_backward(Stream stream, const float* dy, const float* y, double factor, double cap, float* dx,
+                      std::int64_t count) {
+  launch(stream, grid_of_threads(count), kRowThreads, 0, "softcap_backward", softcap_gradient_kernel, dy, y,
+         static_cast<float>(factor), static_cast<float>(cap), dx, count);
 }
 void add_lanes(Stream stream, const float* const* lanes, std::int64_t lane_count, std::int64_t count,
                float* total) {

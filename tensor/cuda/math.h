@@ -33,6 +33,23 @@ __device__ __forceinline__ float sigmoid(float x) {
   return (x < 0.0F ? e : 1.0F) / (1.0F + e);
 }
 
+/// tanh, to about 2 ulp: near 0 by its series, so that no digits cancel.
+__device__ __forceinline__ float tanh_f32(float x) {
+  const float size = x < 0.0F ? -x : x;
+  if (size < 0.25F) {
+    const float square = x * x;
+    float p = -1382.0F / 155925.0F;
+    p = fmaf(p, square, 62.0F / 2835.0F);
+    p = fmaf(p, square, -17.0F / 315.0F);
+    p = fmaf(p, square, 2.0F / 15.0F);
+    p = fmaf(p, square, -1.0F / 3.0F);
+    return fmaf(x * square, p, x);
+  }
+  const float e = exp_of_non_positive(-2.0F * size);
+  const float t = (1.0F - e) / (1.0F + e);
+  return x < 0.0F ? -t : t;
+}
+
 /// Natural logarithm of a positive normal number, to about 1 ulp: with m in (√½, √2] and z = (m-1)/(m+1),
 /// e ln 2 + 2 (z + z³/3 + z⁵/5 + …).
 __device__ __forceinline__ double log_f64(double x) {

@@ -15,10 +15,12 @@ __global__ void __launch_bounds__(kRowThreads) rope_kernel(RopeArguments a) {
   for (std::int64_t i = lane_of_warp(); i < half; i += kWarp) {
     const float cosine = a.cosine[position * half + i];
     const float sine = a.backward ? -a.sine[position * half + i] : a.sine[position * half + i];
-    const float first = x[i];
-    const float second = x[half + i];
-    x[i] = first * cosine - second * sine;
-    x[half + i] = second * cosine + first * sine;
+    float& a_channel = x[a.interleaved ? 2 * i : i];
+    float& b_channel = x[a.interleaved ? 2 * i + 1 : half + i];
+    const float first = a_channel;
+    const float second = b_channel;
+    a_channel = first * cosine - second * sine;
+    b_channel = second * cosine + first * sine;
   }
 }
 

@@ -17,6 +17,20 @@ inline constexpr int kWarpsPerBlock = kRowThreads / kWarp;
   return grid_of(pieces_of(elements, kRowThreads));
 }
 
+struct SumShared {
+  double values[kWarpsPerBlock];
+};
+
+/// Thread i's part is its own; then pairs in a warp, then warps in order. Returned to all threads.
+__device__ __forceinline__ double block_sum(SumShared& shared, double part) {
+  part = warp_sum(part);
+  if (lane_of_warp() == 0) shared.values[threadIdx.x / kWarp] = part;
+  __syncthreads();
+  double sum = 0.0;
+  for (const double value : shared.values) sum += value;
+  return sum;
+}
+
 /// Sums over rows are made in chunks of this many, then chunks are added in order: part of the arithmetic.
 inline constexpr std::int64_t kRowsOfChunk = 128;
 

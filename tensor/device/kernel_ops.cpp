@@ -10,6 +10,8 @@
 #include "tensor/cuda/cross_entropy.h"
 #include "tensor/cuda/elementwise.h"
 #include "tensor/cuda/embedding.h"
+#include "tensor/cuda/heads.h"
+#include "tensor/cuda/layer_norm.h"
 #include "tensor/cuda/load_balance.h"
 #include "tensor/cuda/plan.h"
 #include "tensor/cuda/rms_norm.h"
@@ -55,6 +57,21 @@ cuda::Heads<T> rows_of(const View& view) {
 cuda::AttentionSizes sizes_of(const ops::AttentionShape& shape) {
   return {shape.sequences, shape.length, shape.heads, shape.kv_heads, shape.head_dim};
 }
+
+cuda::AttentionScores scores_of(const ops::AttentionShape& shape) {
+  return {static_cast<float>(shape.scale), static_cast<float>(shape.softcap), shape.alibi};
+}
+
+/// Of one number per row or column; without data: null.
+template <class View>
+auto* optional_flat(const char* operand, const View& view, std::int64_t elements) {
+  using Data = decltype(view.template device_data<float>());
+  if (view.data() == nullptr) return Data{nullptr};
+  check_flat(operand, view, elements);
+  return view.template device_data<float>();
+}
+
+cuda::HeadChannels channels_of(const ops::HeadChannels& channels) { return {channels.dim, channels.first}; }
 
 cuda::Segments segments_of(const ops::SegmentTable& table) {
   return {reinterpret_cast<const cuda::Segment*>(table.data), table.count, table.rows};
@@ -150,13 +167,45 @@ void KernelOps::rms_norm_backward(ConstTensorView dy, ConstTensorView x, ConstTe
                            .partial = scratch<float>(cuda::rms_norm_chunks(x.rows()) * x.columns())});
 }
 
+void KernelOps::layer_norm_forward(ConstTensorView x, ConstTensorView weight, ConstTensorView bias,
+                                   double eps, TensorView y, TensorView mean, TensorView inv_std) {
+  check("layer_norm: y", y, x.rows(), x.columns());
+  check_flat("layer_norm: weight", weight, x.columns());
+  check_flat("layer_norm: mean", mean, x.rows());
+  check_flat("layer_norm: inv_std", inv_std, x.rows());
+  cuda::layer_norm_forward(stream(), {.x = matrix(x),
+                                      .weight = weight.device_data<float>(),
+                                      .bias = optional_flat("layer_norm: bias", bias, x.columns()),
+                                      .eps = static_cast<float>(eps),
+                                      .y = matrix(y),
+                                      .mean = mean.device_data<float>(),
+                                      .inv_std = inv_std.device_data<float>()});
+}
+
+void KernelOps::layer_norm_backward(ConstTensorView dy, ConstTensorView x, ConstTensorView weight,
+                                    ConstTensorView mean, ConstTensorView inv_std, TensorView dx,
+                                    TensorView dweight, bool accumulate_dx) {
+  check("layer_norm: dy", dy, x.rows(), x.columns());
+  check("layer_norm: dx", dx, x.rows(), x.columns());
+  check_flat("layer_norm: weight", weight, x.columns());
+  check_flat("layer_norm: dweight", dweight, x.columns());
+  cuda::layer_norm_backward(stream(),
+                            {.dy = matrix(dy),
+                             .x = matrix(x),
+                             .weight = weight.device_data<float>(),
+                             .mean = mean.device_data<float>(),
+                             .inv_std = inv_std.device_data<float>(),
+                             .dx = matrix(dx),
+                             .accumulate_dx = accumulate_dx,
+                             .dweight = dweight.device_data<float>(),
+                             .partial = scratch<float>(cuda::layer_norm_chunks(x.rows()) * x.columns())});
+}
+
 void KernelOps::rope(const ops::RopeTable& table, ConstTensorView positions, std::int64_t head_dim,
                      ops::RopeDirection direction, TensorView x) {
   TROUPE_CHECK(head_dim > 0 && x.columns() % head_dim == 0 && table.rotary() <= head_dim,
                "rope: heads of {} channels, {} of them rotated, in rows of {}", head_dim, table.rotary(),
                x.columns());
-  TROUPE_CHECK(table.pairing() == ops::RopePairing::kHalves,
-               "rope: neighbours do not turn together on a device");
   check_flat("rope: positions", positions, x.rows());
   cuda::rope(stream(),
              {.cosine = table.cosines().device_data<float>(),
@@ -164,12 +213,13 @@ void KernelOps::rope(const ops::RopeTable& table, ConstTensorView positions, std
               .rotary = table.rotary(),
               .positions = positions.device_data<std::int32_t>(),
               .x = {x.device_data<float>(), x.rows(), x.columns() / head_dim, head_dim, x.row_stride()},
-              .backward = direction == ops::RopeDirection::kBackward});
+              .backward = direction == ops::RopeDirection::kBackward,
+              .interleaved = table.pairing() == ops::RopePairing::kInterleaved});
 }
 
 void KernelOps::attention_forward(const ops::AttentionShape& shape, ConstTensorView q, ConstTensorView k,
                                   ConstTensorView v, ConstTensorView first_visible, TensorView out,
-                                  TensorView log_sum_exp) {
+                                  TensorView log_sum_exp, ConstTensorView sinks) {
   const std::int64_t tokens = shape.sequences * shape.length;
   check("attention: q", q, tokens, shape.heads * shape.head_dim);
   check("attention: k", k, tokens, shape.kv_heads * shape.head_dim);
@@ -183,13 +233,15 @@ void KernelOps::attention_forward(const ops::AttentionShape& shape, ConstTensorV
                                      .v = matrix(v),
                                      .first_visible = first_visible.device_data<std::int32_t>(),
                                      .out = matrix(out),
-                                     .log_sum_exp = log_sum_exp.device_data<float>()});
+                                     .log_sum_exp = log_sum_exp.device_data<float>(),
+                                     .scores = scores_of(shape),
+                                     .sinks = optional_flat("attention: sinks", sinks, shape.heads)});
 }
 
 void KernelOps::attention_backward(const ops::AttentionShape& shape, ConstTensorView dout, ConstTensorView q,
                                    ConstTensorView k, ConstTensorView v, ConstTensorView out,
                                    ConstTensorView log_sum_exp, ConstTensorView first_visible, TensorView dq,
-                                   TensorView dk, TensorView dv) {
+                                   TensorView dk, TensorView dv, ConstTensorView sinks, TensorView dsinks) {
   const std::int64_t tokens = shape.sequences * shape.length;
   check("attention: dout", dout, tokens, shape.heads * shape.head_dim);
   check("attention: dq", dq, q.rows(), q.columns());
@@ -206,7 +258,21 @@ void KernelOps::attention_backward(const ops::AttentionShape& shape, ConstTensor
                                       .dq = matrix(dq),
                                       .dk = matrix(dk),
                                       .dv = matrix(dv),
-                                      .delta = scratch<float>(tokens * shape.heads)});
+                                      .delta = scratch<float>(tokens * shape.heads),
+                                      .scores = scores_of(shape),
+                                      .sinks = optional_flat("attention: sinks", sinks, shape.heads),
+                                      .dsinks = optional_flat("attention: dsinks", dsinks, shape.heads)});
+}
+
+void KernelOps::copy_heads(std::int64_t heads, std::int64_t width, ConstTensorView x, ops::HeadChannels from,
+                           TensorView out, ops::HeadChannels to) {
+  check("copy_heads: x", x, out.rows(), x.columns());
+  cuda::copy_heads(stream(), heads, width, matrix(x), channels_of(from), matrix(out), channels_of(to));
+}
+
+void KernelOps::sum_heads(std::int64_t heads, ConstTensorView x, ops::HeadChannels from, TensorView out) {
+  check("sum_heads: x", x, out.rows(), x.columns());
+  cuda::sum_heads(stream(), heads, matrix(x), channels_of(from), matrix(out));
 }
 
 void KernelOps::embedding_forward(ConstTensorView tokens, ConstTensorView table, TensorView out) {
@@ -236,6 +302,39 @@ void KernelOps::cross_entropy_forward_backward(TensorView logits, ConstTensorVie
   check_flat("cross_entropy: log_z", log_z, logits.rows());
   cuda::cross_entropy_forward_backward(stream(), matrix(logits), targets.device_data<std::int32_t>(), scale,
                                        z_loss, nll.device_data<double>(), log_z.device_data<double>());
+}
+
+void KernelOps::softcap(double factor, double cap, TensorView x) {
+  check_flat("softcap: x", x, x.elements());
+  cuda::softcap(stream(), factor, cap, x.device_data<float>(), x.elements());
+}
+
+void KernelOps::softcap_backward(ConstTensorView dy, ConstTensorView y, double factor, double cap,
+                                 TensorView dx) {
+  check_flat("softcap: dy", dy, dx.elements());
+  check_flat("softcap: y", y, dx.elements());
+  check_flat("softcap: dx", dx, dx.elements());
+  cuda::softcap_backward(stream(), dy.device_data<float>(), y.device_data<float>(), factor, cap,
+                         dx.device_data<float>(), dx.elements());
+}
+
+void KernelOps::affine(ConstTensorView x, float factor, float shift, TensorView y) {
+  check_flat("affine: x", x, y.elements());
+  check_flat("affine: y", y, y.elements());
+  cuda::affine(stream(), x.device_data<float>(), factor, shift, y.device_data<float>(), y.elements());
+}
+
+void KernelOps::scale_rows(ConstTensorView factors, TensorView x) {
+  check_flat("scale_rows: factors", factors, x.rows());
+  cuda::scale_rows(stream(), factors.device_data<float>(), matrix(x));
+}
+
+void KernelOps::temperatures(ConstTensorView positions, double strength, std::int64_t length,
+                             TensorView factors) {
+  check_flat("temperatures: positions", positions, factors.elements());
+  check_flat("temperatures: factors", factors, factors.elements());
+  cuda::temperatures(stream(), positions.device_data<std::int32_t>(), strength, length,
+                     factors.device_data<float>(), factors.elements());
 }
 
 void KernelOps::sum(ConstTensorView a, ConstTensorView b, TensorView out) {

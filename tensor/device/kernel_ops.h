@@ -30,22 +30,37 @@ class KernelOps final : public ops::DeviceOps {
   void rms_norm_backward(ConstTensorView dy, ConstTensorView x, ConstTensorView weight,
                          ConstTensorView inv_rms, TensorView dx, TensorView dweight,
                          bool accumulate_dx) override;
+  void layer_norm_forward(ConstTensorView x, ConstTensorView weight, ConstTensorView bias, double eps,
+                          TensorView y, TensorView mean, TensorView inv_std) override;
+  void layer_norm_backward(ConstTensorView dy, ConstTensorView x, ConstTensorView weight,
+                           ConstTensorView mean, ConstTensorView inv_std, TensorView dx, TensorView dweight,
+                           bool accumulate_dx) override;
   void rope(const ops::RopeTable& table, ConstTensorView positions, std::int64_t head_dim,
             ops::RopeDirection direction, TensorView x) override;
   void attention_forward(const ops::AttentionShape& shape, ConstTensorView q, ConstTensorView k,
                          ConstTensorView v, ConstTensorView first_visible, TensorView out,
-                         TensorView log_sum_exp) override;
+                         TensorView log_sum_exp, ConstTensorView sinks) override;
   void attention_backward(const ops::AttentionShape& shape, ConstTensorView dout, ConstTensorView q,
                           ConstTensorView k, ConstTensorView v, ConstTensorView out,
                           ConstTensorView log_sum_exp, ConstTensorView first_visible, TensorView dq,
-                          TensorView dk, TensorView dv) override;
+                          TensorView dk, TensorView dv, ConstTensorView sinks, TensorView dsinks) override;
+  void copy_heads(std::int64_t heads, std::int64_t width, ConstTensorView x, ops::HeadChannels from,
+                  TensorView out, ops::HeadChannels to) override;
+  void sum_heads(std::int64_t heads, ConstTensorView x, ops::HeadChannels from, TensorView out) override;
   void embedding_forward(ConstTensorView tokens, ConstTensorView table, TensorView out) override;
   void embedding_backward(ConstTensorView tokens, ConstTensorView dout, TensorView dtable) override;
   void cross_entropy_forward(ConstTensorView logits, ConstTensorView targets, TensorView nll,
                              TensorView log_z) override;
   void cross_entropy_forward_backward(TensorView logits, ConstTensorView targets, float scale, float z_loss,
                                       TensorView nll, TensorView log_z) override;
+  void softcap(double factor, double cap, TensorView x) override;
+  void softcap_backward(ConstTensorView dy, ConstTensorView y, double factor, double cap,
+                        TensorView dx) override;
   void sum(ConstTensorView a, ConstTensorView b, TensorView out) override;
+  void affine(ConstTensorView x, float factor, float shift, TensorView y) override;
+  void scale_rows(ConstTensorView factors, TensorView x) override;
+  void temperatures(ConstTensorView positions, double strength, std::int64_t length,
+                    TensorView factors) override;
   void zero(TensorView y) override;
   void gather_rows(ConstTensorView x, ConstTensorView rows, TensorView out) override;
   void combine_rows(ConstTensorView y, ConstTensorView slots, ConstTensorView weights, ConstTensorView base,

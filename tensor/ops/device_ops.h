@@ -11,6 +11,7 @@
 #include "tensor/ops/adamw/adamw.h"
 #include "tensor/ops/attention/attention.h"
 #include "tensor/ops/gemm/gemm.h"
+#include "tensor/ops/heads/heads.h"
 #include "tensor/ops/rope/rope.h"
 #include "tensor/tensor.h"
 
@@ -97,23 +98,39 @@ class DeviceOps {
   virtual void rms_norm_backward(ConstTensorView dy, ConstTensorView x, ConstTensorView weight,
                                  ConstTensorView inv_rms, TensorView dx, TensorView dweight,
                                  bool accumulate_dx) = 0;
+  virtual void layer_norm_forward(ConstTensorView x, ConstTensorView weight, ConstTensorView bias, double eps,
+                                  TensorView y, TensorView mean, TensorView inv_std) = 0;
+  /// Without the bias's gradient.
+  virtual void layer_norm_backward(ConstTensorView dy, ConstTensorView x, ConstTensorView weight,
+                                   ConstTensorView mean, ConstTensorView inv_std, TensorView dx,
+                                   TensorView dweight, bool accumulate_dx) = 0;
   virtual void rope(const RopeTable& table, ConstTensorView positions, std::int64_t head_dim,
                     RopeDirection direction, TensorView x) = 0;
   virtual void attention_forward(const AttentionShape& shape, ConstTensorView q, ConstTensorView k,
                                  ConstTensorView v, ConstTensorView first_visible, TensorView out,
-                                 TensorView log_sum_exp) = 0;
+                                 TensorView log_sum_exp, ConstTensorView sinks) = 0;
   virtual void attention_backward(const AttentionShape& shape, ConstTensorView dout, ConstTensorView q,
                                   ConstTensorView k, ConstTensorView v, ConstTensorView out,
                                   ConstTensorView log_sum_exp, ConstTensorView first_visible, TensorView dq,
-                                  TensorView dk, TensorView dv) = 0;
+                                  TensorView dk, TensorView dv, ConstTensorView sinks, TensorView dsinks) = 0;
+  virtual void copy_heads(std::int64_t heads, std::int64_t width, ConstTensorView x, HeadChannels from,
+                          TensorView out, HeadChannels to) = 0;
+  virtual void sum_heads(std::int64_t heads, ConstTensorView x, HeadChannels from, TensorView out) = 0;
   virtual void embedding_forward(ConstTensorView tokens, ConstTensorView table, TensorView out) = 0;
   virtual void embedding_backward(ConstTensorView tokens, ConstTensorView dout, TensorView dtable) = 0;
   virtual void cross_entropy_forward(ConstTensorView logits, ConstTensorView targets, TensorView nll,
                                      TensorView log_z) = 0;
   virtual void cross_entropy_forward_backward(TensorView logits, ConstTensorView targets, float scale,
                                               float z_loss, TensorView nll, TensorView log_z) = 0;
+  virtual void softcap(double factor, double cap, TensorView x) = 0;
+  virtual void softcap_backward(ConstTensorView dy, ConstTensorView y, double factor, double cap,
+                                TensorView dx) = 0;
 
   virtual void sum(ConstTensorView a, ConstTensorView b, TensorView out) = 0;
+  virtual void affine(ConstTensorView x, float factor, float shift, TensorView y) = 0;
+  virtual void scale_rows(ConstTensorView factors, TensorView x) = 0;
+  virtual void temperatures(ConstTensorView positions, double strength, std::int64_t length,
+                            TensorView factors) = 0;
   virtual void zero(TensorView y) = 0;
   virtual void gather_rows(ConstTensorView x, ConstTensorView rows, TensorView out) = 0;
   virtual void combine_rows(ConstTensorView y, ConstTensorView slots, ConstTensorView weights,

@@ -91,6 +91,54 @@ workers::TrainingOptions after_top_k() {
   return options;
 }
 
+/// What Gemma and gpt-oss have: scores that are capped, windows, sinks, norms around, factors everywhere.
+workers::TrainingOptions capped() {
+  auto options = small();
+  options.batch = {.accumulation_steps = 1, .grad_lanes = 2, .expert_lanes = 2, .micro_batch = 1};
+  model::ModelOptions& model = options.model;
+  model.norm = {{.kind = layers::NormKind::kRmsPlusOne, .bias = false, .eps = 1e-6},
+                model::NormPlacement::kSandwich};
+  model.embedding.scale = 5.5;
+  model.logits = {.scale = 0.5, .softcap = 3.0, .bias = false};
+  model.residual_multiplier = 0.7;
+  model::AttentionOptions local = model.attention;
+  local.softcap = 0.5;
+  local.softmax_scale = 0.3;
+  local.window = 5;
+  model::AttentionOptions sinks = model.attention;
+  sinks.sinks = true;
+  sinks.out_bias = true;
+  sinks.rope.pairing = model::RopePairing::kInterleaved;
+  model.mixers = {{"local", local}, {"sinks", sinks}};
+  model.layer_pattern = {"local", "sinks"};
+  return options;
+}
+
+/// What DeepSeek, Llama 4, Step-3, MPT and GPT-2 have, one after another.
+workers::TrainingOptions latent() {
+  auto options = small();
+  options.batch = {.accumulation_steps = 1, .grad_lanes = 2, .expert_lanes = 2, .micro_batch = 1};
+  model::ModelOptions& model = options.model;
+  model.layers = 3;
+  model.norm = {{.kind = layers::NormKind::kLayerNorm, .bias = true, .eps = 1e-5},
+                model::NormPlacement::kPost};
+  model::AttentionOptions mla = model.attention;
+  mla.kind = model::AttentionKind::kMla;
+  mla.qk_norm = model::QkNorm::kNone;
+  mla.latent = {.query_rank = 6, .kv_rank = 8, .nope_dim = 6, .rope_dim = 4, .value_dim = 5};
+  model::AttentionOptions warm = model.attention;
+  warm.qk_norm = model::QkNorm::kL2;
+  warm.temperature = 0.2;
+  warm.temperature_length = 3;
+  model::AttentionOptions falling = model.attention;
+  falling.qk_norm = model::QkNorm::kNone;
+  falling.positions = model::Positions::kAlibi;
+  falling.query_rank = 6;
+  model.mixers = {{"mla", mla}, {"warm", warm}, {"falling", falling}};
+  model.layer_pattern = {"mla", "warm", "falling"};
+  return options;
+}
+
 std::unique_ptr<Accelerator> device() { return device::make_accelerator(); }
 
 TrainingRecord train(const workers::TrainingOptions& options, const WorkerLayout& layout,
@@ -174,7 +222,8 @@ INSTANTIATE_TEST_SUITE_P(
     Models, DeviceTraining,
     ::testing::Values(Model{"small", small, {{2, 2}, {2, 1}, {3, 3}, {4, 2}, {4, 4}, {1, 1, 1, true}}},
                       Model{"softmax", softmax, {{2, 2}, {1, 1, 1, true}}},
-                      Model{"after_top_k", after_top_k, {{2, 1}}}),
+                      Model{"after_top_k", after_top_k, {{2, 1}}},
+                      Model{"capped", capped, {{2, 2}, {1, 1, 1, true}}}, Model{"latent", latent, {{2, 1}}}),
     [](const auto& instance) { return std::string(instance.param.name); });
 
 /// A worker that trains alone.

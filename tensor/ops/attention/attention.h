@@ -37,7 +37,7 @@ struct AttentionShape {
 ///   a token sees; non-decreasing along a sequence
 ///   out: [tokens, heads * head_dim]; log_sum_exp: [sequences * heads, length], kept for backward
 ///   sinks: [heads], a logit that joins every softmax of its head, with nothing to give; without data: none
-/// Threads split (sequence, head) pairs. On a device: without softcap, scale, alibi and sinks.
+/// Threads split (sequence, head) pairs.
 void attention_forward(const Execution& execution, const AttentionShape& shape, ConstTensorView q,
                        ConstTensorView k, ConstTensorView v, ConstTensorView first_visible, TensorView out,
                        TensorView log_sum_exp, ConstTensorView sinks = {});

@@ -214,8 +214,8 @@ void attention_backward(const Execution& execution, Arena& arena, const Attentio
                         TensorView dsinks) {
   const OpScope measured(execution, OpKind::kAttention);
   if (DeviceOps* device = device_ops(execution)) {
-    check_plain_softmax(shape, sinks);
-    return device->attention_backward(shape, dout, q, k, v, out, log_sum_exp, first_visible, dq, dk, dv);
+    return device->attention_backward(shape, dout, q, k, v, out, log_sum_exp, first_visible, dq, dk, dv,
+                                      sinks, dsinks);
   }
   const AttentionInputs inputs = checked_attention_inputs(shape, q, k, v, first_visible, sinks);
   check_matrix("attention: dout", dout, q.rows(), q.columns());

@@ -146,10 +146,8 @@ void attention_forward(const Execution& execution, const AttentionShape& shape, 
                        ConstTensorView k, ConstTensorView v, ConstTensorView first_visible, TensorView out,
                        TensorView log_sum_exp, ConstTensorView sinks) {
   const OpScope measured(execution, OpKind::kAttention);
-  if (DeviceOps* device = device_ops(execution)) {
-    check_plain_softmax(shape, sinks);
-    return device->attention_forward(shape, q, k, v, first_visible, out, log_sum_exp);
-  }
+  if (DeviceOps* device = device_ops(execution))
+    return device->attention_forward(shape, q, k, v, first_visible, out, log_sum_exp, sinks);
   const AttentionInputs inputs = checked_attention_inputs(shape, q, k, v, first_visible, sinks);
   check_matrix("attention: out", out, q.rows(), q.columns());
   check_matrix("attention: log_sum_exp", log_sum_exp, shape.sequences * shape.heads, shape.length);

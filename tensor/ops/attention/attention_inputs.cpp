@@ -40,11 +40,6 @@ AttentionInputs checked_attention_inputs(const AttentionShape& shape, const Cons
   return {shape, matrix(q), matrix(k), matrix(v), mask, logits};
 }
 
-void check_plain_softmax(const AttentionShape& shape, const ConstTensorView& sinks) {
-  TROUPE_CHECK(shape.scale == 0.0 && shape.softcap == 0.0 && !shape.alibi && sinks.data() == nullptr,
-               "attention: a softmax scale, a soft cap, ALiBi and sinks are computed on the host only");
-}
-
 double alibi_slope(std::int64_t head, std::int64_t heads) {
   const auto power = static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(heads)));
   const auto slope = [](std::int64_t number, std::int64_t of) {

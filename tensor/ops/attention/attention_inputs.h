@@ -25,9 +25,6 @@ AttentionInputs checked_attention_inputs(const AttentionShape& shape, const Cons
                                          const ConstTensorView& k, const ConstTensorView& v,
                                          const ConstTensorView& first_visible, const ConstTensorView& sinks);
 
-/// Throws kInternal on what a device's kernels do not compute.
-void check_plain_softmax(const AttentionShape& shape, const ConstTensorView& sinks);
-
 /// Factor on scores in powers of two.
 float log2_scale(const AttentionShape& shape);
 

@@ -12,11 +12,16 @@ void add(const Execution& execution, ConstTensorView x, TensorView y);
 /// out = a + b; out may be a or b.
 void sum(const Execution& execution, ConstTensorView a, ConstTensorView b, TensorView out);
 
-/// y = factor * x + shift; y may be x. On the host only.
+/// y = factor * x + shift; y may be x.
 void affine(const Execution& execution, ConstTensorView x, float factor, float shift, TensorView y);
 
-/// x[t] *= factors[t].  x: [tokens, columns], rows may be strided; factors: [tokens]. On the host only.
+/// x[t] *= factors[t].  x: [tokens, columns], rows may be strided; factors: [tokens]
 void scale_rows(const Execution& execution, ConstTensorView factors, TensorView x);
+
+/// 1 + strength ln(1 + floor((position + 1) / length)), by which queries grow with their position (Llama 4).
+///   positions: [tokens] i32; factors: [tokens]
+void temperatures(const Execution& execution, ConstTensorView positions, double strength, std::int64_t length,
+                  TensorView factors);
 
 /// y = 0.
 void zero(const Execution& execution, TensorView y);

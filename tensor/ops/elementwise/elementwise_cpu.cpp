@@ -1,6 +1,7 @@
 #include "tensor/ops/elementwise/elementwise.h"
 
 #include <algorithm>
+#include <cmath>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "tensor/ops/elementwise/elementwise_cpu.cpp"
@@ -88,6 +89,7 @@ void sum(const Execution& execution, ConstTensorView a, ConstTensorView b, Tenso
 
 void affine(const Execution& execution, ConstTensorView x, float factor, float shift, TensorView y) {
   const OpScope measured(execution, OpKind::kElementwise);
+  if (DeviceOps* device = device_ops(execution)) return device->affine(x, factor, shift, y);
   const float* from = reals("affine: x", x, y.elements()).data();
   float* target = reals("affine: y", y, y.elements()).data();
   parallel_for_blocks(execution, y.elements(), kElementsOfATask, [&](std::int64_t begin, std::int64_t end) {
@@ -97,6 +99,7 @@ void affine(const Execution& execution, ConstTensorView x, float factor, float s
 
 void scale_rows(const Execution& execution, ConstTensorView factors, TensorView x) {
   const OpScope measured(execution, OpKind::kElementwise);
+  if (DeviceOps* device = device_ops(execution)) return device->scale_rows(factors, x);
   const float* scales = reals("scale_rows: factors", factors, x.rows()).data();
   check_matrix("scale_rows: x", x, x.rows(), x.columns());
   const Matrix<float> rows = matrix(x);
@@ -107,6 +110,19 @@ void scale_rows(const Execution& execution, ConstTensorView factors, TensorView 
                           (rows.row(t), scales[t], 0.0F, rows.row(t), 0, rows.columns);
                         }
                       });
+}
+
+void temperatures(const Execution& execution, ConstTensorView positions, double strength, std::int64_t length,
+                  TensorView factors) {
+  const OpScope measured(execution, OpKind::kElementwise);
+  if (DeviceOps* device = device_ops(execution))
+    return device->temperatures(positions, strength, length, factors);
+  const auto places = integers("temperatures: positions", positions, factors.elements());
+  const auto values = reals("temperatures: factors", factors, factors.elements());
+  for (std::size_t t = 0; t < places.size(); ++t) {
+    const std::int64_t lengths = (places[t] + 1) / length;
+    values[t] = static_cast<float>(1.0 + strength * std::log1p(static_cast<double>(lengths)));
+  }
 }
 
 void zero(const Execution& execution, TensorView y) {

@@ -12,8 +12,7 @@ struct HeadChannels {
   std::int64_t first;
 };
 
-/// `width` channels of every head copied from rows of x to rows of out, the others left as they are. On the
-/// host only.
+/// `width` channels of every head copied from rows of x to rows of out, the others left as they are.
 ///   x: [tokens, heads * from.dim], or [tokens, *] for from.dim 0; out: [tokens, heads * to.dim]
 void copy_heads(const Execution& execution, std::int64_t heads, std::int64_t width, ConstTensorView x,
                 HeadChannels from, TensorView out, HeadChannels to);

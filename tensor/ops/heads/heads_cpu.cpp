@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "tensor/ops/checks.h"
+#include "tensor/ops/device_ops.h"
 #include "tensor/ops/heads/heads.h"
 #include "tensor/ops/matrix.h"
 #include "tensor/parallel.h"
@@ -23,6 +24,7 @@ void check_channels(const char* operand, const ConstTensorView& view, std::int64
 void copy_heads(const Execution& execution, std::int64_t heads, std::int64_t width, ConstTensorView x,
                 HeadChannels from, TensorView out, HeadChannels to) {
   const OpScope measured(execution, OpKind::kElementwise);
+  if (DeviceOps* device = device_ops(execution)) return device->copy_heads(heads, width, x, from, out, to);
   check_channels("copy_heads: x", x, out.rows(), heads, width, from);
   check_channels("copy_heads: out", out, out.rows(), heads, width, to);
   const Matrix<const float> source = matrix(x);
@@ -41,6 +43,7 @@ void copy_heads(const Execution& execution, std::int64_t heads, std::int64_t wid
 void sum_heads(const Execution& execution, std::int64_t heads, std::int64_t width, ConstTensorView x,
                HeadChannels from, TensorView out) {
   const OpScope measured(execution, OpKind::kElementwise);
+  if (DeviceOps* device = device_ops(execution)) return device->sum_heads(heads, x, from, out);
   check_channels("sum_heads: x", x, out.rows(), heads, width, from);
   check_matrix("sum_heads: out", out, out.rows(), width);
   const Matrix<const float> source = matrix(x);

@@ -4,8 +4,7 @@
 
 namespace troupe::ops {
 
-/// Layer norm (arXiv 1607.06450): y = (x - mean(x)) / sqrt(variance(x) + eps) * weight + bias, by row. On the
-/// host only.
+/// Layer norm (arXiv 1607.06450): y = (x - mean(x)) / sqrt(variance(x) + eps) * weight + bias, by row.
 ///   x, y: [tokens, hidden], rows may be strided, y may be x; weight: [hidden]; bias: [hidden], or without
 ///   data mean, inv_std: [tokens], written, kept for backward
 void layer_norm_forward(const Execution& execution, ConstTensorView x, ConstTensorView weight,

@@ -8,6 +8,7 @@
 
 #include "tensor/ops/bias/bias.h"
 #include "tensor/ops/checks.h"
+#include "tensor/ops/device_ops.h"
 #include "tensor/ops/matrix.h"
 #include "tensor/ops/vector-inl.h"
 #include "tensor/parallel.h"
@@ -121,6 +122,8 @@ constexpr std::int64_t kColumnsOfATask = 128;
 void layer_norm_forward(const Execution& execution, ConstTensorView x, ConstTensorView weight,
                         ConstTensorView bias, double eps, TensorView y, TensorView mean, TensorView inv_std) {
   const OpScope measured(execution, OpKind::kNorm);
+  if (DeviceOps* device = device_ops(execution))
+    return device->layer_norm_forward(x, weight, bias, eps, y, mean, inv_std);
   check_matrix("layer_norm: x", x, x.rows(), x.columns());
   check_matrix("layer_norm: y", y, x.rows(), x.columns());
   const float* weights = reals("layer_norm: weight", weight, x.columns()).data();
@@ -140,6 +143,8 @@ void layer_norm_backward(const Execution& execution, ConstTensorView dy, ConstTe
                          TensorView dweight, TensorView dbias, bool accumulate_dx) {
   if (dbias.data() != nullptr) bias_gradient(execution, dy, dbias, Accumulate::kNo);
   const OpScope measured(execution, OpKind::kNorm);
+  if (DeviceOps* device = device_ops(execution))
+    return device->layer_norm_backward(dy, x, weight, mean, inv_std, dx, dweight, accumulate_dx);
   check_matrix("layer_norm: dy", dy, x.rows(), x.columns());
   check_matrix("layer_norm: dx", dx, x.rows(), x.columns());
   const LayerNormBackwardOperands operands{matrix(dy), matrix(x),

@@ -42,7 +42,7 @@ enum class RopeDirection : bool { kForward, kBackward };
 /// Rotary position embedding (arXiv 2104.09864) in place. In the pairing of Hugging Face, kHalves, channel i
 /// of the first half of the rotated part is paired with channel i of the second half.
 ///   x: [tokens, heads * head_dim], rows may be strided; positions: [tokens] i32
-/// Backward rotates by the negative angle. On a device: kHalves only.
+/// Backward rotates by the negative angle.
 void rope(const Execution& execution, const RopeTable& table, ConstTensorView positions,
           std::int64_t head_dim, RopeDirection direction, TensorView x);
 

@@ -4,7 +4,7 @@
 
 namespace troupe::ops {
 
-/// x becomes cap * tanh(factor * x / cap), which stays within ±cap. On the host only.
+/// x becomes cap * tanh(factor * x / cap), which stays within ±cap.
 ///   x: contiguous; cap > 0
 void softcap(const Execution& execution, double factor, double cap, TensorView x);
 

@@ -7,6 +7,7 @@
 #include <hwy/contrib/math/math-inl.h>
 
 #include "tensor/ops/checks.h"
+#include "tensor/ops/device_ops.h"
 #include "tensor/ops/vector-inl.h"
 #include "tensor/parallel.h"
 #include "tensor/profile.h"
@@ -47,6 +48,7 @@ constexpr std::int64_t kElementsOfATask = 1 << 14;
 
 void softcap(const Execution& execution, double factor, double cap, TensorView x) {
   const OpScope measured(execution, OpKind::kElementwise);
+  if (DeviceOps* device = device_ops(execution)) return device->softcap(factor, cap, x);
   float* values = reals("softcap: x", x, x.elements()).data();
   parallel_for_blocks(execution, x.elements(), kElementsOfATask, [&](std::int64_t begin, std::int64_t end) {
     HWY_DYNAMIC_DISPATCH(softcap_elements)
@@ -57,6 +59,7 @@ void softcap(const Execution& execution, double factor, double cap, TensorView x
 void softcap_backward(const Execution& execution, ConstTensorView dy, ConstTensorView y, double factor,
                       double cap, TensorView dx) {
   const OpScope measured(execution, OpKind::kElementwise);
+  if (DeviceOps* device = device_ops(execution)) return device->softcap_backward(dy, y, factor, cap, dx);
   const float* gradient = reals("softcap: dy", dy, dx.elements()).data();
   const float* capped = reals("softcap: y", y, dx.elements()).data();
   float* out = reals("softcap: dx", dx, dx.elements()).data();

@@ -91,6 +91,7 @@ int check_ops(const Arguments& arguments) {
   std::vector<Case> cases;
   add_gemm_cases(cases);
   add_attention_cases(cases);
+  add_block_cases(cases);
   add_row_cases(cases);
   add_loss_cases(cases);
   add_routing_cases(cases);

@@ -18,6 +18,11 @@ attention_forward @ tensor/cuda/attention_tile.h @ /__syncwarp/d @ tensor/cuda/a
 attention_backward @ tensor/cuda/attention_tile.h @ /__syncwarp/d @ tensor/cuda/attention_backward.cu
 plan @ tensor/cuda/scan.h @ /sums\[thread\] = value;/{n;d} @ tensor/cuda/plan.cu
 plan @ tensor/cuda/plan.cu @ 0,/__syncthreads/{/__syncthreads/d} @ tensor/cuda/plan.cu
+attention_backward @ tensor/cuda/rows.h @ /__syncthreads/d @ tensor/cuda/attention_backward.cu
+# a wrong score
+attention_forward @ tensor/cuda/attention_forward.cu @ s/nullptr ? 0.0F : 1.0F/nullptr ? 0.0F : 0.0F/ @ tensor/cuda/attention_forward.cu
+attention_forward @ tensor/cuda/attention_score.h @ s/2 \* (head - power) + 1/2 * (head - power + 1)/ @ tensor/cuda/attention_forward.cu
+attention_backward @ tensor/cuda/attention_score.h @ s/score.slope \* fmaf(-bent, bent, 1.0F)/score.slope/ @ tensor/cuda/attention_backward.cu
 # a missing event
 PinnedRing.UploadsMoreThanItHolds @ tensor/device/memory.cpp @ /queue.record/d @ tensor/device/memory.cpp
 # a wrong mask of a tail
@@ -28,6 +33,8 @@ attention_backward @ tensor/cuda/attention_tile.h @ s/first_visible\[row\] <= po
 embedding_backward @ tensor/cuda/embedding.cu @ s/if (here\[i\]) sum/sum/;s/ids\[place + i\] == id/true/ @ tensor/cuda/embedding.cu
 count_domains @ tensor/cuda/tally.cu @ s/if (choice < 0) return;// @ tensor/cuda/tally.cu
 gather_rows @ tensor/cuda/four.h @ s/by_four && left >= 4/by_four/ @ tensor/cuda/slots.cu
+layer_norm_backward @ tensor/cuda/layer_norm.cu @ s/ - sum - (x/ - (x/ @ tensor/cuda/layer_norm.cu
+copy_heads @ tensor/cuda/heads.cu @ s/to.first + channel/channel/ @ tensor/cuda/heads.cu
 # another order of sums
 embedding_backward @ tensor/cuda/embedding.cu @ s/kDigitBits \* pass, kDigits/0, kDigits/ @ tensor/cuda/embedding.cu
 gemm @ tensor/cuda/gemm_tile.h @ s/int inner = 0; inner < kTileInner; ++inner/int inner = kTileInner - 1; inner >= 0; --inner/ @ tensor/cuda/gemm.cu

@@ -137,6 +137,7 @@ struct Case {
 
 void add_gemm_cases(std::vector<Case>& cases);
 void add_attention_cases(std::vector<Case>& cases);
+void add_block_cases(std::vector<Case>& cases);
 void add_row_cases(std::vector<Case>& cases);
 void add_loss_cases(std::vector<Case>& cases);
 void add_routing_cases(std::vector<Case>& cases);

@@ -88,7 +88,7 @@ std::vector<float> coarse(std::vector<float> values) {
 }
 
 void check_rope(Run& run, std::int64_t tokens, std::int64_t heads, std::int64_t head_dim, std::int64_t rotary,
-                bool backward) {
+                bool backward, bool interleaved = false) {
   constexpr std::int64_t kPositions = 50;
   const ops::RopeTable table(kPositions, rotary, 10000.0);
   const std::int64_t half = rotary / 2;
@@ -98,14 +98,15 @@ void check_rope(Run& run, std::int64_t tokens, std::int64_t heads, std::int64_t 
   const auto x = HostMatrix::random(tokens, heads * head_dim, 2);
   const auto device_x = run.upload(x);
   cuda::rope(run.stream(), {run.upload(cosine), run.upload(sine), rotary, run.upload(positions),
-                            heads_of(device_x, heads), backward});
+                            heads_of(device_x, heads), backward, interleaved});
   auto expected = x.f64();
   const auto cosine64 = widened(cosine);
   const auto sine64 = widened(sine);
   ops::reference::rope<double>({cosine64.data(), kPositions, half, half},
                                {sine64.data(), kPositions, half, half}, positions, head_dim,
                                backward ? ops::RopeDirection::kBackward : ops::RopeDirection::kForward,
-                               matrix_of(expected, heads * head_dim));
+                               matrix_of(expected, heads * head_dim),
+                               interleaved ? ops::RopePairing::kInterleaved : ops::RopePairing::kHalves);
   run.expect("x", device_x, expected, kTolerance);
 }
 
@@ -241,6 +242,8 @@ void add_row_cases(std::vector<Case>& cases) {
     const char* direction = backward ? " back" : "";
     cases.push_back({"rope", fmt::format("33 tokens 3 heads of 10, 6 rotated{}", direction),
                      [=](Run& run) { check_rope(run, 33, 3, 10, 6, backward); }});
+    cases.push_back({"rope", fmt::format("33 tokens 3 heads of 10, 6 rotated, interleaved{}", direction),
+                     [=](Run& run) { check_rope(run, 33, 3, 10, 6, backward, true); }});
     cases.push_back({"rope", fmt::format("5 tokens 2 heads of 128{}", direction),
                      [=](Run& run) { check_rope(run, 5, 2, 128, 128, backward); }});
     cases.push_back({"bias_gradient", fmt::format("300x70{}", backward ? " added" : ""),
