@@ -3,7 +3,16 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <bit>
+#include <cstdint>
 #include <filesystem>
+#include <limits>
+#include <map>
+#include <mutex>
+#include <span>
+#include <utility>
+#include <vector>
 
 #include "comm/collectives/inproc/inproc_communicator.h"
 #include "optimizer/schedule.h"
@@ -130,6 +139,73 @@ TEST(LossSpike, TheStepIsSkippedAlikeOnEveryLayout) {
   EXPECT_THAT(one.skip_reason, HasSubstr("standard deviations above the mean, 1.05, of the last 128 steps"));
   EXPECT_EQ(one.skip_reason, three.skip_reason);
   EXPECT_FALSE(step_after_low_losses(options, 0.0, 1).skipped);
+}
+
+/// Bits of all that a step may change of a worker.
+std::vector<std::vector<std::uint32_t>> bits_of(Trainer& trainer) {
+  TrainingState& state = trainer.state();
+  std::vector<std::vector<std::uint32_t>> all;
+  const auto add = [&](std::span<const float> values) {
+    all.emplace_back(values.size());
+    std::ranges::transform(values, all.back().begin(),
+                           [](float value) { return std::bit_cast<std::uint32_t>(value); });
+  };
+  for (optimizer::ShardedAdamW* adamw : {&state.dense_adamw, &state.expert_adamw}) {
+    add(adamw->first_moment());
+    add(adamw->second_moment());
+  }
+  add(trainer.model().dense_values());
+  add(trainer.model().expert_values());
+  add(trainer.model().bias());
+  for (const auto& balancer : state.balancers) add(balancer->state());
+  return all;
+}
+
+/// First elements of every parameter that all tokens meet, the experts' last.
+std::vector<float*> weights_of(model::Model& model) {
+  std::vector<float*> found;
+  const auto add = [&](const ParameterTable& table, std::span<float> values) {
+    for_each_stretch(table, {0, table.buffer_elements()},
+                     [&](const ParameterSpec& spec, std::int64_t, std::int64_t at, std::int64_t) {
+                       if (!spec.name.starts_with("embedding"))
+                         found.push_back(&values[static_cast<std::size_t>(at)]);
+                     });
+  };
+  add(model.dense_table(), model.dense_values());
+  add(model.expert_table(), model.expert_values());
+  return found;
+}
+
+TEST(NotFiniteOnOneWorker, EveryStepIsSkippedOnAllAndNothingIsTouched) {
+  constexpr int kWorkers = 4;
+  constexpr int kSteps = 41;
+  std::mutex mutex;
+  std::map<int, std::vector<std::vector<std::uint32_t>>> before;  // by rank
+  std::map<int, std::pair<float*, float>> spoilt;
+  int skipped = 0;
+  test::train_inproc(
+      test::tiny_options(test::tiny_dataset()), test::tiny_dataset(),
+      {.workers = kWorkers, .expert_parallel = 2}, kSteps, [&](Trainer& trainer, const StepResult& result) {
+        const std::scoped_lock lock(mutex);
+        const int rank = trainer.model().rank();
+        if (result.step > 1) {
+          EXPECT_TRUE(result.skipped) << "step " << result.step << ", worker " << rank;
+          EXPECT_EQ(trainer.state().counters.updates, 1);
+          EXPECT_EQ(bits_of(trainer), before[rank]) << "step " << result.step << ", worker " << rank;
+          skipped += result.skipped ? 1 : 0;
+        }
+        if (const auto found = spoilt.find(rank); found != spoilt.end())
+          *found->second.first = found->second.second;
+        spoilt.erase(rank);
+        if (result.step < kSteps && result.step % kWorkers == rank) {
+          const std::vector<float*> weights = weights_of(trainer.model());
+          float* weight = weights[static_cast<std::size_t>(7 * result.step) % weights.size()];
+          spoilt[rank] = {weight, *weight};
+          *weight = std::numeric_limits<float>::quiet_NaN();
+        }
+        before[rank] = bits_of(trainer);
+      });
+  EXPECT_EQ(skipped, kWorkers * (kSteps - 1));
 }
 
 }  // namespace
