@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Kills a commit of a checkpoint at its system calls, and loses writes that no fsync covers; what a run finds afterwards
-must be the old checkpoint or the new one, whole, and after the commit has returned the new one.
-Usage: crash_points.py CRASH_SUBJECT [--kills N] [--states N] [--seed S]    (N: at most so many; 0: all, or none)"""
+"""Kills a commit of a checkpoint at its system calls, lets them fail, and loses writes that no fsync covers; what a run
+finds afterwards must be the old checkpoint or the new one, whole, and after the commit has returned the new one.
+Usage: crash_points.py CRASH_SUBJECT [--kills N] [--errors N] [--states N] [--seed S]    (N: at most so many; 0: every
+kill, no error, no state)"""
 import argparse
 import collections
 import hashlib
@@ -20,6 +21,8 @@ SKIPPED = 77
 SCENARIOS = ("first", "next", "again")
 TRACED = "%file,%desc"
 BATCH = 200
+ERRORS = ("ENOSPC", "EIO")
+MAY_FAIL = re.compile(r"p?(write|read)v?(64)?|openat|open|mkdir(at)?|rename(at2?)?|f?truncate|fallocate|f(data)?sync|close")
 DRAWS_A_STATE = 10  # most are a disk that was seen before
 
 
@@ -80,27 +83,58 @@ def places(lines):
     return found
 
 
-def kill_at(subject, scenario, workers, call, number):
+def struck_at(subject, place, what):
+    """The store after a commit one of whose calls is struck, and whether that commit said that it was well."""
+    scenario, workers, call, number = place[:4]
     store = subject.prepared(scenario, workers)
-    killed = subprocess.run(["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e",
-                             f"inject={call}:signal=KILL:when={number}", subject.program, "commit", store, scenario,
+    struck = subprocess.run(["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e",
+                             f"inject={call}:{what}:when={number}", subject.program, "commit", store, scenario,
                              str(workers)], capture_output=True, check=False)
-    assert killed.returncode != 0, f"{call} {number} was not reached"
+    return store, struck.returncode == 0
+
+
+def kill_at(subject, place):
+    store, survived = struck_at(subject, place, "signal=KILL")
+    assert not survived, f"{place} was not reached"
     return store
 
 
-def kill_everywhere(subject, chance, most):
+def places_of_all(subject):
     all_places = []
     for scenario in SCENARIOS:
         for workers in (1, 2, 3, 4):
             store = subject.prepared(scenario, workers)
             all_places += [(scenario, workers, *place) for place in places(subject.trace(store, scenario, workers))]
             shutil.rmtree(store)
+    return all_places
+
+
+def fail_anywhere(subject, chance, most):
+    """A full disk, or a broken one: what a commit that says that it was well has written is the new checkpoint."""
+    all_places = [place for place in places_of_all(subject) if MAY_FAIL.fullmatch(place[2])]
+    chosen = [(*place, chance.choice(ERRORS)) for place in chance.sample(all_places, min(most, len(all_places)))]
+    bad, found = [], collections.Counter()
+    for begin in range(0, len(chosen), BATCH):
+        batch = chosen[begin:begin + BATCH]
+        stores = [struck_at(subject, place, f"error={place[-1]}") for place in batch]
+        for place, (_, well), answer in zip(batch, stores, subject.found([store for store, _ in stores])):
+            found[answer, "said well" if well else "failed"] += 1
+            if answer not in (("new",) if well or place[4] else (before(place[0]), "new")):
+                bad.append(f"{place}, {'said well' if well else 'failed'}: {answer}")
+        for store, _ in stores:
+            shutil.rmtree(store)
+    print(f"{len(chosen)} commits with a call that failed, at {len(all_places)} places in all: "
+          f"{ {' and '.join(kind): count for kind, count in found.items()} }")
+    return bad
+
+
+def kill_everywhere(subject, chance, most):
+    all_places = places_of_all(subject)
     chosen = all_places if most == 0 else sorted(chance.sample(all_places, min(most, len(all_places))))
     bad, found = [], collections.Counter()
     for begin in range(0, len(chosen), BATCH):
         batch = chosen[begin:begin + BATCH]
-        stores = [kill_at(subject, *place[:4]) for place in batch]
+        stores = [kill_at(subject, place) for place in batch]
         for place, answer in zip(batch, subject.found(stores)):
             scenario, _, _, _, returned = place
             found[answer] += 1
@@ -171,6 +205,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("subject")
     parser.add_argument("--kills", type=int, default=0)
+    parser.add_argument("--errors", type=int, default=0)
     parser.add_argument("--states", type=int, default=10000)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
@@ -185,6 +220,8 @@ def main():
         subject = Subject(str(pathlib.Path(arguments.subject).resolve()), work)
         chance = random.Random(arguments.seed)
         bad = kill_everywhere(subject, chance, arguments.kills)
+        if arguments.errors > 0:
+            bad += fail_anywhere(subject, chance, arguments.errors)
         if arguments.states > 0:
             bad += lose_writes(subject, chance, arguments.states)
     finally:
