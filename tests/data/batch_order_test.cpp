@@ -118,6 +118,21 @@ TEST_F(BatchOrderTest, AnyPlaceIsReachedWithoutWalkingThere) {
   }
 }
 
+TEST_F(BatchOrderTest, ALongDocumentIsSpreadOverTheEpoch) {
+  std::vector<TestDocument> texts = documents();
+  texts[150].text_tokens = 1500;
+  const TokenDataset dataset = make_dataset(folder_ / "long", make_stream(texts, 4, 60));
+  const TokenPiece document = dataset.document(150);
+  const BatchOrder order(dataset, kLength, 1);
+  std::vector<std::int64_t> holding;
+  for (std::int64_t number = 0; number < dataset.token_count() / kLength; ++number) {
+    const TokenPiece begin = pieces(order, number).front();
+    if (document.first <= begin.first && begin.first < document.end()) holding.push_back(number);
+  }
+  ASSERT_GT(holding.size(), 150U);
+  EXPECT_GT(holding.back() - holding.front(), 2 * std::ssize(holding)) << "neighbours would fill batches";
+}
+
 // A run that is resumed with another build must see the same data: these values are for ever.
 TEST_F(BatchOrderTest, KeepsItsOrderForEver) {
   EXPECT_EQ(pieces(BatchOrder(dataset_, kLength, 1), 0), (Pieces{{336, 9}}));

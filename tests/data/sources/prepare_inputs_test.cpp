@@ -192,7 +192,7 @@ TEST_F(PrepareInputsTest, GoesOnWhereItWasInterrupted) {
   struct Stop {};
   std::string lines;
   for (int i = 0; i < 8'000; ++i)
-    lines += json_line(std::to_string(i % 7'000 * 7919) + " and " + std::string(3000, 'a' + i % 26));
+    lines += json_line(std::to_string(i % 7'000 * 7919) + " and " + std::string(3000, 'a' + i % 7'000 % 26));
   write("a.jsonl", lines);
   write("b.jsonl", json_line("the end"));
   request_.parse.fields.text = "body";
@@ -215,6 +215,7 @@ TEST_F(PrepareInputsTest, GoesOnWhereItWasInterrupted) {
   EXPECT_FALSE(whole.continued);
   EXPECT_EQ(identify_corpus(folder_ / "whole"), continued);
   EXPECT_EQ(whole.notices, report.notices);
+  EXPECT_TRUE(mentions(report, "left out 1000 documents")) << "of texts before the interruption";
 }
 
 TEST_F(PrepareInputsTest, SkipsWhatIsDoneAndTakesATokenizerThatIsThere) {
@@ -243,6 +244,20 @@ TEST_F(PrepareInputsTest, SkipsWhatIsDoneAndTakesATokenizerThatIsThere) {
   });
 }
 
+TEST_F(PrepareInputsTest, PutsTheTokenizersBeginOfTextBeforeEachDocument) {
+  for (int i = 0; i < 9; ++i) write("in/" + std::to_string(i) + ".txt", numbered(i));
+  request_.tokenizer = TROUPE_SOURCE_DIR "/tests/data/tokenizer/kinds/llama3.json";
+  prepare({"in"});
+  EXPECT_EQ(documents().size(), 9U);
+  const TokenDataset train(folder_ / "out" / kTrainFile);
+  ASSERT_NE(train.header().begin_of_text, kNoToken);
+  for (std::int64_t d = 0; d < train.document_count(); ++d) {
+    std::vector<std::int32_t> first(1);
+    train.read(train.document(d).first, first);
+    EXPECT_EQ(first[0], train.header().begin_of_text);
+  }
+}
+
 TEST_F(PrepareInputsTest, LeavesOutNearDuplicatesWhenAsked) {
   std::string original;
   for (int i = 0; i < 200; ++i)
@@ -250,9 +265,11 @@ TEST_F(PrepareInputsTest, LeavesOutNearDuplicatesWhenAsked) {
   write("in/a.txt", original);
   write("in/b.txt", original + "one word more");
   write("in/c.txt", numbered(1) + numbered(2));
+  write("in/d.txt",
+        original.substr(0, original.size() / 2) + original.substr(0, 99) + numbered(3));  // of half of it
   request_.near_duplicates = 0.8;
   EXPECT_TRUE(mentions(prepare({"in"}), "left out 1 documents"));
-  EXPECT_EQ(documents().size(), 2U);
+  EXPECT_EQ(documents().size(), 3U);
 }
 
 template <class Number>

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
+#include "data/tokenizer/bpe_trainer.h"
 #include "data/tokenizer/word_merger.h"
 #include "tests/data/tokenizer/test_text.h"
 
@@ -35,6 +37,17 @@ TEST(Tokenizer, NeverMakesTheSpecialTokenFromText) {
   const std::vector<TokenId> tokens = tokenizer.encode("a<|endoftext|>b");
   EXPECT_EQ(std::count(tokens.begin(), tokens.end(), tokenizer.end_of_text()), 0);
   EXPECT_EQ(tokenizer.decode(tokens), "a<|endoftext|>b");
+}
+
+TEST(Tokenizer, OfSpecialNamesThatBeginAlikeTheLongestIsTaken) {
+  for (const bool longest_first : {false, true}) {
+    std::vector<std::string> names{"<|a|>", "<|a|>b"};
+    if (longest_first) std::swap(names[0], names[1]);
+    const Tokenizer tokenizer(BpeTrainer({.vocab_size = 259, .special_tokens = names}).train());
+    const TokenId longest = longest_first ? 257 : 258;
+    EXPECT_EQ(tokenizer.encode("<|a|>b<|a|>", SpecialNames::kAreTokens),
+              (std::vector<TokenId>{longest, 257 + 258 - longest}));
+  }
 }
 
 TEST(Tokenizer, SpecialTokensDecodeToNothing) {
