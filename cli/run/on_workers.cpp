@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/arguments/this_process.h"
+#include "cli/subcommands.h"
 #include "comm/collectives/inproc/inproc_communicator.h"
 #include "comm/collectives/mpi/mpi_environment.h"
 #include "coordinator/job/job_command.h"
@@ -37,11 +38,14 @@ constexpr const char* kQuiet = "--quiet";
 
 int as_mpi_worker(const WorkersRequest& request, const std::function<int(comm::Communicator&)>& body) {
   const comm::MpiEnvironment environment;
+  const bool speaks = environment.rank() == 0;  // for all, of what all find
   if (request.workers.value_or(environment.size()) != environment.size()) {
+    if (!speaks) return kUsage;
     throw Error(ErrorCode::kConfig, "--workers {}: mpirun started {} processes, each of which is a worker",
                 *request.workers, environment.size());
   }
   if (environment.size() > 1) log::set_up("worker " + std::to_string(environment.rank()));
+  if (!speaks) spdlog::set_level(spdlog::level::err);
   const auto world = comm::make_mpi_communicator(environment);
   return body(*world);
 }
