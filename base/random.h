@@ -14,6 +14,9 @@ enum class RandomPurpose : std::uint32_t {
   kRouterJitter = 6,
   kSecondExpert = 7,
   kDropout = 8,
+  kFfnDropout = 9,
+  kAttentionDropout = 10,
+  kExpertDropout = 11,
   kTasks = 20,  // questions that are made up
 };
 

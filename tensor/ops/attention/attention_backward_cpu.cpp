@@ -49,6 +49,7 @@ struct BackwardTile {
   alignas(64) float weights[kAttentionTile * kAttentionTile];  // [keys, queries]
   alignas(64) float dscores[kAttentionTile * kAttentionTile];  // [keys, queries]
   alignas(64) float slopes[kAttentionTile * kAttentionTile];   // [keys, queries], of a soft cap
+  alignas(64) float kept[kAttentionTile * kAttentionTile];     // [keys, queries], factors of dropout
   alignas(64) float log_sum[kAttentionTile];                   // in powers of two
   alignas(64) float delta[kAttentionTile];
 };
@@ -95,14 +96,6 @@ HWY_NOINLINE void softmax_gradient(std::int64_t keys, BackwardTile& tile) {
   }
 }
 
-// dscores by the capped scores become those by the scores.
-HWY_NOINLINE void bend_gradient(std::int64_t keys, BackwardTile& tile) {
-  const Floats d;
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  for (std::int64_t i = 0; i < keys * kAttentionTile; i += lanes)
-    hn::Store(hn::Mul(hn::Load(d, tile.dscores + i), hn::Load(d, tile.slopes + i)), d, tile.dscores + i);
-}
-
 void add_key_tile(const AttentionBackwardOperands& operands, const QueryTile& query, std::int64_t head,
                   std::int64_t key, BackwardTile& tile) {
   const AttentionInputs& inputs = operands.inputs;
@@ -123,8 +116,15 @@ void add_key_tile(const AttentionBackwardOperands& operands, const QueryTile& qu
   tile_product(Start::kZero,
                {inputs.v.row(row) + column, inputs.v.stride, 1, tile.dout, kAttentionTile, head_dim}, nullptr,
                keys, kAttentionTile, tile.dscores, kAttentionTile);
+  const bool drops =
+      inputs.shape.dropout.rate > 0.0;  // weights that v meets, so what they are changed by, too
+  if (drops) {
+    fill_dropout(inputs.shape, query, head, key, tile.kept);
+    scale_tile(keys, tile.kept, tile.dscores);
+  }
   softmax_gradient(keys, tile);
-  if (bends) bend_gradient(keys, tile);
+  if (bends) scale_tile(keys, tile.slopes, tile.dscores);  // by the capped scores, now by the scores
+  if (drops) scale_tile(keys, tile.kept, tile.weights);
   tile_product(Start::kSum, {tile.weights, kAttentionTile, 1, tile.dout_rows, head_dim, query.count}, nullptr,
                keys, head_dim, operands.dv.row(row) + column, operands.dv.stride);
   tile_product(Start::kSum, {tile.dscores, kAttentionTile, 1, tile.query_rows, head_dim, query.count},
@@ -153,6 +153,7 @@ void attention_backward_head(const AttentionBackwardOperands& operands, std::int
       const QueryTile query(operands.inputs, sequence, position);
       start_tile(operands, query, sequence, head, tile);
       for (std::int64_t key = query.keys_begin; key < query.keys_end(); key += kAttentionTile) {
+        if (query.skips(key)) continue;
         add_key_tile(operands, query, head, key, tile);
       }
       transpose_tile(tile.dqueries, kAttentionTile, shape.head_dim, query.count, softmax_scale(shape),
@@ -214,6 +215,7 @@ void attention_backward(const Execution& execution, Arena& arena, const Attentio
                         TensorView dsinks) {
   const OpScope measured(execution, OpKind::kAttention);
   if (DeviceOps* device = device_ops(execution)) {
+    check_on_device(shape);
     return device->attention_backward(shape, dout, q, k, v, out, log_sum_exp, first_visible, dq, dk, dv,
                                       sinks, dsinks);
   }

@@ -34,6 +34,7 @@ struct ForwardTile {
   alignas(64) float largest[kAttentionTile];                  // running maximum, in powers of two
   alignas(64) float sum[kAttentionTile];                      // running Σ 2^(score - largest)
   alignas(64) float rescale[kAttentionTile];                  // 2^(old largest - new largest)
+  alignas(64) float kept[kAttentionTile * kAttentionTile];    // [keys, queries], factors of dropout
 };
 
 constexpr float kBelowEveryScore = -1e30F;  // finite: minus infinity minus itself is not a number
@@ -94,6 +95,10 @@ void add_key_tile(const AttentionInputs& inputs, const QueryTile& query, std::in
   if (inputs.shape.alibi) lower_by_distance(query, key, log2_slope(inputs.shape, head), tile.scores);
   if (query.needs_mask(key)) mask_scores(query, key, tile.scores);
   online_softmax(keys, tile);
+  if (inputs.shape.dropout.rate > 0.0) {
+    fill_dropout(inputs.shape, query, head, key, tile.kept);
+    scale_tile(keys, tile.kept, tile.scores);
+  }
   copy_tile(v, inputs.v.stride, keys, head_dim, 1.0F, tile.values);
   tile_product(Start::kScaledSum, {tile.values, 1, head_dim, tile.scores, kAttentionTile, keys}, tile.rescale,
                head_dim, kAttentionTile, tile.out, kAttentionTile);
@@ -126,6 +131,7 @@ void attention_forward_head(const AttentionInputs& inputs, std::int64_t sequence
     const QueryTile query(inputs, sequence, position);
     start_tile(inputs, query, head, tile);
     for (std::int64_t key = query.keys_begin; key < query.keys_end(); key += kAttentionTile) {
+      if (query.skips(key)) continue;
       add_key_tile(inputs, query, head, key, tile);
     }
     finish_tile(shape.head_dim, query, tile, out.row(query.first_row) + head * shape.head_dim, out.stride,
@@ -146,8 +152,10 @@ void attention_forward(const Execution& execution, const AttentionShape& shape, 
                        ConstTensorView k, ConstTensorView v, ConstTensorView first_visible, TensorView out,
                        TensorView log_sum_exp, ConstTensorView sinks) {
   const OpScope measured(execution, OpKind::kAttention);
-  if (DeviceOps* device = device_ops(execution))
+  if (DeviceOps* device = device_ops(execution)) {
+    check_on_device(shape);
     return device->attention_forward(shape, q, k, v, first_visible, out, log_sum_exp, sinks);
+  }
   const AttentionInputs inputs = checked_attention_inputs(shape, q, k, v, first_visible, sinks);
   check_matrix("attention: out", out, q.rows(), q.columns());
   check_matrix("attention: log_sum_exp", log_sum_exp, shape.sequences * shape.heads, shape.length);

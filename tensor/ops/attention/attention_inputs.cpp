@@ -5,6 +5,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "base/index.h"
+#include "base/random.h"
 #include "tensor/ops/checks.h"
 
 namespace troupe::ops {
@@ -40,6 +42,11 @@ AttentionInputs checked_attention_inputs(const AttentionShape& shape, const Cons
   return {shape, matrix(q), matrix(k), matrix(v), mask, logits};
 }
 
+void check_on_device(const AttentionShape& shape) {
+  TROUPE_CHECK(shape.stride == 0 && shape.dropout.rate == 0.0,
+               "attention: strides and dropout are computed on the host only");
+}
+
 double alibi_slope(std::int64_t head, std::int64_t heads) {
   const auto power = static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(heads)));
   const auto slope = [](std::int64_t number, std::int64_t of) {
@@ -58,7 +65,9 @@ QueryTile::QueryTile(const AttentionInputs& inputs, std::int64_t sequence, std::
       count(std::min(kAttentionTile, inputs.shape.length - position)),
       first_row(sequence * inputs.shape.length + position),
       keys_row(sequence * inputs.shape.length),
-      first_visible(inputs.first_visible.data() + first_row) {
+      first_visible(inputs.first_visible.data() + first_row),
+      window(inputs.shape.window),
+      stride(inputs.shape.stride) {
   keys_begin = first_visible[0] / kAttentionTile * kAttentionTile;
 }
 
@@ -67,7 +76,35 @@ std::int64_t QueryTile::keys_of_tile(std::int64_t key) const {
 }
 
 bool QueryTile::needs_mask(std::int64_t key) const {
-  return key + keys_of_tile(key) - 1 > begin || first_visible[count - 1] > key;
+  const bool leaves_out = stride > 0 && begin + count - 1 - key >= window;
+  return leaves_out || key + keys_of_tile(key) - 1 > begin || first_visible[count - 1] > key;
+}
+
+bool QueryTile::skips(std::int64_t key) const {
+  const std::int64_t nearest = begin - (key + keys_of_tile(key) - 1);
+  const std::int64_t farthest = begin + count - 1 - key;
+  return stride > 0 && nearest >= window && nearest > 0 && farthest / stride * stride < nearest;
+}
+
+void fill_dropout(const AttentionShape& shape, const QueryTile& tile, std::int64_t head, std::int64_t key,
+                  float* factors) {
+  constexpr std::int64_t kWords = 4;  // of one index: for as many keys
+  static_assert(kAttentionTile % kWords == 0);
+  const AttentionDropout& dropout = shape.dropout;
+  const Random random(dropout.seed, RandomPurpose::kAttentionDropout, dropout.layer);
+  const auto least = static_cast<std::uint32_t>(dropout.rate * 0x1p32);
+  const auto kept = static_cast<float>(1.0 / (1.0 - dropout.rate));
+  const std::int64_t indices = (shape.length + kWords - 1) / kWords;  // of one query and head
+  const std::int64_t keys = tile.keys_of_tile(key);
+  for (std::int64_t i = 0; i < kAttentionTile; ++i) {
+    const std::int64_t query = dropout.first_token + tile.first_row + std::min(i, tile.count - 1);
+    const std::int64_t first = (query * shape.heads + head) * indices + key / kWords;
+    for (std::int64_t j = 0; j < keys; j += kWords) {
+      const auto words = random.words(static_cast<std::uint64_t>(first + j / kWords));
+      for (std::int64_t k = j; k < std::min(keys, j + kWords); ++k)
+        factors[k * kAttentionTile + i] = words[at(k - j)] < least ? 0.0F : kept;
+    }
+  }
 }
 
 }  // namespace troupe::ops

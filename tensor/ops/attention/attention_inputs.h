@@ -25,6 +25,9 @@ AttentionInputs checked_attention_inputs(const AttentionShape& shape, const Cons
                                          const ConstTensorView& k, const ConstTensorView& v,
                                          const ConstTensorView& first_visible, const ConstTensorView& sinks);
 
+/// Throws kInternal on what a device's kernels do not compute.
+void check_on_device(const AttentionShape& shape);
+
 /// Factor on scores in powers of two.
 float log2_scale(const AttentionShape& shape);
 
@@ -36,6 +39,8 @@ struct QueryTile {
   std::int64_t keys_row;              // of k and v: the token at position 0
   std::int64_t keys_begin;            // position of the first key tile
   const std::int32_t* first_visible;  // of the tile's queries
+  std::int64_t window;                // as AttentionShape's
+  std::int64_t stride;
 
   QueryTile(const AttentionInputs& inputs, std::int64_t sequence, std::int64_t position);
   [[nodiscard]] std::int64_t keys_end() const { return begin + count; }
@@ -43,6 +48,13 @@ struct QueryTile {
   [[nodiscard]] std::int64_t keys_of_tile(std::int64_t key) const;
   /// Some query does not see some key of the tile that starts at `key`.
   [[nodiscard]] bool needs_mask(std::int64_t key) const;
+  /// A stride leaves out the whole tile that starts at `key`.
+  [[nodiscard]] bool skips(std::int64_t key) const;
 };
+
+/// What weights are multiplied with under dropout: 0, or 1 over what is left. The same in every pass.
+///   factors: [keys, kAttentionTile], keys from position `key`; head: of the query
+void fill_dropout(const AttentionShape& shape, const QueryTile& tile, std::int64_t head, std::int64_t key,
+                  float* factors);
 
 }  // namespace troupe::ops

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/index.h"
+#include "base/random.h"
 #include "tensor/ops/attention/attention.h"
 #include "tensor/ops/reference.h"
 
@@ -32,6 +33,18 @@ void for_each_query(const AttentionShape& shape, const Body& body) {
       }
     }
   }
+}
+
+/// Factor on the weight of a query and a key under dropout.
+inline double kept(const AttentionShape& shape, const Query& query, std::int64_t key) {
+  const AttentionDropout& dropout = shape.dropout;
+  if (dropout.rate == 0.0) return 1.0;
+  const std::int64_t number =
+      (dropout.first_token + query.token()) * shape.heads + query.head_row % shape.heads;
+  const Random random(dropout.seed, RandomPurpose::kAttentionDropout, dropout.layer);
+  const std::int64_t index = number * ((shape.length + 3) / 4) + key / 4;
+  const double uniform = random.words(static_cast<std::uint64_t>(index))[at(key % 4)] / 4294967296.0;
+  return uniform < dropout.rate ? 0.0 : 1.0 / (1.0 - dropout.rate);
 }
 
 template <class T>
@@ -80,6 +93,7 @@ void attention_forward(const AttentionShape& shape, Input<T> q, Input<T> k, Inpu
                             detail::dot(&q(query.token(), query.q_begin),
                                         &k(query.sequence_begin + j, query.kv_begin), shape.head_dim))
                   .value;
+      if (!sees(shape.window, shape.stride, query.position - j)) score = -std::numeric_limits<T>::infinity();
       largest = std::max(largest, score);
     }
     T sum = sinks.empty() ? T{0} : std::exp(sinks[at(head)] - largest);
@@ -89,15 +103,17 @@ void attention_forward(const AttentionShape& shape, Input<T> q, Input<T> k, Inpu
     for (std::int64_t c = 0; c < shape.head_dim; ++c) {
       T value = 0;
       for (std::int64_t j = first; j <= query.position; ++j) {
-        value += std::exp(scores[at(j)] - log_sum) * v(query.sequence_begin + j, query.kv_begin + c);
+        value += static_cast<T>(detail::kept(shape, query, j)) * std::exp(scores[at(j)] - log_sum) *
+                 v(query.sequence_begin + j, query.kv_begin + c);
       }
       out(query.token(), query.q_begin + c) = value;
     }
   });
 }
 
-/// With p the attention weights, delta = <dout, out> and s' the score's slope:  dv_j = Σ p dout,
-/// ds = p * (<dout, v_j> - delta) * s',  dq = Σ ds k_j,  dk_j = Σ ds q,  dsink = -Σ p_sink delta.
+/// With p the attention weights, m what dropout multiplies them with, delta = <dout, out> and s' the score's
+/// slope:  dv_j = Σ m p dout,  ds = p * (m <dout, v_j> - delta) * s',  dq = Σ ds k_j,  dk_j = Σ ds q,  dsink
+/// = -Σ p_sink delta.
 template <class T>
 void attention_backward(const AttentionShape& shape, Input<T> dout, Input<T> q, Input<T> k, Input<T> v,
                         Input<T> out, Input<T> log_sum_exp, std::span<const std::int32_t> first_visible,
@@ -115,14 +131,17 @@ void attention_backward(const AttentionShape& shape, Input<T> dout, Input<T> q, 
     const auto head = at(query.head_row % shape.heads);
     if (!sinks.empty()) dsinks[head] -= std::exp(sinks[head] - log_sum) * delta;
     for (std::int64_t j = first_visible[at(query.token())]; j <= query.position; ++j) {
+      if (!sees(shape.window, shape.stride, query.position - j)) continue;
       const std::int64_t key = query.sequence_begin + j;
+      const T kept = static_cast<T>(detail::kept(shape, query, j));
       const T* k_row = &k(key, query.kv_begin);
       const auto score = detail::score(shape, query.head_row % shape.heads, query.position - j,
                                        detail::dot(q_row, k_row, shape.head_dim));
       const T p = std::exp(score.value - log_sum);
-      const T ds = score.slope * p * (detail::dot(dout_row, &v(key, query.kv_begin), shape.head_dim) - delta);
+      const T ds =
+          score.slope * p * (kept * detail::dot(dout_row, &v(key, query.kv_begin), shape.head_dim) - delta);
       for (std::int64_t c = 0; c < shape.head_dim; ++c) {
-        dv(key, query.kv_begin + c) += p * dout_row[c];
+        dv(key, query.kv_begin + c) += kept * p * dout_row[c];
         dk(key, query.kv_begin + c) += ds * q_row[c];
         dq(query.token(), query.q_begin + c) += ds * k_row[c];
       }

@@ -14,6 +14,15 @@
 HWY_BEFORE_NAMESPACE();
 namespace troupe::ops::HWY_NAMESPACE {
 
+/// sees() of whole distances. A quotient that is whole is exact, and no other times the stride is the
+/// distance.
+template <class D, class V>
+hn::Mask<D> is_in_stride(D d, const QueryTile& tile, V distance) {
+  const auto stride = hn::Set(d, static_cast<float>(tile.stride));
+  const auto near = hn::Lt(distance, hn::Set(d, static_cast<float>(tile.window)));
+  return hn::Or(near, hn::Eq(hn::Mul(hn::Floor(hn::Div(distance, stride)), stride), distance));
+}
+
 /// Scores that a query may not see become minus infinity.
 ///   scores: [keys, kAttentionTile], keys from position `key`
 inline HWY_NOINLINE void mask_scores(const QueryTile& tile, std::int64_t key, float* scores) {
@@ -30,8 +39,9 @@ inline HWY_NOINLINE void mask_scores(const QueryTile& tile, std::int64_t key, fl
   for (std::int64_t i = 0; i < keys; ++i) {
     const auto position = hn::Set(d, static_cast<float>(key + i));
     for (std::int64_t j = 0; j < kAttentionTile; j += lanes) {
-      const auto visible =
-          hn::And(hn::Le(hn::LoadU(d, first + j), position), hn::Le(position, hn::LoadU(d, own + j)));
+      const auto query = hn::LoadU(d, own + j);
+      auto visible = hn::And(hn::Le(hn::LoadU(d, first + j), position), hn::Le(position, query));
+      if (tile.stride > 0) visible = hn::And(visible, is_in_stride(d, tile, hn::Sub(query, position)));
       float* score = scores + i * kAttentionTile + j;
       hn::StoreU(hn::IfThenElse(visible, hn::LoadU(d, score), hidden), d, score);
     }

@@ -47,6 +47,14 @@ inline HWY_NOINLINE void lower_by_distance(const QueryTile& tile, std::int64_t k
   }
 }
 
+/// values *= factors.  Both: [keys, kAttentionTile]
+inline HWY_NOINLINE void scale_tile(std::int64_t keys, const float* factors, float* values) {
+  const Floats d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  for (std::int64_t i = 0; i < keys * kAttentionTile; i += lanes)
+    hn::StoreU(hn::Mul(hn::LoadU(d, values + i), hn::LoadU(d, factors + i)), d, values + i);
+}
+
 /// The slope of a head in powers of two.
 inline float log2_slope(const AttentionShape& shape, std::int64_t head) {
   return static_cast<float>(std::numbers::log2e * alibi_slope(head, shape.heads));

@@ -14,7 +14,9 @@ struct AttendedHead {
   std::int64_t seen = 0;
   float scale = 1.0F;
   float softcap = 0.0F;
-  float slope = 0.0F;  // of scores by distance
+  float slope = 0.0F;       // of scores by distance
+  std::int64_t window = 0;  // of keys that sees() leaves
+  std::int64_t stride = 0;
   const float* sink = nullptr;
   float* scores = nullptr;  // [seen], scratch
   float* out = nullptr;     // [value_dim]

@@ -11,12 +11,14 @@ namespace troupe::ops {
 struct CachedAttentionShape {
   std::int64_t heads;
   std::int64_t kv_heads;
-  std::int64_t key_dim;    // of a head of queries and keys
-  std::int64_t value_dim;  // of a head of values
-  std::int64_t capacity;   // positions of a sequence that the cache holds, the newest
-  double scale = 0.0;      // factor on the scores <q, k>; 0: 1 / sqrt(key_dim)
-  double softcap = 0.0;    // c: scores become c tanh(score / c); 0: they do not
-  bool alibi = false;      // then they fall by alibi_slope() for every position between query and key
+  std::int64_t key_dim;     // of a head of queries and keys
+  std::int64_t value_dim;   // of a head of values
+  std::int64_t capacity;    // positions of a sequence that the cache holds, the newest
+  double scale = 0.0;       // factor on the scores <q, k>; 0: 1 / sqrt(key_dim)
+  double softcap = 0.0;     // c: scores become c tanh(score / c); 0: they do not
+  bool alibi = false;       // then they fall by alibi_slope() for every position between query and key
+  std::int64_t window = 0;  // as AttentionShape's
+  std::int64_t stride = 0;
 };
 
 /// That of attention of this shape; the capacity is the cache's.
@@ -28,7 +30,9 @@ struct CachedAttentionShape {
           .capacity = 0,
           .scale = shape.scale,
           .softcap = shape.softcap,
-          .alibi = shape.alibi};
+          .alibi = shape.alibi,
+          .window = shape.window,
+          .stride = shape.stride};
 }
 
 /// Softmax attention of single tokens to keys and values that are kept, those of the tokens themselves among

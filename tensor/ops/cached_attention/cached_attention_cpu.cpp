@@ -29,12 +29,17 @@ namespace troupe::ops::HWY_NAMESPACE {
 float score_keys(const AttendedHead& head) {
   float largest = head.sink == nullptr ? -std::numeric_limits<float>::infinity() : *head.sink;
   for (std::int64_t i = 0; i < head.seen; ++i) {
+    const std::int64_t distance = head.seen - 1 - i;
+    if (!sees(head.window, head.stride, distance)) {
+      head.scores[i] = -std::numeric_limits<float>::infinity();
+      continue;
+    }
     const float* key = head.keys.row(head.row(i));
     float score = head.scale * sum_of_terms(head.keys.columns, [&](auto d, std::int64_t c, auto total) {
                     return hn::MulAdd(hn::LoadU(d, head.query + c), hn::LoadU(d, key + c), total);
                   });
     if (head.softcap > 0.0F) score = head.softcap * std::tanh(score / head.softcap);
-    score -= head.slope * static_cast<float>(head.seen - 1 - i);
+    score -= head.slope * static_cast<float>(distance);
     head.scores[i] = score;
     largest = std::max(largest, score);
   }
@@ -113,6 +118,8 @@ AttendedHead attended(const CachedAttentionShape& shape, const Operands& operand
               shape.scale > 0.0 ? shape.scale : 1.0 / std::sqrt(static_cast<double>(shape.key_dim))),
           .softcap = static_cast<float>(shape.softcap),
           .slope = shape.alibi ? static_cast<float>(alibi_slope(head, shape.heads)) : 0.0F,
+          .window = shape.window,
+          .stride = shape.stride,
           .sink = operands.sinks.empty() ? nullptr : &operands.sinks[at(head)],
           .scores = scores.data(),
           .out = operands.out.row(row) + head * shape.value_dim};

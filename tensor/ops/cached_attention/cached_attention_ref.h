@@ -35,6 +35,8 @@ void cached_attention(const CachedAttentionShape& shape, Matrix<const T> q, Matr
         if (cap > 0) score = cap * std::tanh(score / cap);
         if (shape.alibi)
           score -= static_cast<T>(alibi_slope(head, shape.heads)) * static_cast<T>(positions[at(row)] - p);
+        if (!sees(shape.window, shape.stride, positions[at(row)] - p))
+          score = -std::numeric_limits<T>::infinity();
         scores.push_back(score);
         largest = std::max(largest, score);
       }

@@ -68,6 +68,14 @@ TEST(AttentionReference, GradientsOfSinksASoftCapAndAScaleDoToo) {
   expect_reference_gradients(shape, random_values<double>(shape.heads, 5));
 }
 
+TEST(AttentionReference, GradientsOfAStrideAndOfDropoutDoToo) {
+  AttentionShape shape = kSmall;
+  shape.window = 1;
+  shape.stride = 2;
+  shape.dropout = {.rate = 0.4, .seed = 3, .layer = 1, .first_token = 70};
+  expect_reference_gradients(shape, random_values<double>(shape.heads, 5));
+}
+
 struct Case {
   AttentionShape shape;
   std::int64_t document;
@@ -174,6 +182,52 @@ INSTANTIATE_TEST_SUITE_P(Scores, AttentionTest,
                                            Case{{1, 200, 2, 1, 16, 0.0, 2.5}, 70, false},
                                            Case{{1, 150, 6, 3, 16, 0.0, 0.0, true}, 70, false},
                                            Case{{2, 130, 2, 2, 8, 0.5, 1.5, true}, 129, true}));
+
+constexpr AttentionShape strided(AttentionShape shape, std::int64_t window, std::int64_t stride) {
+  shape.window = window;
+  shape.stride = stride;
+  return shape;
+}
+
+// Strides within a tile, of a tile and of several, of which some tiles hold none.
+INSTANTIATE_TEST_SUITE_P(Strides, AttentionTest,
+                         ::testing::Values(Case{strided({1, 150, 2, 1, 8}, 1, 7), 100},
+                                           Case{strided({2, 200, 2, 2, 16}, 5, 64), 1000, true},
+                                           Case{strided({1, 400, 1, 1, 8}, 3, 150), 390},
+                                           Case{strided({1, 400, 1, 1, 8}, 100, 130), 1000},
+                                           Case{strided({1, 300, 1, 1, 8}, 127, 50), 1000},
+                                           Case{strided({1, 130, 1, 1, 8}, 1, 1000), 129}));
+
+constexpr AttentionShape dropping(AttentionShape shape, double rate) {
+  shape.dropout = {.rate = rate, .seed = 11, .layer = 2, .first_token = 12345};
+  return shape;
+}
+
+INSTANTIATE_TEST_SUITE_P(Dropout, AttentionTest,
+                         ::testing::Values(Case{dropping({1, 150, 4, 2, 24}, 0.1), 100, true},
+                                           Case{dropping({2, 67, 2, 1, 16, 0.0, 2.5}, 0.5), 1000},
+                                           Case{dropping(strided({1, 130, 2, 1, 8}, 3, 5), 0.3), 70}));
+
+TEST(AttentionDropout, DependsOnATokensNumberInTheRunOnly) {
+  AttentionShape two =
+      dropping({.sequences = 2, .length = 70, .heads = 2, .kv_heads = 1, .head_dim = 8}, 0.4);
+  AttentionShape one = two;
+  one.sequences = 1;
+  one.dropout.first_token += 70;
+  const auto q = StridedMatrix::random(140, 16, 1);
+  const auto k = StridedMatrix::random(140, 8, 2);
+  StridedMatrix both(140, 16);
+  StridedMatrix second(70, 16);
+  Tensor log_sum_exp(Shape{4, 70});
+  attention_forward({1}, two, q.view(), k.view(), k.view(), packed(two, 100).view(), both.view(),
+                    log_sum_exp);
+  attention_forward({1}, one, q.view().rows(70, 70), k.view().rows(70, 70), k.view().rows(70, 70),
+                    packed(one, 100).view(), second.view(), log_sum_exp.view().rows(0, 2));
+  for (std::int64_t row = 0; row < 70; ++row) {
+    for (std::int64_t column = 0; column < 16; ++column)
+      ASSERT_EQ(second.at(row, column), both.at(70 + row, column));
+  }
+}
 
 TEST(Alibi, HasTheSlopesOfThePaper) {
   EXPECT_DOUBLE_EQ(alibi_slope(0, 8), 0.5);

@@ -15,6 +15,8 @@ struct Case {
   double scale, softcap;
   bool sinks;
   bool alibi = false;
+  std::int64_t window = 0;
+  std::int64_t stride = 0;
 };
 
 constexpr std::int64_t kCapacity = 37;
@@ -26,7 +28,8 @@ class CachedAttention : public ::testing::TestWithParam<Case> {
  protected:
   [[nodiscard]] CachedAttentionShape shape() const {
     const Case& c = GetParam();
-    return {c.heads, c.kv_heads, c.key_dim, c.value_dim, kCapacity, c.scale, c.softcap, c.alibi};
+    return {c.heads, c.kv_heads, c.key_dim, c.value_dim, kCapacity,
+            c.scale, c.softcap,  c.alibi,   c.window,    c.stride};
   }
   [[nodiscard]] ConstTensorView sinks() const {
     return GetParam().sinks ? ConstTensorView(sinks_) : ConstTensorView();
@@ -106,7 +109,9 @@ INSTANTIATE_TEST_SUITE_P(
     Shapes, CachedAttention,
     ::testing::Values(Case{4, 2, 8, 8, 0.0, 0.0, false}, Case{6, 1, 17, 17, 0.0, 0.0, false},
                       Case{3, 3, 24, 16, 0.3, 0.0, false}, Case{4, 2, 33, 33, 0.0, 2.0, true},
-                      Case{2, 2, 64, 64, 0.0, 0.0, true}, Case{6, 3, 16, 16, 0.0, 0.0, false, true}));
+                      Case{2, 2, 64, 64, 0.0, 0.0, true}, Case{6, 3, 16, 16, 0.0, 0.0, false, true},
+                      Case{4, 2, 8, 8, 0.0, 0.0, true, false, 2, 5},
+                      Case{2, 1, 17, 17, 0.0, 1.5, false, true, 1, 9}));
 
 }  // namespace
 }  // namespace troupe::ops
