@@ -1,6 +1,7 @@
 #include "layers/declaration.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "tensor/tensor.h"
@@ -9,6 +10,15 @@ namespace troupe::layers {
 namespace {
 
 constexpr std::int64_t kElementBytes = 4;
+
+bool is_outside_layers(ParameterRole role) {
+  return role == ParameterRole::kEmbedding || role == ParameterRole::kHead;
+}
+
+/// From the stream's width to a number that does not grow with it.
+bool maps_to_few(ParameterRole role) {
+  return role == ParameterRole::kRouter || role == ParameterRole::kGate;
+}
 
 }  // namespace
 
@@ -30,8 +40,37 @@ ParameterSpec& Declaration::parameter(const std::string& name, ParameterRole rol
 
 void Declaration::matrix(const std::string& name, ParameterRole role, std::int64_t rows, std::int64_t columns,
                          double init_factor) {
-  const double factor = role == ParameterRole::kOutput ? place_.residual_factor : 1.0;
-  parameter(name, role, {rows, columns}).init_std = place_.init_std * init_factor * factor;
+  const Rows all{rows};
+  matrices(name, role, {&all, 1}, columns, init_factor);
+}
+
+void Declaration::matrices(const std::string& name, ParameterRole role, std::span<const Rows> parts,
+                           std::int64_t columns, double init_factor) {
+  std::int64_t rows = 0;
+  std::vector<InitialRows> initial;
+  const double first = deviation(role, parts.front(), columns);
+  for (const Rows& part : parts) {
+    initial.push_back({rows, deviation(role, part, columns) / first});
+    rows += part.count;
+  }
+  const bool alike = std::ranges::all_of(initial, [](const InitialRows& one) { return one.factor == 1.0; });
+  ParameterSpec& spec = parameter(name, role, {rows, columns});
+  spec.init_std = first * init_factor;
+  if (!alike) spec.initial_rows = std::move(initial);
+  if (!is_outside_layers(role)) spec.lr_factor = 1.0 / place_.start.width;
+}
+
+/// Of the initial values of a matrix. By arXiv 2203.03466, table 8, matrices from width to width begin with
+/// 1 / sqrt(m), those from width to few with 1 / m.
+double Declaration::deviation(ParameterRole role, const Rows& rows, std::int64_t columns) const {
+  const Start& start = place_.start;
+  if (is_outside_layers(role)) return start.std;
+  const double size = static_cast<double>(rows.count + columns);
+  double std = start.xavier ? std::sqrt(2.0 / size) : start.std;
+  const bool feeds = place_.part != ParameterPart::kMixer && role == ParameterRole::kInput;
+  if (role == ParameterRole::kOutput) std *= start.residual_factor;
+  if (role == ParameterRole::kOutput || feeds || rows.values) std *= start.deep_factor;
+  return std / (maps_to_few(role) ? start.width : std::sqrt(start.width));
 }
 
 void Declaration::vector(const std::string& name, ParameterRole role, std::int64_t size, float value) {

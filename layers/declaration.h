@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -12,16 +13,27 @@ namespace troupe::layers {
 /// another: for each a declaration of its own from part(), given back to add().
 class Declaration {
  public:
+  /// What matrices begin with, and how fast they learn.
+  struct Start {
+    double std = 0.02;
+    bool xavier = false;           // in layers by rows and columns, in its place
+    double residual_factor = 1.0;  // on matrices that write to the residual stream
+    double deep_factor = 1.0;      // on those that carry values: DeepNorm's β
+    double width = 1.0;            // m of maximal update parametrization, in layers
+  };
   /// Of what has no parts yet. prefix: of the parameters' names, "layers/03/"; layer: as ParameterSpec's;
-  /// tokens: of the microbatch that memory is declared for; init_std: of matrices' initial
-  /// values.
+  /// tokens: of the microbatch that memory is declared for.
   struct Place {
     std::string prefix = {};
     std::int64_t layer = -1;
     ParameterPart part = ParameterPart::kMixer;
     std::int64_t tokens = 0;
-    double init_std = 0.02;
-    double residual_factor = 1.0;  // on that of matrices that write to the residual stream
+    Start start = {};
+  };
+  /// Rows of a parameter that are a matrix of their own.
+  struct Rows {
+    std::int64_t count;
+    bool values = false;  // attention's: they carry what is added to the residual stream
   };
   explicit Declaration(Place place) : place_(std::move(place)) {}
 
@@ -33,6 +45,9 @@ class Declaration {
   /// [rows, columns] of normal values; init_factor on their standard deviation; 0: begins at 0.
   void matrix(const std::string& name, ParameterRole role, std::int64_t rows, std::int64_t columns,
               double init_factor = 1.0);
+  /// Several matrices below each other.
+  void matrices(const std::string& name, ParameterRole role, std::span<const Rows> parts,
+                std::int64_t columns, double init_factor = 1.0);
   /// [size], begins at `value`.
   void vector(const std::string& name, ParameterRole role, std::int64_t size, float value);
   /// The parameters that `one` declared, once for every expert; a token meets those of `chosen` experts.
@@ -69,6 +84,7 @@ class Declaration {
  private:
   static std::int64_t aligned(std::int64_t elements);
   ParameterSpec& parameter(const std::string& name, ParameterRole role, const Shape& shape);
+  [[nodiscard]] double deviation(ParameterRole role, const Rows& rows, std::int64_t columns) const;
 
   struct Use {
     std::int64_t own = 0;

@@ -8,9 +8,17 @@ using ops::Transpose;
 
 void Projection::declare(Declaration& declaration, const std::string& name, Side side, std::int64_t out,
                          std::int64_t in, bool bias) {
+  const Declaration::Rows all{out};
+  declare(declaration, name, side, {&all, 1}, in, bias);
+}
+
+void Projection::declare(Declaration& declaration, const std::string& name, Side side,
+                         std::span<const Declaration::Rows> outputs, std::int64_t in, bool bias) {
   const bool input = side == Side::kInput;
-  declaration.matrix(name + "_proj", input ? ParameterRole::kInput : ParameterRole::kOutput, out, in);
+  declaration.matrices(name + "_proj", input ? ParameterRole::kInput : ParameterRole::kOutput, outputs, in);
   if (!bias) return;
+  std::int64_t out = 0;
+  for (const Declaration::Rows& rows : outputs) out += rows.count;
   declaration.vector(name + "_bias", input ? ParameterRole::kInputBias : ParameterRole::kOutputBias, out,
                      0.0F);
 }

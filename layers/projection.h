@@ -19,6 +19,9 @@ class Projection {
   enum class Side : std::uint8_t { kInput, kOutput };
   static void declare(Declaration& declaration, const std::string& name, Side side, std::int64_t out,
                       std::int64_t in, bool bias);
+  /// Of several projections in one, whose outputs follow each other.
+  static void declare(Declaration& declaration, const std::string& name, Side side,
+                      std::span<const Declaration::Rows> outputs, std::int64_t in, bool bias);
 
   /// NAME_proj and, with a bias, NAME_bias; name: "layers/03/ffn/down"; expert: -1 for a dense one.
   /// kInternal when the table has no such parameter.
@@ -29,6 +32,7 @@ class Projection {
   /// The same for outputs [first, first + count) only.
   [[nodiscard]] Projection outputs(std::int64_t first, std::int64_t count) const;
   [[nodiscard]] std::int64_t width() const { return weight_.row_count(); }  // out
+  [[nodiscard]] const ParameterHandle& weight() const { return weight_; }
   /// Where the weight starts in a buffer, in elements.
   [[nodiscard]] std::int64_t weight_offset() const { return weight_.offset(); }
 

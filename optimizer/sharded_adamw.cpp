@@ -23,7 +23,8 @@ ShardedAdamW::ShardedAdamW(const OptimizerOptions& options, const ParameterTable
     const std::int64_t end = std::min(end_, table.offset(i) + spec.elements());
     for (std::int64_t element = std::max(begin_, table.offset(i)); element < end;
          element += layout::kChunkElements) {
-      pieces_.push_back({element, std::min(layout::kChunkElements, end - element), decays(spec.role)});
+      pieces_.push_back(
+          {element, std::min(layout::kChunkElements, end - element), decays(spec.role), spec.lr_factor});
     }
   }
   table_ = table_of(pieces_, accelerator);
@@ -44,11 +45,12 @@ Tensor ShardedAdamW::table_of(const std::vector<Piece>& pieces, Accelerator* acc
 
 ops::AdamWStep ShardedAdamW::step_of(const Piece& piece, std::int64_t step, double lr,
                                      float gradient_scale) const {
-  return {.lr = lr,
+  const double decay = piece.decay ? options_.weight_decay : 0.0;
+  return {.lr = lr * piece.lr_factor,
           .beta1 = options_.betas[0],
           .beta2 = options_.betas[1],
           .eps = options_.eps,
-          .weight_decay = piece.decay ? options_.weight_decay : 0.0,
+          .weight_decay = decay / piece.lr_factor,  // by lr alone
           .step = step,
           .gradient_scale = gradient_scale};
 }

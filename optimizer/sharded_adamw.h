@@ -40,6 +40,7 @@ class ShardedAdamW {
     std::int64_t begin;
     std::int64_t length;
     bool decay;
+    double lr_factor;
   };
 
   /// The pieces as a device's op reads them; nothing on the host.

@@ -91,16 +91,37 @@ ConstTensorView ParameterTable::view(std::span<const float> buffer, std::size_t 
   return {buffer.data() + offsets_[index], specs_[index].shape};
 }
 
+namespace {
+
+/// Calls body(std, first, end) for the elements [begin, end) of a parameter, by what they begin with.
+template <class Body>
+void for_deviations(const ParameterSpec& spec, std::int64_t begin, std::int64_t end, const Body& body) {
+  if (spec.initial_rows.empty()) return body(spec.init_std, begin, end);
+  const std::int64_t columns = spec.shape[spec.shape.rank() - 1];
+  for (std::size_t i = 0; i < spec.initial_rows.size(); ++i) {
+    const bool last = i + 1 == spec.initial_rows.size();
+    const std::int64_t first = std::max(begin, spec.initial_rows[i].first * columns);
+    const std::int64_t stop = last ? end : std::min(end, spec.initial_rows[i + 1].first * columns);
+    if (first < stop) body(spec.init_std * spec.initial_rows[i].factor, first, stop);
+  }
+}
+
+}  // namespace
+
 void initialize(const ParameterSpec& spec, std::uint64_t seed, std::span<float> values, std::int64_t begin) {
   if (spec.init_std == 0.0) {
     std::ranges::fill(values, spec.init_constant);
     return;
   }
   const Random random(seed, RandomPurpose::kInit, stream_of(spec.name));
-  const auto first = static_cast<std::uint64_t>(spec.global_begin() + begin);
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    values[i] = static_cast<float>(spec.init_std * random.truncated_normal(first + i, 3.0));
-  }
+  const std::int64_t of_expert = spec.global_begin();
+  for_deviations(
+      spec, begin, begin + std::ssize(values), [&](double deviation, std::int64_t first, std::int64_t end) {
+        for (std::int64_t i = first; i < end; ++i) {
+          const auto index = static_cast<std::uint64_t>(of_expert + i);
+          values[at(i - begin)] = static_cast<float>(deviation * random.truncated_normal(index, 3.0));
+        }
+      });
 }
 
 void initialize(const Execution& execution, const ParameterTable& table, std::uint64_t seed,

@@ -42,6 +42,12 @@ enum class ParameterRole : std::uint8_t {
 /// Matrices do, but for embeddings; norms and biases do not.
 [[nodiscard]] bool decays(ParameterRole role);
 
+/// Rows [first, the next one's first) of a matrix that begin with values of another deviation.
+struct InitialRows {
+  std::int64_t first = 0;
+  double factor = 1.0;  // on init_std
+};
+
 /// What a parameter is, whoever holds it.
 struct ParameterSpec {
   std::string name;         // "layers/03/attention/qkv_proj"; an expert's is the stacked tensor's name
@@ -50,11 +56,13 @@ struct ParameterSpec {
   ParameterPart part = ParameterPart::kMixer;
   ParameterRole role = ParameterRole::kInput;
   ParameterKind kind = ParameterKind::kDense;
-  std::int64_t expert = -1;     // global expert id for kExpert
-  std::int64_t moe_layer = -1;  // index among the layers with experts for kExpert
-  std::int64_t experts = 0;     // of the stacked tensor for kExpert: [experts, ...shape]
-  double init_std = 0.02;       // truncated normal, ±3 std; 0: constant init_constant
-  float init_constant = 0.0F;   // 1 for norm weights
+  std::int64_t expert = -1;                    // global expert id for kExpert
+  std::int64_t moe_layer = -1;                 // index among the layers with experts for kExpert
+  std::int64_t experts = 0;                    // of the stacked tensor for kExpert: [experts, ...shape]
+  double init_std = 0.02;                      // truncated normal, ±3 std; 0: constant init_constant
+  float init_constant = 0.0F;                  // 1 for norm weights
+  std::vector<InitialRows> initial_rows = {};  // ascending, from row 0 on; none: all alike
+  double lr_factor = 1.0;                      // on the learning rate; weight decay goes by that without it
 
   [[nodiscard]] std::int64_t elements() const { return shape.elements(); }
   /// Where this parameter starts in its global tensor, in elements.

@@ -8,8 +8,11 @@ namespace {
 constexpr std::int64_t kLine = 64;  // bytes that a view is rounded up to
 
 Declaration layer() {
-  return Declaration(
-      {.prefix = "layers/02/", .layer = 2, .part = ParameterPart::kMixer, .tokens = 10, .init_std = 0.5});
+  return Declaration({.prefix = "layers/02/",
+                      .layer = 2,
+                      .part = ParameterPart::kMixer,
+                      .tokens = 10,
+                      .start = {.std = 0.5}});
 }
 
 TEST(Declaration, PartsNameTheirParametersAndKeepTheLayer) {

@@ -29,7 +29,7 @@ TEST_F(LayerTest, NormAddsToTheGradientOfTheResidualPath) {
 
 TEST_F(LayerTest, DenseFfn) {
   const FeedForward layer(options_.ffn.form, weights_.dense, reference::kPrefix + "ffn/",
-                          options_.ffn.intermediate_size);
+                          *options_.ffn.intermediate_size);
   const auto saved = layer.allocate(arena_, static_cast<std::int64_t>(batch_.size()));
   layer.expand(pass(), view(x_), saved);
   layer.contract(pass(), saved, view(y_));

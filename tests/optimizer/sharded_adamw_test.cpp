@@ -37,6 +37,20 @@ std::vector<float> train(int ranks, int threads, const OptimizerOptions& options
   return values;
 }
 
+TEST(ShardedAdamW, AParameterMayLearnSlowerAndDecaysAsTheOthers) {
+  const auto after = [](double lr_factor, double gradient) {
+    const ParameterTable parameters({{.name = "weight", .shape = {4}, .lr_factor = lr_factor}});
+    std::vector<float> values(static_cast<std::size_t>(parameters.buffer_elements()), 1.0F);
+    const std::vector<float> gradients(values.size(), static_cast<float>(gradient));
+    ShardedAdamW adamw({.weight_decay = 0.1}, parameters, 0, std::ssize(values));
+    adamw.update(Execution{}, 1, 0.01, 1.0F, values, gradients);
+    return 1.0 - static_cast<double>(values[0]);
+  };
+  EXPECT_NEAR(after(0.25, 0.0), 0.001, 1e-6) << "lr times weight_decay";
+  EXPECT_NEAR(after(1.0, 0.5), 0.01 + 0.001, 1e-6) << "the first step of Adam is lr";
+  EXPECT_NEAR(after(0.25, 0.5), 0.0025 + 0.001, 1e-6);
+}
+
 TEST(ShardedAdamW, SameBitsForEveryNumberOfOwnersAndThreads) {
   const OptimizerOptions options;
   const auto expected = train(1, 1, options);

@@ -118,6 +118,20 @@ TEST(Initialize, OfABufferByThreadsAndInPartsIsThatOfEachParameter) {
   }
 }
 
+TEST(Initialize, RowsOfOneMatrixMayHaveDeviationsOfTheirOwn) {
+  ParameterSpec spec = dense_spec("a", Shape{6, 10});
+  const auto alike = initial(spec, 7);
+  spec.initial_rows = {{0, 1.0}, {2, 3.0}, {5, 0.5}};
+  const auto values = initial(spec, 7);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const float factor = i < 20 ? 1.0F : i < 50 ? 3.0F : 0.5F;
+    EXPECT_FLOAT_EQ(values[i], factor * alike[i]) << i;
+  }
+  std::vector<float> middle(31);  // across a border
+  initialize(spec, 7, middle, 15);
+  EXPECT_TRUE(std::equal(middle.begin(), middle.end(), values.begin() + 15));
+}
+
 TEST(Initialize, WithoutDeviationIsConstant) {
   ParameterSpec spec = dense_spec("norm", Shape{5});
   spec.init_std = 0.0;
