@@ -26,6 +26,8 @@ void describe(Fields& fields, ScheduleOptions& options) {
               "Last steps, in which wsd decays, or below 1 a part of the run");
   fields.choice("decay_shape", options.decay_shape, kDecayShapeNames, "Curve of that decay");
   fields.real("final_ratio", options.final_ratio, kFraction, "Learning rate at the end, as part of lr");
+  fields.reals("milestones", options.milestones, 2, kFraction,
+               "multi_step: parts of the run after which lr is divided by sqrt(10), each time");
 }
 
 }  // namespace troupe::optimizer

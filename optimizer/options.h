@@ -27,7 +27,8 @@ struct ScheduleOptions {
   double warmup = 0.05;  // a length: see below; step 1 uses lr / steps of it
   double decay = 0.2;    // a length: the last steps of wsd
   DecayShape decay_shape = DecayShape::kLinear;
-  double final_ratio = 0.0;  // of lr at the end
+  double final_ratio = 0.0;                  // of lr at the end
+  std::vector<double> milestones{0.8, 0.9};  // of multi_step: parts of the run after which lr falls
 };
 
 /// Steps that a length of ScheduleOptions means in a run of `steps`: from 1 on itself, below 1 that part of

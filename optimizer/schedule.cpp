@@ -40,10 +40,13 @@ double wsd(const ScheduleOptions& options, std::int64_t step, std::int64_t steps
   return options.final_ratio + (1.0 - options.final_ratio) * decay(options.decay_shape, progress);
 }
 
-double multi_step(std::int64_t step, std::int64_t steps) {
-  if (10 * step > 9 * steps) return 0.1;
-  if (10 * step > 8 * steps) return std::sqrt(0.1);
-  return 1.0;
+double multi_step(const ScheduleOptions& options, std::int64_t step, std::int64_t steps) {
+  // 1.0 is a part of the run here, where length_in_steps() would take it for a step.
+  const auto is_after = [&](double milestone) {
+    return milestone < 1.0 && step > length_in_steps(milestone, steps);
+  };
+  if (is_after(options.milestones[1])) return 0.1;
+  return is_after(options.milestones[0]) ? std::sqrt(0.1) : 1.0;
 }
 
 }  // namespace
@@ -59,7 +62,7 @@ double learning_rate_factor(const ScheduleOptions& options, std::int64_t step, s
     case ScheduleKind::kWsd:
       return wsd(options, step, steps);
     case ScheduleKind::kMultiStep:
-      return multi_step(step, steps);
+      return multi_step(options, step, steps);
   }
   return 1.0;
 }

@@ -90,5 +90,14 @@ TEST(Schedule, MultiStepDropsAtEightyAndNinetyPercent) {
   EXPECT_DOUBLE_EQ(learning_rate_factor(multi, 91, 100), 0.1);
 }
 
+TEST(Schedule, MultiStepDropsAtItsMilestones) {
+  auto multi = options(ScheduleKind::kMultiStep);
+  multi.milestones = {0.6, 1.0};
+  EXPECT_DOUBLE_EQ(learning_rate_factor(multi, 60, 100), 1.0);
+  EXPECT_DOUBLE_EQ(learning_rate_factor(multi, 61, 100), std::sqrt(0.1));
+  EXPECT_DOUBLE_EQ(learning_rate_factor(multi, 100, 100), std::sqrt(0.1))
+      << "the whole run comes before its end";
+}
+
 }  // namespace
 }  // namespace troupe::optimizer
