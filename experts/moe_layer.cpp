@@ -1,5 +1,7 @@
 #include "experts/moe_layer.h"
 
+#include "base/random.h"
+#include "layers/dropout.h"
 #include "tensor/ops/elementwise/elementwise.h"
 
 namespace troupe::experts {
@@ -40,6 +42,7 @@ void MoeLayer::declare(layers::Declaration& declaration, const MoeOptions& optio
   declaration.keep(rows.sent * hidden_size);  // returned
   declaration.use_in_backward(rows.sent * hidden_size, 2);
   declaration.use_in_backward(slots);
+  if (options.output_scale != 1.0) declaration.use_in_backward(tokens * hidden_size);
   if (options.shared_experts == 0) return;
   declaration.use_in_forward(tokens * hidden_size);
   layers::Declaration shared = declaration.part("shared_experts/", ParameterPart::kSharedExperts);
@@ -65,15 +68,17 @@ void MoeLayer::declare_exchange(layers::Declaration& declaration, std::int64_t h
 
 MoeLayer::MoeLayer(const MoeOptions& options, const layers::FfnForm& form, std::int64_t layer,
                    const std::string& prefix, const ParameterTable& dense, const ParameterTable& experts,
-                   const ExpertGroup& group, Exchange& exchange)
+                   const ExpertGroup& group, Exchange& exchange, double dropout)
     : group_(group),
       exchange_(exchange),
       layer_(layer),
+      output_scale_(static_cast<float>(options.output_scale)),
       router_(options, layer, dense, prefix),
       slot_weights_(make_slot_weights(options.router.weight_on)),
-      experts_(form, experts, prefix + "experts/", options.expert_size, group.local()) {
+      experts_(form, experts, prefix + "experts/", options.expert_size, group.local(), dropout, layer) {
   if (options.shared_experts > 0) {
-    shared_.emplace(options, form, dense, prefix + "shared_experts/");
+    shared_.emplace(options, form, dense, prefix + "shared_experts/",
+                    layers::Dropout(dropout, layer, RandomPurpose::kFfnDropout));
   }
   if (options.router.zero_experts > 0) zero_experts_.emplace(options.experts);
 }
@@ -88,7 +93,7 @@ void MoeLayer::forward(const Pass& pass, ConstTensorView x, const StepContext& s
   {
     const PhaseScope phase(pass.execution, Phase::kDispatch);
     saved.plan.exchange_counts(pass.arena, saved.routing.dispatched, x.columns() * size_bytes(DType::kF32),
-                               saved.routing.counts);
+                               saved.routing.counts, pass.microbatch.first_token);
   }
   saved.returned = pass.arena.allocate({saved.plan.rows_sent(), x.columns()});
   if (shared_) saved.shared = shared_->allocate(pass.arena, x.rows(), x.columns());
@@ -102,6 +107,7 @@ void MoeLayer::forward(const Pass& pass, ConstTensorView x, const StepContext& s
   const PhaseScope phase(pass.execution, Phase::kCombine);
   slot_weights_->combine(pass, saved.returned, saved.plan, saved.routing.weights, shared_output, y);
   if (zero_experts_) zero_experts_->forward(pass, x, saved.routing.chosen, saved.routing.weights, y);
+  if (output_scale_ != 1.0F) ops::affine(pass.execution, y, output_scale_, 0.0F, y);
 }
 
 /// A chunk of saved.returned from the routed experts; shared_output from the shared ones, which compute while
@@ -136,6 +142,17 @@ comm::Pending MoeLayer::start_to_experts(const Pass& pass, ConstTensorView x, co
 
 void MoeLayer::backward(const Pass& pass, ConstTensorView dy, ConstTensorView x, const StepContext& step,
                         const RouterSums& sums, Saved& saved, TensorView dx) const {
+  if (output_scale_ == 1.0F) return backward_scaled(pass, dy, x, step, sums, saved, dx);
+  const ArenaScope scope(pass.arena);
+  const TensorView scaled = pass.arena.allocate(dy.shape());
+  ops::affine(pass.execution, dy, output_scale_, 0.0F, scaled);
+  backward_scaled(pass, scaled, x, step, sums, saved, dx);
+}
+
+/// dy: of y before output_scale
+void MoeLayer::backward_scaled(const Pass& pass, ConstTensorView dy, ConstTensorView x,
+                               const StepContext& step, const RouterSums& sums, Saved& saved,
+                               TensorView dx) const {
   const ArenaScope scope(pass.arena);
   const RoutingResult& routing = saved.routing;
   const TensorView doutputs = pass.arena.allocate(saved.returned.shape());

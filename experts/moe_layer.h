@@ -34,15 +34,15 @@ class MoeLayer {
                       const layers::FfnForm& form, std::int64_t hidden_size, std::int64_t moe_layer,
                       const RoutedRows& rows);
 
-  /// layer: index among all layers of the model; prefix: "layers/03/". The tables and the exchange, which
-  /// all layers share, must outlive it.
+  /// dropout: rate, of what activations make. layer: index among all layers of the model; prefix:
+  /// "layers/03/". The tables and the exchange, which all layers share, must outlive it.
   MoeLayer(const MoeOptions& options, const layers::FfnForm& form, std::int64_t layer,
            const std::string& prefix, const ParameterTable& dense, const ParameterTable& experts,
-           const ExpertGroup& group, Exchange& exchange);
+           const ExpertGroup& group, Exchange& exchange, double dropout = 0.0);
 
   [[nodiscard]] Saved make_saved() const { return Saved(DispatchPlan(group_, exchange_, layer_)); }
 
-  /// y = ((weighted outputs, slots in order) + shared experts) + zero-compute experts.
+  /// y = (((weighted outputs, slots in order) + shared experts) + zero-compute experts) * output_scale.
   /// x, y: [tokens, hidden], y overwritten
   /// step: of this layer; load: overwritten
   void forward(const Pass& pass, ConstTensorView x, const StepContext& step,
@@ -54,6 +54,8 @@ class MoeLayer {
                 const RouterSums& sums, Saved& saved, TensorView dx) const;
 
  private:
+  void backward_scaled(const Pass& pass, ConstTensorView dy, ConstTensorView x, const StepContext& step,
+                       const RouterSums& sums, Saved& saved, TensorView dx) const;
   static void declare_exchange(layers::Declaration& declaration, std::int64_t hidden_size,
                                const RoutedRows& rows);
   [[nodiscard]] comm::Pending start_to_experts(const Pass& pass, ConstTensorView x, const Saved& saved,
@@ -73,6 +75,7 @@ class MoeLayer {
   ExpertGroup group_;
   Exchange& exchange_;
   std::int64_t layer_;
+  float output_scale_;
   Router router_;
   std::unique_ptr<SlotWeights> slot_weights_;
   ExpertFfn experts_;

@@ -12,6 +12,7 @@ void describe(Fields& fields, RouterOptions& options) {
   fields.choice("weight_on", options.weight_on, kWeightOnNames,
                 "What a weight multiplies: an expert's output or input");
   fields.flag("linear_bias", options.linear_bias, "A learned bias on the logits");
+  fields.real("softcap", options.softcap, {0.0, 1e6}, "c: logits become c tanh(logit / c); 0: they do not");
   fields.real("jitter", options.jitter, {0.0, 1.0},
               "While training, the router's input is multiplied by U(1 - jitter, 1 + jitter)");
   fields.integer("zero_experts", options.zero_experts, {0, 1 << 16},
@@ -81,6 +82,8 @@ void describe(Fields& fields, MoeOptions& options) {
                  "Experts that see every token: one feed-forward of this many times expert_size");
   fields.flag("shared_gate", options.shared_gate,
               "Multiply the shared experts' output by a learned sigmoid gate");
+  fields.real("output_scale", options.output_scale, {1e-6, 1e6},
+              "Factor on the sum of what routed and shared experts give");
   fields.flag("co_activation", options.co_activation,
               "Count which experts are chosen together, for the dashboard");
   fields.group("router", options.router, "Which experts a token goes to, with which weights");

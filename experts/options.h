@@ -29,6 +29,7 @@ struct RouterOptions {
   double scale = 1.0;               // on the chosen weights (routed_scaling_factor)
   WeightOn weight_on = WeightOn::kOutput;
   bool linear_bias = false;       // learned, added to the logits (gpt-oss)
+  double softcap = 0.0;           // c: logits become c tanh(logit / c) (Grok-2); 0: they do not
   double jitter = 0.0;            // ε: the router's input times U(1-ε, 1+ε), training only (2101.03961)
   std::int64_t zero_experts = 0;  // identity experts without compute that join the router
   std::int64_t groups = 1;        // of experts, for group_limited
@@ -93,6 +94,7 @@ struct MoeOptions {
   std::int64_t expert_size = 256;   // width of one expert's FFN
   std::int64_t shared_experts = 1;  // Ns: one FFN of width Ns * expert_size, always on
   bool shared_gate = false;         // its output times sigmoid(gate · x) (Qwen2-MoE)
+  double output_scale = 1.0;        // factor on what experts and shared experts add together
   bool co_activation = false;       // count which experts are chosen together
   RouterOptions router;
   BalancerOptions balancer;

@@ -1,7 +1,9 @@
 #include "layers/feed_forward.h"
 
 #include <algorithm>
+#include <vector>
 
+#include "base/index.h"
 #include "tensor/ops/activation/activation.h"
 
 namespace troupe::layers {
@@ -34,8 +36,8 @@ void FeedForward::declare(Declaration& declaration, const FfnForm& form, std::in
 
 void FeedForward::declare_parameters(Declaration& declaration, const FfnForm& form, std::int64_t hidden,
                                      std::int64_t size) {
-  const std::int64_t columns = ops::input_columns(form.activation) * size;
-  Projection::declare(declaration, input_projection(form), Projection::Side::kInput, columns, hidden,
+  const std::vector<Declaration::Rows> parts(at(ops::input_columns(form.activation)), {size});
+  Projection::declare(declaration, input_projection(form), Projection::Side::kInput, parts, hidden,
                       form.bias);
   Projection::declare(declaration, "down", Projection::Side::kOutput, hidden, size, form.bias);
 }
@@ -50,6 +52,7 @@ void FeedForward::expand(const Pass& pass, ConstTensorView x, const Saved& saved
     const TensorView projected = saved.projected.rows(first, count);
     input_.forward(pass.execution, pass.dense, x.rows(first, count), projected);
     ops::activation_forward(pass.execution, kind_, projected, saved.activation.rows(first, count));
+    dropout_.apply(pass, saved.activation.rows(first, count), first);
   });
 }
 
@@ -69,6 +72,7 @@ void FeedForward::backward_contract(const Pass& pass, ConstTensorView dy, const 
     const TensorView piece = dactivation.rows(0, count);
     const TensorView projected = saved.projected.rows(first, count);
     down_.backward(pass.execution, pass.dense, dy.rows(first, count), piece);
+    dropout_.apply(pass, piece, first);
     ops::activation_backward(pass.execution, kind_, piece, projected, projected);
   });
 }

@@ -2,6 +2,7 @@
 #include <functional>
 #include <string>
 
+#include "layers/dropout.h"
 #include "layers/options.h"
 #include "layers/pass.h"
 #include "layers/projection.h"
@@ -30,11 +31,14 @@ class FeedForward {
 
   /// prefix: "layers/03/ffn/"; parameters are prefix + "gate_up_proj" ("up_proj" without a gate) and
   /// "down_proj", with biases "…_bias".
-  FeedForward(const FfnForm& form, const ParameterTable& table, const std::string& prefix, std::int64_t size)
+  /// dropout: of what the activation makes
+  FeedForward(const FfnForm& form, const ParameterTable& table, const std::string& prefix, std::int64_t size,
+              const Dropout& dropout = Dropout(0.0, 0))
       : kind_(form.activation),
         input_(table, prefix + input_projection(form), form.bias),
         down_(table, prefix + "down", form.bias),
-        size_(size) {}
+        size_(size),
+        dropout_(dropout) {}
 
   [[nodiscard]] Saved allocate(Arena& arena, std::int64_t tokens) const;
 
@@ -55,6 +59,7 @@ class FeedForward {
   Projection input_;
   Projection down_;
   std::int64_t size_;
+  Dropout dropout_;
 };
 
 }  // namespace troupe::layers

@@ -14,8 +14,10 @@
 namespace troupe::experts {
 namespace {
 
-// A message: the layer, the rows that follow, the most rows of a chunk, then the rows for each expert.
-constexpr std::size_t kHeader = 3;
+// A message: the layer, the rows that follow, the most rows of a chunk, the first token's number in two
+// words, then the rows for each expert.
+constexpr std::size_t kHeader = 5;
+constexpr int kWordBits = 32;
 
 std::int64_t rows_within(std::int64_t max_bytes, std::int64_t row_bytes) {
   constexpr std::int64_t kAll = std::numeric_limits<std::int32_t>::max();
@@ -30,12 +32,14 @@ std::int64_t dispatch_message_words(std::int64_t experts) {
 
 DispatchChunk::DispatchChunk(int index, RowTable rows, int rank, std::int64_t first_sent_row,
                              std::span<const Segment> segments,
-                             std::span<const std::int32_t> chunk_of_local_expert)
+                             std::span<const std::int32_t> chunk_of_local_expert,
+                             std::span<const std::int64_t> first_tokens)
     : index_(index),
       rows_(rows),
       first_sent_row_(first_sent_row),
       segments_(segments),
-      chunk_of_local_expert_(chunk_of_local_expert) {
+      chunk_of_local_expert_(chunk_of_local_expert),
+      first_tokens_(first_tokens) {
   for (int peer = 0; peer < rows.size(); ++peer) {
     rows_sent_ += rows(rank, peer);
     rows_received_ += rows(peer, rank);
@@ -56,6 +60,7 @@ DispatchPlan::DispatchPlan(const ExpertGroup& group, Exchange& exchange, std::in
       messages_(message_.size() * at(group.size())),
       chunk_of_(at(experts_)),
       chunk_of_local_(at(group.local_experts())),
+      first_tokens_(at(group.size())),
       next_row_(at(experts_)),
       segments_(at(group.size() * group.local_experts())) {
   TROUPE_CHECK(group_.placement.positions() == group_.size(), "a placement on {} positions for {} ranks",
@@ -63,17 +68,22 @@ DispatchPlan::DispatchPlan(const ExpertGroup& group, Exchange& exchange, std::in
 }
 
 void DispatchPlan::exchange_counts(Arena& arena, ConstTensorView dispatched, std::int64_t row_bytes,
-                                   std::span<const std::int64_t> known) {
+                                   std::span<const std::int64_t> known, std::int64_t first_token) {
   const std::int64_t most_rows = rows_within(group_.dispatch.max_bytes, row_bytes);
   if (arena.accelerator() == nullptr) {
     count(dispatched);
   } else {
     take_counts(known);
   }
-  write_message(most_rows);
+  write_message(most_rows, first_token);
   exchange_.gather(message_, messages_);
   // Ranks that are not in the same step would take each other's rows for what they wait for.
   for (int source = 0; source < group_.size(); ++source) check_message(source);
+  for (int source = 0; source < group_.size(); ++source) {
+    const std::int32_t* words = messages_.data() + at(source) * message_.size() + 3;
+    first_tokens_[at(source)] =
+        static_cast<std::int64_t>(words[1]) << kWordBits | static_cast<std::uint32_t>(words[0]);
+  }
   cut_chunks(most_rows);
   fill_tables();
   sort_rows(arena, dispatched);
@@ -102,10 +112,12 @@ void DispatchPlan::take_counts(std::span<const std::int64_t> known) {
   rows_sent_ = std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
 }
 
-void DispatchPlan::write_message(std::int64_t most_rows) {
+void DispatchPlan::write_message(std::int64_t most_rows, std::int64_t first_token) {
   message_[0] = static_cast<std::int32_t>(layer_);
   message_[1] = static_cast<std::int32_t>(rows_sent_);
   message_[2] = static_cast<std::int32_t>(most_rows);
+  message_[3] = static_cast<std::int32_t>(first_token);
+  message_[4] = static_cast<std::int32_t>(first_token >> kWordBits);
 }
 
 void DispatchPlan::check_message(int source) const {
@@ -238,7 +250,8 @@ DispatchChunk DispatchPlan::chunk(int index) const {
           group_.communicator.rank(),
           first_sent_[at(index)],
           segments_,
-          chunk_of_local_};
+          chunk_of_local_,
+          first_tokens_};
 }
 
 }  // namespace troupe::experts

@@ -3,6 +3,7 @@
 #include <span>
 #include <vector>
 
+#include "base/index.h"
 #include "comm/collectives/communicator.h"
 #include "experts/dispatch/exchange.h"
 #include "experts/expert_group.h"
@@ -23,7 +24,8 @@ struct Segment {
 class DispatchChunk {
  public:
   DispatchChunk(int index, RowTable rows, int rank, std::int64_t first_sent_row,
-                std::span<const Segment> segments, std::span<const std::int32_t> chunk_of_local_expert);
+                std::span<const Segment> segments, std::span<const std::int32_t> chunk_of_local_expert,
+                std::span<const std::int64_t> first_tokens);
 
   [[nodiscard]] int index() const { return index_; }
   /// Rows sent before those of this chunk; its own follow.
@@ -34,6 +36,8 @@ class DispatchChunk {
   /// Of the rows received by this chunk; without rows for an expert of another chunk.
   [[nodiscard]] Segment segment(int source, int local_expert) const;
   [[nodiscard]] RowTable rows() const { return rows_; }
+  /// Number in the run of the first token of a source's microbatch.
+  [[nodiscard]] std::int64_t first_token(int source) const { return first_tokens_[at(source)]; }
 
  private:
   int index_;
@@ -43,6 +47,7 @@ class DispatchChunk {
   std::int64_t rows_received_ = 0;
   std::span<const Segment> segments_;                    // [size, local experts]
   std::span<const std::int32_t> chunk_of_local_expert_;  // [local experts]
+  std::span<const std::int64_t> first_tokens_;           // [size]
 };
 
 /// 32-bit words of the message in which a rank tells the others its rows for every expert.
@@ -62,10 +67,11 @@ class DispatchPlan {
   ///   dispatched: [tokens, slots] i32, expert ids; -1: nothing is sent for this slot
   ///   row_bytes: that a received row takes, compared with the limit
   ///   known: [experts or more], pairs of each expert, where the caller knows them; has to on a device
+  ///   first_token: number in the run of the microbatch's first token
   /// Throws kInternal naming rank, layer and counts when a peer's message does not fit, before any
   /// row moves.
   void exchange_counts(Arena& arena, ConstTensorView dispatched, std::int64_t row_bytes,
-                       std::span<const std::int64_t> known = {});
+                       std::span<const std::int64_t> known = {}, std::int64_t first_token = 0);
 
   [[nodiscard]] std::int64_t rows_sent() const { return rows_sent_; }
   /// [rows_sent] i32: token of each sent row, and its index in [tokens, slots].
@@ -80,7 +86,7 @@ class DispatchPlan {
  private:
   void count(ConstTensorView dispatched);
   void take_counts(std::span<const std::int64_t> known);
-  void write_message(std::int64_t most_rows);
+  void write_message(std::int64_t most_rows, std::int64_t first_token);
   void check_message(int source) const;
   void cut_chunks(std::int64_t most_rows);
   void fill_tables();
@@ -102,6 +108,7 @@ class DispatchPlan {
   std::vector<std::int32_t> messages_;        // [size] of them
   std::vector<std::int32_t> chunk_of_;        // [experts], among its rank's chunks
   std::vector<std::int32_t> chunk_of_local_;  // [local experts]
+  std::vector<std::int64_t> first_tokens_;    // [size]
   std::vector<std::int64_t> tables_;          // [chunks, size, size], rows from rank to rank
   std::vector<std::int64_t> first_sent_;      // [chunks]
   std::vector<std::int64_t> next_row_;        // [experts], scratch of the sort

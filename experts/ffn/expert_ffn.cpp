@@ -1,6 +1,7 @@
 #include "experts/ffn/expert_ffn.h"
 
 #include "base/index.h"
+#include "base/random.h"
 #include "tensor/ops/activation/activation.h"
 #include "tensor/parallel.h"
 #include "tensor/pieces.h"
@@ -14,11 +15,13 @@ constexpr std::int64_t kPieceRows = 256;
 constexpr std::int64_t kPieceOutputs = 256;
 // Pieces for each thread before the next experts' weights are read.
 constexpr std::int64_t kPiecesPerThread = 4;
+constexpr int kExpertBits = 17;  // of the number of an expert in a layer
 
 /// Some rows of a segment.
 struct Piece {
   int expert;
   Segment rows;
+  std::int64_t number;  // of the first one
 };
 constexpr std::int64_t kPieceElements = sizeof(Piece) / sizeof(float);
 
@@ -53,11 +56,14 @@ void ExpertFfn::declare(layers::Declaration& declaration, const MoeOptions& opti
 }
 
 ExpertFfn::ExpertFfn(const layers::FfnForm& form, const ParameterTable& table, const std::string& prefix,
-                     std::int64_t expert_size, std::span<const int> experts)
+                     std::int64_t expert_size, std::span<const int> experts, double dropout,
+                     std::int64_t layer)
     : kind_(form.activation), expert_size_(expert_size) {
   for (const int expert : experts) {
-    experts_.push_back({{table, prefix + layers::input_projection(form), form.bias, expert},
-                        {table, prefix + "down", form.bias, expert}});
+    experts_.push_back(
+        {{table, prefix + layers::input_projection(form), form.bias, expert},
+         {table, prefix + "down", form.bias, expert},
+         layers::Dropout(dropout, (layer << kExpertBits) + expert, RandomPurpose::kExpertDropout)});
   }
 }
 
@@ -86,7 +92,9 @@ void ExpertFfn::for_row_pieces(const Pass& pass, const DispatchChunk& chunk, con
         const Segment segment = chunk.segment(source, expert);
         const Pieces cut(segment.rows, kPieceRows);
         for (std::int64_t i = 0; i < cut.count(); ++i)
-          each(Piece{expert, {segment.first_row + cut.first(i), cut.length(i)}});
+          each(Piece{expert,
+                     {segment.first_row + cut.first(i), cut.length(i)},
+                     chunk.first_token(source) + cut.first(i)});
       }
     }
   };
@@ -98,7 +106,7 @@ void ExpertFfn::for_row_pieces(const Pass& pass, const DispatchChunk& chunk, con
   for_each([&](const Piece& piece) { pieces[next++] = piece; });
   parallel_for(pass.execution, count, [&](std::int64_t i) {
     const Piece& piece = pieces[at(i)];
-    body(piece.expert, piece.rows);
+    body(piece.expert, piece.rows, piece.number);
   });
 }
 
@@ -166,13 +174,14 @@ void ExpertFfn::forward(const Pass& pass, const DispatchChunk& chunk, const Save
   if (ops::DeviceOps* device = ops::device_ops(pass.execution))
     return forward_on_device(pass, *device, chunk, saved, y);
   for_groups(pass.execution, chunk, [&](const Group& group) {
-    for_row_pieces(pass, chunk, group, [&](int index, const Segment& rows) {
+    for_row_pieces(pass, chunk, group, [&](int index, const Segment& rows, std::int64_t number) {
       const Expert& expert = experts_[at(index)];
       const TensorView projected = saved.projected.rows(rows.first_row, rows.rows);
       const TensorView activation = saved.activation.rows(rows.first_row, rows.rows);
       expert.input.forward(pass.execution, pass.experts, saved.input.rows(rows.first_row, rows.rows),
                            projected);
       ops::activation_forward(pass.execution, kind_, projected, activation);
+      expert.dropout.apply_numbered(pass, number, activation);
       expert.down.forward(pass.execution, pass.experts, activation, y.rows(rows.first_row, rows.rows));
     });
   });
@@ -185,11 +194,12 @@ void ExpertFfn::backward(const Pass& pass, const DispatchChunk& chunk, ConstTens
   const ArenaScope scope(pass.arena);
   const TensorView dactivations = pass.arena.allocate(saved.activation.shape());
   for_groups(pass.execution, chunk, [&](const Group& group) {
-    for_row_pieces(pass, chunk, group, [&](int index, const Segment& rows) {
+    for_row_pieces(pass, chunk, group, [&](int index, const Segment& rows, std::int64_t number) {
       const Expert& expert = experts_[at(index)];
       const TensorView projected = saved.projected.rows(rows.first_row, rows.rows);
       const TensorView dactivation = dactivations.rows(rows.first_row, rows.rows);
       expert.down.backward(pass.execution, pass.experts, dy.rows(rows.first_row, rows.rows), dactivation);
+      expert.dropout.apply_numbered(pass, number, dactivation);
       ops::activation_backward(pass.execution, kind_, dactivation, projected, projected);
       expert.input.backward(pass.execution, pass.experts, projected, dx.rows(rows.first_row, rows.rows));
     });

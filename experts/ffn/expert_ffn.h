@@ -5,6 +5,7 @@
 
 #include "experts/dispatch/dispatch_plan.h"
 #include "experts/dispatch/routed_rows.h"
+#include "layers/dropout.h"
 #include "layers/feed_forward.h"
 #include "layers/pass.h"
 #include "tensor/ops/device_ops.h"
@@ -30,8 +31,10 @@ class ExpertFfn {
                       const RoutedRows& rows);
 
   /// prefix: "layers/03/experts/"; experts: global ids of this worker's, ascending; all in `table`.
+  /// dropout: rate of what the activation makes; layer: of the model, with it the key of what is dropped
   ExpertFfn(const layers::FfnForm& form, const ParameterTable& table, const std::string& prefix,
-            std::int64_t expert_size, std::span<const int> experts);
+            std::int64_t expert_size, std::span<const int> experts, double dropout = 0.0,
+            std::int64_t layer = 0);
 
   [[nodiscard]] Saved allocate(Arena& arena, const DispatchChunk& chunk, std::int64_t hidden) const;
 
@@ -47,6 +50,7 @@ class ExpertFfn {
   struct Expert {
     layers::Projection input;
     layers::Projection down;
+    layers::Dropout dropout;
   };
   /// Experts [first, last) that are computed together.
   struct Group {
@@ -57,7 +61,9 @@ class ExpertFfn {
   /// Calls body(group) for consecutive experts with enough rows to keep all threads busy.
   template <class Body>
   void for_groups(const Execution& execution, const DispatchChunk& chunk, const Body& body) const;
-  /// Calls body(expert, rows) for the pieces of all segments of a group, over the threads.
+  /// Calls body(expert, rows, number) for the pieces of all segments of a group, over the threads. number: of
+  /// the first row, for dropout: a source's rows are numbered from its first token on, for every expert, so
+  /// that numbers do not depend on the layout.
   template <class Body>
   void for_row_pieces(const Pass& pass, const DispatchChunk& chunk, const Group& group,
                       const Body& body) const;

@@ -32,8 +32,9 @@ void SharedExperts::declare(layers::Declaration& declaration, const MoeOptions& 
 }
 
 SharedExperts::SharedExperts(const MoeOptions& options, const layers::FfnForm& form,
-                             const ParameterTable& table, const std::string& prefix)
-    : ffn_(form, table, prefix, options.shared_experts * options.expert_size) {
+                             const ParameterTable& table, const std::string& prefix,
+                             const layers::Dropout& dropout)
+    : ffn_(form, table, prefix, options.shared_experts * options.expert_size, dropout) {
   if (options.shared_gate) gate_.emplace(table, prefix + "gate_weight");
 }
 

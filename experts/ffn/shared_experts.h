@@ -27,7 +27,7 @@ class SharedExperts {
 
   /// prefix: "layers/03/shared_experts/"
   SharedExperts(const MoeOptions& options, const layers::FfnForm& form, const ParameterTable& table,
-                const std::string& prefix);
+                const std::string& prefix, const layers::Dropout& dropout);
 
   [[nodiscard]] Saved allocate(Arena& arena, std::int64_t tokens, std::int64_t hidden) const;
 

@@ -3,6 +3,7 @@
 #include "tensor/ops/bias/bias.h"
 #include "tensor/ops/elementwise/elementwise.h"
 #include "tensor/ops/gemm/gemm.h"
+#include "tensor/ops/softcap/softcap.h"
 
 namespace troupe::experts {
 
@@ -22,6 +23,7 @@ void RouterLogits::declare(layers::Declaration& declaration, const MoeOptions& o
 RouterLogits::RouterLogits(const MoeOptions& options, std::int64_t layer, const ParameterTable& table,
                            const std::string& prefix)
     : choices_(options.choices()),
+      softcap_(options.router.softcap),
       weight_(table, prefix + "router/weight"),
       jitter_(options.router.jitter, layer) {
   if (options.router.linear_bias) bias_.emplace(table, prefix + "router/linear_bias");
@@ -45,6 +47,7 @@ void RouterLogits::forward(const Pass& pass, ConstTensorView x, RoutingResult& r
   const TensorView z = noise_ ? routing.clean_logits : routing.logits;
   ops::gemm(pass.execution, ops::Transpose::kNo, ops::Transpose::kYes, input, weight(pass), z);
   if (bias_) ops::add_bias(pass.execution, bias_->value(pass.dense), z);
+  if (softcap_ > 0.0) ops::softcap(pass.execution, 1.0, softcap_, z);
   if (noise_) noise_->forward(pass, input, routing);
 }
 
@@ -80,6 +83,9 @@ void RouterLogits::backward(const Pass& pass, ConstTensorView x, const RoutingRe
 void RouterLogits::backward_products(const Pass& pass, ConstTensorView x, const RoutingResult& routing,
                                      const AuxGradients& gradients, TensorView dx) const {
   if (noise_) noise_->backward(pass, x, routing, gradients, dx);
+  if (softcap_ > 0.0)
+    ops::softcap_backward(pass.execution, gradients.dlogits, routing.logits, 1.0, softcap_,
+                          gradients.dlogits);
   if (bias_) ops::bias_gradient(pass.execution, gradients.dlogits, bias_->gradient(pass.dense_gradient));
   ops::gemm(pass.execution, ops::Transpose::kYes, ops::Transpose::kNo, gradients.dlogits, x,
             gradients.dweight, ops::Accumulate::kYes);

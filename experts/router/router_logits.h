@@ -14,7 +14,8 @@
 
 namespace troupe::experts {
 
-/// z = W_r x, fp32: with jitter on x, a learned bias on z and noisy top-k's noise, as configured.
+/// z = W_r x, fp32: with jitter on x, a learned bias and a soft cap on z, and noisy top-k's noise, as
+/// configured.
 class RouterLogits {
  public:
   static void declare(layers::Declaration& declaration, const MoeOptions& options, std::int64_t hidden_size);
@@ -43,6 +44,7 @@ class RouterLogits {
                          const AuxGradients& gradients, TensorView dx) const;
 
   std::int64_t choices_;
+  double softcap_;
   ParameterHandle weight_;
   std::optional<ParameterHandle> bias_;
   std::optional<LogitNoise> noise_;
