@@ -230,7 +230,7 @@ Aspect gpt_feed_forward() {
                     text(config.integer("n_inner", 4 * config.require_integer("n_embd")));
               },
           .write = [](const model::ModelOptions& model, const OptionTexts& /*options*/,
-                      ordered_json& config) { config["n_inner"] = model.ffn.intermediate_size; }};
+                      ordered_json& config) { config["n_inner"] = model::ffn_width(model); }};
 }
 
 Aspect latent_heads() {

@@ -129,6 +129,7 @@ ordered_json write_config(const Family& family, const model::ModelOptions& optio
                           std::int64_t length) {
   model::ModelOptions model = options;
   model.vocab_size = vocab_size;
+  model.ffn.intermediate_size = model::ffn_width(model);
   ordered_json config{{"architectures", {family.architecture}}, {"model_type", family.model_type}};
   const OptionTexts texts = texts_with_first_mixer(model);
   for (const Aspect& aspect : family.aspects) aspect.write(model, texts, config);

@@ -1,5 +1,10 @@
 #include "model/attention_layer.h"
 
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <span>
+
 #include "tensor/ops/cached_attention/cached_attention.h"
 #include "tensor/ops/elementwise/elementwise.h"
 
@@ -15,6 +20,19 @@ std::int64_t norm_width(const AttentionOptions& options, std::int64_t width) {
   return options.qk_norm == QkNorm::kFull ? width : options.head_dim;
 }
 
+/// What every token's query is multiplied with. factors: [tokens]
+void fill_temperatures(const Pass& pass, const AttentionOptions& options, TensorView factors) {
+  const ConstTensorView positions = pass.microbatch.positions;
+  const std::int64_t length = options.temperature_length;
+  if (options.temperature_shape == TemperatureShape::kSteps)
+    return ops::temperatures(pass.execution, positions, options.temperature, length, factors);
+  for (std::int64_t t = 0; t < factors.elements(); ++t) {
+    const auto position = static_cast<double>(std::max<std::int64_t>(positions.i32()[t], length));
+    const double growth = std::log(position) / std::log(static_cast<double>(length)) - 1.0;
+    factors.f32()[t] = static_cast<float>(1.0 + options.temperature * growth);
+  }
+}
+
 }  // namespace
 
 void AttentionLayer::declare(layers::Declaration& declaration, const LayerSpec& layer,
@@ -27,8 +45,11 @@ void AttentionLayer::declare(layers::Declaration& declaration, const LayerSpec& 
     QueryProjection::declare_latent(declaration, layer, "q_latent_norm", options.query_rank, query,
                                     hidden_size);
   }
-  Projection::declare(declaration, options.query_rank > 0 ? "kv" : "qkv", Projection::Side::kInput,
-                      (options.query_rank > 0 ? 0 : query) + 2 * key, hidden_size, options.qkv_bias);
+  const std::array<layers::Declaration::Rows, 3> parts{{{query}, {key}, {.count = key, .values = true}}};
+  const bool latent = options.query_rank > 0;
+  Projection::declare(declaration, latent ? "kv" : "qkv", Projection::Side::kInput,
+                      std::span(parts).subspan(latent ? 1 : 0), hidden_size, options.qkv_bias);
+  if (options.output_gate) OutputGate::declare(declaration, options, query, hidden_size);
   Projection::declare(declaration, "out", Projection::Side::kOutput, hidden_size, query, options.out_bias);
   for (const std::int64_t width : {query, key, key}) {
     declaration.keep(tokens * width);
@@ -54,6 +75,8 @@ void AttentionLayer::declare(layers::Declaration& declaration, const LayerSpec& 
 
 AttentionLayer::AttentionLayer(const LayerSpec& layer, const MixerContext& context)
     : options_(layer.mixer),
+      layer_(layer.layer),
+      dropout_(layer.attention_dropout),
       sequence_length_(context.sequence_length),
       span_(context.spans.number_of(options_)),
       rope_(&context.rope.of(options_)),
@@ -61,11 +84,12 @@ AttentionLayer::AttentionLayer(const LayerSpec& layer, const MixerContext& conte
       key_(part(layer, context.table, options_.heads, options_.kv_heads)),
       value_(part(layer, context.table, options_.heads + options_.kv_heads, options_.kv_heads)),
       out_(context.table, layer.prefix + "attention/out", options_.out_bias) {
+  if (options_.output_gate) gate_.emplace(layer, context.table);
   if (options_.sinks) sinks_.emplace(context.table, layer.prefix + "attention/sinks");
   if (options_.qk_norm == QkNorm::kNone) return;
   if (options_.qk_norm == QkNorm::kL2) {
-    q_norm_.emplace(layer.norm.eps);
-    k_norm_.emplace(layer.norm.eps);
+    q_norm_.emplace(layer.inner_norm_eps);
+    k_norm_.emplace(layer.inner_norm_eps);
     return;
   }
   q_norm_.emplace(context.table, layer.prefix + "attention/q_norm", inner_norm_form(layer));
@@ -86,7 +110,7 @@ Projection AttentionLayer::part(const LayerSpec& layer, const ParameterTable& ta
       .outputs(first * options_.head_dim, heads * options_.head_dim);
 }
 
-ops::AttentionShape AttentionLayer::shape(std::int64_t tokens) const {
+ops::AttentionShape AttentionLayer::shape(const Pass& pass, std::int64_t tokens) const {
   return {.sequences = tokens / sequence_length_,
           .length = sequence_length_,
           .heads = options_.heads,
@@ -94,7 +118,10 @@ ops::AttentionShape AttentionLayer::shape(std::int64_t tokens) const {
           .head_dim = options_.head_dim,
           .scale = options_.softmax_scale,
           .softcap = options_.softcap,
-          .alibi = options_.positions == Positions::kAlibi};
+          .alibi = options_.positions == Positions::kAlibi,
+          .window = options_.window,
+          .stride = options_.stride,
+          .dropout = attention_dropout(pass, dropout_, layer_)};
 }
 
 /// What a norm sees of [tokens, width]: rows of one head each, or of all of them.
@@ -114,15 +141,15 @@ void AttentionLayer::forward(const Pass& pass, ConstTensorView x, Mixer::Saved& 
   saved.k = prepare(pass, saved.k_raw, k_norm_, saved.k_norm);
   if (options_.temperature > 0.0) {
     saved.temperature = pass.arena.allocate({tokens});
-    ops::temperatures(pass.execution, pass.microbatch.positions, options_.temperature,
-                      options_.temperature_length, saved.temperature);
+    fill_temperatures(pass, options_, saved.temperature);
     ops::scale_rows(pass.execution, saved.temperature, saved.q);
   }
   saved.v = pass.arena.allocate({tokens, value_.width()});
   value_.forward(pass.execution, pass.dense, x, saved.v);
   saved.out = pass.arena.allocate({tokens, query_.width()});
   attend(pass, tokens, saved, saved.out);
-  out_.forward(pass.execution, pass.dense, saved.out, y);
+  if (gate_) gate_->forward(pass, x, saved.out, saved.gate);
+  out_.forward(pass.execution, pass.dense, gate_ ? saved.gate.y : saved.out, y);
 }
 
 /// To the keys of the pass, or to those that are kept, among which these are then.
@@ -130,7 +157,7 @@ void AttentionLayer::attend(const Pass& pass, std::int64_t tokens, Saved& saved,
   const ConstTensorView sinks = sinks_ ? sinks_->value(pass.dense) : ConstTensorView();
   const ConstTensorView first = first_visible(pass.microbatch, span_);
   if (saved.cache) {
-    return saved.cache->attend(pass.execution, cached_shape(shape(0)),
+    return saved.cache->attend(pass.execution, cached_shape(shape(pass, 0)),
                                {.positions = pass.microbatch.positions,
                                 .first_visible = first,
                                 .q = saved.q,
@@ -140,7 +167,7 @@ void AttentionLayer::attend(const Pass& pass, std::int64_t tokens, Saved& saved,
                                out);
   }
   saved.log_sum_exp = pass.arena.allocate({tokens / sequence_length_ * options_.heads, sequence_length_});
-  ops::attention_forward(pass.execution, shape(tokens), saved.q, saved.k, saved.v, first, out,
+  ops::attention_forward(pass.execution, shape(pass, tokens), saved.q, saved.k, saved.v, first, out,
                          saved.log_sum_exp, sinks);
 }
 
@@ -185,9 +212,11 @@ void AttentionLayer::backward(const Pass& pass, ConstTensorView dy, ConstTensorV
   const TensorView dq = pass.arena.allocate(saved.q.shape());
   const TensorView dk = pass.arena.allocate(saved.k.shape());
   const TensorView dv = pass.arena.allocate(saved.v.shape());
+  const TensorView dgate = gate_ ? pass.arena.allocate(saved.out.shape()) : TensorView();
   out_.backward(pass.execution, pass.dense, dy, dout);
-  out_.weight_gradients(pass.execution, dy, saved.out, pass.dense_gradient);
-  ops::attention_backward(pass.execution, pass.arena, shape(x.rows()), dout, saved.q, saved.k, saved.v,
+  out_.weight_gradients(pass.execution, dy, gate_ ? saved.gate.y : saved.out, pass.dense_gradient);
+  if (gate_) gate_->backward(pass, saved.out, saved.gate, dout, dgate);
+  ops::attention_backward(pass.execution, pass.arena, shape(pass, x.rows()), dout, saved.q, saved.k, saved.v,
                           saved.out, saved.log_sum_exp, first_visible(pass.microbatch, span_), dq, dk, dv,
                           sinks_ ? sinks_->value(pass.dense) : ConstTensorView(),
                           sinks_ ? sinks_->gradient(pass.dense_gradient) : TensorView());
@@ -199,6 +228,7 @@ void AttentionLayer::backward(const Pass& pass, ConstTensorView dy, ConstTensorV
   value_.backward(pass.execution, pass.dense, dv, dx, Accumulate::kYes);
   key_.weight_gradients(pass.execution, dk, x, pass.dense_gradient);
   value_.weight_gradients(pass.execution, dv, x, pass.dense_gradient);
+  if (gate_) gate_->backward_input(pass, dgate, x, dx);
 }
 
 }  // namespace troupe::model

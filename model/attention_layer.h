@@ -7,6 +7,7 @@
 #include "layers/projection.h"
 #include "model/mixer.h"
 #include "model/options.h"
+#include "model/output_gate.h"
 #include "model/query_projection.h"
 #include "tensor/ops/attention/attention.h"
 #include "tensor/ops/rope/rope.h"
@@ -25,6 +26,7 @@ class AttentionLayer final : public Mixer {
     TensorView q, k, v;                       // as attention sees them
     TensorView temperature;                   // [tokens], what queries were multiplied with; if any
     TensorView out;                           // [tokens, heads * head_dim]
+    OutputGate::Saved gate;                   // of these outputs, if there is one
     TensorView log_sum_exp;                   // [sequences * heads, sequence_length]
   };
 
@@ -51,10 +53,12 @@ class AttentionLayer final : public Mixer {
   [[nodiscard]] layers::Projection part(const LayerSpec& layer, const ParameterTable& table,
                                         std::int64_t first_head, std::int64_t heads) const;
   void attend(const Pass& pass, std::int64_t tokens, Saved& saved, TensorView out) const;
-  [[nodiscard]] ops::AttentionShape shape(std::int64_t tokens) const;
+  [[nodiscard]] ops::AttentionShape shape(const Pass& pass, std::int64_t tokens) const;
   [[nodiscard]] Shape rows_of_norm(std::int64_t tokens, std::int64_t width) const;
 
   AttentionOptions options_;
+  std::int64_t layer_;
+  double dropout_;
   std::int64_t sequence_length_;
   std::size_t span_;
   const ops::RopeTable* rope_;
@@ -65,6 +69,7 @@ class AttentionLayer final : public Mixer {
   std::optional<layers::NormLayer> q_norm_;
   std::optional<layers::NormLayer> k_norm_;
   std::optional<ParameterHandle> sinks_;
+  std::optional<OutputGate> gate_;
 };
 
 }  // namespace troupe::model

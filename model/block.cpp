@@ -1,6 +1,7 @@
 #include "model/block.h"
 
 #include "base/index.h"
+#include "base/random.h"
 #include "tensor/ops/elementwise/elementwise.h"
 
 namespace troupe::model {
@@ -13,10 +14,11 @@ std::variant<layers::FeedForward, MoeLayer> make_ffn(const LayerSpec& layer, con
   const layers::FfnForm& form = layer.feed_forward.form;
   if (layer.moe_layer) {
     return MoeLayer(context.moe, form, layer.layer, layer.prefix, context.mixer.table, context.experts,
-                    context.group.layer(at(*layer.moe_layer)), context.exchange);
+                    context.group.layer(at(*layer.moe_layer)), context.exchange, layer.ffn_dropout);
   }
   return layers::FeedForward(form, context.mixer.table, layer.prefix + "ffn/",
-                             layer.feed_forward.intermediate_size);
+                             layer.feed_forward.intermediate_size.value(),
+                             layers::Dropout(layer.ffn_dropout, layer.layer, RandomPurpose::kFfnDropout));
 }
 
 bool has_norm_before(NormPlacement placement) {
@@ -84,7 +86,7 @@ void Block::declare(layers::Declaration& declaration, const LayerSpec& layer, co
     });
   } else {
     parts.add("ffn/", ParameterPart::kFeedForward, [&](layers::Declaration& dense) {
-      layers::FeedForward::declare(dense, ffn.form, hidden_size, ffn.intermediate_size);
+      layers::FeedForward::declare(dense, ffn.form, hidden_size, ffn.intermediate_size.value());
     });
   }
   parts.add_norm_after("ffn", ParameterPart::kFeedForward);

@@ -15,7 +15,11 @@ namespace {
 /// Of the visible pairs those that a mixer's span leaves, at most.
 double pairs_of_span(const LayerSpec& layer, std::int64_t tokens, std::int64_t visible_pairs) {
   const double keys = KeySpan(layer.mixer).most_keys();
-  const auto pairs = static_cast<double>(visible_pairs);
+  auto pairs = static_cast<double>(visible_pairs);
+  if (layer.mixer.stride > 0) {
+    const double in_window = static_cast<double>(layer.mixer.window) * static_cast<double>(tokens);
+    pairs = std::min(pairs, in_window + pairs / static_cast<double>(layer.mixer.stride));
+  }
   return keys == 0.0 ? pairs : std::min(pairs, keys * static_cast<double>(tokens));
 }
 

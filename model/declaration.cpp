@@ -14,7 +14,7 @@ namespace {
 
 layers::Declaration outside_layers(const ModelOptions& options, ParameterPart part,
                                    const MicrobatchSize& size) {
-  return layers::Declaration({.part = part, .tokens = size.tokens, .init_std = options.init.std});
+  return layers::Declaration({.part = part, .tokens = size.tokens, .start = {.std = options.init.std}});
 }
 
 layers::Declaration declare_embedding(const ModelOptions& options, std::int64_t vocab_size,
@@ -44,9 +44,19 @@ layers::Declaration declare_head(const ModelOptions& options, std::int64_t vocab
   return head;
 }
 
-/// Every layer writes twice to the residual stream.
-double residual_factor(const ModelOptions& options) {
-  return options.init.residual_scaling ? 1.0 / std::sqrt(2.0 * static_cast<double>(options.layers)) : 1.0;
+/// Every layer writes twice to the residual stream. With DeepNorm its β = (8 layers)^(-1/4), of decoders, is
+/// in place of that factor.
+layers::Declaration::Start start_of_layers(const ModelOptions& options) {
+  const auto layers = static_cast<double>(options.layers);
+  layers::Declaration::Start start{.std = options.init.std,
+                                   .xavier = options.init.kind == InitKind::kXavier,
+                                   .width = mup_multiple(options)};
+  if (options.norm.placement == NormPlacement::kDeepNorm) {
+    start.deep_factor = std::pow(8.0 * layers, -0.25);
+  } else if (options.init.residual_scaling) {
+    start.residual_factor = 1.0 / std::sqrt(2.0 * layers);
+  }
+  return start;
 }
 
 }  // namespace
@@ -60,8 +70,7 @@ ModelDeclaration declare(const ModelOptions& options, std::int64_t vocab_size, c
                                                              .layer = layer.layer,
                                                              .part = ParameterPart::kMixer,
                                                              .tokens = size.tokens,
-                                                             .init_std = options.init.std,
-                                                             .residual_factor = residual_factor(options)});
+                                                             .start = start_of_layers(options)});
     Block::declare(block, layer, options.moe, options.hidden_size, size.rows);
   }
   return model;

@@ -7,6 +7,7 @@
 #include "tensor/ops/cross_entropy/cross_entropy.h"
 #include "tensor/ops/elementwise/elementwise.h"
 #include "tensor/ops/softcap/softcap.h"
+#include "tensor/ops/unit_rows/unit_rows.h"
 #include "tensor/transfer.h"
 
 namespace troupe::model {
@@ -33,6 +34,7 @@ void Head::declare(layers::Declaration& declaration, const LogitOptions& logits,
   if (logits.bias) declaration.vector("bias", ParameterRole::kOutputBias, vocab_size, 0.0F);
   declaration.use_in_backward(std::min(kHostPieceRows, declaration.tokens()) * vocab_size,
                               logits.softcap > 0.0 ? 2 : 1);
+  if (logits.normed) declaration.use_in_backward(vocab_size);
 }
 
 Head::Head(layers::Projection projection, const LogitOptions& logits, double z_loss, std::int64_t max_tokens,
@@ -46,9 +48,20 @@ Head::Head(layers::Projection projection, const LogitOptions& logits, double z_l
                     Tensor({max_tokens}, DType::kF64, accelerator)};
 }
 
-/// logits: [rows, vocab], of rows of x
-void Head::make_logits(const Pass& pass, ConstTensorView x, TensorView logits) const {
+/// What columns of logits are multiplied with, [vocab], where rows of the weight are divided by their
+/// lengths.
+ConstTensorView Head::row_factors(const Pass& pass) const {
+  if (!logits_.normed) return {};
+  const TensorView factors = pass.arena.allocate({projection_.width()});
+  ops::unit_row_factors(pass.execution, projection_.weight().value(pass.dense), factors);
+  return factors;
+}
+
+/// logits: [rows, vocab], of rows of x; factors: of row_factors()
+void Head::make_logits(const Pass& pass, ConstTensorView x, ConstTensorView factors,
+                       TensorView logits) const {
   projection_.forward(pass.execution, pass.dense, x, logits);
+  if (logits_.normed) ops::scale_columns(pass.execution, factors, logits);
   if (logits_.softcap > 0.0) {
     ops::softcap(pass.execution, logits_.scale, logits_.softcap, logits);
   } else if (logits_.scale != 1.0) {
@@ -57,23 +70,26 @@ void Head::make_logits(const Pass& pass, ConstTensorView x, TensorView logits) c
 }
 
 /// gradient: of the logits that were made, becomes that of the projection's outputs.
-void Head::backward_logits(const Pass& pass, ConstTensorView made, TensorView gradient) const {
+void Head::backward_logits(const Pass& pass, ConstTensorView made, ConstTensorView factors,
+                           TensorView gradient) const {
   if (logits_.softcap > 0.0) {
     ops::softcap_backward(pass.execution, gradient, made, logits_.scale, logits_.softcap, gradient);
   } else if (logits_.scale != 1.0) {
     ops::affine(pass.execution, gradient, static_cast<float>(logits_.scale), 0.0F, gradient);
   }
+  if (logits_.normed) ops::scale_columns(pass.execution, factors, gradient);
 }
 
 /// Of every token, where the execution computes.
 void Head::compute_losses(const Pass& pass, ConstTensorView x, ConstTensorView targets) {
   const ArenaScope scope(pass.arena);
   TokenLosses& losses = computed(pass);
+  const ConstTensorView factors = row_factors(pass);
   const TensorView logits =
       pass.arena.allocate({std::min(piece_rows(pass.execution), x.rows()), projection_.width()});
   for_chunks(pass, x.rows(), [&](std::int64_t first, std::int64_t count) {
     const TensorView chunk = logits.rows(0, count);
-    make_logits(pass, x.rows(first, count), chunk);
+    make_logits(pass, x.rows(first, count), factors, chunk);
     ops::cross_entropy_forward(pass.execution, chunk, targets.rows(first, count),
                                losses.nll.view().rows(first, count), losses.log_z.view().rows(first, count));
   });
@@ -92,6 +108,7 @@ void Head::forward_backward(const Pass& pass, ConstTensorView x, ConstTensorView
                             std::span<const WeightedRows> rows, TensorView dx) {
   const ArenaScope scope(pass.arena);
   TokenLosses& losses = computed(pass);
+  const ConstTensorView factors = row_factors(pass);
   const TensorView logits =
       pass.arena.allocate({std::min(piece_rows(pass.execution), x.rows()), projection_.width()});
   const bool bends = logits_.softcap > 0.0;
@@ -99,7 +116,7 @@ void Head::forward_backward(const Pass& pass, ConstTensorView x, ConstTensorView
   if (x.rows() == 0) projection_.weight_gradients(pass.execution, logits, x, pass.dense_gradient);
   for_chunks(pass, x.rows(), [&](std::int64_t first, std::int64_t count) {
     const TensorView chunk = logits.rows(0, count);
-    make_logits(pass, x.rows(first, count), chunk);
+    make_logits(pass, x.rows(first, count), factors, chunk);
     if (bends) ops::affine(pass.execution, chunk, 1.0F, 0.0F, made.rows(0, count));
     for (const WeightedRows& part : rows) {
       const std::int64_t begin = std::max(part.begin, first);
@@ -110,11 +127,14 @@ void Head::forward_backward(const Pass& pass, ConstTensorView x, ConstTensorView
                                           static_cast<float>(z_loss_), losses.nll.view().rows(begin, size),
                                           losses.log_z.view().rows(begin, size));
     }
-    backward_logits(pass, bends ? made.rows(0, count) : made, chunk);
+    backward_logits(pass, bends ? made.rows(0, count) : made, factors, chunk);
     projection_.backward(pass.execution, pass.dense, chunk, dx.rows(first, count));
     projection_.weight_gradients(pass.execution, chunk, x.rows(first, count), pass.dense_gradient,
                                  first == 0 ? Accumulate::kNo : Accumulate::kYes);
   });
+  if (logits_.normed)
+    ops::unit_rows_backward(pass.execution, projection_.weight().value(pass.dense), factors,
+                            projection_.weight().gradient(pass.dense_gradient));
   start_downloads(pass, x.rows());
 }
 
@@ -177,9 +197,10 @@ void Head::add_sums(const MicrobatchInput& input, MicrobatchResult& result) cons
 void Head::logits_of_row(const Pass& pass, ConstTensorView x, std::int64_t row,
                          std::span<float> logits) const {
   const TensorView host(logits.data(), Shape{1, projection_.width()});
-  if (pass.execution.accelerator == nullptr) return make_logits(pass, x.rows(row, 1), host);
+  const ConstTensorView factors = row_factors(pass);
+  if (pass.execution.accelerator == nullptr) return make_logits(pass, x.rows(row, 1), factors, host);
   const TensorView out = pass.arena.allocate(host.shape());
-  make_logits(pass, x.rows(row, 1), out);
+  make_logits(pass, x.rows(row, 1), factors, out);
   transfer(pass.execution.accelerator, out, host);
 }
 

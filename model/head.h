@@ -56,7 +56,10 @@ class Head {
   /// logits: [vocab], of one row of x.
   void logits_of_row(const Pass& pass, ConstTensorView x, std::int64_t row, std::span<float> logits) const;
   /// Of all rows of x. logits: [rows, vocab]
-  void logits(const Pass& pass, ConstTensorView x, TensorView logits) const { make_logits(pass, x, logits); }
+  void logits(const Pass& pass, ConstTensorView x, TensorView logits) const {
+    const ArenaScope scope(pass.arena);
+    make_logits(pass, x, row_factors(pass), logits);
+  }
 
  private:
   /// Losses of every token: on the host, and on the device that computes them, if any.
@@ -67,8 +70,10 @@ class Head {
   [[nodiscard]] TokenLosses& computed(const Pass& pass) {
     return pass.execution.accelerator == nullptr ? losses_ : device_losses_;
   }
-  void make_logits(const Pass& pass, ConstTensorView x, TensorView logits) const;
-  void backward_logits(const Pass& pass, ConstTensorView made, TensorView gradient) const;
+  [[nodiscard]] ConstTensorView row_factors(const Pass& pass) const;
+  void make_logits(const Pass& pass, ConstTensorView x, ConstTensorView factors, TensorView logits) const;
+  void backward_logits(const Pass& pass, ConstTensorView made, ConstTensorView factors,
+                       TensorView gradient) const;
   void compute_losses(const Pass& pass, ConstTensorView x, ConstTensorView targets);
   void start_downloads(const Pass& pass, std::int64_t rows);
 

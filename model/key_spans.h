@@ -14,7 +14,9 @@ struct KeySpan {
   std::int64_t chunk = 0;   // their own chunk, the document cut into ones of this length
 
   KeySpan() = default;
-  explicit KeySpan(const AttentionOptions& mixer) : window(mixer.window), chunk(mixer.chunk) {}
+  /// With a stride a query sees keys before its window, too.
+  explicit KeySpan(const AttentionOptions& mixer)
+      : window(mixer.stride > 0 ? 0 : mixer.window), chunk(mixer.chunk) {}
   bool operator==(const KeySpan&) const = default;
 
   /// The first position that the token at `place` of its sequence sees.

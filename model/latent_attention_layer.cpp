@@ -1,5 +1,6 @@
 #include "model/latent_attention_layer.h"
 
+#include <array>
 #include <cmath>
 
 #include "tensor/ops/cached_attention/cached_attention.h"
@@ -31,11 +32,15 @@ void declare_parameters(layers::Declaration& declaration, const LayerSpec& layer
   } else {
     Projection::declare(declaration, "q", input, query, hidden_size, false);
   }
-  Projection::declare(declaration, "kv_down", input, latent.rope_dim + latent.kv_rank, hidden_size, false);
+  const std::array<layers::Declaration::Rows, 2> down{{{latent.rope_dim}, {latent.kv_rank}}};
+  Projection::declare(declaration, "kv_down", input, down, hidden_size, false);
   NormLayer::declare_as(declaration, "kv_norm", inner_norm_form(layer), latent.kv_rank,
                         tokens * latent.kv_rank);
-  Projection::declare(declaration, "kv_up", input, heads * (latent.nope_dim + latent.value_dim),
-                      latent.kv_rank, false);
+  const std::array<layers::Declaration::Rows, 2> up{
+      {{heads * latent.nope_dim}, {.count = heads * latent.value_dim, .values = true}}};
+  Projection::declare(declaration, "kv_up", input, up, latent.kv_rank, false);
+  if (layer.mixer.output_gate)
+    OutputGate::declare(declaration, layer.mixer, heads * latent.value_dim, hidden_size);
   Projection::declare(declaration, "out", Projection::Side::kOutput, hidden_size, heads * latent.value_dim,
                       false);
 }
@@ -73,6 +78,8 @@ void LatentAttentionLayer::declare(layers::Declaration& declaration, const Layer
 LatentAttentionLayer::LatentAttentionLayer(const LayerSpec& layer, const MixerContext& context)
     : options_(layer.mixer),
       latent_(layer.mixer.latent),
+      layer_(layer.layer),
+      dropout_(layer.attention_dropout),
       sequence_length_(context.sequence_length),
       span_(context.spans.number_of(options_)),
       rope_(&context.rope.of(options_)),
@@ -83,16 +90,21 @@ LatentAttentionLayer::LatentAttentionLayer(const LayerSpec& layer, const MixerCo
       key_up_(rows_of(layer, context.table, "kv_up", 0, options_.heads * latent_.nope_dim)),
       value_up_(rows_of(layer, context.table, "kv_up", options_.heads * latent_.nope_dim,
                         options_.heads * latent_.value_dim)),
-      out_(context.table, in_layer(layer, "out"), false) {}
+      out_(context.table, in_layer(layer, "out"), false) {
+  if (options_.output_gate) gate_.emplace(layer, context.table);
+}
 
-ops::AttentionShape LatentAttentionLayer::shape(std::int64_t tokens) const {
+ops::AttentionShape LatentAttentionLayer::shape(const Pass& pass, std::int64_t tokens) const {
   return {.sequences = tokens / sequence_length_,
           .length = sequence_length_,
           .heads = options_.heads,
           .kv_heads = options_.heads,
           .head_dim = head_dim(),
           .scale = options_.softmax_scale,
-          .softcap = options_.softcap};
+          .softcap = options_.softcap,
+          .window = options_.window,
+          .stride = options_.stride,
+          .dropout = attention_dropout(pass, dropout_, layer_)};
 }
 
 void LatentAttentionLayer::turn(const Pass& pass, std::int64_t head_dim, ops::RopeDirection direction,
@@ -144,7 +156,7 @@ void LatentAttentionLayer::attend(const Pass& pass, ConstTensorView x, Saved& sa
   make_keys_and_values(pass, x, saved);
   saved.filled_out = pass.arena.allocate(saved.q.shape());
   saved.log_sum_exp = pass.arena.allocate({tokens / sequence_length_ * options_.heads, sequence_length_});
-  ops::attention_forward(pass.execution, shape(tokens), saved.q, saved.k, saved.v,
+  ops::attention_forward(pass.execution, shape(pass, tokens), saved.q, saved.k, saved.v,
                          first_visible(pass.microbatch, span_), saved.filled_out, saved.log_sum_exp);
   ops::copy_heads(pass.execution, options_.heads, latent_.value_dim, saved.filled_out, {head_dim(), 0},
                   saved.out, {latent_.value_dim, 0});
@@ -168,7 +180,7 @@ TensorView LatentAttentionLayer::absorbed_queries(const Pass& pass, ConstTensorV
 /// To the latents that are kept, among which those of the pass are then.
 void LatentAttentionLayer::attend_cached(const Pass& pass, ConstTensorView x, Saved& saved) const {
   make_latents(pass, x, saved);
-  ops::CachedAttentionShape absorbed = cached_shape(shape(0));
+  ops::CachedAttentionShape absorbed = cached_shape(shape(pass, 0));
   if (absorbed.scale == 0.0) absorbed.scale = 1.0 / std::sqrt(static_cast<double>(head_dim()));
   absorbed.kv_heads = 1;
   absorbed.key_dim = latent_.rope_dim + latent_.kv_rank;
@@ -201,7 +213,8 @@ void LatentAttentionLayer::forward(const Pass& pass, ConstTensorView x, Mixer::S
   } else {
     attend(pass, x, saved);
   }
-  out_.forward(pass.execution, pass.dense, saved.out, y);
+  if (gate_) gate_->forward(pass, x, saved.out, saved.gate);
+  out_.forward(pass.execution, pass.dense, gate_ ? saved.gate.y : saved.out, y);
 }
 
 void LatentAttentionLayer::backward(const Pass& pass, ConstTensorView dy, ConstTensorView x,
@@ -212,19 +225,22 @@ void LatentAttentionLayer::backward(const Pass& pass, ConstTensorView dy, ConstT
   const TensorView dq = pass.arena.allocate(saved.q.shape());
   const TensorView dk = pass.arena.allocate(saved.q.shape());
   const TensorView dv = pass.arena.allocate(saved.q.shape());
+  const TensorView dgate = gate_ ? pass.arena.allocate(saved.out.shape()) : TensorView();
   {
     const ArenaScope of_output(pass.arena);
     const TensorView dout = pass.arena.allocate(saved.out.shape());
     out_.backward(pass.execution, pass.dense, dy, dout);
-    out_.weight_gradients(pass.execution, dy, saved.out, pass.dense_gradient);
+    out_.weight_gradients(pass.execution, dy, gate_ ? saved.gate.y : saved.out, pass.dense_gradient);
+    if (gate_) gate_->backward(pass, saved.out, saved.gate, dout, dgate);
     fill_up(pass, dout, dfilled);
   }
-  ops::attention_backward(pass.execution, pass.arena, shape(x.rows()), dfilled, saved.q, saved.k, saved.v,
-                          saved.filled_out, saved.log_sum_exp, first_visible(pass.microbatch, span_), dq, dk,
-                          dv);
+  ops::attention_backward(pass.execution, pass.arena, shape(pass, x.rows()), dfilled, saved.q, saved.k,
+                          saved.v, saved.filled_out, saved.log_sum_exp, first_visible(pass.microbatch, span_),
+                          dq, dk, dv);
   backward_keys_and_values(pass, dk, dv, x, saved, dx);
   turn(pass, head_dim(), ops::RopeDirection::kBackward, dq);
   query_.backward(pass, dq, x, saved.query, dx, Accumulate::kYes);
+  if (gate_) gate_->backward_input(pass, dgate, x, dx);
 }
 
 /// dx is overwritten.

@@ -1,10 +1,12 @@
 #pragma once
 #include <memory>
+#include <optional>
 
 #include "layers/norm_layer.h"
 #include "layers/projection.h"
 #include "model/mixer.h"
 #include "model/options.h"
+#include "model/output_gate.h"
 #include "model/query_projection.h"
 #include "tensor/ops/attention/attention.h"
 #include "tensor/ops/rope/rope.h"
@@ -33,6 +35,7 @@ class LatentAttentionLayer final : public Mixer {
     TensorView q, k, v;      // [tokens, heads * d], as attention sees them; k, v not with a cache
     TensorView filled_out;   // the same, of attention; not with a cache
     TensorView out;          // [tokens, heads * value_dim]
+    OutputGate::Saved gate;  // of `out`, if there is one
     TensorView log_sum_exp;  // [sequences * heads, sequence_length]
   };
 
@@ -58,11 +61,13 @@ class LatentAttentionLayer final : public Mixer {
   void make_latents(const Pass& pass, ConstTensorView x, Saved& saved) const;
   [[nodiscard]] TensorView rotated_keys(const Pass& pass, ConstTensorView x) const;
   [[nodiscard]] TensorView absorbed_queries(const Pass& pass, ConstTensorView q) const;
-  [[nodiscard]] ops::AttentionShape shape(std::int64_t tokens) const;
+  [[nodiscard]] ops::AttentionShape shape(const Pass& pass, std::int64_t tokens) const;
   [[nodiscard]] std::int64_t head_dim() const { return latent_.rope_dim + latent_.nope_dim; }
 
   AttentionOptions options_;
   LatentOptions latent_;
+  std::int64_t layer_;
+  double dropout_;
   std::int64_t sequence_length_;
   std::size_t span_;
   const ops::RopeTable* rope_;
@@ -73,6 +78,7 @@ class LatentAttentionLayer final : public Mixer {
   layers::Projection key_up_;  // and these
   layers::Projection value_up_;
   layers::Projection out_;
+  std::optional<OutputGate> gate_;
 };
 
 }  // namespace troupe::model

@@ -14,10 +14,13 @@ struct LayerSpec {
   std::int64_t layer = 0;  // of the model
   std::string prefix;      // of its parameters' names
   AttentionOptions mixer;
-  NormOptions norm;                       // of the mixer and of the feed-forward
-  double residual_multiplier = 1.0;       // on what both add to the residual stream
-  double residual_dropout = 0.0;          // of that
-  FfnOptions feed_forward;                // where there are no experts, and the form of theirs
+  NormOptions norm;                  // of the mixer and of the feed-forward
+  double residual_multiplier = 1.0;  // on what both add to the residual stream
+  double residual_dropout = 0.0;     // of that
+  double attention_dropout = 0.0;
+  double inner_norm_eps = 1e-6;  // of the norms inside the mixer
+  FfnOptions feed_forward;       // where there are no experts, and the form of theirs; its width is given
+  double ffn_dropout = 0.0;
   std::optional<std::int64_t> moe_layer;  // with experts: its index among the layers that have them
 };
 

@@ -9,6 +9,7 @@
 #include "model/key_spans.h"
 #include "model/layer_spec.h"
 #include "model/rope_tables.h"
+#include "tensor/ops/attention/attention.h"
 #include "tensor/parameter.h"
 #include "tensor/tensor.h"
 
@@ -49,6 +50,9 @@ class Mixer {
   virtual void backward(const Pass& pass, ConstTensorView dy, ConstTensorView x, const Saved& saved,
                         TensorView dx) const = 0;
 };
+
+/// What a layer's attention drops in a pass: nothing unless it trains.
+[[nodiscard]] ops::AttentionDropout attention_dropout(const Pass& pass, double rate, std::int64_t layer);
 
 [[nodiscard]] std::unique_ptr<Mixer> make_mixer(const LayerSpec& layer, const MixerContext& context);
 void declare_mixer(layers::Declaration& declaration, const LayerSpec& layer, std::int64_t hidden_size);

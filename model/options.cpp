@@ -1,5 +1,7 @@
 #include "model/options.h"
 
+#include "tensor/ops/activation/kind.h"
+
 namespace troupe::model {
 
 namespace {
@@ -9,7 +11,28 @@ constexpr IntegerRange kHeadDim{1, 256};  // what the attention kernels hold in 
 constexpr IntegerRange kLength{0, std::int64_t{1} << 40};
 constexpr RealRange kFactor{1e-6, 1e6};
 constexpr RealRange kCap{0.0, 1e6};
+constexpr RealRange kDropRate{0.0, 0.999};
 }  // namespace
+
+std::int64_t ffn_width(const ModelOptions& options) {
+  if (options.ffn.intermediate_size) return *options.ffn.intermediate_size;
+  constexpr std::int64_t kMultiple = 256;
+  const std::int64_t four = 4 * options.hidden_size;
+  const bool gated = ops::input_columns(options.ffn.form.activation) == 2;
+  const std::int64_t least = gated ? (2 * four + 2) / 3 : four;
+  return (least + kMultiple - 1) / kMultiple * kMultiple;
+}
+
+double mup_multiple(const ModelOptions& options) {
+  if (!options.mup.on()) return 1.0;
+  return static_cast<double>(options.hidden_size) / static_cast<double>(options.mup.base_width);
+}
+
+LogitOptions head_logits(const ModelOptions& options) {
+  LogitOptions logits = options.logits;
+  logits.scale /= mup_multiple(options);
+  return logits;
+}
 
 void describe(Fields& fields, NormOptions& options) {
   fields.choice("kind", options.kind, layers::kNormNames,
@@ -18,7 +41,8 @@ void describe(Fields& fields, NormOptions& options) {
   fields.choice(
       "placement", options.placement, kNormPlacementNames,
       "pre: x + f(norm(x)); post: norm(x + f(x)); post_residual: x + norm(f(x)); sandwich: before and "
-      "after f; parallel: attention and feed-forward read one norm");
+      "after f; parallel: attention and feed-forward read one norm; deepnorm: norm((2 layers)^(1/4) x + "
+      "f(x))");
   fields.real("eps", options.eps, {0.0, 1.0}, "Added to the mean square");
 }
 
@@ -26,7 +50,7 @@ void describe(Fields& fields, RopeScalingOptions& options) {
   fields.choice(
       "kind", options.kind, kRopeScalingNames,
       "linear: positions divided by factor; llama3: long wavelengths only; yarn: by rotations in the "
-      "original context");
+      "original context; ntk: theta times factor^(d / (d - 2)) for d rotated channels");
   fields.real("factor", options.factor, {1.0, 1e6}, "How many times longer the context is");
   fields.integer("original_length", options.original_length, {1, std::int64_t{1} << 40},
                  "llama3, yarn: the context before");
@@ -75,15 +99,22 @@ void describe(Fields& fields, AttentionOptions& options) {
       ChoiceFlags{at(QkNorm::kNone), at(QkNorm::kPerHead)});
   fields.flag("qkv_bias", options.qkv_bias, "Biases on queries, keys and values");
   fields.flag("out_bias", options.out_bias, "A bias on the output projection");
+  fields.flag("output_gate", options.output_gate,
+              "Multiply what the heads give by the sigmoid of a projection of their input");
   fields.integer("window", options.window, kLength,
                  "Keys that a query sees, itself among them; 0: all before it in its document");
+  fields.integer("stride", options.stride, kLength,
+                 "s: beyond the window it sees every s-th key, counted from itself, too; 0: none");
   fields.integer("chunk", options.chunk, kLength,
                  "Documents are cut into chunks of this length, and queries see their own; 0: not cut");
   fields.flag("sinks", options.sinks, "A learned logit per head in every softmax, with nothing to give");
   fields.real("softcap", options.softcap, kCap, "c: scores become c tanh(score / c); 0: they do not");
   fields.real("softmax_scale", options.softmax_scale, kCap, "Factor on scores; 0: 1 / sqrt(head_dim)");
   fields.real("temperature", options.temperature, kCap,
-              "s: queries times 1 + s ln(1 + floor((position + 1) / temperature_length)); 0: as they are");
+              "s: queries grow with their position, in one of the shapes below; 0: as they are");
+  fields.choice("temperature_shape", options.temperature_shape, kTemperatureShapeNames,
+                "steps: times 1 + s ln(1 + floor((position + 1) / temperature_length)); log: times 1 + s "
+                "(ln(position) / ln(temperature_length) - 1) beyond it");
   fields.integer("temperature_length", options.temperature_length, {1, std::int64_t{1} << 40},
                  "Positions from which on the temperature rises");
   fields.choice("positions", options.positions, kPositionsNames,
@@ -98,7 +129,10 @@ void describe(Fields& fields, FfnOptions& options) {
   fields.choice("activation", options.form.activation, layers::kActivationNames,
                 "Of dense layers and experts");
   fields.flag("bias", options.form.bias, "Biases in dense layers and experts");
-  fields.integer("intermediate_size", options.intermediate_size, kWidth, "Width of the dense layers");
+  fields.optional_integer(
+      "intermediate_size", options.intermediate_size, "auto", kWidth,
+      "Width of the dense layers; auto: 4 hidden_size, or 2/3 of that with a gate, rounded up "
+      "to a multiple of 256");
 }
 
 void describe(Fields& fields, EmbeddingOptions& options) {
@@ -111,19 +145,31 @@ void describe(Fields& fields, LogitOptions& options) {
   fields.real("scale", options.scale, kFactor, "Factor on them");
   fields.real("softcap", options.softcap, kCap, "c: then they become c tanh(logit / c); 0: they do not");
   fields.flag("bias", options.bias, "A bias on the head");
+  fields.flag("normed", options.normed, "Divide every row of the head by its length");
 }
 
 void describe(Fields& fields, DropoutOptions& options) {
-  fields.real("embedding", options.embedding, {0.0, 0.999}, "Of elements of the embedding");
-  fields.real("residual", options.residual, {0.0, 0.999},
+  fields.real("embedding", options.embedding, kDropRate, "Of elements of the embedding");
+  fields.real("attention", options.attention, kDropRate, "Of attention's weights");
+  fields.real("ffn", options.ffn, kDropRate, "Of elements that a feed-forward's activation makes");
+  fields.real("residual", options.residual, kDropRate,
               "Of elements of what attention and feed-forward add to the residual stream");
 }
 
 void describe(Fields& fields, InitOptions& options) {
+  fields.choice("kind", options.kind, kInitNames,
+                "normal: of one deviation; xavier: in layers sqrt(2 / (rows + columns)) of each matrix");
   fields.real("std", options.std, {0.0, 10.0},
               "Standard deviation of initial weights; drawn again outside 3 of them");
   fields.flag("residual_scaling", options.residual_scaling,
               "Divide it by sqrt(2 layers) where a matrix writes to the residual stream");
+}
+
+void describe(Fields& fields, MupOptions& options) {
+  fields.integer("base_width", options.base_width, {0, 1 << 20},
+                 "hidden_size that lr and initial values were chosen at; 0: what they are here");
+  fields.integer("base_head_dim", options.base_head_dim, {0, 256},
+                 "head_dim there, where heads grow with the model; 0: as here");
 }
 
 void describe(Fields& fields, LossOptions& options) {
@@ -177,6 +223,8 @@ void describe(Fields& fields, ModelOptions& options) {
   fields.group("moe", options.moe, "Mixture of experts");
   fields.group("logits", options.logits, "What the head makes");
   fields.group("init", options.init, "Initial weights");
+  fields.group("mup", options.mup,
+               "Initial values, learning rates and scales by width (maximal update parametrization)");
   fields.group("loss", options.loss, "Loss");
 }
 

@@ -20,9 +20,10 @@ namespace troupe::model {
 ///   kPostResidual  x + norm(f(x)) (arXiv 2501.00656)
 ///   kSandwich      x + norm(f(norm(x))) (arXiv 2408.00118)
 ///   kParallel      x + mixer(norm(x)) + ffn(norm(x)), one norm for both (GPT-J)
-enum class NormPlacement { kPre, kPost, kPostResidual, kSandwich, kParallel };
-inline constexpr std::array<std::string_view, 5> kNormPlacementNames{"pre", "post", "post_residual",
-                                                                     "sandwich", "parallel"};
+///   kDeepNorm      norm(α x + f(x)), α = (2 layers)^(1/4) (arXiv 2203.00555)
+enum class NormPlacement { kPre, kPost, kPostResidual, kSandwich, kParallel, kDeepNorm };
+inline constexpr std::array<std::string_view, 6> kNormPlacementNames{"pre",      "post",     "post_residual",
+                                                                     "sandwich", "parallel", "deepnorm"};
 
 /// `model.norm`
 struct NormOptions : layers::NormForm {
@@ -41,11 +42,17 @@ inline constexpr std::array<std::string_view, 4> kQkNormNames{"none", "per_head"
 enum class Positions { kRope, kNone, kAlibi };
 inline constexpr std::array<std::string_view, 3> kPositionsNames{"rope", "none", "alibi"};
 
+/// How queries grow with their position:
+///   kSteps  1 + s ln(1 + floor((position + 1) / length)) (Llama 4)
+///   kLog    1 + s (ln(position) / ln(length) - 1) from length on (Grok-2, with s = 1)
+enum class TemperatureShape { kSteps, kLog };
+inline constexpr std::array<std::string_view, 2> kTemperatureShapeNames{"steps", "log"};
+
 using ops::RopePairing;
 inline constexpr std::array<std::string_view, 2> kRopePairingNames{"halves", "interleaved"};
 
-enum class RopeScalingKind { kNone, kLinear, kLlama3, kYarn };
-inline constexpr std::array<std::string_view, 4> kRopeScalingNames{"none", "linear", "llama3", "yarn"};
+enum class RopeScalingKind { kNone, kLinear, kLlama3, kYarn, kNtk };
+inline constexpr std::array<std::string_view, 5> kRopeScalingNames{"none", "linear", "llama3", "yarn", "ntk"};
 
 /// How wavelengths are stretched to contexts longer than trained ones (model/rope_frequencies.h).
 struct RopeScalingOptions {
@@ -86,12 +93,15 @@ struct AttentionOptions {
   QkNorm qk_norm = QkNorm::kPerHead;
   bool qkv_bias = false;
   bool out_bias = false;
+  bool output_gate = false;    // what heads give times the sigmoid of a projection of their input
   std::int64_t window = 0;     // keys that a query sees, itself among them; 0: all
+  std::int64_t stride = 0;     // s: and every s-th key before it (arXiv 1904.10509); 0: none
   std::int64_t chunk = 0;      // a document is cut into chunks of this size, which see nothing else; 0: none
   bool sinks = false;          // a learned logit per head that takes part in the softmax
   double softcap = 0.0;        // c: scores become c tanh(score / c); 0: none
   double softmax_scale = 0.0;  // factor on scores; 0: 1 / sqrt(head_dim)
-  double temperature = 0.0;    // s: queries times 1 + s ln(1 + floor((position + 1) / temperature_length))
+  double temperature = 0.0;    // s of TemperatureShape; 0: queries stay as they are
+  TemperatureShape temperature_shape = TemperatureShape::kSteps;
   std::int64_t temperature_length = 8192;
   Positions positions = Positions::kRope;
   RopeOptions rope;
@@ -104,8 +114,8 @@ struct NamedMixer {
 };
 
 struct FfnOptions {
-  layers::FfnForm form;                  // of dense layers and experts
-  std::int64_t intermediate_size = 704;  // of the dense layers
+  layers::FfnForm form;                                 // of dense layers and experts
+  std::optional<std::int64_t> intermediate_size = 704;  // of the dense layers; auto: as ffn_width() says
 };
 
 struct EmbeddingOptions {
@@ -117,17 +127,35 @@ struct LogitOptions {
   double scale = 1.0;    // factor
   double softcap = 0.0;  // c: then c tanh(logit / c); 0: none
   bool bias = false;     // learned, of the head
+  bool normed = false;   // with rows of the head that are divided by their lengths (Ling 1.5)
 };
 
 /// Probabilities while training.
 struct DropoutOptions {
   double embedding = 0.0;
-  double residual = 0.0;  // of what a mixer or feed-forward adds to the residual stream
+  double attention = 0.0;  // of its weights
+  double ffn = 0.0;        // of what its activation makes
+  double residual = 0.0;   // of what a mixer or feed-forward adds to the residual stream
 };
 
+/// kNormal: std for every matrix. kXavier: sqrt(2 / (rows + columns)) for those of the layers.
+enum class InitKind { kNormal, kXavier };
+inline constexpr std::array<std::string_view, 2> kInitNames{"normal", "xavier"};
+
 struct InitOptions {
-  double std = 0.02;              // truncated normal, ±3 std
-  bool residual_scaling = false;  // what writes to the residual stream: std / sqrt(2 layers)
+  InitKind kind = InitKind::kNormal;
+  double std = 0.02;             // truncated normal, ±3 std
+  bool residual_scaling = true;  // what writes to the residual stream: std / sqrt(2 layers)
+};
+
+/// `model.mup`: maximal update parametrization (arXiv 2203.03466, table 8). A model of hidden_size =
+/// base_width is as without it; in one m times as wide, with all else m times as wide, initial values,
+/// learning rates and scales are such that what was tuned for the base goes on to be right.
+struct MupOptions {
+  std::int64_t base_width = 0;     // 0: none
+  std::int64_t base_head_dim = 0;  // of the base, where heads grow, too; 0: they are as wide there
+
+  [[nodiscard]] bool on() const { return base_width > 0; }
 };
 
 struct LossOptions {
@@ -173,9 +201,18 @@ struct ModelOptions {
   experts::MoeOptions moe;
   LogitOptions logits;
   InitOptions init;
+  MupOptions mup;
   LossOptions loss;
   ObjectiveOptions objective;  // described by itself: it decides the head
 };
+
+/// Width of the dense layers. auto: 4 hidden_size, or with a gate 2/3 of that, rounded up to a multiple of
+/// 256: as many parameters in three matrices as in two.
+[[nodiscard]] std::int64_t ffn_width(const ModelOptions& options);
+/// How many times as wide as the base of `mup` the model is; 1 without it.
+[[nodiscard]] double mup_multiple(const ModelOptions& options);
+/// What the head does: with `mup` logits are divided by that multiple.
+[[nodiscard]] LogitOptions head_logits(const ModelOptions& options);
 
 /// `layer_pattern` with NAME*COUNT written out. kConfig on what is no count, or a pattern of more than 10
 /// 000.
@@ -193,6 +230,7 @@ void describe(Fields& fields, EmbeddingOptions& options);
 void describe(Fields& fields, LogitOptions& options);
 void describe(Fields& fields, DropoutOptions& options);
 void describe(Fields& fields, InitOptions& options);
+void describe(Fields& fields, MupOptions& options);
 void describe(Fields& fields, LossOptions& options);
 void describe(Fields& fields, ObjectiveOptions& options);
 void describe(Fields& fields, ModelOptions& options);

@@ -19,6 +19,7 @@ namespace troupe::model {
 ///   v rows layers/LL/attention/{qkv,out}_bias   [rows of the projection], with qkv_bias, out_bias
 ///   layers/LL/attention/{q,k}_norm       [head_dim], with qk_norm: full [(kv_)heads * head_dim]
 ///   layers/LL/attention/sinks            [heads]
+///   layers/LL/attention/gate_{proj,bias} [heads * head_dim (mla: value_dim), hidden], with output_gate
 ///   layers/LL/attention/…                with query_rank kv_proj for qkv_proj, and q_down_proj [rank,
 ///   hidden],
 ///                                        q_latent_norm [rank], q_up_proj [heads * head_dim, rank]

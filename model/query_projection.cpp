@@ -14,8 +14,9 @@ std::string in_layer(const LayerSpec& layer, const std::string& name) {
 
 layers::NormForm inner_norm_form(const LayerSpec& layer) {
   const bool layer_norm = layer.norm.kind == layers::NormKind::kLayerNorm;
-  return {
-      .kind = layer_norm ? layers::NormKind::kRms : layer.norm.kind, .bias = false, .eps = layer.norm.eps};
+  return {.kind = layer_norm ? layers::NormKind::kRms : layer.norm.kind,
+          .bias = false,
+          .eps = layer.inner_norm_eps};
 }
 
 void QueryProjection::declare_latent(layers::Declaration& declaration, const LayerSpec& layer,

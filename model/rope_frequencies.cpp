@@ -49,6 +49,13 @@ double yarn_magnitude(const RopeScalingOptions& scaling) {
   return scaling.magnitude > 0.0 ? scaling.magnitude : 0.1 * std::log(scaling.factor) + 1.0;
 }
 
+/// Two channels have one pair, which is the fastest.
+double ntk_theta(const RopeOptions& options, std::int64_t channels) {
+  if (channels <= 2) return options.theta;
+  const auto d = static_cast<double>(channels);
+  return options.theta * std::pow(options.scaling.factor, d / (d - 2.0));
+}
+
 }  // namespace
 
 std::int64_t rotated_channels(const AttentionOptions& mixer) {
@@ -58,13 +65,16 @@ std::int64_t rotated_channels(const AttentionOptions& mixer) {
 }
 
 RopeFrequencies rope_frequencies(const RopeOptions& options, std::int64_t channels) {
+  const bool by_base = options.scaling.kind == RopeScalingKind::kNtk;
+  const double theta = by_base ? ntk_theta(options, channels) : options.theta;
   RopeFrequencies frequencies;
   for (std::int64_t i = 0; i < channels / 2; ++i) {
     frequencies.values.push_back(
-        std::pow(options.theta, -2.0 * static_cast<double>(i) / static_cast<double>(channels)));
+        std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(channels)));
   }
   switch (options.scaling.kind) {
     case RopeScalingKind::kNone:
+    case RopeScalingKind::kNtk:
       break;
     case RopeScalingKind::kLinear:
       for (double& frequency : frequencies.values) frequency /= options.scaling.factor;

@@ -19,6 +19,9 @@ struct RopeFrequencies {
 ///           original_length / high_frequency_factor kept, a mixture between (Llama 3.1)
 ///   yarn    a ramp over the channels, from beta_fast rotations in the original length to beta_slow, with a
 ///           magnitude (arXiv 2309.00071)
+///   ntk     theta times factor^(channels / (channels - 2)): the slowest pair is divided by factor, the
+///   fastest
+///           stays (arXiv 2309.00071, definition 1)
 [[nodiscard]] RopeFrequencies rope_frequencies(const RopeOptions& options, std::int64_t channels);
 
 /// Rotated channels of heads of this width: an even number.

@@ -45,7 +45,7 @@ std::int64_t arena_bytes(const ModelOptions& options, const TransformerShape& sh
   const std::int64_t bound = activation_bytes_bound(options, shape, group);
   if (execution.accelerator == nullptr) return bound;
   const std::int64_t width =
-      std::max(options.ffn.intermediate_size, options.moe.shared_experts * options.moe.expert_size);
+      std::max(ffn_width(options), options.moe.shared_experts * options.moe.expert_size);
   const std::int64_t logits = (options.logits.softcap > 0.0 ? 2 : 1) * shape.vocab_size;
   constexpr std::int64_t kFloatBytes = 4;
   return bound + kFloatBytes * std::min(kDevicePieceRows, shape.max_tokens) * (width + logits);
@@ -75,7 +75,7 @@ Transformer::Transformer(const ModelOptions& options, const TransformerShape& sh
   if (options.objective.is_reward()) {
     reward_head_.emplace(dense, "reward_head/weight");
   } else {
-    head_.emplace(head_projection(options, dense, embedding_), options.logits, options.loss.z_loss,
+    head_.emplace(head_projection(options, dense, embedding_), head_logits(options), options.loss.z_loss,
                   shape.max_tokens, execution.accelerator);
   }
   if (options.objective.compares()) scores_.reserve(at(shape.max_tokens / 2));

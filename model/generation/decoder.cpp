@@ -43,8 +43,8 @@ Decoder::Decoder(Model& model, const CacheShape& shape, std::int64_t most_tokens
       embedding_(model.dense_table(), "embedding/", model.options().embedding.scale,
                  model.options().embedding.positions),
       final_norm_(layers::NormLayer::in_folder(model.dense_table(), "final_norm/", model.options().norm)),
-      head_(head_projection(model.options(), model.dense_table(), embedding_), model.options().logits, 0.0, 1,
-            nullptr),
+      head_(head_projection(model.options(), model.dense_table(), embedding_), head_logits(model.options()),
+            0.0, 1, nullptr),
       ignored_(model.transformer().make_result()) {
   TROUPE_CHECK(model.accelerator() == nullptr, "a decoder computes on the host");
   const BlockContext context{model.options().moe,

@@ -115,6 +115,16 @@ TEST(ModelConfig, OptionsThatAFormatCannotSayAreNamed) {
           {"qwen3_moe", "model.moe.router.score: sigmoid, softmax"});
   refused([](auto& model) { model.moe.shared_experts = 1; }, {"model.moe.shared_experts: 1, 0"});
   refused([](auto& model) { model.moe.router.zero_experts = 2; }, {"model.moe.router.zero_experts: 2, 0"});
+  refused([](auto& model) { model.attention.output_gate = true; }, {"output_gate: true, false"});
+  refused([](auto& model) { model.attention.stride = 4, model.attention.window = 2; }, {"stride: 4, 0"});
+  refused(
+      [](auto& model) { model.attention.rope.scaling = {.kind = model::RopeScalingKind::kNtk, .factor = 2}; },
+      {"ntk"});
+  refused([](auto& model) { model.norm.placement = model::NormPlacement::kDeepNorm; }, {"deepnorm"});
+  refused([](auto& model) { model.logits.normed = true; }, {"model.logits.normed: true, false"});
+  refused([](auto& model) { model.mup.base_width = 4; }, {"model.mup.base_width: 4, 0"});
+  refused([](auto& model) { model.moe.output_scale = 0.5; }, {"model.moe.output_scale: 0.5, 1"});
+  refused([](auto& model) { model.moe.router.softcap = 30.0; }, {"model.moe.router.softcap: 30, 0"});
   refused([](auto& model) { model.ffn.form.bias = true; }, {"model.ffn.bias: true, false"});
   refused([](auto& model) { model.moe.capacity.kind = experts::CapacityKind::kFactor; },
           {"model.moe.capacity.kind: factor, dropless"});

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <set>
 
 #include "base/index.h"
@@ -20,7 +21,7 @@ model::ModelOptions options_of(const nlohmann::json& config) {
   options.attention.kv_heads = config.at("kv_heads");
   options.attention.head_dim = config.at("head_dim");
   options.attention.rope.theta = config.at("theta");
-  options.ffn.intermediate_size = config.at("intermediate_size");
+  options.ffn.intermediate_size = config.at("intermediate_size").get<std::int64_t>();
   options.moe.first_dense_layers = config.at("first_dense_layers");
   options.moe.experts = config.at("experts");
   options.moe.top_k = config.at("top_k");

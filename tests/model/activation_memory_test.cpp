@@ -135,6 +135,19 @@ INSTANTIATE_TEST_SUITE_P(
                  setting.options.attention.temperature = 0.1;
                  setting.options.attention.query_rank = 20;
                }},
+        Change{"output_gate_deepnorm_and_a_normed_head",
+               [](Setting& setting) {
+                 setting.options.attention.output_gate = true;
+                 setting.options.norm.placement = NormPlacement::kDeepNorm;
+                 setting.options.logits.normed = true;
+               }},
+        Change{"gated_latent_attention_and_scaled_experts",
+               [](Setting& setting) {
+                 setting.options.attention.kind = AttentionKind::kMla;
+                 setting.options.attention.output_gate = true;
+                 setting.options.moe.first_dense_layers = 0;
+                 setting.options.moe.output_scale = 0.5;
+               }},
         Change{"untied", [](Setting& setting) { setting.options.tie_embeddings = false; }},
         Change{"without_gate",
                [](Setting& setting) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <map>
 
 #include "model/cost.h"
@@ -80,7 +81,78 @@ TEST(ParameterSpecs, RouterStartsWithItsOwnScale) {
   ModelOptions options = quickstart();
   options.moe.router.init_scale = 0.5;
   EXPECT_DOUBLE_EQ(by_name(options).at("layers/01/router/weight").init_std, 0.01);
+  EXPECT_DOUBLE_EQ(by_name(options).at("layers/01/attention/qkv_proj").init_std, 0.02);
+}
+
+TEST(ParameterSpecs, WhatWritesToTheResidualStreamBeginsSmallerUnlessToldNot) {
+  ModelOptions options = quickstart();
+  const double scaled = 0.02 / std::sqrt(2.0 * static_cast<double>(options.layers));
+  for (const char* name : {"layers/01/attention/out_proj", "layers/00/ffn/down_proj",
+                           "layers/01/experts/down_proj", "layers/01/shared_experts/down_proj"})
+    EXPECT_DOUBLE_EQ(by_name(options).at(name).init_std, scaled) << name;
+  EXPECT_DOUBLE_EQ(by_name(options).at("layers/00/ffn/gate_up_proj").init_std, 0.02);
+  options.init.residual_scaling = false;
   EXPECT_DOUBLE_EQ(by_name(options).at("layers/01/attention/out_proj").init_std, 0.02);
+}
+
+/// Deviation of a parameter's row.
+double deviation(const ParameterSpec& spec, std::int64_t row) {
+  double factor = 1.0;
+  for (const InitialRows& rows : spec.initial_rows)
+    if (row >= rows.first) factor = rows.factor;
+  return spec.init_std * factor;
+}
+
+TEST(ParameterSpecs, XavierGoesByEveryMatrixAloneAndDeepNormScalesWhatCarriesValues) {
+  ModelOptions options = quickstart();
+  options.init.kind = InitKind::kXavier;
+  options.init.residual_scaling = false;
+  const auto hidden = static_cast<double>(options.hidden_size);
+  const auto xavier = [](double rows, double columns) { return std::sqrt(2.0 / (rows + columns)); };
+  const auto& mixer = options.attention;
+  const auto query = mixer.heads * mixer.head_dim;
+  const auto key = mixer.kv_heads * mixer.head_dim;
+  for (const double gain : {1.0, std::pow(8.0 * static_cast<double>(options.layers), -0.25)}) {
+    if (gain != 1.0) options.norm.placement = NormPlacement::kDeepNorm;
+    const auto specs = by_name(options);
+    const ParameterSpec& qkv = specs.at("layers/00/attention/qkv_proj");
+    EXPECT_NEAR(deviation(qkv, query - 1), xavier(static_cast<double>(query), hidden), 1e-12);
+    EXPECT_NEAR(deviation(qkv, query), xavier(static_cast<double>(key), hidden), 1e-12);
+    EXPECT_NEAR(deviation(qkv, query + key), gain * xavier(static_cast<double>(key), hidden), 1e-12);
+    EXPECT_NEAR(deviation(specs.at("layers/00/attention/out_proj"), 0),
+                gain * xavier(hidden, static_cast<double>(query)), 1e-12);
+    const auto width = static_cast<double>(ffn_width(options));
+    EXPECT_NEAR(deviation(specs.at("layers/00/ffn/gate_up_proj"), 0), gain * xavier(width, hidden), 1e-12);
+    EXPECT_NEAR(deviation(specs.at("layers/00/ffn/down_proj"), 0), gain * xavier(hidden, width), 1e-12);
+    EXPECT_DOUBLE_EQ(specs.at("embedding/weight").init_std, 0.02);
+  }
+}
+
+TEST(ParameterSpecs, MaximalUpdateParametrizationScalesByRole) {
+  ModelOptions options = quickstart();
+  const auto base = by_name(options);
+  options.mup.base_width = options.hidden_size;
+  for (const auto& [name, spec] : by_name(options)) {
+    EXPECT_EQ(spec.init_std, base.at(name).init_std) << name;
+    EXPECT_EQ(spec.lr_factor, 1.0) << name;
+  }
+  options.mup.base_width = options.hidden_size / 4;
+  const auto wide = by_name(options);
+  const auto expect = [&](const char* name, double std, double lr) {
+    EXPECT_NEAR(wide.at(name).init_std, base.at(name).init_std * std, 1e-12) << name;
+    EXPECT_DOUBLE_EQ(wide.at(name).lr_factor, lr) << name;
+  };
+  expect("embedding/weight", 1.0, 1.0);
+  expect("layers/00/attention/qkv_proj", 0.5, 0.25);
+  expect("layers/00/ffn/down_proj", 0.5, 0.25);
+  expect("layers/01/experts/gate_up_proj", 0.5, 0.25);
+  expect("layers/01/router/weight", 0.25, 0.25);
+  expect("final_norm/weight", 1.0, 1.0);
+  EXPECT_DOUBLE_EQ(head_logits(options).scale, 0.25);
+  options.mup.base_head_dim = options.attention.head_dim / 4;
+  EXPECT_DOUBLE_EQ(layer_specs(options)[0].mixer.softmax_scale,
+                   std::sqrt(static_cast<double>(options.mup.base_head_dim)) /
+                       static_cast<double>(options.attention.head_dim));
 }
 
 TEST(ParameterSpecs, RangesOfExpertsMakeUpTheWhole) {

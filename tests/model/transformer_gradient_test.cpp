@@ -17,9 +17,10 @@ constexpr double kTolerance = 1e-4;
 TEST_P(TransformerGradient, EqualsCentralDifferencesOfTheReferenceModel) {
   ModelOptions options = reference::tiny_options();
   GetParam().change(options);
-  const std::vector<reference::Batch> lanes{options.objective.compares() ? reference::random_pairs(1, 2, 9)
-                                                                         : reference::random_batch(1, 2, 9)};
-  const reference::Step step = reference::random_step(options, lanes);
+  std::vector<reference::Batch> lanes{options.objective.compares() ? reference::random_pairs(1, 2, 9)
+                                                                   : reference::random_batch(1, 2, 9)};
+  reference::Step step = reference::random_step(options, lanes);
+  step.first_token = lanes[0].first_token = 1000;
   const GroupRun run = run_group(options, lanes, step, 1, {});
 
   const reference::Weights weights(options, 0, options.moe.experts);
@@ -41,9 +42,10 @@ TEST_P(TransformerGradient, EqualsCentralDifferencesOfTheReferenceModel) {
 TEST_P(TransformerGradient, LossesCountsAndLogitsEqualTheReferenceModel) {
   ModelOptions options = reference::tiny_options();
   GetParam().change(options);
-  const std::vector<reference::Batch> lanes{options.objective.compares() ? reference::random_pairs(1, 2, 9)
-                                                                         : reference::random_batch(1, 2, 9)};
-  const reference::Step step = reference::random_step(options, lanes);
+  std::vector<reference::Batch> lanes{options.objective.compares() ? reference::random_pairs(1, 2, 9)
+                                                                   : reference::random_batch(1, 2, 9)};
+  reference::Step step = reference::random_step(options, lanes);
+  step.first_token = lanes[0].first_token = 1000;
   const GroupRun run = run_group(options, lanes, step, 1, {});
   const reference::Weights weights(options, 0, options.moe.experts);
   const reference::Result expected =
@@ -179,6 +181,82 @@ INSTANTIATE_TEST_SUITE_P(
              [](ModelOptions& o) {
                o.dropout.residual = 0.3;
                o.norm.placement = NormPlacement::kParallel;
+             }},
+        Case{"dropout_of_attention_and_feed_forward",
+             [](ModelOptions& o) {
+               o.dropout = {.attention = 0.3, .ffn = 0.25};
+               o.attention.sinks = true;
+               o.attention.softcap = 2.0;
+             }},
+        Case{"dropout_of_latent_attention",
+             [](ModelOptions& o) {
+               o.dropout.attention = 0.4;
+               o.attention.kind = AttentionKind::kMla;
+               o.attention.output_gate = true;
+               o.attention.latent = {
+                   .query_rank = 5, .kv_rank = 7, .nope_dim = 3, .rope_dim = 4, .value_dim = 5};
+             }},
+        Case{"output_gate_with_biases_and_a_query_latent",
+             [](ModelOptions& o) {
+               AttentionOptions plain = o.attention;
+               plain.output_gate = true;
+               plain.qkv_bias = true;
+               AttentionOptions latent = o.attention;
+               latent.output_gate = true;
+               latent.query_rank = 5;
+               o.mixers = {{"plain", plain}, {"latent", latent}};
+               o.layer_pattern = {"plain", "latent"};
+             }},
+        Case{"banded_and_strided",
+             [](ModelOptions& o) {
+               AttentionOptions banded = o.attention;
+               banded.window = 2;
+               AttentionOptions strided = o.attention;
+               strided.window = 2;
+               strided.stride = 3;
+               o.mixers = {{"banded", banded}, {"strided", strided}};
+               o.layer_pattern = {"strided", "banded"};
+             }},
+        Case{"ntk_and_a_logarithmic_temperature",
+             [](ModelOptions& o) {
+               o.attention.rope.scaling = {.kind = RopeScalingKind::kNtk, .factor = 4.0};
+               o.attention.temperature = 0.8;
+               o.attention.temperature_shape = TemperatureShape::kLog;
+               o.attention.temperature_length = 2;
+             }},
+        Case{"deepnorm_xavier",
+             [](ModelOptions& o) {
+               o.norm.placement = NormPlacement::kDeepNorm;
+               o.norm.eps = 0.01;
+               o.attention.qk_norm = QkNorm::kL2;
+               o.residual_multiplier = 0.8;
+               o.init.kind = InitKind::kXavier;
+             }},
+        Case{"mup",
+             [](ModelOptions& o) {
+               o.mup = {.base_width = 5, .base_head_dim = 4};
+               o.logits.softcap = 2.0;
+             }},
+        Case{"normed_head",
+             [](ModelOptions& o) {
+               o.logits.normed = true;
+               o.logits.scale = 3.0;
+             }},
+        Case{"normed_head_untied",
+             [](ModelOptions& o) {
+               o.logits.normed = true;
+               o.logits.softcap = 1.5;
+               o.tie_embeddings = false;
+             }},
+        Case{"grok_2",
+             [](ModelOptions& o) {
+               o.norm.placement = NormPlacement::kSandwich;
+               o.moe.shared_experts = 2;
+               o.moe.output_scale = 0.7;
+               o.moe.router.score = experts::Score::kSoftmax;
+               o.moe.router.normalize_weights = false;
+               o.moe.router.softcap = 0.5;
+               o.moe.router.z_loss = 0.05;
              }},
         Case{"neighbours_turn_together",
              [](ModelOptions& o) {

@@ -48,6 +48,7 @@ model::ModelOptions tiny_options() {
   options.moe.shared_experts = 1;
   options.moe.router.scale = 1.5;
   options.init.std = 0.35;
+  options.init.residual_scaling = false;
   return options;
 }
 
@@ -112,6 +113,7 @@ MicrobatchInput as_input(const Batch& batch) {
   MicrobatchInput input{view(batch.tokens), view(batch.targets), view(batch.positions),
                         view(batch.first_visible)};
   input.pairs = batch.pairs;
+  input.first_token = batch.first_token;
   return input;
 }
 

@@ -1,5 +1,7 @@
 // Attention of the reference model.
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 #include "tests/reference/reference_model.h"
@@ -17,6 +19,11 @@ double angle_of(const model::RopeOptions& rope, std::int64_t i, std::int64_t hal
   const double turn = 2.0 * std::numbers::pi;
   const auto length = static_cast<double>(s.original_length);
   if (s.kind == model::RopeScalingKind::kLinear) return plain / s.factor;
+  if (s.kind == model::RopeScalingKind::kNtk) {
+    const auto channels = static_cast<double>(2 * half);
+    const double theta = rope.theta * std::pow(s.factor, channels / (channels - 2.0));
+    return 1.0 / std::pow(theta, static_cast<double>(2 * i) / channels);
+  }
   if (s.kind == model::RopeScalingKind::kLlama3) {
     const double wavelength = turn / plain;
     if (wavelength > length / s.low_frequency_factor) return plain / s.factor;
@@ -71,7 +78,7 @@ void rotate(Values& x, std::int64_t dim, std::int64_t rotary, const model::RopeO
 std::int64_t first_key(const AttentionOptions& o, const Batch& batch, std::int64_t t) {
   const std::int64_t sequence = t / batch.length * batch.length;
   std::int64_t first = sequence + batch.first_visible[at(t)];
-  while (o.window > 0 && t - first >= o.window) ++first;
+  while (o.window > 0 && o.stride == 0 && t - first >= o.window) ++first;
   while (o.chunk > 0 && batch.positions[at(first)] / o.chunk < batch.positions[at(t)] / o.chunk) ++first;
   return first;
 }
@@ -105,8 +112,20 @@ struct Heads {
   double scale;
 };
 
+/// What dropout multiplies the weight of a query and the key at `place` of its sequence with.
+double kept(const AttentionDrop& drop, const Heads& h, const Batch& batch, std::int64_t t, std::int64_t head,
+            std::int64_t place) {
+  if (drop.rate == 0.0 || !drop.step.training) return 1.0;
+  const Random random(drop.step.seed, RandomPurpose::kAttentionDropout,
+                      static_cast<std::uint32_t>(drop.layer));
+  const std::int64_t number = (drop.step.first_token + t) * h.heads + head;
+  const std::int64_t index = number * ((batch.length + 3) / 4) + place / 4;
+  const double uniform = random.words(static_cast<std::uint64_t>(index))[at(place % 4)] / 4294967296.0;
+  return uniform < drop.rate ? 0.0 : 1.0 / (1.0 - drop.rate);
+}
+
 Values softmax_attention(const AttentionOptions& o, const Heads& h, const Batch& batch, const Values& q,
-                         const Values& k, const Values& v, const Values& sinks) {
+                         const Values& k, const Values& v, const Values& sinks, const AttentionDrop& drop) {
   Values out(at(std::ssize(batch.tokens) * h.heads * h.value_dim), 0.0);
   for (std::int64_t t = 0; t < std::ssize(batch.tokens); ++t) {
     const std::int64_t start = first_key(o, batch, t);
@@ -120,14 +139,17 @@ Values softmax_attention(const AttentionOptions& o, const Heads& h, const Batch&
         dot *= h.scale;
         if (o.softcap > 0.0) dot = o.softcap * std::tanh(dot / o.softcap);
         const bool falls = o.positions == model::Positions::kAlibi;
+        if (o.stride > 0 && t - s >= o.window && (t - s) % o.stride != 0)
+          dot = -std::numeric_limits<double>::infinity();
         scores.push_back(falls ? dot - slope_of(head, h.heads) * static_cast<double>(t - s) : dot);
       }
       if (!sinks.empty()) scores.push_back(sinks[at(head)]);
       const double lse = log_sum_exp(scores);
       for (std::int64_t s = start; s <= t; ++s) {
         for (std::int64_t i = 0; i < h.value_dim; ++i) {
-          out[at((t * h.heads + head) * h.value_dim + i)] +=
-              std::exp(scores[at(s - start)] - lse) * v[at((s * h.kv_heads + kv) * h.value_dim + i)];
+          out[at((t * h.heads + head) * h.value_dim + i)] += kept(drop, h, batch, t, head, s % batch.length) *
+                                                             std::exp(scores[at(s - start)] - lse) *
+                                                             v[at((s * h.kv_heads + kv) * h.value_dim + i)];
         }
       }
     }
@@ -154,17 +176,16 @@ AttentionOptions Model::mixer(std::int64_t layer) const {
 }
 
 Values Model::attention(const Parameters& parameters, const std::string& prefix, const Batch& batch,
-                        const Values& x) const {
-  const AttentionOptions o = mixer(std::stoll(prefix.substr(prefix.find('/') + 1)));
+                        const Values& x, const Step& step) const {
+  const std::int64_t layer = std::stoll(prefix.substr(prefix.find('/') + 1));
+  const AttentionOptions o = mixer(layer);
+  const AttentionDrop drop{options_.dropout.attention, layer, step};
   const std::string folder = prefix + "attention/";
   const auto at_name = [&](const char* name) -> const Values& { return parameters.at({folder + name, -1}); };
-  const double scale = o.softmax_scale > 0.0
-                           ? o.softmax_scale
-                           : 1.0 / std::sqrt(static_cast<double>(o.kind == model::AttentionKind::kMla
-                                                                     ? o.latent.nope_dim + o.latent.rope_dim
-                                                                     : o.head_dim));
+  const double scale = score_scale(o);
   const Values sinks = o.sinks ? at_name("sinks") : Values();
-  if (o.kind == model::AttentionKind::kMla) return latent_attention(parameters, folder, o, scale, batch, x);
+  if (o.kind == model::AttentionKind::kMla)
+    return latent_attention(parameters, folder, o, scale, batch, x, drop);
   const std::int64_t hidden = options_.hidden_size;
   const std::int64_t query = o.heads * o.head_dim;
   const std::int64_t key = o.kv_heads * o.head_dim;
@@ -198,19 +219,39 @@ Values Model::attention(const Parameters& parameters, const std::string& prefix,
   }
   for (std::int64_t i = 0; i < std::ssize(q); ++i) {
     const auto position = static_cast<double>(batch.positions[at(i / query)] + 1);
-    q[at(i)] *= 1.0 + o.temperature *
-                          std::log(1.0 + std::floor(position / static_cast<double>(o.temperature_length)));
+    const auto length = static_cast<double>(o.temperature_length);
+    const double growth = o.temperature_shape == model::TemperatureShape::kSteps
+                              ? std::log(1.0 + std::floor(position / length))
+                              : std::max(1.0, std::log(position - 1.0) / std::log(length)) - 1.0;
+    q[at(i)] *= 1.0 + o.temperature * growth;
   }
   const Values out =
-      softmax_attention(o, {o.heads, o.kv_heads, o.head_dim, o.head_dim, scale}, batch, q, k, v, sinks);
-  Values y = linear(out, at_name("out_proj"), query);
+      softmax_attention(o, {o.heads, o.kv_heads, o.head_dim, o.head_dim, scale}, batch, q, k, v, sinks, drop);
+  Values y = linear(gated(parameters, folder, o, x, out), at_name("out_proj"), query);
   if (o.out_bias) add_to_rows(y, at_name("out_bias"));
   return y;
 }
 
+Values Model::gated(const Parameters& parameters, const std::string& folder, const AttentionOptions& o,
+                    const Values& x, Values out) const {
+  if (!o.output_gate) return out;
+  Values gate = linear(x, parameters.at({folder + "gate_proj", -1}), options_.hidden_size);
+  if (o.qkv_bias) add_to_rows(gate, parameters.at({folder + "gate_bias", -1}));
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] *= 1.0 / (1.0 + std::exp(-gate[i]));
+  return out;
+}
+
+double Model::score_scale(const AttentionOptions& o) const {
+  if (o.softmax_scale > 0.0) return o.softmax_scale;
+  const bool latent = o.kind == model::AttentionKind::kMla;
+  const auto dim = static_cast<double>(latent ? o.latent.nope_dim + o.latent.rope_dim : o.head_dim);
+  const auto base = static_cast<double>(options_.mup.base_head_dim);
+  return options_.mup.base_width > 0 && base > 0.0 ? std::sqrt(base) / dim : 1.0 / std::sqrt(dim);
+}
+
 Values Model::latent_attention(const Parameters& parameters, const std::string& folder,
-                               const AttentionOptions& o, double scale, const Batch& batch,
-                               const Values& x) const {
+                               const AttentionOptions& o, double scale, const Batch& batch, const Values& x,
+                               const AttentionDrop& drop) const {
   const auto at_name = [&](const char* name) -> const Values& { return parameters.at({folder + name, -1}); };
   const auto& l = o.latent;
   const std::int64_t hidden = options_.hidden_size;
@@ -246,8 +287,9 @@ Values Model::latent_attention(const Parameters& parameters, const std::string& 
     }
     v.insert(v.end(), row.begin() + o.heads * l.nope_dim, row.end());
   }
-  const Values out = softmax_attention(o, {o.heads, o.heads, dim, l.value_dim, scale}, batch, q, k, v, {});
-  return linear(out, at_name("out_proj"), o.heads * l.value_dim);
+  const Values out =
+      softmax_attention(o, {o.heads, o.heads, dim, l.value_dim, scale}, batch, q, k, v, {}, drop);
+  return linear(gated(parameters, folder, o, x, out), at_name("out_proj"), o.heads * l.value_dim);
 }
 
 }  // namespace troupe::reference

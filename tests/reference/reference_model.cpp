@@ -32,6 +32,17 @@ Values centered(const Values& x, std::int64_t n) {
   return y;
 }
 
+Values unit_rows(const Values& weight, std::int64_t columns) {
+  Values divided = weight;
+  for (std::int64_t row = 0; row < std::ssize(weight) / columns; ++row) {
+    double squares = 0.0;
+    for (std::int64_t i = 0; i < columns; ++i)
+      squares += weight[at(row * columns + i)] * weight[at(row * columns + i)];
+    for (std::int64_t i = 0; i < columns; ++i) divided[at(row * columns + i)] /= std::sqrt(squares);
+  }
+  return divided;
+}
+
 }  // namespace
 
 std::string Model::prefix(std::int64_t layer) const {
@@ -86,7 +97,7 @@ double Model::activate(double gate, double up) const {
 }
 
 Values Model::ffn(const Parameters& parameters, const std::string& prefix, std::int64_t expert,
-                  const Values& x) const {
+                  const Values& x, const Step& step) const {
   const auto& form = options_.ffn.form;
   const bool gated =
       form.activation != layers::Activation::kSilu && form.activation != layers::Activation::kRelu &&
@@ -106,13 +117,20 @@ Values Model::ffn(const Parameters& parameters, const std::string& prefix, std::
                 : activate(0.0, projected[at(t * size + i)]));
     }
   }
+  if (options_.dropout.ffn > 0.0) {
+    const std::int64_t layer = std::stoll(prefix.substr(prefix.find('/') + 1));
+    const bool dense = expert < 0;
+    activation = dropped(activation, options_.dropout.ffn, dense ? layer : layer * 131072 + expert, step,
+                         dense ? RandomPurpose::kFfnDropout : RandomPurpose::kExpertDropout, size);
+  }
   Values y = linear(activation, parameters.at({prefix + "down_proj", expert}), size);
   if (form.bias) add_to_rows(y, parameters.at({prefix + "down_bias", expert}));
   return y;
 }
 
-Values Model::shared(const Parameters& parameters, const std::string& prefix, const Values& x) const {
-  Values y = ffn(parameters, prefix, -1, x);
+Values Model::shared(const Parameters& parameters, const std::string& prefix, const Values& x,
+                     const Step& step) const {
+  Values y = ffn(parameters, prefix, -1, x, step);
   if (!options_.moe.shared_gate) return y;
   const Values logits = linear(x, parameters.at({prefix + "gate_weight", -1}), options_.hidden_size);
   for (std::int64_t i = 0; i < std::ssize(y); ++i)
@@ -121,36 +139,45 @@ Values Model::shared(const Parameters& parameters, const std::string& prefix, co
 }
 
 Values Model::moe(const Parameters& parameters, const std::string& prefix, const Values& x,
-                  const Routing& routing) const {
+                  const Routing& routing, const Step& step) const {
   const std::int64_t hidden = options_.hidden_size;
   Values y(x.size(), 0.0);
+  std::vector<std::int64_t> earlier(at(options_.moe.choices()), 0);  // rows of each expert
   for (std::size_t t = 0; t < routing.chosen.size(); ++t) {
     const Values token = row_of(x, static_cast<std::int64_t>(t), hidden);
     for (std::size_t j = 0; j < routing.chosen[t].size(); ++j) {
       const int expert = routing.chosen[t][j];
       if (!routing.admitted[t][j]) continue;
       const double weight = routing.weights[t][j];
+      Step numbered = step;
+      numbered.first_token += earlier[at(expert)]++;
       const bool on_input = options_.moe.router.weight_on == experts::WeightOn::kInput;
       Values in = token;
       for (double& value : in) value *= on_input ? weight : 1.0;
       const Values out =
-          expert < options_.moe.experts ? ffn(parameters, prefix + "experts/", expert, in) : in;
+          expert < options_.moe.experts ? ffn(parameters, prefix + "experts/", expert, in, numbered) : in;
       for (std::int64_t i = 0; i < hidden; ++i)
         y[t * at(hidden) + at(i)] += (on_input ? 1.0 : weight) * out[at(i)];
     }
   }
   if (options_.moe.shared_experts > 0) {
-    add(y, shared(parameters, prefix + "shared_experts/", x));
+    add(y, shared(parameters, prefix + "shared_experts/", x, step));
   }
+  for (double& value : y) value *= options_.moe.output_scale;
   return y;
 }
 
 void Model::head(const Parameters& parameters, const Values& x, const Batch& batch, const Step& step,
                  Result& result) const {
   const auto& o = options_.logits;
-  const Values& weight = parameters.at({options_.tie_embeddings ? "embedding/weight" : "head/weight", -1});
+  Values weight = parameters.at({options_.tie_embeddings ? "embedding/weight" : "head/weight", -1});
+  if (o.normed) weight = unit_rows(weight, options_.hidden_size);
   Values logits = linear(x, weight, options_.hidden_size);
   if (o.bias) add_to_rows(logits, parameters.at({"head/bias", -1}));
+  const double width = options_.mup.base_width > 0 ? static_cast<double>(options_.hidden_size) /
+                                                         static_cast<double>(options_.mup.base_width)
+                                                   : 1.0;
+  for (double& z : logits) z /= width;
   for (double& z : logits) z = o.softcap > 0.0 ? o.softcap * std::tanh(o.scale * z / o.softcap) : o.scale * z;
   for (std::int64_t t = 0; t < std::ssize(batch.tokens); ++t) {
     const Values z = row_of(logits, t, vocab_);
@@ -168,10 +195,11 @@ void Model::head(const Parameters& parameters, const Values& x, const Batch& bat
 }
 
 /// place: 0 for the embedding, 2 layer + 1 after its mixer, 2 layer + 2 after its feed-forward
-Values Model::dropped(Values x, double rate, std::int64_t place, const Step& step) const {
+Values Model::dropped(Values x, double rate, std::int64_t place, const Step& step, RandomPurpose purpose,
+                      std::int64_t width) const {
   if (rate == 0.0 || !step.training) return x;
-  const Random random(step.seed, RandomPurpose::kDropout, static_cast<std::uint32_t>(place));
-  const std::int64_t hidden = options_.hidden_size;
+  const Random random(step.seed, purpose, static_cast<std::uint32_t>(place));
+  const std::int64_t hidden = width > 0 ? width : options_.hidden_size;
   for (std::int64_t i = 0; i < std::ssize(x); ++i) {
     const std::int64_t index = (step.first_token + i / hidden) * ((hidden + 3) / 4) + i % hidden / 4;
     const double uniform = random.words(static_cast<std::uint64_t>(index))[at(i % hidden % 4)] / 4294967296.0;
@@ -186,10 +214,10 @@ Values Model::feed(const Parameters& parameters, std::int64_t layer, const Value
   const std::int64_t after = layer - options_.moe.first_dense_layers;
   const bool dense = after < 0 || layer >= options_.layers - options_.moe.last_dense_layers;
   if (dense || after % options_.moe.every != options_.moe.every - 1)
-    return ffn(parameters, p + "ffn/", -1, x);
+    return ffn(parameters, p + "ffn/", -1, x, step);
   result.routing.push_back(route(parameters, p, x, step, result.routing.size()));
   result.loss += result.routing.back().objective;
-  return moe(parameters, p, x, result.routing.back());
+  return moe(parameters, p, x, result.routing.back(), step);
 }
 
 Values Model::branch(const Parameters& parameters, const std::string& name, const Values& x,
@@ -201,6 +229,12 @@ Values Model::branch(const Parameters& parameters, const std::string& name, cons
   for (double& value : added) value *= options_.residual_multiplier;
   const auto normed = [&](const Values& values) { return norm(parameters, name + "_post_norm/", values); };
   Values y = x;
+  if (placement == NormPlacement::kDeepNorm) {
+    const double alpha = std::pow(2.0 * static_cast<double>(options_.layers), 1.0 / 4.0);
+    for (double& value : y) value *= alpha;
+    add(y, added);
+    return normed(y);
+  }
   if (placement == NormPlacement::kPost) {
     add(y, added);
     return normed(y);
@@ -246,7 +280,7 @@ Result Model::run(const Parameters& parameters, const Batch& batch, const Step& 
     const std::string p = prefix(layer);
     const double rate = options_.dropout.residual;
     const auto mix = [&](const Values& in) {
-      return dropped(attention(parameters, p, batch, in), rate, 2 * layer + 1, step);
+      return dropped(attention(parameters, p, batch, in, step), rate, 2 * layer + 1, step);
     };
     const auto feed_forward = [&](const Values& in) {
       return dropped(feed(parameters, layer, in, step, result), rate, 2 * layer + 2, step);

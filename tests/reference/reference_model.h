@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/random.h"
 #include "layers/microbatch.h"
 #include "model/options.h"
 #include "tests/reference/plain_math.h"
@@ -22,6 +23,7 @@ struct Batch {
   std::int64_t length = 0;
   std::vector<std::int32_t> tokens, targets, positions, first_visible;  // [sequences * length]
   std::vector<PreferencePair> pairs = {};                               // of an objective that compares
+  std::int64_t first_token = 0;                                         // number in the run
   [[nodiscard]] std::size_t size() const { return tokens.size(); }
 };
 
@@ -42,6 +44,13 @@ struct Step {
   std::int64_t first_token = 0;  // keyed by the token's number in the run
   bool training = true;
 };
+
+/// Of an evaluation, which drops nothing.
+[[nodiscard]] inline Step evaluation_step() {
+  Step step;
+  step.training = false;
+  return step;
+}
 
 /// One layer's routing of a microbatch.
 struct Routing {
@@ -66,6 +75,13 @@ struct Result {
 
 struct AuxLossInput;  // reference_aux_loss.h
 
+/// Of one layer's weights.
+struct AttentionDrop {
+  double rate = 0.0;
+  std::int64_t layer = 0;
+  Step step = {};
+};
+
 class Model {
  public:
   Model(const model::ModelOptions& options, std::int64_t vocab_size)
@@ -76,16 +92,18 @@ class Model {
   // The layers, for tests of one alone. x: [tokens, hidden]; prefix: "layers/03/".
   [[nodiscard]] Values norm(const Values& weight, const Values& x) const;  // RMSNorm
   [[nodiscard]] Values attention(const Parameters& parameters, const std::string& prefix, const Batch& batch,
-                                 const Values& x) const;
-  /// prefix: of the feed-forward, "layers/03/experts/"; expert: -1 for a dense one
+                                 const Values& x, const Step& step = {}) const;
+  /// prefix: of the feed-forward, "layers/03/experts/"; expert: -1 for a dense one; step: where there is
+  /// dropout, with the number of the first row as first_token
   [[nodiscard]] Values ffn(const Parameters& parameters, const std::string& prefix, std::int64_t expert,
-                           const Values& x) const;
-  [[nodiscard]] Values shared(const Parameters& parameters, const std::string& prefix, const Values& x) const;
+                           const Values& x, const Step& step = evaluation_step()) const;
+  [[nodiscard]] Values shared(const Parameters& parameters, const std::string& prefix, const Values& x,
+                              const Step& step = evaluation_step()) const;
   /// fixed: a routing whose choice is taken over, so that central differences cannot change it.
   [[nodiscard]] Routing route(const Parameters& parameters, const std::string& prefix, const Values& x,
                               const Step& step, std::size_t moe_layer, const Routing* fixed = nullptr) const;
   [[nodiscard]] Values moe(const Parameters& parameters, const std::string& prefix, const Values& x,
-                           const Routing& routing) const;
+                           const Routing& routing, const Step& step = evaluation_step()) const;
 
  private:
   [[nodiscard]] std::string prefix(std::int64_t layer) const;
@@ -103,8 +121,12 @@ class Model {
   [[nodiscard]] Values norm(const Parameters& parameters, const std::string& folder, const Values& x) const;
   [[nodiscard]] Values latent_attention(const Parameters& parameters, const std::string& folder,
                                         const model::AttentionOptions& options, double scale,
-                                        const Batch& batch, const Values& x) const;
-  [[nodiscard]] Values dropped(Values x, double rate, std::int64_t place, const Step& step) const;
+                                        const Batch& batch, const Values& x, const AttentionDrop& drop) const;
+  [[nodiscard]] Values gated(const Parameters& parameters, const std::string& folder,
+                             const model::AttentionOptions& options, const Values& x, Values out) const;
+  [[nodiscard]] double score_scale(const model::AttentionOptions& options) const;
+  [[nodiscard]] Values dropped(Values x, double rate, std::int64_t place, const Step& step,
+                               RandomPurpose purpose = RandomPurpose::kDropout, std::int64_t width = 0) const;
   [[nodiscard]] Values feed(const Parameters& parameters, std::int64_t layer, const Values& x,
                             const Step& step, Result& result) const;
   [[nodiscard]] Values branch(const Parameters& parameters, const std::string& name, const Values& x,

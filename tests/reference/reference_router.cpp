@@ -141,6 +141,8 @@ Rows Model::router_logits(const Parameters& parameters, const std::string& prefi
   for (std::int64_t t = 0; t < std::ssize(z) / choices; ++t) {
     logits.push_back(row_of(z, t, choices));
     if (o.router.linear_bias) add(logits.back(), parameters.at({prefix + "router/linear_bias", -1}));
+    const double cap = o.router.softcap;
+    for (double& value : logits.back()) value = cap > 0.0 ? cap * std::tanh(value / cap) : value;
   }
   if (o.router.selection != Selection::kNoisyTopK || !step.training) return logits;
   const Values raw = linear(x, parameters.at({prefix + "router/noise_weight", -1}), options_.hidden_size);

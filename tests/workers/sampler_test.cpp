@@ -128,6 +128,23 @@ std::vector<Mixers> mixers() {
              a.temperature = 0.5;
              a.temperature_length = 4;
            })},
+          {"output_gate", changed([](AttentionOptions& a) { a.output_gate = true; })},
+          {"stride", changed([](AttentionOptions& a) {
+             a.window = 2;
+             a.stride = 5;
+           })},
+          {"log_temperature_and_ntk", changed([](AttentionOptions& a) {
+             a.temperature = 2.0;
+             a.temperature_shape = model::TemperatureShape::kLog;
+             a.temperature_length = 4;
+             a.rope.scaling = {.kind = model::RopeScalingKind::kNtk, .factor = 4.0};
+           })},
+          {"normed_head_deepnorm_and_mup",
+           [](model::ModelOptions& model) {
+             model.logits.normed = true;
+             model.norm.placement = model::NormPlacement::kDeepNorm;
+             model.mup = {.base_width = 16, .base_head_dim = 4};
+           }},
           {"queries_from_a_latent", changed([](AttentionOptions& a) { a.query_rank = 8; })},
           {"latent", changed([](AttentionOptions& a) {
              a.kind = model::AttentionKind::kMla;

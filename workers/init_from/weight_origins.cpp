@@ -152,12 +152,12 @@ Origin WeightOrigins::router(const ParameterSpec& target) const {
 }
 
 std::int64_t WeightOrigins::slices() const {
-  return source_.model.ffn.intermediate_size / target_.moe.expert_size;
+  return model::ffn_width(source_.model) / target_.moe.expert_size;
 }
 
 void WeightOrigins::require_slices_fit() const {
   const auto& moe = target_.moe;
-  const std::int64_t size = source_.model.ffn.intermediate_size;
+  const std::int64_t size = model::ffn_width(source_.model);
   if (size % moe.expert_size != 0) {
     throw Error(
         ErrorCode::kConfig,
@@ -193,7 +193,7 @@ const ParameterSpec& WeightOrigins::dense_source(const ParameterSpec& target) co
   for (const auto& [name, spec] : specs_) {
     if (spec.layer != target.layer || spec.part != ParameterPart::kFeedForward || spec.role != target.role)
       continue;
-    const std::int64_t of_expert = spec.elements() / source_.model.ffn.intermediate_size;
+    const std::int64_t of_expert = spec.elements() / model::ffn_width(source_.model);
     const bool whole = target.role == ParameterRole::kOutputBias;
     if (whole || of_expert * target_.moe.expert_size == target.elements()) return spec;
     throw Error(ErrorCode::kConfig,
@@ -232,7 +232,7 @@ Origin WeightOrigins::upcycled_expert(const ParameterSpec& target) const {
   const std::int64_t width = target.elements() / (halves * size);
   for (std::int64_t half = 0; half < halves; ++half) {
     origin.blocks.push_back({.tensor = source.name,
-                             .begin = (half * source_.model.ffn.intermediate_size + slice * size) * width,
+                             .begin = (half * model::ffn_width(source_.model) + slice * size) * width,
                              .columns = size * width,
                              .stride = size * width,
                              .factor = slice_factor(target.role)});

@@ -87,7 +87,7 @@ TEST_P(FeedForwardForms, OfRoutedAndSharedExpertsHaveTheGradientsOfCentralDiffer
 
 TEST_P(FeedForwardForms, OfADenseLayerHaveTheGradientsOfCentralDifferences) {
   const std::string prefix = "layers/00/ffn/";
-  const layers::FeedForward layer(options_.ffn.form, weights_.dense, prefix, options_.ffn.intermediate_size);
+  const layers::FeedForward layer(options_.ffn.form, weights_.dense, prefix, *options_.ffn.intermediate_size);
   Arena arena(1 << 22);
   std::vector<float> gradient(weights_.dense_values.size());
   std::vector<float> y(size_);
