@@ -18,6 +18,12 @@ class DeviceRules {
   std::vector<RuleProblem> check() {
     if (has_experts(config_.model)) check_experts();
     check_model();
+    for_each_mixer(config_.model, [&](const model::AttentionOptions& mixer, const std::string& key) {
+      refuse(mixer.output_gate, key + ".output_gate", "true", "false does");
+      refuse(mixer.stride > 0, key + ".stride", "a number", "0 does");
+      refuse(mixer.temperature > 0.0 && mixer.temperature_shape != model::TemperatureShape::kSteps,
+             key + ".temperature_shape", "log", "steps does");
+    });
     const auto activation = config_.model.ffn.form.activation;
     refuse(activation == layers::Activation::kGelu || activation == layers::Activation::kGeGlu,
            "model.ffn.activation", layers::kActivationNames[at(activation)], "all but gelu and geglu do");
@@ -43,8 +49,14 @@ class DeviceRules {
 
   void check_model() {
     const auto& model = config_.model;
+    refuse(model.norm.placement == model::NormPlacement::kDeepNorm, "model.norm.placement", "deepnorm",
+           "all others do");
     refuse(model.dropout.embedding > 0.0, "model.dropout.embedding", "a number", "0 does");
+    refuse(model.dropout.attention > 0.0, "model.dropout.attention", "a number", "0 does");
+    refuse(model.dropout.ffn > 0.0, "model.dropout.ffn", "a number", "0 does");
     refuse(model.dropout.residual > 0.0, "model.dropout.residual", "a number", "0 does");
+    refuse(model.logits.normed, "model.logits.normed", "true", "false does");
+    refuse(model.mup.on(), "model.mup.base_width", "a number", "0 does");
   }
 
   void check_experts() {
@@ -56,6 +68,8 @@ class DeviceRules {
     refuse(moe.top_k > kMostSlots, "model.moe.top_k", "more than 32", "fewer do");
     refuse(router.selection != experts::Selection::kTopK, "model.moe.router.selection",
            experts::kSelectionNames[at(router.selection)], "top_k does");
+    refuse(router.softcap > 0.0, "model.moe.router.softcap", "a number", "0 does");
+    refuse(moe.output_scale != 1.0, "model.moe.output_scale", "another number", "1 does");
     refuse(router.jitter != 0.0, "model.moe.router.jitter", "a number", "0 does");
     refuse(router.zero_experts > 0, "model.moe.router.zero_experts", "a number", "0 does");
     refuse(router.weight_on != experts::WeightOn::kOutput, "model.moe.router.weight_on", "input",

@@ -142,6 +142,16 @@ class Rules {
     require(!model.norm.bias || model.norm.kind == layers::NormKind::kLayerNorm, "model.norm.bias",
             "model.norm.bias is the bias of kind: layer_norm; {} has none",
             layers::kNormNames[at(model.norm.kind)]);
+    require(!model.logits.normed || !model.logits.bias, "model.logits.bias",
+            "a head with rows of length 1 has no bias: set model.logits.bias: false");
+    require(
+        !model.mup.on() || model.init.kind == model::InitKind::kNormal, "model.init.kind",
+        "model.mup says what initial values are at other widths; init.kind: {} does, too: set it to normal",
+        model::kInitNames[at(model.init.kind)]);
+    require(
+        model.moe.router.softcap == 0.0 || model.moe.router.selection != Selection::kNoisyTopK,
+        "model.moe.router.softcap",
+        "selection: noisy_top_k adds noise to logits without a soft cap: set model.moe.router.softcap: 0");
     const std::int64_t positions = model.embedding.positions;
     require(positions == 0 || positions >= config_.data.sequence_length, "model.embedding.positions",
             "model.embedding.positions = {} are too few for data.sequence_length = {}", positions,
@@ -168,6 +178,12 @@ class Rules {
   }
 
   void check_attention(const model::AttentionOptions& attention, const std::string& key) {
+    require(attention.stride == 0 || attention.window > 0, key + ".window",
+            "{0}.stride = {1} goes beyond a window of keys: set {0}.window, 1 for the query's own key alone",
+            key, attention.stride);
+    require(attention.temperature == 0.0 || attention.temperature_length > 1 ||
+                attention.temperature_shape == model::TemperatureShape::kSteps,
+            key + ".temperature_length", "temperature_shape: log needs {}.temperature_length above 1", key);
     if (attention.kind == model::AttentionKind::kMla) return check_latent(attention, key);
     const std::int64_t heads = attention.heads;
     const std::int64_t kv_heads = attention.kv_heads;
@@ -233,8 +249,11 @@ class Rules {
             moe.first_dense_layers + moe.last_dense_layers, config_.model.layers);
     require(moe.top_k <= moe.experts, "model.moe.top_k",
             "model.moe.top_k = {} exceeds model.moe.experts = {}", moe.top_k, moe.experts);
-    require(moe.top_k > 1 || !router.normalize_weights, "model.moe.router.normalize_weights",
-            "with top_k: 1 a normalised weight is always 1 and the router gets no gradient: set it to false");
+    require(
+        moe.top_k > 1 || !router.normalize_weights || !moe.aux_loss.empty(),
+        "model.moe.router.normalize_weights",
+        "with top_k: 1 a normalised weight is always 1 and the router gets no gradient, but for that of an "
+        "aux_loss: set it to false");
     require(moe.top_k > 1 || !router.softmax_after_topk, "model.moe.router.softmax_after_topk",
             "with top_k: 1 a softmax over the chosen expert is always 1 and the router gets no gradient");
     require(!router.softmax_after_topk || router.score == experts::Score::kSoftmax,
@@ -454,6 +473,8 @@ class Rules {
             "optimizer.betas", "optimizer.betas must lie between 0 and 1, both excluded");
     require(config_.optimizer.eps > 0.0, "optimizer.eps", "optimizer.eps must be above 0");
     const auto& schedule = config_.schedule;
+    require(schedule.milestones[0] <= schedule.milestones[1], "schedule.milestones",
+            "schedule.milestones = [{}, {}] must ascend", schedule.milestones[0], schedule.milestones[1]);
     const bool decays = schedule.kind == optimizer::ScheduleKind::kWsd;
     if (!is_length("schedule.warmup", schedule.warmup) || !is_length("schedule.decay", schedule.decay))
       return;

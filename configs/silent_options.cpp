@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <string_view>
 
 #include "configs/model_parts.h"
@@ -32,8 +33,13 @@ std::vector<Silence> general(const RunConfig& config) {
        "parallel.backend",
        {"launch.interface", "launch.mpirun_args"}},
       {schedule != ScheduleKind::kWsd, "schedule.kind", {"schedule.decay", "schedule.decay_shape"}},
+      {schedule != ScheduleKind::kMultiStep, "schedule.kind", {"schedule.milestones"}},
       {!has_final_ratio, "schedule.kind", {"schedule.final_ratio"}},
       {config.model.objective.kind != model::ObjectiveKind::kDpo, "objective.kind", {"objective.beta"}},
+      {!config.model.mup.on(), "model.mup.base_width", {"model.mup.base_head_dim"}},
+      {config.model.norm.placement == model::NormPlacement::kDeepNorm,
+       "model.norm.placement",
+       {"model.init.residual_scaling"}},
       {config.evaluation.every == 0, "evaluation.every", {"evaluation.sequences"}},
       {config.sampling.every == 0, "sampling.every", {"sampling.prompts", "sampling.tokens"}},
       {!config.dashboard.enabled,
@@ -84,7 +90,9 @@ std::vector<Silence> of_mixer(const model::AttentionOptions& mixer, const std::s
        {key + ".kv_heads", key + ".head_dim", key + ".qk_norm", key + ".rope.fraction"}},
       {!latent, key + ".kind", {key + ".latent"}},
       {mixer.positions != model::Positions::kRope, key + ".positions", {key + ".rope"}},
-      {mixer.temperature == 0.0, key + ".temperature", {key + ".temperature_length"}},
+      {mixer.temperature == 0.0,
+       key + ".temperature",
+       {key + ".temperature_length", key + ".temperature_shape"}},
       {scaling == RopeScalingKind::kNone, in_scaling + "kind", {in_scaling + "factor"}},
       {scaling != RopeScalingKind::kLlama3 && scaling != RopeScalingKind::kYarn,
        in_scaling + "kind",
@@ -103,35 +111,79 @@ bool belongs_to(std::string_view key, std::string_view group) {
   return key == group || (key.starts_with(group) && (key[group.size()] == '.' || key[group.size()] == '['));
 }
 
-std::vector<OptionInfo> options_of(RunConfig config) {
-  auto options = list_options([&](Fields& fields) { describe(fields, config); });
+std::vector<OptionInfo> options_of(const std::function<void(Fields&)>& describe) {
+  auto options = list_options(describe);
   std::erase_if(options, [](const OptionInfo& option) { return option.kind != OptionInfo::Kind::kOption; });
   return options;
+}
+
+std::vector<OptionInfo> options_of(RunConfig config) {
+  return options_of([&](Fields& fields) { describe(fields, config); });
+}
+
+/// With the keys that they have below `key`.
+std::vector<OptionInfo> options_of(model::AttentionOptions mixer, const std::string& key) {
+  auto options = options_of([&](Fields& fields) { describe(fields, mixer); });
+  for (OptionInfo& option : options) option.key = key + "." + option.key;
+  return options;
+}
+
+const std::string& value_of(const std::vector<OptionInfo>& options, std::string_view key) {
+  return std::ranges::find(options, key, &OptionInfo::key)->value;
+}
+
+const Silence* silence_of(const std::vector<Silence>& silences, std::string_view key) {
+  const auto found = std::ranges::find_if(silences, [&](const Silence& one) {
+    return one.holds &&
+           std::ranges::any_of(one.silent, [&](const std::string& group) { return belongs_to(key, group); });
+  });
+  return found == silences.end() ? nullptr : &*found;
+}
+
+/// Adds the options that differ from `before`, which lists the same, and that nothing reads.
+void add_silent(const std::vector<OptionInfo>& options, const std::vector<OptionInfo>& before,
+                const std::vector<Silence>& silences, std::vector<std::string>& found) {
+  for (std::size_t i = 0; i < options.size(); ++i) {
+    if (options[i].value == before[i].value) continue;
+    const Silence* silence = silence_of(silences, options[i].key);
+    if (silence == nullptr) continue;
+    found.push_back(fmt::format("{} = {} has no effect with {} = {}", options[i].key, options[i].value,
+                                silence->silencer, value_of(options, silence->silencer)));
+  }
+}
+
+/// Of model.attention, which all mixers begin as: what is read in none of them.
+void add_silent_in_all(const model::ModelOptions& model, std::vector<std::string>& found) {
+  const std::string general = "model.attention";
+  const auto options = options_of(model.attention, general);
+  const auto defaults = options_of(model::AttentionOptions{}, general);
+  for (std::size_t i = 0; i < options.size(); ++i) {
+    const std::string name = options[i].key.substr(general.size());
+    const bool silent = std::ranges::all_of(model.mixers, [&](const model::NamedMixer& mixer) {
+      const std::string key = "model.mixers." + mixer.name;
+      return silence_of(of_mixer(mixer.options, key), key + name) != nullptr;
+    });
+    if (silent && options[i].value != defaults[i].value)
+      found.push_back(
+          fmt::format("{} = {} has no effect in any of model.mixers", options[i].key, options[i].value));
+  }
 }
 
 }  // namespace
 
 std::vector<std::string> silent_options(const RunConfig& config) {
-  const auto options = options_of(config);
-  const auto defaults = options_of(RunConfig{});
-  const auto value_of = [&](std::string_view key) -> const std::string& {
-    return std::ranges::find(options, key, &OptionInfo::key)->value;
-  };
+  const model::ModelOptions& model = config.model;
   std::vector<Silence> silences = general(config);
-  std::ranges::move(of_experts(config.model), std::back_inserter(silences));
-  if (config.model.mixers.empty())
-    std::ranges::move(of_mixer(config.model.attention, "model.attention"), std::back_inserter(silences));
+  std::ranges::move(of_experts(model), std::back_inserter(silences));
+  if (model.mixers.empty())
+    std::ranges::move(of_mixer(model.attention, "model.attention"), std::back_inserter(silences));
   std::vector<std::string> found;
-  for (std::size_t i = 0; i < options.size(); ++i) {
-    if (options[i].value == defaults[i].value) continue;
-    const auto silence = std::ranges::find_if(silences, [&](const Silence& one) {
-      return one.holds && std::ranges::any_of(one.silent, [&](const std::string& group) {
-               return belongs_to(options[i].key, group);
-             });
-    });
-    if (silence == silences.end()) continue;
-    found.push_back(fmt::format("{} = {} has no effect with {} = {}", options[i].key, options[i].value,
-                                silence->silencer, value_of(silence->silencer)));
+  add_silent(options_of(config), options_of(RunConfig{}), silences, found);
+  if (!model.mixers.empty()) add_silent_in_all(model, found);
+  for (const model::NamedMixer& mixer : model.mixers) {
+    const std::string key = "model.mixers." + mixer.name;
+    add_silent(options_of(mixer.options, key), options_of(model.attention, key), of_mixer(mixer.options, key),
+               found);
   }
   return found;
 }

@@ -95,28 +95,88 @@ TEST(Mixers, LatentAttentionRefusesWhatItHasNot) {
   EXPECT_THAT(latent("sinks=true"), HasSubstr("no sinks"));
 }
 
+TEST(Mixers, AStrideNeedsAWindowThatItGoesBeyond) {
+  EXPECT_THAT(mistakes("", {"model.attention.stride=8"}), HasSubstr("set model.attention.window"));
+  EXPECT_EQ(mistakes("", {"model.attention.stride=8", "model.attention.window=1"}), "");
+  EXPECT_THAT(
+      mistakes("", split_words("model.attention.stride=8 model.attention.window=4 parallel.device=cuda")),
+      HasSubstr("model.attention.stride: "));
+  EXPECT_THAT(mistakes("", split_words("model.attention.temperature=1 model.attention.temperature_shape=log "
+                                       "model.attention.temperature_length=1")),
+              HasSubstr("above 1"));
+}
+
 TEST(Model, PartsRefuseWhatTheyHaveNot) {
+  EXPECT_THAT(mistakes("", split_words("model.logits.normed=true model.logits.bias=true")),
+              HasSubstr("no bias"));
+  EXPECT_THAT(mistakes("", split_words("model.mup.base_width=8 model.init.kind=xavier")),
+              HasSubstr("set it to normal"));
+  EXPECT_THAT(mistakes("", split_words("model.moe.router.softcap=30 model.moe.router.selection=noisy_top_k")),
+              HasSubstr("router.softcap: 0"));
   EXPECT_THAT(mistakes("model: {norm: {bias: true}}"), HasSubstr("the bias of kind: layer_norm"));
   EXPECT_THAT(mistakes("model: {embedding: {positions: 8}}"), HasSubstr("too few"));
 }
 
 TEST(Model, WhatHasNoKernelOnADeviceIsRefusedByName) {
-  for (const char* setting : {"model.dropout.embedding=0.1", "model.dropout.residual=0.1"}) {
+  for (const char* setting :
+       {"model.dropout.embedding=0.1", "model.dropout.residual=0.1", "model.dropout.attention=0.1",
+        "model.dropout.ffn=0.1", "model.attention.output_gate=true", "model.norm.placement=deepnorm",
+        "model.logits.normed=true", "model.mup.base_width=64", "model.moe.router.softcap=30",
+        "model.moe.output_scale=0.5"}) {
     const std::string key(setting, std::string(setting).find('='));
     EXPECT_THAT(mistakes("", {"parallel.device=cuda", setting}), HasSubstr(key + ": ")) << setting;
     EXPECT_EQ(mistakes("", {setting}), "") << setting;
   }
-  for (const char* setting :
-       {"model.attention.window=8", "model.attention.chunk=8", "model.attention.qkv_bias=true",
-        "model.ffn.activation=relu", "model.ffn.activation=silu", "model.norm.placement=sandwich",
-        "model.attention.positions=none", "model.attention.sinks=true", "model.attention.softcap=30",
-        "model.attention.softmax_scale=0.1", "model.attention.kind=mla", "model.norm.kind=layer_norm",
-        "model.attention.rope.pairing=interleaved", "model.norm.kind=rms_plus_one",
-        "model.norm.placement=post", "model.residual_multiplier=0.5", "model.embedding.scale=2",
-        "model.logits.scale=0.5", "model.logits.softcap=30", "model.attention.qk_norm=l2",
-        "model.attention.temperature=0.1", "model.attention.positions=alibi",
-        "model.attention.query_rank=8"})
+  for (const char* setting : {"model.attention.window=8",
+                              "model.attention.chunk=8",
+                              "model.attention.qkv_bias=true",
+                              "model.ffn.activation=relu",
+                              "model.ffn.activation=silu",
+                              "model.norm.placement=sandwich",
+                              "model.attention.positions=none",
+                              "model.attention.sinks=true",
+                              "model.attention.softcap=30",
+                              "model.attention.softmax_scale=0.1",
+                              "model.attention.kind=mla",
+                              "model.norm.kind=layer_norm",
+                              "model.attention.rope.pairing=interleaved",
+                              "model.norm.kind=rms_plus_one",
+                              "model.norm.placement=post",
+                              "model.residual_multiplier=0.5",
+                              "model.embedding.scale=2",
+                              "model.logits.scale=0.5",
+                              "model.logits.softcap=30",
+                              "model.attention.qk_norm=l2",
+                              "model.attention.temperature=0.1",
+                              "model.attention.positions=alibi",
+                              "model.attention.query_rank=8"})
     EXPECT_EQ(mistakes("", {"parallel.device=cuda", setting}), "") << setting;
+}
+
+TEST(Model, TheWidthOfAFeedForwardMayBeLeftToTheRule) {
+  const auto width = [](const std::string& settings) {
+    return model::ffn_width(parse("", split_words("model.ffn.intermediate_size=auto " + settings)).model);
+  };
+  EXPECT_EQ(width("model.hidden_size=4096"), 11008);  // Llama's
+  EXPECT_EQ(width("model.hidden_size=5120"), 13824);
+  EXPECT_EQ(width("model.hidden_size=384"), 1024);  // of 1024 nothing is rounded up
+  EXPECT_EQ(width("model.hidden_size=768 model.ffn.activation=gelu"), 3072);
+  EXPECT_EQ(model::ffn_width(parse("").model), 704);
+}
+
+TEST(SilentOptions, OfMixersWhatEachSetsAndOfAttentionWhatNoneReads) {
+  const auto silent = [](const std::string& settings) {
+    return silent_options(parse(kTwoMixers, split_words(settings)));
+  };
+  EXPECT_THAT(silent(""), IsEmpty()) << "full has no rope, local reads what attention says of it";
+  EXPECT_THAT(
+      silent("model.mixers.full.rope.theta=7"),
+      ElementsAre("model.mixers.full.rope.theta = 7 has no effect with model.mixers.full.positions = none"));
+  EXPECT_THAT(silent("model.mixers.local.latent.kv_rank=7"),
+              ElementsAre(HasSubstr("model.mixers.local.latent.kv_rank = 7 has no effect")));
+  EXPECT_THAT(silent("model.attention.latent.kv_rank=7"),
+              ElementsAre("model.attention.latent.kv_rank = 7 has no effect in any of model.mixers"));
+  EXPECT_THAT(silent("model.mixers.local.temperature_length=7"), ElementsAre(HasSubstr("temperature = 0")));
 }
 
 TEST(SilentOptions, OfAttentionThatAnotherSilences) {
