@@ -10,6 +10,7 @@
 #include "configs/load.h"
 #include "configs/silent_options.h"
 #include "model/cost.h"
+#include "optimizer/schedule.h"
 
 namespace troupe::configs::testing {
 namespace {
@@ -41,7 +42,7 @@ std::int64_t looked_up(const model::ModelOptions& model) {
 }
 
 TEST(Families, PresetsHaveThePublishedNumbersOfParameters) {
-  ASSERT_GE(published().size(), 90U);
+  ASSERT_GE(published().size(), 99U);
   for (const Published& expected : published()) {
     const RunConfig config = load_config(kFamilies / (expected.name + ".yaml"), {});
     const auto counts = model::count_parameters(config.model, *config.model.vocab_size);
@@ -58,6 +59,39 @@ TEST(Families, EveryPresetIsCounted) {
   for (const auto& file : std::filesystem::directory_iterator(kFamilies))
     presets.insert(file.path().filename().string());
   EXPECT_EQ(presets, counted);
+}
+
+TEST(Families, RecipesTrainOnThePublishedNumberOfTokens) {
+  struct Recipe {
+    const char* name;
+    double tokens;
+    double lr;
+    double end;  // of the learning rate, as a part
+  };
+  for (const Recipe& recipe : {Recipe{"deepseek-llm-7b", 2e12, 4.2e-4, 0.1},
+                               {"deepseek-llm-67b", 2e12, 3.2e-4, 0.1},
+                               {"deepseek-v2", 8.1e12, 2.4e-4, 0.1},
+                               {"deepseek-v2-lite", 5.7e12, 4.2e-4, 0.1},
+                               {"smollm2-1.7b", 11e12, 5e-4, 0.0},
+                               {"smollm3-3b", 11.2e12, 2e-4, 0.0},
+                               {"olmo-2-1b", 5e12, 4e-4, 0.1},
+                               {"olmo-2-7b", 5e12, 3e-4, 0.1},
+                               {"olmo-2-13b", 5e12, 3e-4, 0.1},
+                               {"olmoe-1b-7b", 5e12, 4e-4, 0.1}}) {
+    const std::vector<std::string> corpus{"data.corpus=data/some"};
+    const RunConfig config = load_config(kFamilies / (std::string(recipe.name) + ".yaml"), corpus);
+    const auto tokens = config.run.steps * config.batch.sequences * config.data.sequence_length;
+    EXPECT_NEAR(static_cast<double>(tokens), recipe.tokens, 1e-3 * recipe.tokens) << recipe.name;
+    EXPECT_EQ(config.optimizer.lr, recipe.lr) << recipe.name;
+    EXPECT_EQ(config.optimizer.betas, (std::vector<double>{0.9, 0.95})) << recipe.name;
+    EXPECT_EQ(config.optimizer.grad_clip, 1.0) << recipe.name;
+    const auto factor = [&](std::int64_t step) {
+      return optimizer::learning_rate_factor(config.schedule, step, config.run.steps);
+    };
+    EXPECT_GE(config.schedule.warmup, 2000.0) << recipe.name;
+    EXPECT_EQ(factor(1000), 1000.0 / config.schedule.warmup) << recipe.name;
+    EXPECT_NEAR(factor(config.run.steps), recipe.end, 1e-4) << recipe.name;
+  }
 }
 
 TEST(Families, DescribeSaysTheCountsAndTheCache) {
