@@ -166,7 +166,8 @@ TEST(Model, TheWidthOfAFeedForwardMayBeLeftToTheRule) {
 
 TEST(SilentOptions, OfMixersWhatEachSetsAndOfAttentionWhatNoneReads) {
   const auto silent = [](const std::string& settings) {
-    return silent_options(parse(kTwoMixers, split_words(settings)));
+    return silent_options(
+        parse(kTwoMixers, settings.empty() ? std::vector<std::string>{} : split_words(settings)));
   };
   EXPECT_THAT(silent(""), IsEmpty()) << "full has no rope, local reads what attention says of it";
   EXPECT_THAT(
