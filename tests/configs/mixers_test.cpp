@@ -171,7 +171,7 @@ TEST(SilentOptions, OfMixersWhatEachSetsAndOfAttentionWhatNoneReads) {
   };
   EXPECT_THAT(silent(""), IsEmpty()) << "full has no rope, local reads what attention says of it";
   EXPECT_THAT(
-      silent("model.mixers.full.rope.theta=7"),
+      silent("model.mixers.full.rope.theta=7 model.mixers.full.positions=none"),
       ElementsAre("model.mixers.full.rope.theta = 7 has no effect with model.mixers.full.positions = none"));
   EXPECT_THAT(silent("model.mixers.local.latent.kv_rank=7"),
               ElementsAre(HasSubstr("model.mixers.local.latent.kv_rank = 7 has no effect")));
