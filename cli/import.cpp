@@ -21,6 +21,10 @@ int import(const ImportArguments& arguments) {
   const conversion::ImportReport report = conversion::import_model(
       {.folder = arguments.folder, .output = arguments.output, .sequence_length = arguments.sequence_length});
   for (const std::string& tensor : report.left_out) std::printf("left out: %s\n", tensor.c_str());
+  if (report.absent_modules > 0) {
+    std::printf("left out: %lld modules of multi-token prediction that config.json counts and no file has\n",
+                static_cast<long long>(report.absent_modules));
+  }
   std::printf("%s: a model of type %s, %lld parameters\n", arguments.output.c_str(),
               report.model_type.c_str(), static_cast<long long>(report.parameters));
   if (!report.has_tokenizer) {

@@ -57,6 +57,7 @@ class DeviceRules {
     refuse(model.dropout.residual > 0.0, "model.dropout.residual", "a number", "0 does");
     refuse(model.logits.normed, "model.logits.normed", "true", "false does");
     refuse(model.mup.on(), "model.mup.base_width", "a number", "0 does");
+    refuse(model.mtp.depth > 0, "model.mtp.depth", "a number", "0 does");
   }
 
   void check_experts() {
@@ -79,6 +80,7 @@ class DeviceRules {
     refuse(moe.capacity.kind != experts::CapacityKind::kDropless, "model.moe.capacity.kind", "factor",
            "dropless does");
     refuse(moe.shared_gate && moe.shared_experts > 0, "model.moe.shared_gate", "true", "false does");
+    refuse(moe.shortcut, "model.moe.shortcut", "true", "false does");
     refuse(moe.co_activation, "model.moe.co_activation", "true", "false does");
     refuse(config_.model.ffn.form.bias, "model.ffn.bias", "true", "false does, with experts");
     for (std::size_t i = 0; i < moe.aux_loss.size(); ++i) {

@@ -138,6 +138,7 @@ class Rules {
 
   void check_model_parts() {
     const auto& model = config_.model;
+    check_mtp();
     require(model.norm.eps > 0.0, "model.norm.eps", "model.norm.eps must be above 0");
     require(!model.norm.bias || model.norm.kind == layers::NormKind::kLayerNorm, "model.norm.bias",
             "model.norm.bias is the bias of kind: layer_norm; {} has none",
@@ -155,6 +156,21 @@ class Rules {
     const std::int64_t positions = model.embedding.positions;
     require(positions == 0 || positions >= config_.data.sequence_length, "model.embedding.positions",
             "model.embedding.positions = {} are too few for data.sequence_length = {}", positions,
+            config_.data.sequence_length);
+  }
+
+  void check_mtp() {
+    const auto& model = config_.model;
+    if (model.mtp.depth == 0) return;
+    require(!model.objective.compares(), "model.mtp.depth",
+            "model.mtp predicts further tokens of a text; objective.kind: {} compares answers: set depth: 0",
+            model::kObjectiveNames[at(model.objective.kind)]);
+    require(!model.logits.normed, "model.mtp.depth", "model.mtp does not go with model.logits.normed yet");
+    require(model.embedding.positions == 0, "model.mtp.depth",
+            "model.mtp reads embeddings of later tokens, and model.embedding.positions adds those of places: "
+            "set one of them to 0");
+    require(model.mtp.depth + 1 < config_.data.sequence_length, "model.mtp.depth",
+            "model.mtp.depth = {} leaves nothing to predict in data.sequence_length = {}", model.mtp.depth,
             config_.data.sequence_length);
   }
 
@@ -247,6 +263,7 @@ class Rules {
             "model.moe.last_dense_layers",
             "model.moe.first_dense_layers + last_dense_layers = {} exceed model.layers = {}",
             moe.first_dense_layers + moe.last_dense_layers, config_.model.layers);
+    if (moe.shortcut) check_shortcut();
     require(moe.top_k <= moe.experts, "model.moe.top_k",
             "model.moe.top_k = {} exceeds model.moe.experts = {}", moe.top_k, moe.experts);
     require(
@@ -260,10 +277,25 @@ class Rules {
             "model.moe.router.softmax_after_topk", "softmax_after_topk needs score: softmax");
   }
 
+  void check_shortcut() {
+    const auto& model = config_.model;
+    const auto& moe = model.moe;
+    const std::int64_t layers = model.layers - moe.first_dense_layers - moe.last_dense_layers;
+    require(moe.every > 1 && layers % moe.every == 0, "model.moe.shortcut",
+            "with shortcut the experts of a layer are added at the end of the last of `every` layers: "
+            "model.moe.every = {} must be at least 2 and divide the {} layers that are not first or last "
+            "dense ones",
+            moe.every, layers);
+    require(model.norm.placement == model::NormPlacement::kPre && model.residual_multiplier == 1.0 &&
+                model.dropout.residual == 0.0,
+            "model.moe.shortcut",
+            "shortcut goes with norm.placement: pre, residual_multiplier: 1 and dropout.residual: 0");
+  }
+
   void check_co_activation() {
     const auto& model = config_.model;
     const std::int64_t dense = model.moe.first_dense_layers + model.moe.last_dense_layers;
-    const std::int64_t layers = std::max<std::int64_t>(0, model.layers - dense);
+    const std::int64_t layers = std::max<std::int64_t>(0, model.layers - dense) + model.mtp.depth;
     constexpr std::int64_t kMostPairs = std::int64_t{1} << 20;
     require(!model.moe.co_activation || layers * model.moe.experts * model.moe.experts <= kMostPairs,
             "model.moe.co_activation",

@@ -40,6 +40,7 @@ std::vector<Silence> general(const RunConfig& config) {
       {config.model.norm.placement == model::NormPlacement::kDeepNorm,
        "model.norm.placement",
        {"model.init.residual_scaling"}},
+      {config.model.mtp.depth == 0, "model.mtp.depth", {"model.mtp.loss_weight"}},
       {config.evaluation.every == 0, "evaluation.every", {"evaluation.sequences"}},
       {config.sampling.every == 0, "sampling.every", {"sampling.prompts", "sampling.tokens"}},
       {!config.dashboard.enabled,
@@ -59,7 +60,8 @@ std::vector<Silence> of_experts(const model::ModelOptions& model) {
   return {
       {!has_experts(model),
        "model.moe.first_dense_layers",
-       {"model.moe.router", "model.moe.balancer", "model.moe.aux_loss", "model.moe.capacity"}},
+       {"model.moe.router", "model.moe.balancer", "model.moe.aux_loss", "model.moe.capacity",
+        "model.moe.shortcut"}},
       {selection != Selection::kGroupLimited, "model.moe.router.selection", {"model.moe.router.group_score"}},
       {selection != Selection::kSinkhorn,
        "model.moe.router.selection",

@@ -72,6 +72,10 @@ Aspects sigmoid_router() {
           groups("top2_sum")};
 }
 
+/// Modules of multi-token prediction, whose tensors are those of layers behind the last one. Theirs do not
+/// say the weight of the loss.
+Aspect further_tokens() { return value({"num_nextn_predict_layers"}, "mtp.depth", 0); }
+
 Aspects layer_norm(const std::string& key, bool bias) {
   return {implied("norm.kind", "layer_norm"), implied("norm.bias", bias ? "true" : "false"),
           value({key}, "norm.eps", 1e-5)};
@@ -170,7 +174,7 @@ Family glm4_moe() {
   return {"glm4_moe", "Glm4MoeForCausalLM",
           joined({llama_like(1e-5),
                   {heads(), norm, value({"attention_bias"}, "attention.qkv_bias", false),
-                   rope({.fraction = 0.5}), ignored({"num_nextn_predict_layers"})},
+                   rope({.fraction = 0.5}), further_tokens()},
                   deepseek_experts(),
                   sigmoid_router()}),
           with_router_bias(llama_names())};
@@ -218,14 +222,13 @@ Family deepseek_v2() {
 }
 
 Family deepseek_v3() {
-  return {
-      "deepseek_v3", "DeepseekV3ForCausalLM",
-      joined({llama_like(),
-              {latent_heads(), rope({.interleaved = true, .latent = true}), fixed("attention_bias", false),
-               fixed("rope_interleave", true), ignored({"num_nextn_predict_layers"})},
-              deepseek_experts(),
-              sigmoid_router()}),
-      with_router_bias(latent_names())};
+  return {"deepseek_v3", "DeepseekV3ForCausalLM",
+          joined({llama_like(),
+                  {latent_heads(), rope({.interleaved = true, .latent = true}),
+                   fixed("attention_bias", false), fixed("rope_interleave", true), further_tokens()},
+                  deepseek_experts(),
+                  sigmoid_router()}),
+          with_router_bias(latent_names())};
 }
 
 Family olmo2() {

@@ -78,6 +78,7 @@ void GgufFacts::require(bool holds, std::string_view what) const {
 
 GgufFact gguf_sizes() {
   return [](GgufFacts& facts) {
+    facts.require(facts.options().mtp.depth == 0, "model.mtp.depth");
     const model::ModelOptions& options = facts.options();
     facts.say_number("vocab_size", facts.vocab_size());
     facts.say_number("context_length", facts.context());

@@ -3,8 +3,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <charconv>
 #include <list>
 #include <set>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -32,23 +34,44 @@ using storage::safetensors::TensorInfo;
 constexpr const char* kTrainFile = "train.yaml";
 constexpr std::size_t kMaximumTokenizerBytes = std::size_t{64} << 20;
 
+/// transformers has no modules of multi-token prediction, and writes folders without them. Returns how many
+/// are not there.
+std::int64_t leave_out_modules(const Folder& folder, model::ModelOptions& model) {
+  const std::int64_t modules = model.mtp.depth;
+  const std::string first = fmt::format("model.layers.{}.eh_proj.weight", model.layers);
+  if (modules == 0 || folder.find(first) != nullptr) return 0;
+  model.mtp = {};
+  return modules;
+}
+
+/// Whether it is called as one of a layer behind the model's last one.
+bool is_of_later_layer(const std::string& name, std::int64_t layers) {
+  constexpr std::string_view kPrefix = "model.layers.";
+  if (!name.starts_with(kPrefix)) return false;
+  std::int64_t layer = -1;
+  std::from_chars(name.data() + kPrefix.size(), name.data() + name.size(), layer);
+  return layer >= layers;
+}
+
 /// Tensors that a file may have beside the model's: what older versions kept of rotary tables and masks, a
 /// head that is the embedding, and layers that predict further tokens.
 bool may_be_left_out(const std::string& name, const model::ModelOptions& model) {
   if (name.ends_with("rotary_emb.inv_freq") || name.ends_with("attn.masked_bias")) return true;
   if (name == "lm_head.weight" && model.tie_embeddings) return true;
-  const std::string beyond = fmt::format("model.layers.{}.", model.layers);
-  return name.starts_with(beyond);
+  return is_of_later_layer(name, model.layers + model.mtp.depth);
 }
 
 /// What is in the folder against what the model needs. Returns what is left out.
 std::vector<std::string> compare_tensors(const Folder& folder, const TensorMap& map,
                                          const model::ModelOptions& model) {
   std::vector<std::string> problems;
+  std::vector<std::string> left_out;
   std::set<std::string> needed;
   for (const TheirTensor& tensor : map.tensors()) {
     needed.insert(tensor.name);
     const TensorInfo* info = folder.find(tensor.name);
+    if (info == nullptr && tensor.repeats) continue;
+    if (tensor.repeats) left_out.push_back(tensor.name);
     if (info == nullptr) {
       problems.push_back(fmt::format("'{}' is missing", tensor.name));
     } else if (info->shape != tensor.shape) {
@@ -57,7 +80,6 @@ std::vector<std::string> compare_tensors(const Folder& folder, const TensorMap& 
                                      storage::safetensors::shape_text(tensor.shape)));
     }
   }
-  std::vector<std::string> left_out;
   for (const std::string& name : folder.names()) {
     if (needed.contains(name)) continue;
     if (may_be_left_out(name, model)) {
@@ -150,13 +172,16 @@ struct ReadFolder {
   ReadConfig config;
   std::unique_ptr<FolderReader> reader;
   std::vector<std::string> left_out;
+  std::int64_t absent_modules = 0;
 };
 
 /// corpus: in the reader's configuration
 ReadFolder read_folder(const fs::path& path, std::int64_t sequence_length, const fs::path& corpus) {
-  ReadFolder read{.config = read_config(path / "config.json", sequence_length), .reader = {}, .left_out = {}};
+  ReadFolder read;
+  read.config = read_config(path / "config.json", sequence_length);
   read.config.run.data.corpus = fs::absolute(corpus).lexically_normal().string();
   Folder folder(path);
+  read.absent_modules = leave_out_modules(folder, read.config.run.model);
   const model::ModelOptions& model = read.config.run.model;
   TensorMap map(*read.config.family, model, *model.vocab_size);
   read.left_out = compare_tensors(folder, map, model);
@@ -180,6 +205,7 @@ ImportReport import_model(const ImportRequest& request) {
   ImportReport report;
   report.model_type = read.config.family->model_type;
   report.left_out = read.left_out;
+  report.absent_modules = read.absent_modules;
   report.config = read.config.run;
   report.has_tokenizer = !reader.manifest().metadata.tokenizer_hash.empty();
   report.parameters = model::count_parameters(report.config.model, *report.config.model.vocab_size).total;

@@ -25,6 +25,7 @@ struct ImportReport {
   std::int64_t parameters = 0;
   bool has_tokenizer = false;
   std::vector<std::string> left_out;  // tensors that are no part of the model here
+  std::int64_t absent_modules = 0;    // of multi-token prediction, which config.json counts and no file has
 };
 
 /// Makes a run's folder of another program's model: a checkpoint of step 0 in fp32 (weights, the bias that

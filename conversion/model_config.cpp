@@ -21,6 +21,7 @@ bool is_compared(const std::string& key, const model::ModelOptions& model) {
                                                     "loss.",
                                                     "dropout.",
                                                     "moe.aux_loss",
+                                                    "mtp.loss_weight",
                                                     "moe.balancer.",
                                                     "moe.co_activation",
                                                     "moe.router.z_loss",

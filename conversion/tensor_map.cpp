@@ -104,10 +104,11 @@ TensorMap::TensorMap(const Family& family, const model::ModelOptions& options, s
     : family_(family), options_(options), specs_(model::parameter_specs(options, vocab_size)) {
   for (const ParameterSpec& spec : specs_) add(spec);
   if (!family.names.router_bias.empty()) add_router_biases();
+  add_repeated();
 }
 
 const std::vector<NamedPart>& TensorMap::named_parts(const ParameterSpec& spec) const {
-  const std::string prefix = spec.layer < 0 ? "" : model::layer_prefix(spec.layer, options_.layers);
+  const std::string prefix = spec.layer < 0 ? "" : model::layer_prefix(options_, spec.layer);
   const auto found = family_.names.parts.find(spec.name.substr(prefix.size()));
   if (found != family_.names.parts.end()) return found->second;
   throw Error(ErrorCode::kConfig, "a model of type '{}' has no tensor for {}", family_.model_type, spec.name);
@@ -175,6 +176,19 @@ void TensorMap::add_router_biases() {
                         {experts},
                         {{workers::balancer_name(options_, at(layer)), 0,
                           Slice{.rows = 1, .columns = experts, .row_stride = experts}}}});
+  }
+}
+
+void TensorMap::add_repeated() {
+  for (std::int64_t layer = options_.layers; layer < options_.layers + options_.mtp.depth; ++layer) {
+    for (const ParameterSpec& spec : specs_) {
+      const auto found = family_.names.repeated.find(spec.name);
+      if (found == family_.names.repeated.end()) continue;
+      TheirTensor tensor = tensors_.at(index_.at(parts(spec).front().theirs));
+      tensor.name = name_of(found->second, layer, -1);
+      tensor.repeats = true;
+      tensors_.push_back(std::move(tensor));
+    }
   }
 }
 

@@ -35,7 +35,8 @@ struct TheirTensor {
   std::string name;
   std::vector<std::int64_t> shape;
   std::vector<Source> sources;
-  float added = 0.0F;  // to ours
+  float added = 0.0F;    // to ours
+  bool repeats = false;  // what another tensor says: it is written, and not read
 };
 
 /// How a model's parameters lie in a family's tensors. Pure.
@@ -57,6 +58,7 @@ class TensorMap {
   [[nodiscard]] std::vector<RowBlock> blocks_of(const NamedPart& part, const ParameterSpec& spec) const;
   void add(const ParameterSpec& spec);
   void add_router_biases();
+  void add_repeated();
 
   const Family& family_;
   model::ModelOptions options_;

@@ -46,7 +46,13 @@ TensorNames llama_names(const std::string& mlp) {
       {"router/weight", {{kLayer + mlp + ".gate.weight"}}},
       {"final_norm/weight", {{"model.norm.weight"}}},
       {"head/weight", {{"lm_head.weight"}}},
+      {"embedding_norm/weight", {{kLayer + "enorm.weight"}}},
+      {"hidden_norm/weight", {{kLayer + "hnorm.weight"}}},
+      {"eh_proj", {{kLayer + "eh_proj.weight"}}},
+      {"head_norm/weight", {{kLayer + "shared_head.norm.weight"}}},
   };
+  names.repeated = {{"embedding/weight", kLayer + "embed_tokens.weight"},
+                    {"head/weight", kLayer + "shared_head.head.weight"}};
   add_feed_forward(names, "ffn/", kLayer + mlp + ".");
   add_feed_forward(names, "experts/", kLayer + mlp + ".experts.{e}.");
   add_feed_forward(names, "shared_experts/", kLayer + mlp + ".shared_experts.");

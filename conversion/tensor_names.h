@@ -35,6 +35,8 @@ struct NamedPart {
 struct TensorNames {
   std::map<std::string, std::vector<NamedPart>> parts;
   std::string router_bias;  // of experts' choice, [experts]; empty: the family has none
+  /// Our parameters that every module of multi-token prediction has once more.
+  std::map<std::string, std::string> repeated;
 };
 
 /// Those of Llama, which others follow: projections apart, experts one tensor each in the folder `mlp`.

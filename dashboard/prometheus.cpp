@@ -61,6 +61,7 @@ constexpr Metric kStepMetrics[] = {
     {"loss_lm", "Cross-entropy of the last step, nats per token; of preferences, per pair."},
     {"preference_margin", "Mean margin of the last step's pairs of answers."},
     {"preference_accuracy", "Part of the last step's pairs whose chosen answer is preferred."},
+    {"mtp_loss", "Cross-entropy of multi-token prediction, nats per token, mean of its modules."},
     {"aux_loss", "Auxiliary load-balancing loss, layer mean without coefficient; 1 is balanced."},
     {"router_z_loss", "Mean squared log-sum-exp of router logits, layer mean."},
     {"learning_rate", "Learning rate of the last step."},

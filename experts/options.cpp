@@ -84,6 +84,9 @@ void describe(Fields& fields, MoeOptions& options) {
               "Multiply the shared experts' output by a learned sigmoid gate");
   fields.real("output_scale", options.output_scale, {1e-6, 1e6},
               "Factor on the sum of what routed and shared experts give");
+  fields.flag("shortcut", options.shortcut,
+              "The first layer of `every` has experts beside its feed-forward, and their output is added at "
+              "the end of the last one (LongCat-Flash)");
   fields.flag("co_activation", options.co_activation,
               "Count which experts are chosen together, for the dashboard");
   fields.group("router", options.router, "Which experts a token goes to, with which weights");

@@ -95,7 +95,8 @@ struct MoeOptions {
   std::int64_t shared_experts = 1;  // Ns: one FFN of width Ns * expert_size, always on
   bool shared_gate = false;         // its output times sigmoid(gate · x) (Qwen2-MoE)
   double output_scale = 1.0;        // factor on what experts and shared experts add together
-  bool co_activation = false;       // count which experts are chosen together
+  bool shortcut = false;       // experts of the first layer of `every`, beside its feed-forward (2509.01322)
+  bool co_activation = false;  // count which experts are chosen together
   RouterOptions router;
   BalancerOptions balancer;
   std::vector<AuxLossOptions> aux_loss;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "model/declaration.h"
+#include "model/layer_spec.h"
 
 namespace troupe::model {
 namespace {
@@ -36,7 +37,11 @@ std::int64_t stream_bytes(const ModelOptions& options, const TransformerShape& s
 std::int64_t activation_bytes(const ModelOptions& options, const TransformerShape& shape,
                               const experts::RoutedRows& rows) {
   const ModelDeclaration model = declare(options, shape.vocab_size, {shape.max_tokens, rows});
-  const BlockBytes blocks = block_bytes(model, shape.recompute, stream_bytes(options, shape));
+  BlockBytes blocks = block_bytes(model, shape.recompute, stream_bytes(options, shape));
+  if (shape.recompute && options.moe.shortcut) {  // what experts give is kept, and made again
+    blocks.kept += moe_layers(options) * stream_bytes(options, shape);
+    blocks.used += stream_bytes(options, shape);
+  }
   const std::int64_t kept = model.embedding.kept_bytes() + blocks.kept + model.head.kept_bytes();
   const std::int64_t gradient = stream_bytes(options, shape);  // of what the blocks pass on
   return shape.held * kept + std::max(model.head.used_bytes(), gradient + blocks.used);
@@ -60,6 +65,8 @@ std::int64_t activation_bytes_bound(const ModelOptions& options, const Transform
   std::int64_t passing = 0;  // by a microbatch that is only counted, beside those that are held
   for (const layers::Declaration& block : declare(options, shape.vocab_size, {shape.max_tokens, rows}).blocks)
     passing = std::max(passing, block.kept_bytes() + 2 * stream_bytes(options, shape));
+  if (options.moe.shortcut) passing += stream_bytes(options, shape);
+  if (options.mtp.depth > 0) passing += (options.mtp.depth + 1) * stream_bytes(options, shape);
   return activation_bytes(options, shape, rows) + passing + kScratchBytes;
 }
 

@@ -10,15 +10,22 @@ namespace {
 using experts::MoeLayer;
 using layers::NormLayer;
 
-std::variant<layers::FeedForward, MoeLayer> make_ffn(const LayerSpec& layer, const BlockContext& context) {
-  const layers::FfnForm& form = layer.feed_forward.form;
-  if (layer.moe_layer) {
-    return MoeLayer(context.moe, form, layer.layer, layer.prefix, context.mixer.table, context.experts,
-                    context.group.layer(at(*layer.moe_layer)), context.exchange, layer.ffn_dropout);
-  }
-  return layers::FeedForward(form, context.mixer.table, layer.prefix + "ffn/",
+bool has_feed_forward(const LayerSpec& layer) {
+  return !layer.moe_layer || layer.shortcut == ShortcutPlace::kBegins;
+}
+
+std::optional<layers::FeedForward> make_ffn(const LayerSpec& layer, const BlockContext& context) {
+  if (!has_feed_forward(layer)) return std::nullopt;
+  return layers::FeedForward(layer.feed_forward.form, context.mixer.table, layer.prefix + "ffn/",
                              layer.feed_forward.intermediate_size.value(),
                              layers::Dropout(layer.ffn_dropout, layer.layer, RandomPurpose::kFfnDropout));
+}
+
+std::optional<MoeLayer> make_moe(const LayerSpec& layer, const BlockContext& context) {
+  if (!layer.moe_layer) return std::nullopt;
+  return MoeLayer(context.moe, layer.feed_forward.form, layer.layer, layer.prefix, context.mixer.table,
+                  context.experts, context.group.layer(at(*layer.moe_layer)), context.exchange,
+                  layer.ffn_dropout);
 }
 
 bool has_norm_before(NormPlacement placement) {
@@ -72,6 +79,11 @@ void Block::declare(layers::Declaration& declaration, const LayerSpec& layer, co
   const bool keeps_gradient = placement == NormPlacement::kPostResidual ||
                               placement == NormPlacement::kSandwich || placement == NormPlacement::kParallel;
   if (keeps_gradient) declaration.use_in_backward(stream);
+  if (layer.shortcut != ShortcutPlace::kNone) declaration.use_in_backward(stream);  // its gradient
+  if (layer.shortcut == ShortcutPlace::kBegins) {
+    declaration.keep(stream);  // what the experts give
+    declaration.use_in_backward(stream);
+  }
   BlockDeclaration parts(declaration, layer, hidden_size);
   if (has_norm_before(placement)) parts.add_norm("attention_norm/", ParameterPart::kMixer);
   parts.add("attention/", ParameterPart::kMixer,
@@ -84,7 +96,8 @@ void Block::declare(layers::Declaration& declaration, const LayerSpec& layer, co
     parts.add("", ParameterPart::kExperts, [&](layers::Declaration& experts) {
       MoeLayer::declare(experts, moe, ffn.form, hidden_size, *layer.moe_layer, rows);
     });
-  } else {
+  }
+  if (has_feed_forward(layer)) {
     parts.add("ffn/", ParameterPart::kFeedForward, [&](layers::Declaration& dense) {
       layers::FeedForward::declare(dense, ffn.form, hidden_size, ffn.intermediate_size.value());
     });
@@ -112,33 +125,42 @@ Block::Block(const LayerSpec& layer, const BlockContext& context)
       mixer_(make_mixer(layer, context.mixer)),
       ffn_branch_(make_branch(layer, context.mixer.table, "ffn")),
       ffn_(make_ffn(layer, context)),
-      moe_index_(layer.moe_layer.value_or(0)) {}
+      moe_(make_moe(layer, context)),
+      moe_index_(layer.moe_layer.value_or(0)),
+      shortcut_(layer.shortcut) {}
 
 Block::Saved Block::make_saved() const {
   Saved saved;
   saved.mixer = mixer_->make_saved();
-  if (const auto* moe = std::get_if<MoeLayer>(&ffn_)) saved.moe.emplace(moe->make_saved());
+  if (moe_) saved.moe.emplace(moe_->make_saved());
   return saved;
 }
 
 void Block::forward(const Pass& pass, ConstTensorView x, const StepContext& step, Saved& saved,
-                    MicrobatchResult& result, TensorView y) const {
+                    MicrobatchResult& result, TensorView y, TensorView shortcut) const {
   saved.x = x;
   if (placement_ == NormPlacement::kParallel) return forward_parallel(pass, step, saved, result, y);
-  saved.middle = pass.arena.allocate(x.shape());
-  forward_branch(pass, mixer_branch_, x, saved.mixer_branch, saved.middle,
+  forward_branches(pass, step, saved, result, y, shortcut);
+  if (shortcut_ == ShortcutPlace::kEnds) ops::add(pass.execution, shortcut, y);
+}
+
+void Block::forward_branches(const Pass& pass, const StepContext& step, Saved& saved,
+                             MicrobatchResult& result, TensorView y, TensorView shortcut) const {
+  saved.middle = pass.arena.allocate(saved.x.shape());
+  forward_branch(pass, mixer_branch_, saved.x, saved.mixer_branch, saved.middle,
                  [&](ConstTensorView in, TensorView out) { mixer_->forward(pass, in, *saved.mixer, out); });
   forward_branch(
       pass, ffn_branch_, saved.middle, saved.ffn_branch, y,
-      [&](ConstTensorView in, TensorView out) { forward_ffn(pass, step, in, saved, result, out); });
+      [&](ConstTensorView in, TensorView out) { forward_ffn(pass, step, in, saved, result, out, shortcut); });
 }
 
 void Block::backward(const Pass& pass, const StepContext& step, Saved& saved, MicrobatchResult& result,
-                     TensorView gradient) const {
+                     TensorView gradient, TensorView shortcut) const {
   if (placement_ == NormPlacement::kParallel) return backward_parallel(pass, step, saved, result, gradient);
+  if (shortcut_ == ShortcutPlace::kEnds) ops::affine(pass.execution, gradient, 1.0F, 0.0F, shortcut);
   backward_branch(pass, ffn_branch_, saved.middle, saved.ffn_branch, gradient,
                   [&](ConstTensorView dy, ConstTensorView, TensorView dx) {
-                    backward_ffn(pass, step, dy, saved, result, dx);
+                    backward_ffn(pass, step, dy, saved, result, dx, shortcut);
                   });
   backward_branch(pass, mixer_branch_, saved.x, saved.mixer_branch, gradient,
                   [&](ConstTensorView dy, ConstTensorView in, TensorView dx) {
@@ -204,30 +226,35 @@ void Block::backward_parallel(const Pass& pass, const StepContext& step, Saved& 
 }
 
 void Block::forward_ffn(const Pass& pass, const StepContext& step, ConstTensorView x, Saved& saved,
-                        MicrobatchResult& result, TensorView y) const {
-  if (const auto* moe = std::get_if<MoeLayer>(&ffn_)) {
-    moe->forward(pass, x, step.layer(moe_index_, result.layers()), result.layer(moe_index_).load, *saved.moe,
-                 y);
-    return;
+                        MicrobatchResult& result, TensorView y, TensorView shortcut) const {
+  if (moe_) {
+    moe_->forward(pass, x, step.layer(moe_index_, result.layers()), result.layer(moe_index_).load, *saved.moe,
+                  begins_shortcut() ? shortcut : y);
   }
-  const auto& ffn = std::get<layers::FeedForward>(ffn_);
-  saved.ffn = ffn.allocate(pass.arena, y.rows());
-  ffn.expand(pass, x, saved.ffn);
-  ffn.contract(pass, saved.ffn, y);
+  if (!ffn_) return;
+  saved.ffn = ffn_->allocate(pass.arena, y.rows());
+  ffn_->expand(pass, x, saved.ffn);
+  ffn_->contract(pass, saved.ffn, y);
 }
 
 void Block::backward_ffn(const Pass& pass, const StepContext& step, ConstTensorView dy, Saved& saved,
-                         MicrobatchResult& result, TensorView dx) const {
+                         MicrobatchResult& result, TensorView dx, TensorView shortcut) const {
   const BranchSaved& branch = placement_ == NormPlacement::kParallel ? saved.mixer_branch : saved.ffn_branch;
   const ConstTensorView x = has_norm_before(placement_) ? branch.before.y : saved.middle;
-  if (const auto* moe = std::get_if<MoeLayer>(&ffn_)) {
-    moe->backward(pass, dy, x, step.layer(moe_index_, result.layers()), result.layer(moe_index_), *saved.moe,
-                  dx);
-    return;
-  }
-  const auto& ffn = std::get<layers::FeedForward>(ffn_);
-  ffn.backward_contract(pass, dy, saved.ffn);
-  ffn.backward_expand(pass, dy, x, saved.ffn, dx);
+  if (!ffn_) return backward_experts(pass, step, dy, x, saved, result, dx);
+  ffn_->backward_contract(pass, dy, saved.ffn);
+  ffn_->backward_expand(pass, dy, x, saved.ffn, dx);
+  if (!moe_) return;
+  const ArenaScope scope(pass.arena);
+  const TensorView of_experts = pass.arena.allocate(dx.shape());
+  backward_experts(pass, step, shortcut, x, saved, result, of_experts);
+  ops::add(pass.execution, of_experts, dx);
+}
+
+void Block::backward_experts(const Pass& pass, const StepContext& step, ConstTensorView dy, ConstTensorView x,
+                             Saved& saved, MicrobatchResult& result, TensorView dx) const {
+  moe_->backward(pass, dy, x, step.layer(moe_index_, result.layers()), result.layer(moe_index_), *saved.moe,
+                 dx);
 }
 
 /// What a branch adds, after dropout and times the residual multiplier.

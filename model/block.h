@@ -1,7 +1,6 @@
 #pragma once
 #include <memory>
 #include <optional>
-#include <variant>
 
 #include "experts/moe_layer.h"
 #include "layers/dropout.h"
@@ -23,7 +22,8 @@ struct BlockContext {
 };
 
 /// A mixer and a feed-forward, dense or a layer of experts, that add to the residual stream, with norms where
-/// NormPlacement says.
+/// NormPlacement says. Where a shortcut begins there are both: what the experts give is added to the output
+/// of the block where it ends (LongCat-Flash, arXiv 2509.01322).
 class Block {
  public:
   /// Around a mixer or a feed-forward.
@@ -52,12 +52,15 @@ class Block {
   [[nodiscard]] Saved make_saved() const;
 
   /// x: [tokens, hidden], kept by `saved`; y: overwritten. step and result: of all layers
+  ///   shortcut: [tokens, hidden], from where one begins, and overwrites it, to where it ends; else not used
   void forward(const Pass& pass, ConstTensorView x, const StepContext& step, Saved& saved,
-               MicrobatchResult& result, TensorView y) const;
+               MicrobatchResult& result, TensorView y, TensorView shortcut = {}) const;
 
   /// gradient: [tokens, hidden], of y, becomes that of x.
+  ///   shortcut: its gradient, overwritten where it ends, and read where it begins
   void backward(const Pass& pass, const StepContext& step, Saved& saved, MicrobatchResult& result,
-                TensorView gradient) const;
+                TensorView gradient, TensorView shortcut = {}) const;
+  [[nodiscard]] bool begins_shortcut() const { return shortcut_ == ShortcutPlace::kBegins; }
 
  private:
   /// The norms around a mixer or a feed-forward.
@@ -68,10 +71,14 @@ class Block {
   };
 
   static Branch make_branch(const LayerSpec& layer, const ParameterTable& table, const std::string& name);
+  void forward_branches(const Pass& pass, const StepContext& step, Saved& saved, MicrobatchResult& result,
+                        TensorView y, TensorView shortcut) const;
   void forward_ffn(const Pass& pass, const StepContext& step, ConstTensorView x, Saved& saved,
-                   MicrobatchResult& result, TensorView y) const;
+                   MicrobatchResult& result, TensorView y, TensorView shortcut = {}) const;
   void backward_ffn(const Pass& pass, const StepContext& step, ConstTensorView dy, Saved& saved,
-                    MicrobatchResult& result, TensorView dx) const;
+                    MicrobatchResult& result, TensorView dx, TensorView shortcut = {}) const;
+  void backward_experts(const Pass& pass, const StepContext& step, ConstTensorView dy, ConstTensorView x,
+                        Saved& saved, MicrobatchResult& result, TensorView dx) const;
   void forward_parallel(const Pass& pass, const StepContext& step, Saved& saved, MicrobatchResult& result,
                         TensorView y) const;
   void backward_parallel(const Pass& pass, const StepContext& step, Saved& saved, MicrobatchResult& result,
@@ -90,8 +97,10 @@ class Block {
   Branch mixer_branch_;
   std::unique_ptr<Mixer> mixer_;
   Branch ffn_branch_;
-  std::variant<layers::FeedForward, experts::MoeLayer> ffn_;
+  std::optional<layers::FeedForward> ffn_;  // this one, or the next, or both
+  std::optional<experts::MoeLayer> moe_;
   std::int64_t moe_index_;  // among the layers with experts
+  ShortcutPlace shortcut_;
 };
 
 }  // namespace troupe::model

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "base/index.h"
 #include "model/declaration.h"
 #include "model/key_spans.h"
 #include "model/layer_spec.h"
@@ -28,10 +29,15 @@ double pairs_of_span(const LayerSpec& layer, std::int64_t tokens, std::int64_t v
 ParameterCounts count_parameters(const ModelOptions& options, std::int64_t vocab_size) {
   ParameterCounts counts;
   double active = 0.0;
-  declare(options, vocab_size).for_each([&](const layers::Declaration& layer) {
+  const ModelDeclaration model = declare(options, vocab_size);
+  model.for_each([&](const layers::Declaration& layer) {
     for (const ParameterSpec& spec : layer.parameters()) counts.total += spec.elements();
     active += layer.multiplied();
   });
+  for (std::size_t i = at(options.layers); i < model.blocks.size(); ++i) {
+    for (const ParameterSpec& spec : model.blocks[i].parameters()) counts.mtp += spec.elements();
+    active -= model.blocks[i].multiplied();
+  }
   counts.active = std::llround(active);
   return counts;
 }

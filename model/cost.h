@@ -7,6 +7,7 @@ namespace troupe::model {
 
 struct ParameterCounts {
   std::int64_t total = 0;
+  std::int64_t mtp = 0;  // of these, of the modules for multi-token prediction, which only training computes
   /// That one token is multiplied with: those of experts::routed_experts_per_token; without the embedding
   /// look-up, a tied head counted once.
   std::int64_t active = 0;

@@ -7,6 +7,7 @@
 #include "model/block.h"
 #include "model/head.h"
 #include "model/layer_spec.h"
+#include "model/mtp_module.h"
 #include "model/reward_head.h"
 
 namespace troupe::model {
@@ -71,7 +72,11 @@ ModelDeclaration declare(const ModelOptions& options, std::int64_t vocab_size, c
                                                              .part = ParameterPart::kMixer,
                                                              .tokens = size.tokens,
                                                              .start = start_of_layers(options)});
-    Block::declare(block, layer, options.moe, options.hidden_size, size.rows);
+    if (layer.layer < options.layers) {
+      Block::declare(block, layer, options.moe, options.hidden_size, size.rows);
+    } else {
+      MtpModule::declare(block, layer, options.moe, options.hidden_size, size.rows, vocab_size);
+    }
   }
   return model;
 }

@@ -17,8 +17,8 @@ struct MicrobatchSize {
 /// What all layers of a model say of themselves.
 struct ModelDeclaration {
   layers::Declaration embedding;
-  std::vector<layers::Declaration> blocks;
-  layers::Declaration head;  // with the final norm
+  std::vector<layers::Declaration> blocks;  // of layer_specs()
+  layers::Declaration head;                 // with the final norm
 
   /// Calls body(declaration) for each, first to last.
   template <class Body>

@@ -105,7 +105,7 @@ void Head::forward(const Pass& pass, ConstTensorView x, ConstTensorView targets,
 }
 
 void Head::forward_backward(const Pass& pass, ConstTensorView x, ConstTensorView targets,
-                            std::span<const WeightedRows> rows, TensorView dx) {
+                            std::span<const WeightedRows> rows, TensorView dx, Accumulate of_weight) {
   const ArenaScope scope(pass.arena);
   TokenLosses& losses = computed(pass);
   const ConstTensorView factors = row_factors(pass);
@@ -113,7 +113,7 @@ void Head::forward_backward(const Pass& pass, ConstTensorView x, ConstTensorView
       pass.arena.allocate({std::min(piece_rows(pass.execution), x.rows()), projection_.width()});
   const bool bends = logits_.softcap > 0.0;
   const TensorView made = bends ? pass.arena.allocate(logits.shape()) : TensorView();
-  if (x.rows() == 0) projection_.weight_gradients(pass.execution, logits, x, pass.dense_gradient);
+  if (x.rows() == 0) projection_.weight_gradients(pass.execution, logits, x, pass.dense_gradient, of_weight);
   for_chunks(pass, x.rows(), [&](std::int64_t first, std::int64_t count) {
     const TensorView chunk = logits.rows(0, count);
     make_logits(pass, x.rows(first, count), factors, chunk);
@@ -130,7 +130,7 @@ void Head::forward_backward(const Pass& pass, ConstTensorView x, ConstTensorView
     backward_logits(pass, bends ? made.rows(0, count) : made, factors, chunk);
     projection_.backward(pass.execution, pass.dense, chunk, dx.rows(first, count));
     projection_.weight_gradients(pass.execution, chunk, x.rows(first, count), pass.dense_gradient,
-                                 first == 0 ? Accumulate::kNo : Accumulate::kYes);
+                                 first == 0 ? of_weight : Accumulate::kYes);
   });
   if (logits_.normed)
     ops::unit_rows_backward(pass.execution, projection_.weight().value(pass.dense), factors,
@@ -183,15 +183,18 @@ void Head::start_downloads(const Pass& pass, std::int64_t rows) {
 }
 
 void Head::add_sums(const MicrobatchInput& input, MicrobatchResult& result) const {
-  result.nll = 0.0;
+  const std::int64_t tokens = input.tokens.elements();
+  result.nll = nll_sum(tokens);
   result.log_z_squared = 0.0;
   result.target_tokens = input.target_tokens;
-  const auto nll = losses_.nll.view().doubles();
-  const auto log_z = losses_.log_z.view().doubles();
-  for (std::size_t token = 0; token < at(input.tokens.elements()); ++token) {  // of a masked one 0
-    result.nll += nll[token];
-    result.log_z_squared += log_z[token] * log_z[token];
-  }
+  for (const double log_z : losses_.log_z.view().doubles().first(at(tokens)))  // of a masked one 0
+    result.log_z_squared += log_z * log_z;
+}
+
+double Head::nll_sum(std::int64_t tokens) const {
+  double sum = 0.0;
+  for (const double nll : losses_.nll.view().doubles().first(at(tokens))) sum += nll;  // of a masked one 0
+  return sum;
 }
 
 void Head::logits_of_row(const Pass& pass, ConstTensorView x, std::int64_t row,

@@ -8,6 +8,7 @@
 #include "model/microbatch.h"
 #include "model/options.h"
 #include "model/preference.h"
+#include "tensor/ops/gemm/gemm.h"
 #include "tensor/tensor.h"
 
 namespace troupe::model {
@@ -36,11 +37,12 @@ class Head {
   void forward(const Pass& pass, ConstTensorView x, ConstTensorView targets, std::span<double> token_nll,
                MicrobatchResult& result);
 
-  /// Overwrites dx: [tokens, hidden] and the weight's gradient with the gradient of
+  /// Overwrites dx: [tokens, hidden], and overwrites or adds to the weight's gradient, with the gradient of
   /// Σ weight (nll + z_loss log²Z). The result is filled by add_sums().
   ///   rows: all of x's, ascending
   void forward_backward(const Pass& pass, ConstTensorView x, ConstTensorView targets,
-                        std::span<const WeightedRows> rows, TensorView dx);
+                        std::span<const WeightedRows> rows, TensorView dx,
+                        ops::Accumulate of_weight = ops::Accumulate::kNo);
 
   /// Log-probabilities of the targets of every half of the microbatch's pairs. scores: [pairs]
   void score(const Pass& pass, ConstTensorView x, ConstTensorView targets, std::span<PairScores> scores);
@@ -52,6 +54,9 @@ class Head {
   /// nll, log_z_squared and target_tokens of the last microbatch; on a device after its downloads are
   /// finished.
   void add_sums(const MicrobatchInput& input, MicrobatchResult& result) const;
+
+  /// Σ -log p(target) of the last microbatch, of so many tokens.
+  [[nodiscard]] double nll_sum(std::int64_t tokens) const;
 
   /// logits: [vocab], of one row of x.
   void logits_of_row(const Pass& pass, ConstTensorView x, std::int64_t row, std::span<float> logits) const;

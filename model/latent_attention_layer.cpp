@@ -50,6 +50,11 @@ QueryProjection make_query(const LayerSpec& layer, const ParameterTable& table) 
   return QueryProjection(Projection(table, in_layer(layer, "q"), false));
 }
 
+/// x times a factor of the latent that it comes from, or the gradient of that.
+void scale(const Pass& pass, double factor, TensorView x) {
+  if (factor != 1.0) ops::affine(pass.execution, x, static_cast<float>(factor), 0.0F, x);
+}
+
 }  // namespace
 
 void LatentAttentionLayer::declare(layers::Declaration& declaration, const LayerSpec& layer,
@@ -144,6 +149,8 @@ void LatentAttentionLayer::make_keys_and_values(const Pass& pass, ConstTensorVie
   const TensorView values = pass.arena.allocate({tokens, options_.heads * latent_.value_dim});
   key_up_.forward(pass.execution, pass.dense, saved.latent.y, own);
   value_up_.forward(pass.execution, pass.dense, saved.latent.y, values);
+  scale(pass, latent_.kv_scale, own);
+  scale(pass, latent_.kv_scale, values);
   ops::copy_heads(pass.execution, options_.heads, latent_.rope_dim, shared, {0, 0}, saved.k, {head_dim(), 0});
   ops::copy_heads(pass.execution, options_.heads, latent_.nope_dim, own, {latent_.nope_dim, 0}, saved.k,
                   {head_dim(), latent_.rope_dim});
@@ -180,6 +187,7 @@ TensorView LatentAttentionLayer::absorbed_queries(const Pass& pass, ConstTensorV
 /// To the latents that are kept, among which those of the pass are then.
 void LatentAttentionLayer::attend_cached(const Pass& pass, ConstTensorView x, Saved& saved) const {
   make_latents(pass, x, saved);
+  scale(pass, latent_.kv_scale, saved.latent.y);
   ops::CachedAttentionShape absorbed = cached_shape(shape(pass, 0));
   if (absorbed.scale == 0.0) absorbed.scale = 1.0 / std::sqrt(static_cast<double>(head_dim()));
   absorbed.kv_heads = 1;
@@ -206,6 +214,7 @@ void LatentAttentionLayer::forward(const Pass& pass, ConstTensorView x, Mixer::S
   const std::int64_t tokens = x.rows();
   saved.q = pass.arena.allocate({tokens, query_.width()});
   query_.forward(pass, x, saved.query, saved.q);
+  scale(pass, latent_.query_scale, saved.q);
   turn(pass, head_dim(), ops::RopeDirection::kForward, saved.q);
   saved.out = pass.arena.allocate({tokens, options_.heads * latent_.value_dim});
   if (saved.cache) {
@@ -239,6 +248,7 @@ void LatentAttentionLayer::backward(const Pass& pass, ConstTensorView dy, ConstT
                           dq, dk, dv);
   backward_keys_and_values(pass, dk, dv, x, saved, dx);
   turn(pass, head_dim(), ops::RopeDirection::kBackward, dq);
+  scale(pass, latent_.query_scale, dq);
   query_.backward(pass, dq, x, saved.query, dx, Accumulate::kYes);
   if (gate_) gate_->backward_input(pass, dgate, x, dx);
 }
@@ -257,6 +267,8 @@ void LatentAttentionLayer::backward_keys_and_values(const Pass& pass, ConstTenso
                   {latent_.nope_dim, 0});
   ops::copy_heads(pass.execution, options_.heads, latent_.value_dim, dv, {head_dim(), 0}, dvalues,
                   {latent_.value_dim, 0});
+  scale(pass, latent_.kv_scale, down);
+  scale(pass, latent_.kv_scale, dvalues);
   key_up_.backward(pass.execution, pass.dense, down, dlatent);
   value_up_.backward(pass.execution, pass.dense, dvalues, dlatent, Accumulate::kYes);
   key_up_.weight_gradients(pass.execution, down, saved.latent.y, pass.dense_gradient);

@@ -1,5 +1,4 @@
 #pragma once
-#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -8,6 +7,9 @@
 #include "model/options.h"
 
 namespace troupe::model {
+
+/// Where a layer is between experts and the place where their output is added (`moe.shortcut`).
+enum class ShortcutPlace : std::uint8_t { kNone, kBegins, kPasses, kEnds };
 
 /// What one layer of a model is: all that a Block goes by, so that layers can differ.
 struct LayerSpec {
@@ -22,30 +24,26 @@ struct LayerSpec {
   FfnOptions feed_forward;       // where there are no experts, and the form of theirs; its width is given
   double ffn_dropout = 0.0;
   std::optional<std::int64_t> moe_layer;  // with experts: its index among the layers that have them
+  ShortcutPlace shortcut = ShortcutPlace::kNone;
 };
 
+/// Of the model's layers, and behind them of its modules for multi-token prediction, whose blocks are as its
+/// last layer: module d has the number layers + d.
 [[nodiscard]] LayerSpec layer_spec(const ModelOptions& options, std::int64_t layer);
 [[nodiscard]] std::vector<LayerSpec> layer_specs(const ModelOptions& options);
 
 /// "layers/03/" for layer 3; wider with 100 layers and more, so that names sort by layer.
 [[nodiscard]] std::string layer_prefix(std::int64_t layer, std::int64_t layers);
+/// The same; of a module for multi-token prediction "mtp/00/".
+[[nodiscard]] std::string layer_prefix(const ModelOptions& options, std::int64_t layer);
 
-/// After first_dense_layers, every `every`-th layer has experts: the last one of each such run.
-[[nodiscard]] inline bool is_moe_layer(const ModelOptions& options, std::int64_t layer) {
-  const std::int64_t after = layer - options.moe.first_dense_layers;
-  const bool between = after >= 0 && layer < options.layers - options.moe.last_dense_layers;
-  return between && (after + 1) % options.moe.every == 0;
-}
-[[nodiscard]] inline std::int64_t moe_layers(const ModelOptions& options) {
-  const std::int64_t dense = options.moe.first_dense_layers + options.moe.last_dense_layers;
-  return std::max<std::int64_t>(0, options.layers - dense) / options.moe.every;
-}
-/// The layer with experts number `index`, and back.
-[[nodiscard]] inline std::int64_t layer_of_moe(const ModelOptions& options, std::int64_t index) {
-  return options.moe.first_dense_layers + (index + 1) * options.moe.every - 1;
-}
-[[nodiscard]] inline std::int64_t moe_index(const ModelOptions& options, std::int64_t layer) {
-  return (layer - options.moe.first_dense_layers) / options.moe.every;
-}
+/// After first_dense_layers, every `every`-th layer has experts: the last one of each such run, with a
+/// shortcut the first. A module for multi-token prediction has some where the last layer has.
+[[nodiscard]] bool is_moe_layer(const ModelOptions& options, std::int64_t layer);
+/// Layers with experts, and modules with some.
+[[nodiscard]] std::int64_t moe_layers(const ModelOptions& options);
+/// The layer, or module, with experts number `index`, and back.
+[[nodiscard]] std::int64_t layer_of_moe(const ModelOptions& options, std::int64_t index);
+[[nodiscard]] std::int64_t moe_index(const ModelOptions& options, std::int64_t layer);
 
 }  // namespace troupe::model

@@ -36,6 +36,7 @@ struct MicrobatchResult {
   double nll = 0.0;                   // Σ -log p(target), nats; of pairs Σ -log σ(margin)
   double log_z_squared = 0.0;         // Σ log²Z over unmasked targets, without the coefficient
   std::int64_t target_tokens = 0;     // unmasked, or pairs
+  double mtp_nll = 0.0;               // Σ -log p(target) of all modules for multi-token prediction
   double margin = 0.0;                // Σ over pairs
   std::int64_t preferred = 0;         // pairs with a margin above 0
   std::vector<double> aux_loss;       // [moe layers, aux losses]: sums over tokens, without coefficient

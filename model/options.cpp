@@ -81,6 +81,8 @@ void describe(Fields& fields, LatentOptions& options) {
   fields.integer("rope_dim", options.rope_dim, kHeadDim,
                  "Channels of a head that are; all heads share a key's");
   fields.integer("value_dim", options.value_dim, kHeadDim, "Width of a value");
+  fields.real("query_scale", options.query_scale, kFactor, "Factor on queries, and");
+  fields.real("kv_scale", options.kv_scale, kFactor, "on the normed latent of keys and values");
 }
 
 void describe(Fields& fields, AttentionOptions& options) {
@@ -172,6 +174,12 @@ void describe(Fields& fields, MupOptions& options) {
                  "head_dim there, where heads grow with the model; 0: as here");
 }
 
+void describe(Fields& fields, MtpOptions& options) {
+  fields.integer("depth", options.depth, {0, 16},
+                 "Tokens behind the next one that are predicted, each by one more block; 0: none");
+  fields.real("loss_weight", options.loss_weight, kNonNegativeReal, "Weight of the mean of their losses");
+}
+
 void describe(Fields& fields, LossOptions& options) {
   fields.real("z_loss", options.z_loss, kNonNegativeReal, "Coefficient of log^2 Z over the vocabulary");
 }
@@ -221,6 +229,7 @@ void describe(Fields& fields, ModelOptions& options) {
   describe_mixers(fields, options);
   fields.group("ffn", options.ffn, "Feed-forward of the dense layers");
   fields.group("moe", options.moe, "Mixture of experts");
+  fields.group("mtp", options.mtp, "Multi-token prediction while training (DeepSeek-V3)");
   fields.group("logits", options.logits, "What the head makes");
   fields.group("init", options.init, "Initial weights");
   fields.group("mup", options.mup,

@@ -81,6 +81,8 @@ struct LatentOptions {
   std::int64_t nope_dim = 32;  // of a head: not rotated,
   std::int64_t rope_dim = 16;  // rotated, and its key shared by all heads
   std::int64_t value_dim = 32;
+  double query_scale = 1.0;  // factors on the normed latents (LongCat-Flash)
+  double kv_scale = 1.0;
 };
 
 /// `model.attention`, or one of `model.mixers`.
@@ -158,6 +160,12 @@ struct MupOptions {
   [[nodiscard]] bool on() const { return base_width > 0; }
 };
 
+/// Multi-token prediction (DeepSeek-V3, arXiv 2412.19437, section 2.2; model/mtp_module.h).
+struct MtpOptions {
+  std::int64_t depth = 0;    // modules, each with a block, for as many tokens behind the next one; 0: none
+  double loss_weight = 0.3;  // λ, of the mean of their losses
+};
+
 struct LossOptions {
   double z_loss = 0.0;  // coefficient of log²Z over the vocabulary
 };
@@ -199,6 +207,7 @@ struct ModelOptions {
   std::map<std::string, std::string> layer_exceptions;  // layer number: mixer
   FfnOptions ffn;
   experts::MoeOptions moe;
+  MtpOptions mtp;
   LogitOptions logits;
   InitOptions init;
   MupOptions mup;
@@ -231,6 +240,7 @@ void describe(Fields& fields, LogitOptions& options);
 void describe(Fields& fields, DropoutOptions& options);
 void describe(Fields& fields, InitOptions& options);
 void describe(Fields& fields, MupOptions& options);
+void describe(Fields& fields, MtpOptions& options);
 void describe(Fields& fields, LossOptions& options);
 void describe(Fields& fields, ObjectiveOptions& options);
 void describe(Fields& fields, ModelOptions& options);

@@ -82,9 +82,19 @@ Transformer::Transformer(const ModelOptions& options, const TransformerShape& sh
   const BlockContext context{
       options.moe, {shape.sequence_length, rope_, spans_, dense}, expert_table, group, *exchange_};
   blocks_.reserve(at(options.layers));
-  for (const LayerSpec& layer : layer_specs(options)) blocks_.emplace_back(layer, context);
+  TROUPE_CHECK(options.mtp.depth == 0 || (head_ && execution.accelerator == nullptr),
+               "multi-token prediction needs a head, on a host");
+  for (const LayerSpec& layer : layer_specs(options)) {
+    if (layer.layer < options.layers) {
+      blocks_.emplace_back(layer, context);
+      continue;
+    }
+    mtp_.emplace_back(layer.layer - options.layers + 1, layer, context, embedding_);
+    mtp_heads_.emplace_back(head_projection(options, dense, embedding_), head_logits(options), 0.0,
+                            shape.max_tokens, nullptr);
+  }
   for (std::int64_t i = 0; i < shape.held; ++i) held_.push_back(make_held());
-  scratch_ = make_held().blocks;
+  scratch_ = make_held();
 }
 
 MicrobatchResult Transformer::make_result() const {
@@ -99,6 +109,7 @@ MicrobatchResult Transformer::make_result() const {
 Transformer::Held Transformer::make_held() const {
   Held held;
   for (const Block& block : blocks_) held.blocks.push_back(block.make_saved());
+  for (const MtpModule& module : mtp_) held.mtp.push_back(module.make_saved(shape_.max_tokens));
   if (options_.objective.compares()) held.integers.pairs.reserve(at(shape_.max_tokens / 2));
   return held;
 }
@@ -113,16 +124,35 @@ void Transformer::forward(const MicrobatchInput& input, const StepContext& step,
                                                  : placed(checked(input, true), held.integers);
   const Pass pass = make_training_pass(held.input, step, weights);
   TensorView x = embed(pass);
+  TensorView shortcut;
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
     progress::set_layer(static_cast<std::int64_t>(i));
     const TensorView y = arena_.allocate(x.shape());
+    if (blocks_[i].begins_shortcut()) shortcut = arena_.allocate(x.shape());
     const Arena::Mark inside = arena_.mark();
-    blocks_[i].forward(pass, x, step, held.blocks[i], result, y);
+    blocks_[i].forward(pass, x, step, held.blocks[i], result, y, shortcut);
     if (shape_.recompute) arena_.release_to(inside);
     x = y;
   }
   held.x = x;
   held.normed = final_norm_.forward(pass, x);
+  forward_mtp(pass, step, held.normed.y, !shape_.recompute, held.mtp, result);
+}
+
+/// keep: for backward; else only what the modules give each other.
+void Transformer::forward_mtp(const Pass& pass, const StepContext& step, ConstTensorView normed, bool keep,
+                              std::vector<MtpModule::Saved>& saved, MicrobatchResult& result) {
+  for (std::size_t i = 0; i < mtp_.size(); ++i) {
+    progress::set_layer(options_.layers + static_cast<std::int64_t>(i));
+    if (keep) {
+      normed = mtp_[i].forward(pass, normed, step, saved[i], result);
+      continue;
+    }
+    const TensorView out = arena_.allocate(normed.shape());
+    const ArenaScope inside(arena_);
+    ops::affine(execution_, mtp_[i].forward(pass, normed, step, saved[i], result), 1.0F, 0.0F, out);
+    normed = out;
+  }
 }
 
 void Transformer::backward(std::size_t number, const StepContext& step, const Weights& weights,
@@ -136,13 +166,15 @@ void Transformer::backward(std::size_t number, const StepContext& step, const We
   const double scale = step.target_tokens > 0 ? 1.0 / static_cast<double>(step.target_tokens) : 0.0;
   const TensorView dnormed = arena_.allocate(held.x.shape());
   backward_head(pass, held, scale, dnormed);
+  if (!mtp_.empty()) backward_mtp(pass, step, held, scale, dnormed, result);
   const TensorView gradient = arena_.allocate(held.x.shape());
   ops::zero(execution_, gradient);
   final_norm_.backward(pass, dnormed, held.x, held.normed, gradient);
   backward_blocks(pass, step, held, gradient, result);
   embedding_dropout_.apply(pass, gradient);
-  embedding_.backward(pass, held.input.tokens, held.input.positions, gradient,
-                      options_.tie_embeddings && head_ ? ops::Accumulate::kYes : ops::Accumulate::kNo);
+  embedding_.backward(
+      pass, held.input.tokens, held.input.positions, gradient,
+      !mtp_.empty() || (options_.tie_embeddings && head_) ? ops::Accumulate::kYes : ops::Accumulate::kNo);
   if (execution_.accelerator != nullptr) execution_.accelerator->finish_downloads();
   fill_losses(held, result);
 }
@@ -161,21 +193,52 @@ void Transformer::backward_head(const Pass& pass, const Held& held, double scale
   }
 }
 
+/// Of the modules' losses, last to first; added to dnormed.
+void Transformer::backward_mtp(const Pass& pass, const StepContext& step, Held& held, double scale,
+                               TensorView dnormed, MicrobatchResult& result) {
+  const ArenaScope scope(arena_);
+  const TensorView dhidden = arena_.allocate(dnormed.shape());
+  const WeightedRows all{.begin = 0,
+                         .end = dnormed.rows(),
+                         .weight = scale * options_.mtp.loss_weight / static_cast<double>(mtp_.size())};
+  auto embedding = options_.tie_embeddings ? ops::Accumulate::kYes : ops::Accumulate::kNo;
+  for (std::size_t i = mtp_.size(); i-- > 0;) {
+    progress::set_layer(options_.layers + static_cast<std::int64_t>(i));
+    const ArenaScope of_module(arena_);
+    MtpModule::Saved& saved = held.mtp[i];
+    const TensorView dy = arena_.allocate(dnormed.shape());
+    if (shape_.recompute) mtp_[i].forward(pass, saved.hidden, step, saved, result);
+    mtp_heads_[i].forward_backward(pass, saved.head_norm.y, saved.targets, {&all, 1}, dy,
+                                   ops::Accumulate::kYes);
+    if (i + 1 < mtp_.size()) ops::add(execution_, dhidden, dy);
+    mtp_[i].backward(pass, step, saved, result, dy, embedding, dhidden);
+    embedding = ops::Accumulate::kYes;
+  }
+  ops::add(execution_, dhidden, dnormed);
+}
+
 void Transformer::fill_losses(const Held& held, MicrobatchResult& result) const {
   if (options_.objective.compares()) return fill_pairs(options_.objective, held.input.pairs, scores_, result);
   head_->add_sums(held.input, result);
+  result.mtp_nll = 0.0;
+  for (const Head& head : mtp_heads_) result.mtp_nll += head.nll_sum(held.input.tokens.elements());
 }
 
 /// gradient: of the last block's output; becomes that of the first one's input.
 void Transformer::backward_blocks(const Pass& pass, const StepContext& step, Held& held, TensorView gradient,
                                   MicrobatchResult& result) {
+  const ArenaScope of_shortcut(arena_);
+  const TensorView shortcut = options_.moe.shortcut ? arena_.allocate(held.x.shape()) : TensorView();
   for (std::size_t i = blocks_.size(); i-- > 0;) {
     progress::set_layer(static_cast<std::int64_t>(i));
     const ArenaScope scope(arena_);
     Block::Saved& saved = held.blocks[i];
-    if (shape_.recompute)  // counts come out as they are
-      blocks_[i].forward(pass, saved.x, step, saved, result, arena_.allocate(held.x.shape()));
-    blocks_[i].backward(pass, step, saved, result, gradient);
+    if (shape_.recompute) {  // counts come out as they are
+      const TensorView y = arena_.allocate(held.x.shape());
+      const TensorView again = options_.moe.shortcut ? arena_.allocate(held.x.shape()) : TensorView();
+      blocks_[i].forward(pass, saved.x, step, saved, result, y, again);
+    }
+    blocks_[i].backward(pass, step, saved, result, gradient, shortcut);
   }
 }
 
@@ -196,7 +259,10 @@ void Transformer::count(const MicrobatchInput& input, const StepContext& step, c
   const PhaseScope phase(execution_, Phase::kForward);
   const ArenaScope scope(arena_);
   const MicrobatchInput there = placed(checked(input, true), passing_integers_);
-  static_cast<void>(forward_only(make_training_pass(there, step, weights), step, result));
+  const Pass pass = make_training_pass(there, step, weights);
+  const ConstTensorView x = forward_only(pass, step, result);
+  if (!mtp_.empty())
+    forward_mtp(pass, step, final_norm_.forward(pass, x).y, /*keep=*/false, scratch_.mtp, result);
 }
 
 void Transformer::evaluate(const MicrobatchInput& given, const StepContext& step, const Weights& weights,
@@ -423,9 +489,10 @@ ConstTensorView Transformer::forward_only(const Pass& pass, const StepContext& s
                                           MicrobatchResult& result) {
   TensorView x = embed(pass);
   TensorView y = arena_.allocate(x.shape());
+  const TensorView shortcut = options_.moe.shortcut ? arena_.allocate(x.shape()) : TensorView();
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
     const ArenaScope scope(arena_);
-    blocks_[i].forward(pass, x, step, scratch_[i], result, y);
+    blocks_[i].forward(pass, x, step, scratch_.blocks[i], result, y, shortcut);
     std::swap(x, y);
   }
   return x;

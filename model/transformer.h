@@ -11,6 +11,7 @@
 #include "model/block.h"
 #include "model/head.h"
 #include "model/microbatch.h"
+#include "model/mtp_module.h"
 #include "model/options.h"
 #include "model/reward_head.h"
 #include "model/transformer_shape.h"
@@ -43,7 +44,8 @@ class Transformer {
                MicrobatchResult& result);
 
   /// Loss and gradient of a held microbatch, once for each:
-  ///   L = Σ (nll + z_loss·log²Z) / M + Σ_layers Σ (α·aux + router_z_loss·lse²) / routed tokens
+  ///   L = Σ (nll + z_loss·log²Z + λ/D Σ_d nll of module d) / M
+  ///       + Σ_layers Σ (α·aux + router_z_loss·lse²) / routed tokens
   /// or, with an objective that compares, the pairs' losses for the first term: model/preference.h.
   void backward(std::size_t number, const StepContext& step, const Weights& weights,
                 const Gradients& gradients, MicrobatchResult& result);
@@ -91,6 +93,7 @@ class Transformer {
     std::vector<Block::Saved> blocks;
     ConstTensorView x;  // [tokens, hidden], of the last block
     layers::NormLayer::Saved normed;
+    std::vector<MtpModule::Saved> mtp;
   };
 
   [[nodiscard]] Held make_held() const;
@@ -108,7 +111,11 @@ class Transformer {
   [[nodiscard]] TensorView embed(const Pass& pass);
   [[nodiscard]] ConstTensorView forward_only(const Pass& pass, const StepContext& step,
                                              MicrobatchResult& result);
+  void forward_mtp(const Pass& pass, const StepContext& step, ConstTensorView normed, bool keep,
+                   std::vector<MtpModule::Saved>& saved, MicrobatchResult& result);
   void backward_head(const Pass& pass, const Held& held, double scale, TensorView dnormed);
+  void backward_mtp(const Pass& pass, const StepContext& step, Held& held, double scale, TensorView dnormed,
+                    MicrobatchResult& result);
   void fill_losses(const Held& held, MicrobatchResult& result) const;
   void backward_blocks(const Pass& pass, const StepContext& step, Held& held, TensorView gradient,
                        MicrobatchResult& result);
@@ -129,11 +136,13 @@ class Transformer {
   std::optional<Head> head_;  // of a reward model the next
   std::optional<RewardHead> reward_head_;
   std::vector<Block> blocks_;
-  std::vector<Held> held_;             // [shape.held]
-  std::size_t holds_ = 0;              // of them
-  std::vector<PairScores> scores_;     // of the microbatch that was backward last
-  std::vector<Block::Saved> scratch_;  // of passes that keep nothing
-  Integers passing_integers_;          // of their input
+  std::vector<MtpModule> mtp_;
+  std::vector<Head> mtp_heads_;     // the head, with each module's losses
+  std::vector<Held> held_;          // [shape.held]
+  std::size_t holds_ = 0;           // of them
+  std::vector<PairScores> scores_;  // of the microbatch that was backward last
+  Held scratch_;                    // of passes that keep nothing
+  Integers passing_integers_;       // of their input
 };
 
 }  // namespace troupe::model

@@ -105,6 +105,7 @@ comm::StepFinished StepReports::step(const StepResult& result, bool saved) {
     message.metrics["preference_margin"] = result.margin;
     message.metrics["preference_accuracy"] = result.accuracy;
   }
+  if (options.model.mtp.depth > 0) message.metrics["mtp_loss"] = result.mtp_loss;
   message.metrics["mfu"] = mfu(message.metrics.at("step_seconds"));
   message.skip_reason = result.skip_reason;
   message.loads = layer_loads(result.load, trainer_.model());

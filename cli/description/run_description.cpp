@@ -147,6 +147,11 @@ std::string to_text(const RunDescription& d) {
   text += fmt::format("parameters       {} total, {} active per token (vocabulary {})\n",
                       million(d.parameters.total), million(d.parameters.active), d.vocab_size);
   text += fmt::format("                 {}\n", where_text(d));
+  if (d.parameters.mtp > 0) {
+    text += fmt::format(
+        "                 of the total {} for multi-token prediction, which only training computes\n",
+        million(d.parameters.mtp));
+  }
   text += fmt::format(
       "cache            {:.1f} KiB per token when writing, {} for a context of {}; 4 bytes a number\n",
       static_cast<double>(d.cache_bytes_per_token) / 1024.0, mebibytes(d.cache_bytes), d.context);
@@ -182,7 +187,10 @@ std::string to_json(const RunDescription& d) {
   const nlohmann::ordered_json json{
       {"vocab_size", d.vocab_size},
       {"parameters",
-       {{"total", d.parameters.total}, {"active", d.parameters.active}, {"by_part", parts_json(d)}}},
+       {{"total", d.parameters.total},
+        {"active", d.parameters.active},
+        {"mtp", d.parameters.mtp},
+        {"by_part", parts_json(d)}}},
       {"cache",
        {{"bytes_per_token", d.cache_bytes_per_token}, {"context", d.context}, {"bytes", d.cache_bytes}}},
       {"sparsity", d.sparsity},

@@ -54,6 +54,7 @@ Decoder::Decoder(Model& model, const CacheShape& shape, std::int64_t most_tokens
                              *exchange_};
   blocks_.reserve(at(model.options().layers));
   for (const LayerSpec& layer : layer_specs(model.options())) {
+    if (layer.layer == model.options().layers) break;  // multi-token prediction is for training
     blocks_.emplace_back(layer, context);
     caches_.push_back(blocks_.back().make_saved());
     caches_.back().mixer->cache.emplace(shape.sequences, KeySpan(layer.mixer).positions(shape.capacity),
@@ -86,10 +87,11 @@ ConstTensorView Decoder::through_blocks(const Pass& pass, const StepContext& ste
   const Shape stream{pass.microbatch.tokens.elements(), model_.options().hidden_size};
   TensorView x = arena_.allocate(stream);
   TensorView y = arena_.allocate(stream);
+  const TensorView shortcut = model_.options().moe.shortcut ? arena_.allocate(stream) : TensorView();
   embedding_.forward(pass, pass.microbatch.tokens, pass.microbatch.positions, x);
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
     const ArenaScope scope(arena_);
-    blocks_[i].forward(pass, x, step, caches_[i], ignored_, y);
+    blocks_[i].forward(pass, x, step, caches_[i], ignored_, y, shortcut);
     std::swap(x, y);
   }
   return x;

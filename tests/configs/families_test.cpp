@@ -5,6 +5,8 @@
 #include <fstream>
 #include <set>
 #include <sstream>
+#include <string>
+#include <vector>
 
 #include "cli/description/run_description.h"
 #include "configs/load.h"
@@ -50,6 +52,18 @@ TEST(Families, PresetsHaveThePublishedNumbersOfParameters) {
     EXPECT_EQ(counts.active + looked_up(config.model), expected.active) << expected.name;
     EXPECT_TRUE(silent_options(config).empty()) << expected.name << ": " << silent_options(config)[0];
   }
+}
+
+TEST(Families, ModulesForFurtherTokensHaveThePublishedNumbersOfParameters) {
+  const auto counts = [](const char* preset) {
+    const std::vector<std::string> one_module{"model.mtp.depth=1"};
+    const RunConfig config = load_config(kFamilies / preset, one_module);
+    return model::count_parameters(config.model, *config.model.vocab_size);
+  };
+  EXPECT_EQ(counts("deepseek-v3.yaml").mtp, 11'610'067'968);
+  EXPECT_EQ(counts("glm-4.5.yaml").mtp, 3'988'069'632);
+  EXPECT_EQ(counts("glm-4.5-air.yaml").mtp, 2'375'059'456);
+  EXPECT_EQ(counts("deepseek-v3.yaml").total, 671'026'404'352 + 11'610'067'968);
 }
 
 TEST(Families, EveryPresetIsCounted) {

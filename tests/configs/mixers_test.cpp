@@ -117,12 +117,25 @@ TEST(Model, PartsRefuseWhatTheyHaveNot) {
   EXPECT_THAT(mistakes("model: {embedding: {positions: 8}}"), HasSubstr("too few"));
 }
 
+TEST(Model, FurtherTokensAndShortcutsRefuseWhatTheyDoNotGoWith) {
+  const auto one = [](const std::string& settings) { return mistakes("", split_words(settings)); };
+  EXPECT_EQ(one("model.mtp.depth=2"), "");
+  EXPECT_THAT(one("model.mtp.depth=2 objective.kind=dpo"), HasSubstr("compares answers"));
+  EXPECT_THAT(one("model.mtp.depth=1 model.embedding.positions=4096"), HasSubstr("set one of them to 0"));
+  EXPECT_THAT(one("model.mtp.depth=7 data.sequence_length=8"), HasSubstr("leaves nothing"));
+  EXPECT_THAT(one("model.moe.shortcut=true"), HasSubstr("must be at least 2"));
+  EXPECT_THAT(one("model.moe.shortcut=true model.moe.every=2"), HasSubstr("divide the 3 layers"));
+  const std::string sound = "model.moe.shortcut=true model.moe.every=2 model.moe.first_dense_layers=0";
+  EXPECT_EQ(one(sound), "");
+  EXPECT_THAT(one(sound + " model.norm.placement=sandwich"), HasSubstr("goes with norm.placement: pre"));
+}
+
 TEST(Model, WhatHasNoKernelOnADeviceIsRefusedByName) {
   for (const char* setting :
-       {"model.dropout.embedding=0.1", "model.dropout.residual=0.1", "model.dropout.attention=0.1",
-        "model.dropout.ffn=0.1", "model.attention.output_gate=true", "model.norm.placement=deepnorm",
-        "model.logits.normed=true", "model.mup.base_width=64", "model.moe.router.softcap=30",
-        "model.moe.output_scale=0.5"}) {
+       {"model.dropout.embedding=0.1", "model.mtp.depth=1", "model.dropout.residual=0.1",
+        "model.dropout.attention=0.1", "model.dropout.ffn=0.1", "model.attention.output_gate=true",
+        "model.norm.placement=deepnorm", "model.logits.normed=true", "model.mup.base_width=64",
+        "model.moe.router.softcap=30", "model.moe.output_scale=0.5"}) {
     const std::string key(setting, std::string(setting).find('='));
     EXPECT_THAT(mistakes("", {"parallel.device=cuda", setting}), HasSubstr(key + ": ")) << setting;
     EXPECT_EQ(mistakes("", {setting}), "") << setting;

@@ -105,12 +105,12 @@ def make_model(name, seed):
     return model, stored
 
 
-def watch_margins(model, margins):
+def watch_margins(model, margins, config=None):
     """Appends how clearly each router chooses."""
     for key, module in model.named_modules():
         if not key.endswith((".gate", ".router")):
             continue
-        experts = getattr(model.config, "num_experts_per_tok", None)
+        experts = getattr(config or model.config, "num_experts_per_tok", None)
 
         def hook(module, inputs, output, k=experts):
             scores = output[0] if isinstance(output, tuple) else output
@@ -172,22 +172,32 @@ def sample(tensor):
             "values": [float(f"{flat[i * flat.numel() // count].item():.8g}") for i in range(count)]}
 
 
-def write_gradients(name):
+def saved_gradients(model):
     """Under the names that files have: transformers saves the gradients as it would save the weights."""
+    weights = [parameter.detach().clone() for parameter in model.parameters()]
+    with torch.no_grad(), tempfile.TemporaryDirectory() as scratch:
+        for parameter in model.parameters():
+            parameter.copy_(parameter.grad)
+        model.save_pretrained(scratch)
+        for parameter, value in zip(model.parameters(), weights):
+            parameter.copy_(value)
+        gradients = load_file(pathlib.Path(scratch) / "model.safetensors")
+    return {key: value for key, value in gradients.items() if not key.endswith("e_score_correction_bias")}
+
+
+def write_samples(folder, gradients):
+    named = {key: sample(value) for key, value in sorted(gradients.items())}
+    lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in named.items())
+    (folder / "gradients.json").write_text("{" + lines + "}\n")
+    print(f"{folder.name}: gradients of {len(named)} tensors", flush=True)
+
+
+def write_gradients(name):
     folder = FOLDER / name
     tokens = torch.tensor(json.loads((folder / "expected.json").read_text())["tokens"])
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
     model(input_ids=tokens, labels=tokens).loss.backward()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(parameter.grad)
-    with tempfile.TemporaryDirectory() as scratch:
-        model.save_pretrained(scratch)
-        gradients = load_file(pathlib.Path(scratch) / "model.safetensors")
-    named = {key: sample(value) for key, value in sorted(gradients.items()) if not key.endswith("e_score_correction_bias")}
-    lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in named.items())
-    (folder / "gradients.json").write_text("{" + lines + "}\n")
-    print(f"{name}: gradients of {len(named)} tensors", flush=True)
+    write_samples(folder, saved_gradients(model))
 
 
 def main():

@@ -2,7 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <span>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "base/index.h"
 #include "comm/collectives/inproc/inproc_communicator.h"
@@ -86,8 +90,8 @@ std::pair<double, std::int64_t> ImportedModel::loss(const std::vector<std::int32
   return {result.nll, result.target_tokens};
 }
 
-ImportedModel::Gradients ImportedModel::gradients(const std::vector<std::vector<std::int32_t>>& sequences,
-                                                  const conversion::Family& family) {
+ImportedModel::Trained ImportedModel::trained(const std::vector<std::vector<std::int32_t>>& sequences,
+                                              const conversion::Family& family) {
   std::vector<std::int32_t> tokens;
   std::vector<std::int32_t> targets;
   for (const auto& sequence : sequences) {
@@ -122,7 +126,8 @@ ImportedModel::Gradients ImportedModel::gradients(const std::vector<std::vector<
   };
   add(model_->dense_table(), dense);
   add(model_->expert_table(), experts);
-  return tensors;
+  const auto modules = static_cast<double>(std::max<std::int64_t>(1, options().mtp.depth));
+  return {std::move(tensors), result.mtp_nll / static_cast<double>(step.target_tokens) / modules};
 }
 
 MicrobatchInput ImportedModel::input(const std::vector<std::int32_t>& tokens,

@@ -38,8 +38,12 @@ class ImportedModel {
   /// Gradients of the mean loss of two sequences' tokens after their first ones, as the tensors that a file
   /// of the family has, in its order of values.
   using Gradients = std::map<std::string, std::vector<float>>;
-  [[nodiscard]] Gradients gradients(const std::vector<std::vector<std::int32_t>>& sequences,
-                                    const conversion::Family& family);
+  struct Trained {
+    Gradients gradients;
+    double mtp_loss = 0.0;  // mean of all modules
+  };
+  [[nodiscard]] Trained trained(const std::vector<std::vector<std::int32_t>>& sequences,
+                                const conversion::Family& family);
 
  private:
   /// tokens, targets: of whole sequences

@@ -148,6 +148,19 @@ INSTANTIATE_TEST_SUITE_P(
                  setting.options.moe.first_dense_layers = 0;
                  setting.options.moe.output_scale = 0.5;
                }},
+        Change{"further_tokens", [](Setting& setting) { setting.options.mtp.depth = 2; }},
+        Change{"further_tokens_computed_again",
+               [](Setting& setting) {
+                 setting.options.mtp.depth = 2;
+                 setting.recompute = true;
+               }},
+        Change{"shortcut",
+               [](Setting& setting) {
+                 setting.options.layers = 4;
+                 setting.options.moe.first_dense_layers = 0;
+                 setting.options.moe.every = 2;
+                 setting.options.moe.shortcut = true;
+               }},
         Change{"untied", [](Setting& setting) { setting.options.tie_embeddings = false; }},
         Change{"without_gate",
                [](Setting& setting) {

@@ -22,6 +22,7 @@ std::vector<reference::Batch> batches() {
 ModelOptions options() {
   ModelOptions options = reference::tiny_options();
   options.moe.router.z_loss = 0.01;
+  options.mtp.depth = 2;
   options.moe.aux_loss = {
       {experts::AuxLossKind::kLoadBalance, experts::AuxScope::kMicro, 0.1, experts::FrequencySource::kActual},
       {experts::AuxLossKind::kLoadBalance, experts::AuxScope::kGlobal, 0.1,
@@ -46,6 +47,7 @@ void expect_same_bits(const GroupRun& a, const GroupRun& b) {
     EXPECT_TRUE(same_bits(a.results[lane].aux_loss, b.results[lane].aux_loss))
         << "aux losses of lane " << lane;
     EXPECT_EQ(a.results[lane].nll, b.results[lane].nll);
+    EXPECT_EQ(a.results[lane].mtp_nll, b.results[lane].mtp_nll);
     EXPECT_EQ(a.results[lane].load, b.results[lane].load);
   }
   for (std::size_t x = 0; x < a.expert_lanes.size(); ++x) {

@@ -237,6 +237,50 @@ TEST(ParameterSpecs, EveryNthLayerHasExpertsAndTheOthersAreDense) {
   EXPECT_EQ(layer_of_moe(options, 1), 6);
 }
 
+TEST(ParameterSpecs, ModulesForFurtherTokensAreAsTheLastLayerAndBehindIt) {
+  ModelOptions options = quickstart();
+  const std::int64_t layers = moe_layers(options);
+  options.mtp.depth = 2;
+  EXPECT_EQ(moe_layers(options), layers + 2);
+  EXPECT_EQ(layer_of_moe(options, layers + 1), options.layers + 1);
+  EXPECT_EQ(moe_index(options, options.layers + 1), layers + 1);
+  EXPECT_FALSE(is_moe_layer(options, options.layers + 2));
+  EXPECT_TRUE(by_name(options).contains("mtp/01/experts/down_proj"));
+  options.moe.last_dense_layers = 1;
+  EXPECT_EQ(moe_layers(options), layers - 1);
+  EXPECT_TRUE(by_name(options).contains("mtp/01/ffn/down_proj"));
+}
+
+TEST(ParameterSpecs, AShortcutBeginsInTheFirstLayerOfEveryRun) {
+  ModelOptions options = quickstart();
+  options.layers = 7;
+  options.moe.first_dense_layers = 1;
+  options.moe.every = 3;
+  options.moe.shortcut = true;
+  EXPECT_EQ(layer_of_moe(options, 1), 4);
+  EXPECT_EQ(moe_index(options, 4), 1);
+  const auto named = by_name(options);
+  for (const std::int64_t layer : {1, 4}) {
+    EXPECT_TRUE(named.contains(layer_prefix(layer, 7) + "experts/down_proj")) << layer;
+    EXPECT_EQ(layer_spec(options, layer).shortcut, ShortcutPlace::kBegins);
+    EXPECT_EQ(layer_spec(options, layer + 1).shortcut, ShortcutPlace::kPasses);
+    EXPECT_EQ(layer_spec(options, layer + 2).shortcut, ShortcutPlace::kEnds);
+  }
+  EXPECT_EQ(layer_spec(options, 0).shortcut, ShortcutPlace::kNone);
+  for (std::int64_t layer = 0; layer < 7; ++layer)
+    EXPECT_TRUE(named.contains(layer_prefix(layer, 7) + "ffn/down_proj")) << layer;
+}
+
+TEST(ParameterCounts, ModulesForFurtherTokensAreCountedApartAndNotMetByAWrittenToken) {
+  ModelOptions options = quickstart();
+  const ParameterCounts without = count_parameters(options, 8192);
+  options.mtp.depth = 1;
+  const ParameterCounts counts = count_parameters(options, 8192);
+  EXPECT_EQ(counts.active, without.active);
+  EXPECT_EQ(counts.total, without.total + counts.mtp);
+  EXPECT_GT(training_flops(options, 8192, 10, 0), training_flops(quickstart(), 8192, 10, 0));
+}
+
 TEST(ParameterCounts, ExpertsWithoutAGateHaveTwoMatricesAndBiasesCount) {
   const auto expert = [](layers::FfnForm form) {
     ModelOptions options = quickstart();

@@ -59,6 +59,7 @@ TEST_P(TransformerGradient, LossesCountsAndLogitsEqualTheReferenceModel) {
   const MicrobatchResult& result = run.results[0];
   EXPECT_NEAR(result.nll, expected.nll, 1e-4 * expected.nll);
   EXPECT_NEAR(result.log_z_squared, expected.log_z_squared, 1e-4 * expected.log_z_squared);
+  EXPECT_NEAR(result.mtp_nll, expected.mtp_nll, 1e-4 * expected.mtp_nll);
   EXPECT_EQ(result.target_tokens, step.target_tokens);
   for (std::size_t t = 0; t < evaluated.token_nll.size(); ++t)
     EXPECT_NEAR(run.token_nll[0][t], evaluated.token_nll[t], 1e-4);
@@ -156,6 +157,45 @@ INSTANTIATE_TEST_SUITE_P(
                o.attention.latent = {
                    .query_rank = 0, .kv_rank = 7, .nope_dim = 3, .rope_dim = 2, .value_dim = 5};
                o.attention.window = 5;
+             }},
+        Case{"further_tokens",
+             [](ModelOptions& o) {
+               o.mtp = {.depth = 1, .loss_weight = 0.7};
+               o.moe.aux_loss = {
+                   {AuxLossKind::kLoadBalance, AuxScope::kGlobal, 0.3, FrequencySource::kActual}};
+             }},
+        Case{"two_further_tokens_untied_behind_a_dense_layer",
+             [](ModelOptions& o) {
+               o.mtp = {.depth = 2, .loss_weight = 1.3};
+               o.tie_embeddings = false;
+               o.moe.first_dense_layers = 0;
+               o.moe.last_dense_layers = 1;
+               o.embedding.scale = 1.5;
+               o.logits.softcap = 3.0;
+               o.norm.kind = layers::NormKind::kRmsPlusOne;
+               o.norm.placement = NormPlacement::kSandwich;
+             }},
+        Case{"shortcut_with_scaled_latents_and_zero_experts",
+             [](ModelOptions& o) {
+               o.layers = 4;
+               o.moe.first_dense_layers = 0;
+               o.moe.every = 2;
+               o.moe.shortcut = true;
+               o.moe.router.zero_experts = 2;
+               o.attention.kind = AttentionKind::kMla;
+               o.attention.latent = {.query_rank = 5,
+                                     .kv_rank = 7,
+                                     .nope_dim = 3,
+                                     .rope_dim = 4,
+                                     .value_dim = 5,
+                                     .query_scale = 1.4,
+                                     .kv_scale = 0.6};
+             }},
+        Case{"shortcut_over_three_layers",
+             [](ModelOptions& o) {
+               o.layers = 4;
+               o.moe.every = 3;
+               o.moe.shortcut = true;
              }},
         Case{"alibi_and_queries_from_a_latent",
              [](ModelOptions& o) {

@@ -177,8 +177,9 @@ AttentionOptions Model::mixer(std::int64_t layer) const {
 
 Values Model::attention(const Parameters& parameters, const std::string& prefix, const Batch& batch,
                         const Values& x, const Step& step) const {
-  const std::int64_t layer = std::stoll(prefix.substr(prefix.find('/') + 1));
-  const AttentionOptions o = mixer(layer);
+  const std::int64_t number = std::stoll(prefix.substr(prefix.find('/') + 1));
+  const std::int64_t layer = prefix.starts_with("mtp/") ? options_.layers + number : number;
+  const AttentionOptions o = mixer(std::min(layer, options_.layers - 1));
   const AttentionDrop drop{options_.dropout.attention, layer, step};
   const std::string folder = prefix + "attention/";
   const auto at_name = [&](const char* name) -> const Values& { return parameters.at({folder + name, -1}); };
@@ -259,7 +260,8 @@ Values Model::latent_attention(const Parameters& parameters, const std::string& 
   const auto tokens = std::ssize(batch.tokens);
   Values q;
   if (l.query_rank > 0) {
-    const Values latent = norm(at_name("q_norm"), linear(x, at_name("q_down_proj"), hidden));
+    Values latent = norm(at_name("q_norm"), linear(x, at_name("q_down_proj"), hidden));
+    for (double& value : latent) value *= l.query_scale;
     q = linear(latent, at_name("q_up_proj"), l.query_rank);
   } else {
     q = linear(x, at_name("q_proj"), hidden);
@@ -271,7 +273,9 @@ Values Model::latent_attention(const Parameters& parameters, const std::string& 
     shared.insert(shared.end(), row.begin(), row.begin() + l.rope_dim);
     latent.insert(latent.end(), row.begin() + l.rope_dim, row.end());
   }
-  const Values up = linear(norm(at_name("kv_norm"), latent), at_name("kv_up_proj"), l.kv_rank);
+  latent = norm(at_name("kv_norm"), latent);
+  for (double& value : latent) value *= l.kv_scale;
+  const Values up = linear(latent, at_name("kv_up_proj"), l.kv_rank);
   if (o.positions == model::Positions::kRope) {
     rotate(q, dim, l.rope_dim, o.rope, batch);
     rotate(shared, l.rope_dim, l.rope_dim, o.rope, batch);

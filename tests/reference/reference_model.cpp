@@ -167,8 +167,7 @@ Values Model::moe(const Parameters& parameters, const std::string& prefix, const
   return y;
 }
 
-void Model::head(const Parameters& parameters, const Values& x, const Batch& batch, const Step& step,
-                 Result& result) const {
+Values Model::logits_of(const Parameters& parameters, const Values& x) const {
   const auto& o = options_.logits;
   Values weight = parameters.at({options_.tie_embeddings ? "embedding/weight" : "head/weight", -1});
   if (o.normed) weight = unit_rows(weight, options_.hidden_size);
@@ -179,6 +178,12 @@ void Model::head(const Parameters& parameters, const Values& x, const Batch& bat
                                                    : 1.0;
   for (double& z : logits) z /= width;
   for (double& z : logits) z = o.softcap > 0.0 ? o.softcap * std::tanh(o.scale * z / o.softcap) : o.scale * z;
+  return logits;
+}
+
+void Model::head(const Parameters& parameters, const Values& x, const Batch& batch, const Step& step,
+                 Result& result) const {
+  const Values logits = logits_of(parameters, x);
   for (std::int64_t t = 0; t < std::ssize(batch.tokens); ++t) {
     const Values z = row_of(logits, t, vocab_);
     result.logits.push_back(z);
@@ -208,16 +213,20 @@ Values Model::dropped(Values x, double rate, std::int64_t place, const Step& ste
   return x;
 }
 
-Values Model::feed(const Parameters& parameters, std::int64_t layer, const Values& x, const Step& step,
-                   Result& result) const {
-  const std::string p = prefix(layer);
-  const std::int64_t after = layer - options_.moe.first_dense_layers;
-  const bool dense = after < 0 || layer >= options_.layers - options_.moe.last_dense_layers;
-  if (dense || after % options_.moe.every != options_.moe.every - 1)
-    return ffn(parameters, p + "ffn/", -1, x, step);
+Values Model::feed(const Parameters& parameters, const std::string& p, std::int64_t layer, const Values& x,
+                   const Step& step, Result& result) const {
+  const auto& moe_options = options_.moe;
+  const std::int64_t like = std::min(layer, options_.layers - 1);  // a module has what the last layer has
+  const std::int64_t after = like - moe_options.first_dense_layers;
+  const bool dense = after < 0 || like >= options_.layers - moe_options.last_dense_layers;
+  const std::int64_t place = moe_options.shortcut ? 0 : moe_options.every - 1;
+  if (dense || after % moe_options.every != place) return ffn(parameters, p + "ffn/", -1, x, step);
   result.routing.push_back(route(parameters, p, x, step, result.routing.size()));
   result.loss += result.routing.back().objective;
-  return moe(parameters, p, x, result.routing.back(), step);
+  Values y = moe(parameters, p, x, result.routing.back(), step);
+  if (!moe_options.shortcut) return y;
+  result.shortcut = y;
+  return ffn(parameters, p + "ffn/", -1, x, step);
 }
 
 Values Model::branch(const Parameters& parameters, const std::string& name, const Values& x,
@@ -264,6 +273,65 @@ void Model::compare(const Parameters& parameters, const Values& x, const Batch& 
   result.loss += result.nll / static_cast<double>(step.target_tokens);
 }
 
+Values Model::block(const Parameters& parameters, const std::string& p, std::int64_t layer, const Values& x,
+                    const Batch& batch, const Step& step, Result& result) const {
+  const double rate = options_.dropout.residual;
+  const auto mix = [&](const Values& in) {
+    return dropped(attention(parameters, p, batch, in, step), rate, 2 * layer + 1, step);
+  };
+  const auto feed_forward = [&](const Values& in) {
+    return dropped(feed(parameters, p, layer, in, step, result), rate, 2 * layer + 2, step);
+  };
+  if (options_.norm.placement == model::NormPlacement::kParallel) {
+    const Values normed = norm(parameters, p + "attention_norm/", x);
+    Values added = mix(normed);
+    add(added, feed_forward(normed));
+    for (double& value : added) value *= options_.residual_multiplier;
+    add(added, x);
+    return added;
+  }
+  return branch(parameters, p + "ffn", branch(parameters, p + "attention", x, mix), feed_forward);
+}
+
+/// Multi-token prediction, arXiv 2412.19437, equations 21 to 25; k is the number of the module.
+void Model::predict_further(const Parameters& parameters, Values hidden, const Batch& batch, const Step& step,
+                            Result& result) const {
+  const std::int64_t width = options_.hidden_size;
+  for (std::int64_t k = 1; k <= options_.mtp.depth; ++k) {
+    const std::string p = "mtp/0" + std::to_string(k - 1) + "/";
+    Values embedded;
+    std::vector<std::int32_t> targets;
+    for (std::int64_t i = 0; i < std::ssize(batch.tokens); ++i) {
+      const bool inside = i / batch.length == (i + k) / batch.length &&
+                          batch.first_visible[at(i + k)] == batch.first_visible[at(i)];
+      Values row =
+          row_of(parameters.at({"embedding/weight", -1}), batch.tokens[at(inside ? i + k : i)], width);
+      for (double& value : row) value *= options_.embedding.scale;
+      embedded.insert(embedded.end(), row.begin(), row.end());
+      targets.push_back(inside ? batch.targets[at(i + k)] : -1);
+    }
+    const Values left = norm(parameters, p + "embedding_norm/", embedded);
+    const Values right = norm(parameters, p + "hidden_norm/", hidden);
+    Values joined;
+    for (std::int64_t i = 0; i < std::ssize(targets); ++i) {
+      for (const Values* half : {&left, &right})
+        joined.insert(joined.end(), half->begin() + i * width, half->begin() + (i + 1) * width);
+    }
+    const Values x = linear(joined, parameters.at({p + "eh_proj", -1}), 2 * width);
+    const Values y = block(parameters, p, options_.layers + k - 1, x, batch, step, result);
+    hidden = norm(parameters, p + "head_norm/", y);
+    const Values logits = logits_of(parameters, hidden);
+    double nll = 0.0;
+    for (std::int64_t i = 0; i < std::ssize(targets); ++i) {
+      const Values z = row_of(logits, i, vocab_);
+      if (targets[at(i)] >= 0) nll += log_sum_exp(z) - z[at(targets[at(i)])];
+    }
+    result.mtp_nll += nll;
+    result.loss += options_.mtp.loss_weight / static_cast<double>(options_.mtp.depth) * nll /
+                   static_cast<double>(step.target_tokens);
+  }
+}
+
 Result Model::run(const Parameters& parameters, const Batch& batch, const Step& step) const {
   const auto& embedding = options_.embedding;
   Result result;
@@ -277,28 +345,15 @@ Result Model::run(const Parameters& parameters, const Batch& batch, const Step& 
   }
   x = dropped(x, options_.dropout.embedding, 0, step);
   for (std::int64_t layer = 0; layer < options_.layers; ++layer) {
-    const std::string p = prefix(layer);
-    const double rate = options_.dropout.residual;
-    const auto mix = [&](const Values& in) {
-      return dropped(attention(parameters, p, batch, in, step), rate, 2 * layer + 1, step);
-    };
-    const auto feed_forward = [&](const Values& in) {
-      return dropped(feed(parameters, layer, in, step, result), rate, 2 * layer + 2, step);
-    };
-    if (options_.norm.placement == model::NormPlacement::kParallel) {
-      const Values normed = norm(parameters, p + "attention_norm/", x);
-      Values added = mix(normed);
-      add(added, feed_forward(normed));
-      for (double& value : added) value *= options_.residual_multiplier;
-      add(x, added);
-      continue;
-    }
-    x = branch(parameters, p + "attention", x, mix);
-    x = branch(parameters, p + "ffn", x, feed_forward);
+    x = block(parameters, prefix(layer), layer, x, batch, step, result);
+    const std::int64_t after = layer - options_.moe.first_dense_layers;
+    if (options_.moe.shortcut && after >= 0 && after % options_.moe.every == options_.moe.every - 1)
+      add(x, result.shortcut);
   }
   const Values normed = norm(parameters, "final_norm/", x);
   if (options_.objective.kind != model::ObjectiveKind::kReward) head(parameters, normed, batch, step, result);
   if (options_.objective.compares()) compare(parameters, normed, batch, step, result);
+  if (step.training) predict_further(parameters, normed, batch, step, result);
   return result;
 }
 

@@ -68,9 +68,11 @@ struct Result {
   double loss = 0.0;  // what is differentiated
   double nll = 0.0;   // of pairs: the sum of their losses
   double log_z_squared = 0.0;
+  double mtp_nll = 0.0;  // of all modules for multi-token prediction
   Values token_nll;
   std::vector<Values> logits;
   std::vector<Routing> routing;  // [moe layers]
+  Values shortcut;               // what experts gave that is still to be added
 };
 
 struct AuxLossInput;  // reference_aux_loss.h
@@ -127,8 +129,13 @@ class Model {
   [[nodiscard]] double score_scale(const model::AttentionOptions& options) const;
   [[nodiscard]] Values dropped(Values x, double rate, std::int64_t place, const Step& step,
                                RandomPurpose purpose = RandomPurpose::kDropout, std::int64_t width = 0) const;
-  [[nodiscard]] Values feed(const Parameters& parameters, std::int64_t layer, const Values& x,
-                            const Step& step, Result& result) const;
+  [[nodiscard]] Values logits_of(const Parameters& parameters, const Values& x) const;
+  [[nodiscard]] Values block(const Parameters& parameters, const std::string& prefix, std::int64_t layer,
+                             const Values& x, const Batch& batch, const Step& step, Result& result) const;
+  void predict_further(const Parameters& parameters, Values hidden, const Batch& batch, const Step& step,
+                       Result& result) const;
+  [[nodiscard]] Values feed(const Parameters& parameters, const std::string& prefix, std::int64_t layer,
+                            const Values& x, const Step& step, Result& result) const;
   [[nodiscard]] Values branch(const Parameters& parameters, const std::string& name, const Values& x,
                               const std::function<Values(const Values&)>& body) const;
   void head(const Parameters& parameters, const Values& x, const Batch& batch, const Step& step,

@@ -157,6 +157,23 @@ std::vector<Mixers> mixers() {
              a.softcap = 3.0;
              a.softmax_scale = 0.4;
            })},
+          {"scaled_latent_and_shortcut",
+           [](model::ModelOptions& model) {
+             model.layers = 4;
+             model.moe.first_dense_layers = 0;
+             model.moe.every = 2;
+             model.moe.shortcut = true;
+             model.moe.router.zero_experts = 2;
+             model.attention.kind = model::AttentionKind::kMla;
+             model.attention.latent = {.query_rank = 12,
+                                       .kv_rank = 8,
+                                       .nope_dim = 6,
+                                       .rope_dim = 4,
+                                       .value_dim = 8,
+                                       .query_scale = 1.5,
+                                       .kv_scale = 0.5};
+           }},
+          {"further_tokens", [](model::ModelOptions& model) { model.mtp.depth = 2; }},
           {"learned_positions", [](model::ModelOptions& model) { model.embedding.positions = 64; }},
           {"parallel",
            [](model::ModelOptions& model) { model.norm.placement = model::NormPlacement::kParallel; }},

@@ -104,7 +104,7 @@ void read_counts(storage::TensorReader& reader, const char* name, layout::LoadCo
 
 std::string balancer_name(const model::ModelOptions& options, std::size_t moe_layer) {
   const std::int64_t layer = model::layer_of_moe(options, static_cast<std::int64_t>(moe_layer));
-  return model::layer_prefix(layer, options.layers) + "router/balancer";
+  return model::layer_prefix(options, layer) + "router/balancer";
 }
 
 void with_shards(model::Model& model, TrainingState& state,

@@ -58,6 +58,7 @@ void WeightOrigins::require_nothing_lost(std::int64_t vocab_size) const {
   for (const auto& [name, spec] : specs_) {
     if (used.contains(name)) continue;
     if (name.starts_with("head/") && target_.objective.is_reward()) continue;  // another head is there
+    if (spec.layer >= target_.layers + target_.mtp.depth) continue;  // a module that only training had
     throw Error(ErrorCode::kConfig,
                 "{}: {} {} has no place in the model that is configured: give the model the part that it "
                 "belongs to",
@@ -80,6 +81,7 @@ const ParameterSpec& WeightOrigins::source_of(const ParameterSpec& target, const
 }
 
 Origin WeightOrigins::of(const ParameterSpec& target) const {
+  if (target.layer >= source_.model.layers + source_.model.mtp.depth) return {};  // a new module
   const bool had_experts = target.layer >= 0 && model::is_moe_layer(source_.model, target.layer);
   switch (target.part) {
     case ParameterPart::kExperts:

@@ -11,6 +11,7 @@ LossSums::LossSums(const model::ModelOptions& options)
     : compares_(options.objective.compares()),
       z_loss_(options.loss.z_loss),
       router_z_loss_(options.moe.router.z_loss),
+      mtp_(options.mtp),
       layers_(model::moe_layers(options)),
       losses_(std::ssize(options.moe.aux_loss)) {}
 
@@ -30,6 +31,7 @@ void LossSums::add(const model::MicrobatchResult& result, StepExchange& exchange
     exchange.add(index++, result.margin);
     exchange.add(index++, static_cast<double>(result.preferred));
   }
+  if (mtp_.depth > 0) exchange.add(index++, result.mtp_nll);
   for (const double value : result.aux_loss) exchange.add(index++, value);
   for (const double value : result.router_z_loss) exchange.add(index++, value);
 }
@@ -46,6 +48,7 @@ void LossSums::sum(const StepExchange& exchange, const LossScale& scale, StepLos
     losses.margin = exchange.sum(index++) / tokens;
     losses.accuracy = exchange.sum(index++) / tokens;
   }
+  if (mtp_.depth > 0) losses.mtp_loss = exchange.sum(index++) / tokens / static_cast<double>(mtp_.depth);
   for (double& loss : losses.layer_aux_loss) loss = exchange.sum(index++) / routed;
   for (double& loss : losses.layer_router_z) loss = exchange.sum(index++) / routed;
 
@@ -53,6 +56,7 @@ void LossSums::sum(const StepExchange& exchange, const LossScale& scale, StepLos
   for (const double of_layer : losses.layer_router_z) router_z += of_layer;
   losses.router_z_loss = router_z / layers;
   losses.loss = losses.loss_lm + z_loss_ * losses.loss_z + router_z_loss_ * router_z;
+  losses.loss += mtp_.loss_weight * losses.mtp_loss;
   for (std::size_t i = 0; i < losses.aux_loss.size(); ++i) {
     double sum = 0.0;
     for (std::size_t j = i; j < losses.layer_aux_loss.size(); j += losses.aux_loss.size())

@@ -23,7 +23,9 @@ class LossSums {
   explicit LossSums(const model::ModelOptions& options);
 
   /// Exact sums in the exchange.
-  [[nodiscard]] std::int64_t sums() const { return (compares_ ? 4 : 2) + layers_ * (losses_ + 1); }
+  [[nodiscard]] std::int64_t sums() const {
+    return (compares_ ? 4 : 2) + (mtp_.depth > 0 ? 1 : 0) + layers_ * (losses_ + 1);
+  }
   /// Losses without a value yet.
   [[nodiscard]] StepLosses make_losses() const;
 
@@ -36,6 +38,7 @@ class LossSums {
   bool compares_;  // pairs of answers
   double z_loss_;  // coefficients
   double router_z_loss_;
+  model::MtpOptions mtp_;
   std::int64_t layers_;  // with experts
   std::int64_t losses_;  // auxiliary
 };

@@ -19,7 +19,9 @@ void add(const std::string& what, std::string& words) {
 
 /// The layer nearest to the loss is where it came from: backward carries it on to all below.
 std::string nearest_to_loss(const std::vector<std::string>& gradients) {
-  const auto is_layer = [](const std::string& name) { return name.starts_with("layers/"); };
+  const auto is_layer = [](const std::string& name) {
+    return name.starts_with("layers/") || name.starts_with("mtp/");
+  };
   const auto last = std::ranges::find_if(gradients.rbegin(), gradients.rend(), is_layer);
   return last == gradients.rend() ? gradients.back() : *last;
 }
@@ -31,6 +33,8 @@ std::string not_finite(const StepResult& step, const std::vector<std::string>& g
   std::string words;
   if (is_bad(step.loss_lm)) {
     add("the loss of the text", words);
+  } else if (is_bad(step.mtp_loss)) {
+    add("the loss of multi-token prediction", words);
   } else if (is_bad(step.loss)) {
     add("an auxiliary loss", words);
   }

@@ -15,6 +15,7 @@ struct StepLosses {
   double loss_lm = 0.0;                // nats per predicted token, or per pair
   double margin = 0.0;                 // of pairs: mean, and
   double accuracy = 0.0;               // part of them with a margin above 0
+  double mtp_loss = 0.0;               // of multi-token prediction, mean of its modules, without its weight
   double loss_z = 0.0;                 // mean log²Z, without its coefficient
   std::vector<double> aux_loss;        // [aux losses], mean over layers, without coefficient; 1 = balanced
   double router_z_loss = 0.0;          // mean over layers, without its coefficient

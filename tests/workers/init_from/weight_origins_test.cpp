@@ -92,6 +92,19 @@ TEST(WeightOrigins, ExpertOfADenseLayerIsTheWholeLayer) {
   EXPECT_TRUE(map.of(spec(target, "layers/01/router/weight")).blocks.empty());
 }
 
+TEST(WeightOrigins, ModulesForFurtherTokensAreCopiedOrNewOrLeftOut) {
+  model::ModelOptions with = moe_model();
+  with.mtp.depth = 1;
+  const ParameterSpec join = spec(with, "mtp/00/eh_proj");
+  const ParameterSpec expert = spec(with, "mtp/00/experts/down_proj", 2);
+  EXPECT_EQ(origins(with, with).of(join).blocks.at(0).tensor, join.name);
+  EXPECT_EQ(origins(with, with).of(expert).blocks.at(0).tensor, expert.name);
+  EXPECT_TRUE(origins(moe_model(), with).of(join).blocks.empty());
+  EXPECT_TRUE(origins(moe_model(), with).of(expert).blocks.empty());
+  EXPECT_TRUE(origins(moe_model(), with).choices(with.layers).empty());
+  EXPECT_EQ(refusal(with, moe_model()), "");
+}
+
 TEST(WeightOrigins, SlicesCutBothHalvesOfGateUpAndTheColumnsOfDown) {
   const auto target = upcycled(5);
   const auto map = origins(dense_model(), target);
