@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "model/layer_spec.h"
+#include "model/options.h"
 #include "model/rope_frequencies.h"
 
 namespace troupe::conversion {
@@ -251,7 +252,7 @@ GgufFact gguf_near_theta() {
 
 GgufFact gguf_dense() {
   return [](GgufFacts& facts) {
-    facts.say_number("feed_forward_length", facts.options().ffn.intermediate_size);
+    facts.say_number("feed_forward_length", model::ffn_width(facts.options()));
   };
 }
 
