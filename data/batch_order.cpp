@@ -87,7 +87,8 @@ std::vector<DomainShare> by_weight(const TokenDataset& dataset, std::uint64_t se
     if (!has_text(dataset.header(), domain)) {
       throw Error(ErrorCode::kConfig, "data.domains.{}: the domain has no training text", names[at(domain)]);
     }
-    const DomainStream& stream = shares.emplace_back(DomainStream(dataset, domain, seed), fraction).stream;
+    shares.push_back({DomainStream(dataset, domain, seed), fraction});
+    const DomainStream& stream = shares.back().stream;
     tokens += static_cast<double>(stream.tokens());
     documents += static_cast<double>(stream.documents());
     drawn_per_token +=

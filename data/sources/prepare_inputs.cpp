@@ -1,5 +1,6 @@
 #include "data/sources/prepare_inputs.h"
 
+#include <algorithm>
 #include <charconv>
 #include <numeric>
 #include <optional>
