@@ -4,6 +4,8 @@
 #include <fmt/ranges.h>
 
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
 
 #include "base/utf8.h"
 #include "data/corpus/json_text.h"
@@ -83,8 +85,9 @@ std::string members_of(const json& object) {
 
 std::optional<WrongLine> read_object(std::string_view line, json& object) {
   if (!is_utf8(line)) return WrongLine{Fault::kNoUtf8, "not UTF-8"};
-  object = json::parse(line, nullptr, /*allow_exceptions=*/false);
-  if (!object.is_object()) return WrongLine{Fault::kBrokenLine, "no JSON object"};
+  std::optional<json> found = parse_object(line);
+  if (!found) return WrongLine{Fault::kBrokenLine, "no JSON object"};
+  object = std::move(*found);
   return std::nullopt;
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/utf8.h"
 #include "data/corpus/json_text.h"
@@ -14,12 +15,12 @@ using Fault = JsonLine::Fault;
 
 JsonLine parse_json_line(std::string_view line, const JsonFields& fields) {
   if (!is_utf8(line)) return {Fault::kNoUtf8, {}, {}};
-  const json object = json::parse(line, nullptr, /*allow_exceptions=*/false);
-  if (!object.is_object()) return {Fault::kNoJson, {}, {}};
-  const std::string* text = text_at(object, fields.text);
+  const std::optional<json> object = parse_object(line);
+  if (!object) return {Fault::kNoJson, {}, {}};
+  const std::string* text = text_at(*object, fields.text);
   if (text == nullptr) return {Fault::kNoText, {}, {}};
   if (fields.domain.empty()) return {Fault::kNone, *text, {}};
-  const std::string* domain = text_at(object, fields.domain);
+  const std::string* domain = text_at(*object, fields.domain);
   if (domain == nullptr || domain->empty()) return {Fault::kNoDomain, {}, {}};
   return {Fault::kNone, *text, *domain};
 }

@@ -1,10 +1,23 @@
 #include "data/corpus/json_text.h"
 
-#include <nlohmann/json.hpp>
+#include "base/json_outline.h"
 
 namespace troupe::data {
 
 using nlohmann::json;
+
+namespace {
+
+constexpr std::int64_t kDeepestNesting = 64;
+
+}  // namespace
+
+std::optional<json> parse_object(std::string_view line) {
+  if (json_outline(line).depth > kDeepestNesting) return std::nullopt;
+  json object = json::parse(line, nullptr, /*allow_exceptions=*/false);
+  if (!object.is_object()) return std::nullopt;
+  return object;
+}
 
 const std::string* text_at(const json& object, std::string_view path) {
   const json* value = &object;

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/index.h"
+#include "base/json_outline.h"
 #include "data/tokenizer/byte_alphabet.h"
 #include "data/tokenizer/json_places.h"
 #include "data/tokenizer/tokenizer_pipeline.h"
@@ -24,26 +25,10 @@ using nlohmann::json;
 constexpr std::size_t kLargestFile = std::size_t{64} << 20;
 constexpr int kDeepestNesting = 16;
 
-/// Of brackets outside of strings; what is no JSON is the parser's to refuse.
-bool is_nested_deeper(std::string_view text, int most) {
-  int depth = 0;
-  bool quoted = false;
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    const char c = text[at];
-    if (quoted && c == '\\') ++at;  // and what it stands before
-    if (c == '"') quoted = !quoted;
-    if (quoted) continue;
-    if (c == '[' || c == '{') ++depth;
-    if (c == ']' || c == '}') --depth;
-    if (depth > most) return true;
-  }
-  return false;
-}
-
 /// The parsed document; refuses deep nesting before it parses: nlohmann's callbacks while it does would take
 /// time by the square of the objects in an array.
 json parse_document(std::string_view text, const std::string& name) {
-  if (is_nested_deeper(text, kDeepestNesting)) {
+  if (json_outline(text).depth > kDeepestNesting) {
     throw Error(ErrorCode::kCorrupt, "{}: nested deeper than {} levels: not a tokenizer.json", name,
                 kDeepestNesting);
   }

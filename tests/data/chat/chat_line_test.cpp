@@ -35,6 +35,14 @@ TEST(ChatLine, ReadsPromptAndCompletion) {
                                              .is_completion = true}));
 }
 
+TEST(ChatLine, NestedDeeperThanLinesAreIsNoObject) {
+  const auto nested = [](std::size_t lists) {
+    return parse_chat_line("{\"a\": " + std::string(lists, '[') + std::string(lists, ']') + "}");
+  };
+  EXPECT_EQ(nested(63).fault, Fault::kNoConversation);
+  EXPECT_EQ(nested(64).fault, Fault::kBrokenLine);
+}
+
 TEST(ChatLine, SaysWhatIsWrong) {
   const Wrong wrongs[] = {
       {"{\"messages\": [", Fault::kBrokenLine, "no JSON object"},
