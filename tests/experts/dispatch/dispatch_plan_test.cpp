@@ -129,9 +129,9 @@ TEST(DispatchPlan, CountsThatContradictTheirSumAreNamedByEveryRank) {
     const auto failures = on_ranks(4, [&](comm::Communicator& communicator) {
       const auto exchange = make_exchange(communicator, options);
       if (communicator.rank() == 1) {  // says 3 rows of layer 0, then counts that sum to 2
-        const std::array<std::int32_t, 8> message{0, 3, std::numeric_limits<std::int32_t>::max(), 1, 1, 0,
-                                                  0, 0};
-        std::array<std::int32_t, 32> answer{};
+        constexpr std::int32_t kNoLimit = std::numeric_limits<std::int32_t>::max();
+        const std::array<std::int32_t, 10> message{0, 3, kNoLimit, 0, 0, 1, 1, 0, 0, 0};
+        std::array<std::int32_t, 40> answer{};
         exchange->gather(message, answer);
         return;
       }
