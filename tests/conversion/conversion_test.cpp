@@ -124,7 +124,7 @@ TEST(ModelConfig, OptionsThatAFormatCannotSayAreNamed) {
   refused([](auto& model) { model.logits.normed = true; }, {"model.logits.normed: true, false"});
   refused([](auto& model) { model.mup.base_width = 4; }, {"model.mup.base_width: 4, 0"});
   refused([](auto& model) { model.moe.output_scale = 0.5; }, {"model.moe.output_scale: 0.5, 1"});
-  refused([](auto& model) { model.moe.router.softcap = 30.0; }, {"model.moe.router.softcap: 30, 0"});
+  refused([](auto& model) { model.moe.router.softcap = 30.0; }, {"model.moe.router.softcap: 30.0, 0.0"});
   refused([](auto& model) { model.ffn.form.bias = true; }, {"model.ffn.bias: true, false"});
   refused([](auto& model) { model.moe.capacity.kind = experts::CapacityKind::kFactor; },
           {"model.moe.capacity.kind: factor, dropless"});

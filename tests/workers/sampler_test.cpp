@@ -243,7 +243,7 @@ TEST(Sampler, EveryLayoutWritesTheSame) {
 TEST(Sampler, WritesOnBeyondTheSequenceWithTheLaterHalf) {
   const std::vector<Prompt> one{Prompt{.text = "The "}};
   for (const int workers : {1, 2}) {
-    const std::vector<Written> result = written(workers, {}, one, 150, {.temperature = 2.0, .top_k = 0});
+    const std::vector<Written> result = written(workers, {}, one, 150, kGreedy);
     EXPECT_GT(result[0].tokens.size(), 64U);
   }
 }
