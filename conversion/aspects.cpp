@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/index.h"
 #include "model/layer_spec.h"
+#include "model/widths.h"
 
 namespace troupe::conversion {
 namespace {

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "configs/load.h"
 #include "model/layer_spec.h"
+#include "model/widths.h"
 
 namespace troupe::conversion {
 namespace {

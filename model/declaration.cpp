@@ -9,6 +9,7 @@
 #include "model/layer_spec.h"
 #include "model/mtp_module.h"
 #include "model/reward_head.h"
+#include "model/widths.h"
 
 namespace troupe::model {
 namespace {

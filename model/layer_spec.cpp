@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/index.h"
+#include "model/widths.h"
 
 namespace troupe::model {
 namespace {

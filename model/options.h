@@ -215,14 +215,6 @@ struct ModelOptions {
   ObjectiveOptions objective;  // described by itself: it decides the head
 };
 
-/// Width of the dense layers. auto: 4 hidden_size, or with a gate 2/3 of that, rounded up to a multiple of
-/// 256: as many parameters in three matrices as in two.
-[[nodiscard]] std::int64_t ffn_width(const ModelOptions& options);
-/// How many times as wide as the base of `mup` the model is; 1 without it.
-[[nodiscard]] double mup_multiple(const ModelOptions& options);
-/// What the head does: with `mup` logits are divided by that multiple.
-[[nodiscard]] LogitOptions head_logits(const ModelOptions& options);
-
 /// `layer_pattern` with NAME*COUNT written out. kConfig on what is no count, or a pattern of more than 10
 /// 000.
 [[nodiscard]] std::vector<std::string> expanded_pattern(const ModelOptions& options);

@@ -9,6 +9,7 @@
 #include "model/activation_memory.h"
 #include "model/load_shape.h"
 #include "model/parameters.h"
+#include "model/widths.h"
 #include "tensor/ops/elementwise/elementwise.h"
 #include "tensor/transfer.h"
 

@@ -6,6 +6,7 @@
 #include "base/index.h"
 #include "model/activation_memory.h"
 #include "model/cost.h"
+#include "model/widths.h"
 
 namespace troupe::model {
 namespace {

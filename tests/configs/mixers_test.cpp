@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "configs/silent_options.h"
+#include "model/widths.h"
 #include "tests/configs/config_text.h"
 
 namespace troupe::configs::testing {

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "model/cost.h"
+#include "model/widths.h"
 
 namespace troupe::model {
 namespace {

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/index.h"
 #include "model/parameters.h"
+#include "model/widths.h"
 #include "workers/init_from/expert_mapping.h"
 
 namespace troupe::workers {
