@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "base/counted.h"
 #include "cli/arguments/path_option.h"
 #include "cli/run/run_corpus.h"
 #include "cli/subcommands.h"
@@ -51,6 +52,10 @@ int export_model(const ExportArguments& arguments) {
       arguments.format == "gguf" ? conversion::export_gguf(request) : conversion::export_model(request);
   std::printf("%s: a model of type %s, %lld parameters in %s\n", arguments.output.c_str(),
               report.model_type.c_str(), static_cast<long long>(report.parameters), arguments.type.c_str());
+  if (report.modules_left_out > 0) {
+    std::printf("left out, since the format has none: %s of multi-token prediction\n",
+                counted(report.modules_left_out, "module").c_str());
+  }
   return kSuccess;
 }
 

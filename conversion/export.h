@@ -20,6 +20,7 @@ struct ExportRequest {
 struct ExportReport {
   std::string model_type;
   std::int64_t parameters = 0;
+  std::int64_t modules_left_out = 0;  // of multi-token prediction
 };
 
 /// Writes a checkpoint's model as a folder that Hugging Face's transformers load: config.json, last,

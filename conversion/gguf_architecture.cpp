@@ -123,6 +123,11 @@ std::vector<GgufArchitecture> make_architectures() {
 
 }  // namespace
 
+model::ModelOptions gguf_model(model::ModelOptions options) {
+  options.mtp = {};
+  return options;
+}
+
 const GgufArchitecture& gguf_architecture(std::string_view model_type) {
   static const std::vector<GgufArchitecture> all = make_architectures();
   const auto found = std::ranges::find(all, model_type, &GgufArchitecture::model_type);

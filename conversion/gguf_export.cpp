@@ -57,7 +57,7 @@ ExportReport export_gguf(const ExportRequest& request) {
   for (auto& entry : gguf_tokenizer(data::read_tokenizer_json(request.tokenizer), exported.vocab_size()))
     metadata.push_back(std::move(entry));
 
-  const TensorMap map(architecture.family, exported.options(), exported.vocab_size());
+  const TensorMap map(architecture.family, gguf_model(exported.options()), exported.vocab_size());
   const auto all = tensors_of(architecture, map, exported.options().tie_embeddings);
   std::vector<storage::gguf::Tensor> tensors;
   tensors.reserve(all.size() + 1);
@@ -69,7 +69,9 @@ ExportReport export_gguf(const ExportRequest& request) {
   for (const TheirTensor& tensor : all) write_values(exported.reader(), tensor, writer);
   writer.write(divisors);
   writer.finish();
-  return report_of(architecture.family.model_type, map);
+  ExportReport report = report_of(architecture.family.model_type, map);
+  report.modules_left_out = exported.options().mtp.depth;
+  return report;
 }
 
 }  // namespace troupe::conversion

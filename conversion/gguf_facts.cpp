@@ -11,6 +11,7 @@
 #include "model/layer_spec.h"
 #include "model/options.h"
 #include "model/rope_frequencies.h"
+#include "model/widths.h"
 
 namespace troupe::conversion {
 namespace {
@@ -79,7 +80,6 @@ void GgufFacts::require(bool holds, std::string_view what) const {
 
 GgufFact gguf_sizes() {
   return [](GgufFacts& facts) {
-    facts.require(facts.options().mtp.depth == 0, "model.mtp.depth");
     const model::ModelOptions& options = facts.options();
     facts.say_number("vocab_size", facts.vocab_size());
     facts.say_number("context_length", facts.context());
@@ -251,9 +251,7 @@ GgufFact gguf_near_theta() {
 }
 
 GgufFact gguf_dense() {
-  return [](GgufFacts& facts) {
-    facts.say_number("feed_forward_length", model::ffn_width(facts.options()));
-  };
+  return [](GgufFacts& facts) { facts.say_number("feed_forward_length", model::ffn_width(facts.options())); };
 }
 
 GgufFact gguf_experts(const std::vector<std::string>& size_keys) {

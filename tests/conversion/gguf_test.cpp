@@ -146,7 +146,7 @@ std::map<std::string, storage::gguf::Value> facts_of(const json& config) {
   const ReadConfig read = parse_config(config, "made");
   const GgufArchitecture& architecture = gguf_architecture(read.family->model_type);
   const std::int64_t vocab = *read.run.model.vocab_size;
-  const TensorMap all_have_names(architecture.family, read.run.model, vocab);
+  const TensorMap all_have_names(architecture.family, gguf_model(read.run.model), vocab);
   constexpr std::int64_t kContext = 64;
   GgufFacts facts(architecture.family.model_type, read.run.model, vocab, kContext);
   for (const GgufFact& fact : architecture.facts) fact(facts);
