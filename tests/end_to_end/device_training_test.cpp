@@ -55,6 +55,7 @@ workers::TrainingOptions small() {
   options.data.sequence_length = 16;
   options.batch = {.accumulation_steps = 1, .grad_lanes = 4, .expert_lanes = 4, .micro_batch = 1};
   options.model.layers = 2;
+  options.model.init.residual_scaling = false;  // the digests are of devices that ran without
   options.model.attention.heads = 2;
   options.model.attention.kv_heads = 1;
   options.model.moe.experts = 4;
