@@ -13,8 +13,8 @@ namespace {
 
 using Facts = std::vector<GgufFact>;
 
-const std::string kSize = "feed_forward_length";
-const std::string kExpertSize = "expert_feed_forward_length";
+constexpr const char* kSize = "feed_forward_length";
+constexpr const char* kExpertSize = "expert_feed_forward_length";
 
 TensorNames as_here() { return gguf_names(GgufRotation::kAsHere); }
 TensorNames in_pairs() { return gguf_names(GgufRotation::kPairs); }
@@ -133,6 +133,7 @@ const GgufArchitecture& gguf_architecture(std::string_view model_type) {
   const auto found = std::ranges::find(all, model_type, &GgufArchitecture::model_type);
   if (found != all.end()) return *found;
   std::vector<std::string> known;
+  known.reserve(all.size());
   for (const GgufArchitecture& one : all) known.push_back(one.model_type);
   throw Error(
       ErrorCode::kConfig,
