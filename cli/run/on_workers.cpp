@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/arguments/this_process.h"
+#include "cli/run/local_job.h"
 #include "cli/subcommands.h"
 #include "comm/collectives/inproc/inproc_communicator.h"
 #include "comm/collectives/mpi/mpi_environment.h"
@@ -24,16 +25,8 @@ constexpr const char* kQuiet = "--quiet";
   command.front() = program_path();
   coordinator::LaunchOptions launch;
   launch.mpirun_args = {kQuiet};
-  execute(coordinator::build_job_command({.command = std::move(command),
-                                          .workers = workers,
-                                          .threads = threads,
-                                          .launch = std::move(launch),
-                                          .cores = available_cores(),
-                                          .whole_cores = whole_cores(),
-                                          .is_root = runs_as_root(),
-                                          .is_allocated = has_allocation(),
-                                          .loopback_library = loopback_library(),
-                                          .preloaded = preloaded_libraries()}));
+  execute(coordinator::build_job_command(with_this_process(
+      {.command = std::move(command), .workers = workers, .threads = threads, .launch = std::move(launch)})));
 }
 
 int as_mpi_worker(const WorkersRequest& request, const std::function<int(comm::Communicator&)>& body) {

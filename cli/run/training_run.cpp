@@ -21,6 +21,7 @@
 #include "cli/description/run_description.h"
 #include "cli/run/device_choice.h"
 #include "cli/run/initial_weights.h"
+#include "cli/run/local_job.h"
 #include "cli/run/memory_check.h"
 #include "cli/run/metrics_observer.h"
 #include "cli/run/run_corpus.h"
@@ -290,17 +291,11 @@ class TrainingRun::Implementation {
     const configs::RunConfig& config = request_.config;
     coordinator::LaunchOptions launch = config.launch;
     launch.hostfile = layout_.hostfile();
-    return {.command = {program_path(), "worker", "--run-dir", folder_->path().string()},
-            .workers = *config.parallel.workers,
-            .threads = config.parallel.threads,
-            .backend = config.parallel.backend,
-            .launch = std::move(launch),
-            .cores = available_cores(),
-            .whole_cores = whole_cores(),
-            .is_root = runs_as_root(),
-            .is_allocated = has_allocation(),
-            .loopback_library = loopback_library(),
-            .preloaded = preloaded_libraries()};
+    return with_this_process({.command = {program_path(), "worker", "--run-dir", folder_->path().string()},
+                              .workers = *config.parallel.workers,
+                              .threads = config.parallel.threads,
+                              .backend = config.parallel.backend,
+                              .launch = std::move(launch)});
   }
 
   /// Workers whose memory is this machine's.
